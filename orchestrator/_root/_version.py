@@ -1,0 +1,3 @@
+"""The version of exitpin, once."""
+
+__version__ = "0.1.0"

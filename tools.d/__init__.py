@@ -1,0 +1,1 @@
+"""Declared tools: one TOML file, one audit. Data only; `wrappers/` reads them."""
