@@ -1,0 +1,76 @@
+# Everything is one word: `make demo`, `make test`. Each does its own set-up: Debian packages (tests/setup-system.sh),
+# a virtual environment in .venv, the C parts. What is there already is not done again.
+
+PYTHON ?= python3
+SCALE ?= 1
+VENV := .venv
+BIN := $(VENV)/bin
+
+INSTALLED := $(VENV)/.installed
+BUILT := $(VENV)/.built
+PACKAGING := $(wildcard setup.cfg setup.py pyproject.toml)
+SHIM := $(wildcard shim/*.c shim/*.h shim/*.py shim/*.map shim/*/*.c shim/*/*.h shim/*/*.map)
+TYPED := build/typed/exitpin
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit lab torture bench clean packages
+
+help: ## Show what there is to make
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Start the private Tor network, and catch its lying exits
+	@$(BIN)/python -m exitpin.orchestrator.lab.demo
+
+test: lint types unit lab ## Check style and types, then run the unit tests and those on the private network
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup $(TYPED)
+	MYPYPATH=build/typed $(BIN)/mypy -p exitpin
+
+unit: setup
+	$(BIN)/python -m pytest -m "not lab and not torture"
+
+lab: setup
+	$(BIN)/python -m pytest -m "lab and not torture"
+
+torture: setup ## Chaos, kills and seeds; SCALE=0.25 for a quarter of it
+	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture
+
+bench: setup ## Measure start-up, pinning and load, and print the figures
+	$(BIN)/python tests/bench/run.py
+
+setup: packages $(BUILT) ## Only the set-up that all of the others begin with
+
+clean: ## Remove all that make made, the virtual environment included
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f shim/exitpin-launch shim/*.so shim/*.o shim/*/*.o shim/_bindings.c
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+packages:
+	@sh tests/setup-system.sh
+
+# An environment that was interrupted half-way has no pip that runs: begin it anew.
+$(INSTALLED): $(PACKAGING) | packages
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+# The installation built the C parts; after a change of theirs alone they are built in place, without asking an index.
+ifeq ($(wildcard shim/exitpin-launch),)
+$(BUILT): lost
+.PHONY: lost
+endif
+$(BUILT): $(INSTALLED) $(SHIM)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+# The package `exitpin` is spread over the top-level folders; mypy wants to see it as one.
+$(TYPED): $(PACKAGING)
+	@mkdir -p $@
+	@ln -sfn $(addprefix ../../../,$(wildcard orchestrator/_root/*.py) orchestrator wrappers shim) $@/
+	@touch $@
