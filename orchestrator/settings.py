@@ -2,16 +2,14 @@
 
 Built-in values < /etc/exitpin/config.toml < $XDG_CONFIG_HOME/exitpin/config.toml < EXITPIN_* < command line. All that
 is wrong in all of them is told at once. Does not decide what a setting means: whoever acts on it does. Called by the
-command line; pydantic is imported only when there is a file to read, since it costs more than the rest of a start.
+command line. pydantic and tomllib are imported only when there is a file to read: a start pays for what it uses.
 """
 
 import ipaddress
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +136,15 @@ def _place(key: Key, origin: str) -> str:
 def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
     """The values of one file and all that is wrong with it; nothing of either if there is no such file."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}, []
     except OSError as error:
         return {}, [f"{path}: can't be read: {error.strerror}"]
+    import tomllib
+
+    try:
+        table = tomllib.loads(text.decode())
     except ValueError as error:  # tomllib's own, and bytes that are no UTF-8
         return {}, [f"{path}: not TOML: {error}"]
     return _validate(path, table)
@@ -167,6 +169,8 @@ def _annotated(validator: Any) -> Any:
 
 
 def _explain(path: Path, name: str, kind: str, given: object) -> str:
+    from difflib import get_close_matches
+
     names = [key.name for key in KEYS]
     if kind != "extra_forbidden":
         key = KEYS[names.index(name)]
