@@ -1,0 +1,93 @@
+"""What setup.cfg can't say: the cffi module, and two native files that are no Python extensions.
+
+The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a plain
+Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+
+SHIM = Path("shim")
+SHARED = ("address.c", "hosts.c", "program.c", "record.c")
+WARNINGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden")
+
+
+def compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC", "cc"))
+
+
+def extra_flags() -> list[str]:
+    return shlex.split(os.environ.get("CFLAGS", ""))
+
+
+def sources(folder: str, shared: tuple[str, ...]) -> list[str]:
+    return sorted(map(str, (SHIM / folder).glob("*.c"))) + [str(SHIM / name) for name in shared]
+
+
+def run(command: list[str]) -> None:
+    print(shlex.join(command), flush=True)
+    subprocess.run(command, check=True)
+
+
+def has_static_libc() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "empty.c")
+        source.write_text("int main(void) { return 0; }\n", encoding="ascii")
+        command = [*compiler(), "-static", "-o", str(Path(folder, "empty")), str(source)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def build_preload(target: Path) -> None:
+    """The library: no fortified calls (their symbols would be extra imports), every import bound at load."""
+    hardening = ["-U_FORTIFY_SOURCE", "-fno-stack-protector", "-fPIC", "-shared"]
+    linking = [f"-Wl,--version-script={SHIM / 'preload' / 'exports.map'}", "-Wl,-z,now", "-Wl,-z,defs", "-ldl"]
+    files = sources("preload", SHARED)
+    run([*compiler(), *extra_flags(), *WARNINGS, *hardening, "-o", str(target), *files, *linking])
+
+
+def build_launcher(target: Path) -> None:
+    """The launcher, static where libc.a is installed: it starts in half the time."""
+    linking = ["-static"] if has_static_libc() else []
+    run([*compiler(), *extra_flags(), *WARNINGS, *linking, "-o", str(target), *sources("launch", ("address.c", "program.c"))])
+
+
+NATIVE = {"exitpin-preload.so": build_preload, "exitpin-launch": build_launcher}
+
+
+class BuildExt(build_ext):
+    """Also builds the native files, next to the cffi module."""
+
+    def run(self) -> None:
+        super().run()
+        for name, build in NATIVE.items():
+            built = Path(self.build_lib, "exitpin", "shim", name)
+            built.parent.mkdir(parents=True, exist_ok=True)
+            fresh = built.with_name(name + ".new")
+            build(fresh)
+            fresh.replace(built)
+            if self.inplace:
+                placed = SHIM / (name + ".new")
+                shutil.copy2(built, placed)
+                placed.replace(SHIM / name)
+
+    def get_outputs(self) -> list[str]:
+        if self.inplace:
+            return list(self.get_output_mapping())
+        return super().get_outputs() + [str(Path(self.build_lib, "exitpin", "shim", name)) for name in NATIVE]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        mapping = dict(super().get_output_mapping())
+        if self.inplace:
+            for name in NATIVE:
+                mapping[str(Path(self.build_lib, "exitpin", "shim", name))] = str(SHIM / name)
+        return mapping
+
+
+setup(cffi_modules=["shim/build.py:ffibuilder"], cmdclass={"build_ext": BuildExt})

@@ -1,0 +1,66 @@
+"""Build the cffi module: the pure parts of the shim, compiled from the very files that the hooks and the launcher use.
+
+Called by setuptools (``cffi_modules`` in setup.py), from the root of the project.
+"""
+
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path("shim")
+PURE = ("address", "hosts", "kernel", "program", "record", "socks")
+PURE_CDEF = """
+bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
+size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
+int exitpin_endpoint_scope(const struct exitpin_endpoint *endpoint);
+bool exitpin_parse_ipv4(const char *text, size_t size, uint8_t address[4]);
+bool exitpin_parse_quad(const char *text, size_t size, uint8_t address[4]);
+bool exitpin_parse_ipv6(const char *text, size_t size, uint8_t address[16]);
+size_t exitpin_format_address(const struct exitpin_endpoint *endpoint, char *text);
+
+bool exitpin_name_is_valid(const char *name, size_t size);
+bool exitpin_hosts_find_name(const char *line, size_t size, const char *name, struct exitpin_endpoint *endpoint);
+bool exitpin_hosts_find_address(const char *line, size_t size, const struct exitpin_endpoint *endpoint, char *name);
+bool exitpin_services_find_name(const char *line, size_t size, const char *name, const char *protocol, uint16_t *port);
+bool exitpin_services_find_port(const char *line, size_t size, uint16_t port, const char *protocol, char *name);
+
+struct exitpin_config {
+    uint8_t nonce[16];
+    struct exitpin_endpoint source;
+    char socket_path[108];
+};
+bool exitpin_config_parse(const char *text, size_t size, struct exitpin_config *config);
+bool exitpin_answer_is_valid(const struct exitpin_answer *answer, size_t size, int op);
+
+int exitpin_program_check(int directory, const char *path, int flags);
+
+size_t exitpin_socks_auth(const uint8_t *user, size_t user_size, const uint8_t *password, size_t password_size,
+                          uint8_t *out);
+size_t exitpin_socks_request(uint8_t command, const char *host, size_t host_size, uint16_t port, uint8_t *out);
+int exitpin_socks_reply_size(const uint8_t *prefix, size_t size);
+int exitpin_socks_errno(uint8_t code);
+
+int exitpin_setns(int fd, int flags);
+int exitpin_unshare(int flags);
+int exitpin_set_child_subreaper(void);
+"""
+
+
+def wire_cdef() -> str:
+    """The records of wire.h, as they stand between its cdef marks."""
+    text = (HERE / "wire.h").read_text(encoding="utf-8")
+    return text.partition("/* cdef: begin */")[2].partition("/* cdef: end */")[0]
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(wire_cdef() + PURE_CDEF)
+ffibuilder.set_source(
+    "exitpin.shim._bindings",
+    "\n".join(f'#include "{name}.h"' for name in PURE) + "\n",
+    sources=[str(HERE / f"{name}.c") for name in PURE],
+    depends=[str(HERE / f"{name}.h") for name in (*PURE, "sys", "wire")],
+    include_dirs=[str(HERE)],
+    define_macros=[("_GNU_SOURCE", None)],
+    extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden"],
+    py_limited_api=True,
+)

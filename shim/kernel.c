@@ -1,0 +1,20 @@
+#include <errno.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include "kernel.h"
+
+int exitpin_setns(int fd, int flags)
+{
+	return setns(fd, flags) == 0 ? 0 : errno;
+}
+
+int exitpin_unshare(int flags)
+{
+	return unshare(flags) == 0 ? 0 : errno;
+}
+
+int exitpin_set_child_subreaper(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : errno;
+}

@@ -1,0 +1,9 @@
+/* Linux calls that Python 3.11 lacks. Each returns 0 or an errno. */
+#ifndef EXITPIN_KERNEL_H
+#define EXITPIN_KERNEL_H
+
+int exitpin_setns(int fd, int flags);
+int exitpin_unshare(int flags);
+int exitpin_set_child_subreaper(void);
+
+#endif

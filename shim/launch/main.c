@@ -1,0 +1,118 @@
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] -- COMMAND ARGUMENT...
+ * Starts one tool under the preload library and stays its parent until nothing of its tree is left.
+ * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
+ * the REFUSED notice says; 100: misused. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../program.h"
+#include "launch.h"
+
+static bool read_arguments(char **arguments, struct request *request)
+{
+	*request = (struct request){.control = -1};
+	for (; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++) {
+		if (strcmp(*arguments, "--foreground") == 0)
+			request->foreground = true;
+		else if (strcmp(*arguments, "--keep-files") == 0)
+			request->keep_files = true;
+		else if (arguments[1] == NULL)
+			return false;
+		else if (strcmp(*arguments, "--control") == 0)
+			request->control = atoi(*++arguments);
+		else if (strcmp(*arguments, "--preload") == 0)
+			request->preload = *++arguments;
+		else if (strcmp(*arguments, "--shim") == 0)
+			request->shim = *++arguments;
+		else
+			return false;
+	}
+	request->command = *arguments != NULL ? arguments + 1 : arguments;
+	return request->control > 2 && request->preload != NULL && request->shim != NULL && request->command[0] != NULL;
+}
+
+/* ld.so splits LD_PRELOAD at blanks and colons and ignores what it can't load: such a path would run the tool bare. */
+static bool can_preload(const char *path)
+{
+	return path[0] == '/' && strpbrk(path, " :") == NULL && access(path, R_OK) == 0;
+}
+
+static int refuse(const struct request *request, int reason, int error)
+{
+	notify_refused(request->control, reason, error);
+	return reason == EXITPIN_REASON_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+static int prepare_signals(void)
+{
+	sigset_t handled;
+
+	signal(SIGINT, SIG_IGN); /* the orchestrator gets these too, and decides */
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, our children would vanish unseen */
+	sigemptyset(&handled);
+	sigaddset(&handled, SIGCHLD);
+	sigaddset(&handled, SIGTERM);
+	sigaddset(&handled, SIGHUP);
+	return sigprocmask(SIG_SETMASK, &handled, NULL);
+}
+
+static int launch(const struct request *request)
+{
+	char found[PATH_MAX];
+	int error;
+
+	if (!close_inherited(request->control, request->keep_files))
+		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
+	const char *path = find_command(request->command[0], found, sizeof(found));
+
+	if (path == NULL)
+		return refuse(request, errno == EACCES ? EXITPIN_REASON_NOT_EXECUTABLE : EXITPIN_REASON_NOT_FOUND, errno);
+	int reason = exitpin_program_check(AT_FDCWD, path, 0);
+
+	if (reason != EXITPIN_REASON_NONE)
+		return refuse(request, reason, EACCES);
+	pid_t tool = start_tool(request, path, &error);
+
+	if (tool < 0)
+		return refuse(request, EXITPIN_REASON_NONE, error);
+	if (error != 0)
+		notify_refused(request->control, EXITPIN_REASON_NOT_EXECUTABLE, error);
+	watch_tool(request, tool);
+	return error != 0 ? EXIT_NOT_EXECUTABLE : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct request request;
+	int type;
+	socklen_t size = sizeof(type);
+
+	if (argc < 1 || !read_arguments(argv + 1, &request) ||
+	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
+	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
+		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
+		      " -- COMMAND ARGUMENT...\n", stderr);
+		return EXIT_MISUSED;
+	}
+	if (!can_preload(request.preload)) {
+		notify_refused(request.control, EXITPIN_REASON_NONE, EINVAL);
+		fputs("exitpin-launch: --preload must be a readable absolute path without blanks and colons\n", stderr);
+		return EXIT_MISUSED;
+	}
+	if (prepare_signals() != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+		notify_refused(request.control, EXITPIN_REASON_NONE, errno);
+		return EXIT_NOT_EXECUTABLE;
+	}
+	return launch(&request);
+}

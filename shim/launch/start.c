@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+enum { ENTRY_SIZE = 8192 };
+
+static bool set_environment(const struct request *request)
+{
+	static char preload[ENTRY_SIZE];
+	const char *before = getenv("LD_PRELOAD");
+	bool has_before = before != NULL && before[0] != '\0';
+	int size = snprintf(preload, sizeof(preload), "%s%s%s", request->preload, has_before ? ":" : "",
+			    has_before ? before : "");
+
+	if (size < 0 || (size_t)size >= sizeof(preload)) {
+		errno = E2BIG;
+		return false;
+	}
+	return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("EXITPIN_SHIM", request->shim, 1) == 0;
+}
+
+/* A tool starts as from a shell, whatever its caller blocked or ignored (Python ignores SIGPIPE). */
+static void reset_signals(void)
+{
+	struct sigaction by_default = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &by_default, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A shell runs what the kernel does not know as a script; so does execvp(3). */
+static void execute(const char *path, char **command)
+{
+	size_t count = 0;
+
+	execv(path, command);
+	if (errno != ENOEXEC)
+		return;
+	while (command[count] != NULL)
+		count++;
+	char *script[count + 2];
+
+	script[0] = "/bin/sh";
+	script[1] = (char *)path;
+	memcpy(script + 2, command + 1, count * sizeof(*command));
+	execv(script[0], script);
+	errno = ENOEXEC;
+}
+
+static _Noreturn void become_tool(const struct request *request, const char *path, pid_t launcher, const int go[2],
+				  int failed)
+{
+	char byte;
+
+	close(go[1]);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != launcher) /* it died before the line above */
+		_exit(EXIT_NOT_EXECUTABLE);
+	if (request->foreground)
+		setpgid(0, 0);
+	else
+		setsid();
+	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	reset_signals();
+	if (set_environment(request))
+		execute(path, request->command);
+	int error = errno;
+
+	while (write(failed, &error, sizeof(error)) < 0 && errno == EINTR)
+		;
+	_exit(EXIT_NOT_EXECUTABLE);
+}
+
+pid_t start_tool(const struct request *request, const char *path, int *error)
+{
+	pid_t launcher = getpid();
+	int go[2], failed[2];
+	char byte = 0;
+
+	*error = 0;
+	if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failed, O_CLOEXEC) != 0)
+		return *error = errno, -1;
+	pid_t tool = fork();
+
+	if (tool < 0)
+		return *error = errno, -1;
+	if (tool == 0)
+		become_tool(request, path, launcher, go, failed[1]);
+	close(go[0]);
+	close(failed[1]);
+	if (request->foreground) {
+		setpgid(tool, tool);
+		terminal_take(tool);
+	}
+	notify_started(request->control, tool);
+	while (write(go[1], &byte, 1) < 0 && errno == EINTR)
+		;
+	close(go[1]);
+	ssize_t size;
+
+	do
+		size = read(failed[0], error, sizeof(*error));
+	while (size < 0 && errno == EINTR);
+	close(failed[0]);
+	return tool;
+}

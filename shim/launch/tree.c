@@ -1,0 +1,135 @@
+/* Every descendant, also those that called setsid and forked twice: as a subreaper we stay an ancestor of all of them. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+enum { TREE_MAX = 32768, TEXT_SIZE = 4096 };
+
+static pid_t found[TREE_MAX];
+static unsigned found_count;
+
+static void add(pid_t pid)
+{
+	for (unsigned i = 0; i < found_count; i++)
+		if (found[i] == pid)
+			return;
+	if (pid > 0 && found_count < TREE_MAX)
+		found[found_count++] = pid;
+}
+
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	size_t length = 0;
+	ssize_t more;
+
+	while (length < size - 1 && (more = read(fd, text + length, size - 1 - length)) > 0)
+		length += (size_t)more;
+	close(fd);
+	text[length] = '\0';
+	return (ssize_t)length;
+}
+
+/* False: the kernel has no such file. A list that does not fit is cut: the next round finds the rest. */
+static bool add_children_of_thread(pid_t pid, const char *thread)
+{
+	char path[64], text[TEXT_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", pid, thread);
+	ssize_t size = read_file(path, text, sizeof(text));
+
+	if (size < 0)
+		return errno != ENOENT || kill(pid, 0) != 0;
+	if (size == sizeof(text) - 1 && strrchr(text, ' ') != NULL)
+		*strrchr(text, ' ') = '\0';
+	for (char *next = text; *next != '\0';) {
+		char *end;
+		long child = strtol(next, &end, 10);
+
+		if (end == next)
+			break;
+		add((pid_t)child);
+		next = end + (*end == ' ');
+	}
+	return true;
+}
+
+static bool add_children(pid_t pid)
+{
+	char path[32];
+	bool is_known = true;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *threads = opendir(path);
+
+	if (threads == NULL)
+		return true;
+	for (struct dirent *entry; (entry = readdir(threads)) != NULL;)
+		if (entry->d_name[0] != '.')
+			is_known = add_children_of_thread(pid, entry->d_name) && is_known;
+	closedir(threads);
+	return is_known;
+}
+
+static pid_t parent_of(const char *pid)
+{
+	char path[32], text[512];
+
+	snprintf(path, sizeof(path), "/proc/%.10s/stat", pid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return -1;
+	const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+
+	return name_end != NULL && strlen(name_end) > 4 ? (pid_t)strtol(name_end + 4, NULL, 10) : -1;
+}
+
+static bool is_found(pid_t pid)
+{
+	for (unsigned i = 0; i < found_count; i++)
+		if (found[i] == pid)
+			return true;
+	return pid == getpid();
+}
+
+/* For kernels without CONFIG_PROC_CHILDREN: all of /proc, until a pass finds nothing new. */
+static void scan_all(void)
+{
+	for (unsigned before = found_count + 1; before != found_count;) {
+		DIR *processes = opendir("/proc");
+
+		before = found_count;
+		if (processes == NULL)
+			return;
+		for (struct dirent *entry; (entry = readdir(processes)) != NULL;)
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && is_found(parent_of(entry->d_name)))
+				add((pid_t)atoi(entry->d_name));
+		closedir(processes);
+	}
+}
+
+unsigned signal_descendants(int signo)
+{
+	found_count = 0;
+	bool is_known = add_children(getpid());
+
+	for (unsigned i = 0; i < found_count; i++)
+		is_known = add_children(found[i]) && is_known;
+	if (!is_known)
+		scan_all();
+	for (unsigned i = 0; i < found_count; i++)
+		kill(found[i], signo);
+	if (signo != SIGKILL)
+		for (unsigned i = 0; i < found_count; i++)
+			kill(found[i], SIGCONT);
+	return found_count;
+}

@@ -1,0 +1,136 @@
+/* The life of a run: running -> ending (TERM sent, KILL at a deadline) -> nothing left. The orchestrator's death skips to
+ * the deadline; so does an END order with no grace. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5 };
+
+struct watch {
+	const struct request *request;
+	pid_t tool;
+	bool has_exited, is_ending, is_orphan;
+	unsigned swept;
+	int64_t deadline_ms;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void end_tree(struct watch *watch, int64_t grace_ms)
+{
+	int64_t deadline_ms = now_ms() + grace_ms;
+
+	if (watch->is_ending) {
+		if (deadline_ms < watch->deadline_ms)
+			watch->deadline_ms = deadline_ms;
+		return;
+	}
+	watch->is_ending = true;
+	watch->deadline_ms = deadline_ms;
+	unsigned count = signal_descendants(grace_ms > 0 ? SIGTERM : SIGKILL);
+
+	watch->swept = count - (count > 0 && !watch->has_exited);
+}
+
+static bool is_job_control(int signo)
+{
+	return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU;
+}
+
+/* False: no child is left. */
+static bool reap(struct watch *watch)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage)) > 0) {
+		if (pid != watch->tool)
+			continue;
+		if (WIFSTOPPED(status)) {
+			if (watch->request->foreground && !watch->is_ending && is_job_control(WSTOPSIG(status)))
+				stop_with_the_tool(watch->tool, WSTOPSIG(status));
+			continue;
+		}
+		watch->has_exited = true;
+		terminal_give_back();
+		notify_exited(watch->request->control, pid, status, &usage);
+	}
+	return pid == 0;
+}
+
+static void obey(struct watch *watch)
+{
+	struct exitpin_order order;
+	int is_order;
+
+	while ((is_order = read_order(watch->request->control, &order)) > 0) {
+		if (order.kind == EXITPIN_ORDER_END)
+			end_tree(watch, order.grace_ms);
+		else if (order.kind == EXITPIN_ORDER_SIGNAL && !watch->has_exited && order.signo < NSIG)
+			kill(-watch->tool, order.signo);
+	}
+	if (is_order < 0) {
+		watch->is_orphan = true;
+		end_tree(watch, 0);
+	}
+}
+
+static void read_signals(struct watch *watch, int signals)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo != SIGCHLD)
+			end_tree(watch, SWEEP_GRACE_MS);
+}
+
+static int timeout_ms(const struct watch *watch)
+{
+	if (!watch->is_ending)
+		return -1;
+	int64_t left = watch->deadline_ms - now_ms();
+
+	return left > 0 ? (int)(left < 60000 ? left : 60000) : KILL_ROUND_MS;
+}
+
+int watch_tool(const struct request *request, pid_t tool)
+{
+	struct watch watch = {.request = request, .tool = tool};
+	sigset_t handled;
+
+	sigemptyset(&handled);
+	sigaddset(&handled, SIGCHLD);
+	sigaddset(&handled, SIGTERM);
+	sigaddset(&handled, SIGHUP);
+	int signals = signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC);
+	struct pollfd ready[2] = {{signals, POLLIN, 0}, {request->control, POLLIN, 0}};
+
+	while (reap(&watch)) {
+		if (watch.has_exited && !watch.is_ending)
+			end_tree(&watch, SWEEP_GRACE_MS);
+		if (watch.is_ending && now_ms() >= watch.deadline_ms)
+			signal_descendants(SIGKILL);
+		if (poll(ready, watch.is_orphan ? 1 : 2, timeout_ms(&watch)) <= 0)
+			continue;
+		if (ready[0].revents)
+			read_signals(&watch, signals);
+		if (!watch.is_orphan && ready[1].revents)
+			obey(&watch);
+	}
+	notify_ended(request->control, watch.swept);
+	return 0;
+}
