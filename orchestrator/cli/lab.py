@@ -1,0 +1,205 @@
+"""`exitpin lab`: start, look at, enter and end the private Tor network."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+from ..errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_USAGE, OperatorError
+from ..lab import network, start
+from ..lab import state as lab_state
+
+DESCRIPTION = """\
+The lab is a private Tor network with a small internet of its own, on this machine, in namespaces that no packet can
+leave. It needs no root where user namespaces are allowed. Each exit leaves from an address of its own, so a target
+sees which exit a connection came through, and writes it down.
+"""
+
+EXAMPLES = """\
+examples:
+  exitpin lab up                                  start it (a few seconds; the first time about twenty)
+  exitpin lab status                              relays with their behaviours, targets, files
+  exitpin run --lab -e all -- curl -s http://web.test/ip
+  exitpin lab exec dig web.test                   any command inside, without Tor
+  exitpin lab exec sh                             a shell inside
+  exitpin lab up --name mine --exits 40 --host www.example.org=web
+  exitpin lab down
+"""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb `lab`."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    lab = subparsers.add_parser("lab", help="a private Tor network to try things on", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formatter)
+    verbs = lab.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
+
+    up = verbs.add_parser("up", help="start the lab; returns when every exit has carried a stream", formatter_class=formatter, epilog=_kinds())
+    up.add_argument("--exits", type=int, default=network.EXITS_DEFAULT, metavar="N", help=f"how many exits (default {network.EXITS_DEFAULT}, {network.EXITS_MIN} to {network.EXITS_MAX}); the last four are special")
+    up.add_argument("--host", action="append", default=[], type=_host, metavar="NAME=KIND", help="let a name of yours be a target, in DNS and in the certificate; may be repeated")
+    up.add_argument("--foreground", action="store_true", help="stay, and end the lab on Ctrl-C")
+    up.add_argument("--json", action="store_true", help="print the status as JSON when it is ready")
+    up.set_defaults(execute=execute_up)
+
+    status = verbs.add_parser("status", help="what is running, with addresses, behaviours and files; 3 if it is not")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.set_defaults(execute=execute_status)
+
+    run = verbs.add_parser("exec", help="run a command inside the lab, as its root and not through Tor")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD ARG...", help="the command; its exit status is ours")
+    run.set_defaults(execute=execute_exec)
+
+    down = verbs.add_parser("down", help="end the lab and remove its state")
+    down.set_defaults(execute=execute_down)
+
+    for parser in (up, status, run, down):
+        parser.add_argument("--name", default=os.environ.get(lab_state.ENV_NAME, lab_state.DEFAULT_NAME), help="which lab (default %(default)s)")
+
+
+def execute_up(args: argparse.Namespace) -> int:
+    """Start, or say that it runs."""
+    progress = Progress(is_shown=sys.stderr.isatty())
+    try:
+        state, was_running, supervisor = start.up(args.name, args.exits, tuple(args.host), stay=args.foreground, progress=progress)
+    finally:
+        progress.clear()
+    if args.json:
+        print(json.dumps(status_of(state), indent=1), flush=True)
+    else:
+        _say_next(state, was_running)
+    return _stay(state.name, supervisor) if supervisor is not None else 0
+
+
+def execute_status(args: argparse.Namespace) -> int:
+    """Print what is known of the lab; 3 when it is not running, as init scripts do."""
+    state = lab_state.find(args.name)
+    if state is None:
+        print(f"exitpin: The lab {args.name} is not running. Start it with `exitpin lab up`.", file=sys.stderr)
+        return 3
+    if args.json:
+        print(json.dumps(status_of(state), indent=1))
+    else:
+        _print_status(state)
+    return 0
+
+
+def execute_exec(args: argparse.Namespace) -> int:
+    """Run a command inside; its status, or 126 and 127 as a shell has them."""
+    from exitpin.wrappers.namespaces import run_inside
+
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        raise OperatorError("There is no command to run.", "Try `exitpin lab exec dig web.test`.", EXIT_USAGE)
+    state = lab_state.load(args.name)
+    environment = {**os.environ, **state.environment()}
+
+    def become_command() -> int:
+        try:
+            os.execvpe(command[0], command, environment)
+        except FileNotFoundError:
+            print(f"exitpin: {command[0]}: not found", file=sys.stderr)
+            return EXIT_NOT_FOUND
+        except OSError as error:
+            print(f"exitpin: {command[0]}: {error.strerror}", file=sys.stderr)
+            return EXIT_NOT_EXECUTABLE
+
+    return run_inside(state.supervisor_pid, become_command)
+
+
+def execute_down(args: argparse.Namespace) -> int:
+    """End it; no complaint when there is none."""
+    if not start.down(args.name):
+        print(f"exitpin: The lab {args.name} was not running.", file=sys.stderr)
+    return 0
+
+
+def status_of(state: lab_state.LabState) -> dict[str, object]:
+    """The status as JSON values."""
+    plain = lab_state.encode(state)
+    return {
+        "name": state.name,
+        "pid": state.supervisor_pid,
+        "uptime": round(time.time() - state.started_at, 1),
+        "started_in": state.start_s,
+        "start": state.start_kind,
+        "tor": state.tor_version,
+        "control_socket": plain["control_socket"],
+        "cookie_file": plain["cookie_file"],
+        "socks": f"{state.socks_host}:{state.socks_port}",
+        "ca_file": plain["ca_file"],
+        "log": plain["log_file"],
+        "relays": plain["relays"],
+        "targets": [{**target, "address": target["addresses"][0]} for target in plain["targets"]],
+    }
+
+
+class Progress:
+    """One line on the terminal that is written over."""
+
+    def __init__(self, is_shown: bool) -> None:
+        self.is_shown = is_shown
+
+    def __call__(self, phase: str, done: int, of: int) -> None:
+        if self.is_shown:
+            count = f" {done}/{of}" if of > 1 else ""
+            sys.stderr.write(f"\r\x1b[Klab: {phase}{count}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self.is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _host(text: str) -> tuple[str, str]:
+    name, equals, kind = text.partition("=")
+    if not (name and equals and kind):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=KIND, such as www.example.org=web")
+    return name, kind
+
+
+def _kinds() -> str:
+    lines = [f"  {target.kind:<12} {target.name:<17} {target.note}" for target in network.BUILT_IN_TARGETS]
+    return "\n".join(["kinds of targets, for --host:", *lines])
+
+
+def _say_next(state: lab_state.LabState, was_running: bool) -> None:
+    option = "" if state.name == lab_state.DEFAULT_NAME else f" --name {state.name}"
+    verb = "is running already" if was_running else f"is up, after {state.start_s:.1f} s"
+    print(f"The lab {state.name} {verb}: {state.exits} exits, each seen by a target under its own address.")
+    print(f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    exitpin lab down{option}", flush=True)
+
+
+def _stay(name: str, supervisor: "subprocess.Popen[bytes]") -> int:
+    try:
+        status = supervisor.wait()
+    except KeyboardInterrupt:
+        start.down(name)
+        supervisor.wait()
+        return 0
+    start.down(name)
+    return 0 if status == 0 else 125
+
+
+def _print_status(state: lab_state.LabState) -> None:
+    minutes, seconds = divmod(int(time.time() - state.started_at), 60)
+    print(f"lab {state.name}: up for {minutes} min {seconds} s, pid {state.supervisor_pid}, tor {state.tor_version}")
+    print(f"control    {state.control_socket}")
+    print(f"socks      {state.socks_host}:{state.socks_port} (inside)")
+    print(f"CA         {state.ca_file}")
+    print(f"witness    {state.log_file}")
+    print()
+    for relay in state.relays:
+        dead = "" if relay.pid or relay.role == "authority" else "  (dead)"
+        print(f"{relay.nickname:<8} {relay.role:<10} {relay.address:<15} {relay.fingerprint}  {relay.behaviour}{dead}")
+    print()
+    for target in state.targets:
+        ports = _ranges(target.ports)
+        print(f"{target.name:<17} {target.address:<15} {ports:<13} {target.note}")
+
+
+def _ranges(ports: tuple[int, ...]) -> str:
+    if len(ports) > 4:
+        return f"{ports[0]}-{ports[-1]}"
+    return ",".join(map(str, ports))

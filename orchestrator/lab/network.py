@@ -1,0 +1,165 @@
+"""What a lab is, as data: its relays with their policies and behaviours, its targets with their names and addresses.
+
+Nothing here starts anything. The supervisor builds torrcs from it, the targets their services and names, `lab status`
+its tables. The behaviours are the planted truth: verdict code must never import this module.
+
+Addresses: exits leave from 203.0.113.0/24 and 2001:db8:e::/64, and are listed under that IPv4 address in the consensus.
+Authorities and middles live on 127.N.0.1, each in a /16 of its own, so that the rules for choosing a first hop hold.
+Every address of 192.0.2.0/24, 198.51.100.0/24 and 2001:db8:1::/48 answers on all service ports.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..errors import EXIT_USAGE, OperatorError
+
+EXITS_DEFAULT = 16
+EXITS_MIN = 5
+EXITS_MAX = 200
+
+EXIT_NETWORK = "203.0.113.0/24"
+TARGET_NETWORKS = ("192.0.2.0/24", "198.51.100.0/24")
+IPV6_NETWORK = "2001:db8::/32"
+TARGET_NETWORK6 = "2001:db8:1::/48"
+
+PROBE_ADDRESS = "192.0.2.1"
+DNS_ADDRESS = "192.0.2.53"
+BLACKHOLE_ADDRESS = "198.51.100.66"
+UNREACHABLE_ADDRESS = "198.51.100.67"
+SERVFAIL_NAME = "servfail.test"
+SLOW_DELAY_S = 1.5
+
+ECHO_PORT = 7
+SSH_PORT = 22
+DNS_PORT = 53
+HTTP_PORTS = (80, 8080)
+HTTPS_PORT = 443
+SINK_PORTS = tuple(range(9000, 9100))
+REFUSED_PORT = 81
+
+
+class Role(StrEnum):
+    """What a relay is for."""
+
+    AUTHORITY = "authority"
+    MIDDLE = "middle"
+    EXIT = "exit"
+
+
+class Behaviour(StrEnum):
+    """How an exit differs from a plain one."""
+
+    PLAIN = "plain"
+    NO_HTTPS = "rejects-443"
+    WEB_ONLY = "only-80"
+    DNS_SILENT = "dns-silent"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One tor process that relays. `address` is where it is listed and, for an exit, what targets see."""
+
+    nickname: str
+    role: Role
+    address: str
+    or_port: int
+    address6: str = ""
+    dir_port: int = 0
+    policy: tuple[str, ...] = ()
+    behaviour: Behaviour = Behaviour.PLAIN
+
+    @property
+    def is_voted_exit(self) -> bool:
+        """Whether the authorities vote it the Exit flag."""
+        return self.role is Role.EXIT and self.behaviour is not Behaviour.WEB_ONLY
+
+    @property
+    def has_dns(self) -> bool:
+        """Whether names resolve at this exit."""
+        return self.role is Role.EXIT and self.behaviour is not Behaviour.DNS_SILENT
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server by name. `kind` is what `--host NAME=KIND` refers to; `ports` are those it is meant to be tried on."""
+
+    name: str
+    kind: str
+    addresses: tuple[str, ...]
+    ports: tuple[int, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The whole lab."""
+
+    relays: tuple[Relay, ...]
+    targets: tuple[Target, ...]
+
+    @property
+    def authorities(self) -> tuple[Relay, ...]:
+        return tuple(relay for relay in self.relays if relay.role is Role.AUTHORITY)
+
+    @property
+    def middles(self) -> tuple[Relay, ...]:
+        return tuple(relay for relay in self.relays if relay.role is Role.MIDDLE)
+
+    @property
+    def exits(self) -> tuple[Relay, ...]:
+        return tuple(relay for relay in self.relays if relay.role is Role.EXIT)
+
+
+# The last four exits are the ones with a difference, in this order.
+SPECIAL_EXITS = (
+    (Behaviour.NO_HTTPS, ("reject *:443", "accept *:*")),
+    (Behaviour.WEB_ONLY, ("accept *:80", "reject *:*")),
+    (Behaviour.DNS_SILENT, ("accept *:*",)),
+    (Behaviour.SLOW, ("accept *:*",)),
+)
+
+BUILT_IN_TARGETS = (
+    Target("probe.test", "probe", (PROBE_ADDRESS,), (80,), "the lab's own readiness check; never slow"),
+    Target("web.test", "web", ("192.0.2.10", "2001:db8:1::10"), (*HTTP_PORTS, HTTPS_PORT), "/ /ip /bytes/N /delay/S /redirect /status/N /repo.git"),
+    Target("v4.test", "v4", ("192.0.2.11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv4 address only"),
+    Target("v6.test", "v6", ("2001:db8:1::11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv6 address only"),
+    Target("echo.test", "echo", ("192.0.2.12", "2001:db8:1::12"), (ECHO_PORT,), "sends back what it gets"),
+    Target("sink.test", "sink", ("192.0.2.13", "2001:db8:1::13"), SINK_PORTS, "one line: own address and port, peer address and port; then an echo"),
+    Target("ssh.test", "ssh", ("192.0.2.22", "2001:db8:1::22"), (SSH_PORT,), "any user, no password; says who you are"),
+    Target("dns.test", "dns", (DNS_ADDRESS, "2001:db8:1::53"), (DNS_PORT,), "UDP and TCP"),
+    Target("refused.test", "refused", ("192.0.2.14", "2001:db8:1::14"), (REFUSED_PORT,), "nothing listens on this port"),
+    Target("blackhole.test", "blackhole", (BLACKHOLE_ADDRESS,), (80,), "packets vanish: a timeout on every port"),
+    Target("unreachable.test", "unreachable", (UNREACHABLE_ADDRESS,), (80,), "no route to host on every port"),
+)
+
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+
+def build(exits: int = EXITS_DEFAULT, hosts: tuple[tuple[str, str], ...] = ()) -> Network:
+    """The lab with so many exits; `hosts` are (name, kind of a built-in target) pairs that become names of it."""
+    if not EXITS_MIN <= exits <= EXITS_MAX:
+        raise OperatorError(f"A lab has {EXITS_MIN} to {EXITS_MAX} exits, not {exits}.", "Use --exits.", EXIT_USAGE)
+    authorities = tuple(Relay(f"auth{n}", Role.AUTHORITY, f"127.{n}.0.1", 5001, dir_port=7000) for n in range(1, 4))
+    middles = tuple(Relay(f"mid{n}", Role.MIDDLE, f"127.{10 + n}.0.1", 5001) for n in range(1, 5))
+    return Network(authorities + middles + _exits(exits), BUILT_IN_TARGETS + tuple(_declared(host) for host in hosts))
+
+
+def _exits(count: int) -> tuple[Relay, ...]:
+    plain = [(Behaviour.PLAIN, ("accept *:*",))] * (count - len(SPECIAL_EXITS))
+    return tuple(
+        Relay(f"exit{n:02}", Role.EXIT, f"203.0.113.{10 + n}", 5001, f"2001:db8:e::{10 + n}", 0, policy, behaviour)
+        for n, (behaviour, policy) in enumerate([*plain, *SPECIAL_EXITS], start=1)
+    )
+
+
+def _declared(host: tuple[str, str]) -> Target:
+    name, kind = host[0].lower().rstrip("."), host[1]
+    if not _HOST_NAME.match(name):
+        raise OperatorError(f"{host[0]!r} is not a host name.", "Use --host NAME=KIND, such as www.example.org=web.", EXIT_USAGE)
+    for target in BUILT_IN_TARGETS:
+        if target.kind == kind:
+            return Target(name, kind, target.addresses, target.ports, f"declared as {target.name}")
+    kinds = ", ".join(target.kind for target in BUILT_IN_TARGETS)
+    raise OperatorError(f"There is no target {kind!r}.", f"Use one of {kinds}.", EXIT_USAGE)

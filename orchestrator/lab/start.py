@@ -1,0 +1,192 @@
+"""Starting and ending a lab, as the command line sees it: one lock per name, a supervisor in namespaces, a state file.
+
+Nothing of the lab lives in this process: it starts the supervisor, follows its progress, and leaves.
+"""
+
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import OperatorError
+from . import network
+from .state import SOCKET_PATH_MAX, LabState, base_directory, check_name, find, load, private_directory, process_start
+
+END_S = 5.0
+NEEDED_MODULES = {"asyncssh": "asyncssh", "dns": "dnspython", "cryptography": "cryptography"}
+
+Progress = Callable[[str, int, int], None]
+Hosts = tuple[tuple[str, str], ...]
+
+
+def up(name: str, exits: int, hosts: Hosts = (), *, stay: bool = False, progress: Progress = lambda *_: None) -> tuple[LabState, bool, "subprocess.Popen[bytes] | None"]:
+    """Start a lab, or find it running.
+
+    Returns its state, whether it was running before, and (with `stay`) the process whose end is the lab's. Raises OperatorError when it
+    can't be started, or runs with another shape. An interrupt while it starts leaves nothing behind.
+    """
+    check_name(name)
+    network.build(exits, hosts)
+    base = private_directory(base_directory())
+    with _locked(base, name, progress):
+        running = find(name)
+        if running is not None:
+            if (running.exits, running.hosts) != (exits, hosts):
+                raise OperatorError(f"The lab {name} is running with another shape ({running.exits} exits).", "End it with `exitpin lab down`, or give another --name.")
+            return running, True, None
+        directory = base / name
+        _remove(directory)
+        tor, version = _requirements()
+        spec = _write_spec(directory, name, exits, hosts, tor, version, stay)
+        supervisor = _start(spec, directory, progress)
+        return load(name), False, supervisor if stay else None
+
+
+def down(name: str) -> bool:
+    """End a lab and remove its state; whether there was one. Returns when every process of it is gone."""
+    check_name(name)
+    directory = base_directory() / name
+    if not directory.exists():
+        return False
+    with _locked(base_directory(), name, lambda *_: None):
+        running = find(name)
+        if running is not None:
+            if running.supervisor_pid == 1:
+                raise OperatorError("A lab can't be ended from inside.", "Leave it first.")
+            _end(running.supervisor_pid, running.supervisor_start)
+        _remove(directory)
+    return running is not None
+
+
+@contextmanager
+def _locked(base: Path, name: str, progress: Progress) -> Iterator[None]:
+    descriptor = os.open(base / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"another command is starting or ending lab {name}", 0, 1)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _requirements() -> tuple[str, str]:
+    """The tor program and its version; OperatorError when something is missing."""
+    missing = [package for module, package in NEEDED_MODULES.items() if find_spec(module) is None]
+    if missing:
+        raise OperatorError(f"The lab needs {' and '.join(missing)}.", "Install it: `pip install 'exitpin[lab]'`.")
+    tor = shutil.which("tor", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    if tor is None:
+        raise OperatorError("The lab needs the program `tor`.", "Install it (Debian: `apt install tor`).")
+    words = subprocess.run([tor, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout.split()
+    return tor, words[2].rstrip(".")
+
+
+def _write_spec(directory: Path, name: str, exits: int, hosts: Hosts, tor: str, version: str, stay: bool) -> Path:
+    import platformdirs
+
+    private_directory(directory)
+    if len(str(directory / "control")) > SOCKET_PATH_MAX:
+        raise OperatorError(f"{directory} is too long a path for Unix sockets.", "Set XDG_RUNTIME_DIR to a shorter one.")
+    (directory / "logs").mkdir(mode=0o700)
+    spec = {
+        "name": name,
+        "directory": str(directory),
+        "cache": str(platformdirs.user_cache_path("exitpin") / "lab"),
+        "log_file": str(directory / "connections.jsonl"),
+        "exits": exits,
+        "hosts": hosts,
+        "tor": tor,
+        "tor_version": version,
+        "stay": stay,
+        "parent": os.getpid(),
+        "asked_at": time.time(),
+    }
+    path = directory / "spec.json"
+    path.write_text(json.dumps(spec))
+    return path
+
+
+def _start(spec: Path, directory: Path, progress: Progress) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "exitpin.wrappers.lab_supervisor", str(spec)]
+    with open(directory / "logs" / "supervisor.log", "ab") as log:
+        supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+    try:
+        _follow(supervisor, directory, progress)
+    except BaseException as error:
+        _abandon(supervisor)
+        if isinstance(error, OperatorError):
+            _remove(failed_directory(directory))
+            directory.rename(failed_directory(directory))
+        else:
+            _remove(directory)
+        raise
+    if not json.loads(spec.read_text())["stay"]:
+        # What is left of it waits for pid 1 of the lab, which no longer depends on it.
+        supervisor.kill()
+        supervisor.wait()
+    return supervisor
+
+
+def failed_directory(directory: Path) -> Path:
+    """Where what a failed start has left is kept until the next one fails."""
+    return directory.with_name(f"{directory.name}.failed")
+
+
+def _follow(supervisor: "subprocess.Popen[bytes]", directory: Path, progress: Progress) -> None:
+    """Read the supervisor's lines until it is ready; OperatorError when it fails."""
+    assert supervisor.stdout is not None
+    for line in supervisor.stdout:
+        fact = json.loads(line)
+        if "error" in fact:
+            raise OperatorError(fact["error"], fact["hint"])
+        if "ready" in fact:
+            return
+        progress(fact["phase"], fact["done"], fact["of"])
+    words = (directory / "logs" / "supervisor.log").read_text(errors="replace").strip().splitlines()
+    raise OperatorError(f"The lab's supervisor ended: {words[-1] if words else 'no message'}.")
+
+
+def _abandon(supervisor: "subprocess.Popen[bytes]") -> None:
+    """Kill a supervisor that is not ready: its init dies with it, and with that the lab. The pipe closes when all have."""
+    supervisor.kill()
+    supervisor.wait()
+    assert supervisor.stdout is not None
+    deadline = time.monotonic() + END_S
+    while time.monotonic() < deadline:
+        if select.select([supervisor.stdout], [], [], 0.1)[0] and not os.read(supervisor.stdout.fileno(), 65536):
+            return
+
+
+def _end(pid: int, start: int) -> None:
+    """TERM, then KILL, and wait: when pid 1 of a PID namespace is reported gone, so is all in it."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if process_start(pid) != start:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            if select.select([descriptor], [], [], END_S)[0]:
+                return
+        raise OperatorError(f"The lab's supervisor (pid {pid}) does not end.")
+    finally:
+        os.close(descriptor)
+
+
+def _remove(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,133 @@
+"""The lab's tor processes: the torrc of each relay and what the client's has on top of `torrc.client_torrc`.
+
+A lab boots in one of two ways. The *founding* start runs authorities, and its client fetches the directory from them.
+Every later start is *frozen*: the client begins with that directory, authorities stay off, and nobody looks for them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..orchestrator.lab.network import DNS_ADDRESS, BLACKHOLE_ADDRESS, Behaviour, Network, Relay, Role
+from .torrc import Line, client_torrc, quoted, render
+
+# Bumped when a change here makes old keys or directories useless.
+TEMPLATE_VERSION = 1
+# For the lab a consensus of 10 s intervals is valid for a week; we renew ours earlier.
+FROZEN_MAX_AGE_S = 5 * 86400
+NEVER_S = "2592000"
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Who the relays are: fingerprints by nickname, and the authorities' v3 identities."""
+
+    fingerprints: Mapping[str, str]
+    v3_identities: Mapping[str, str]
+
+
+def shared_lines(network: Network, who: Identities) -> tuple[Line, ...]:
+    """What makes a tor a member of this network."""
+    voted = ",".join("$" + who.fingerprints[relay.nickname] for relay in network.exits if relay.is_voted_exit)
+    guards = ",".join("$" + who.fingerprints[relay.nickname] for relay in network.middles)
+    return (
+        ("TestingTorNetwork", "1"),
+        ("AssumeReachable", "1"),
+        ("PathsNeededToBuildCircuits", "0.25"),
+        ("TestingDirAuthVoteExit", voted),
+        ("TestingDirAuthVoteGuard", guards),
+        ("TestingDirAuthVoteHSDir", "*"),
+        ("TestingMinExitFlagThreshold", "0"),
+        ("V3AuthNIntervalsValid", "60480"),
+        ("ShutdownWaitLength", "0"),
+        ("GeoIPFile", "/dev/null"),
+        ("GeoIPv6File", "/dev/null"),
+        *(("DirAuthority", _authority_line(relay, who)) for relay in network.authorities),
+    )
+
+
+def client_lines(network: Network, who: Identities, *, frozen: bool) -> tuple[Line, ...]:
+    """The `network` argument of `client_torrc` for a lab."""
+    fetch = (
+        (
+            ("TestingClientConsensusDownloadInitialDelay", NEVER_S),
+            ("TestingClientDownloadInitialDelay", NEVER_S),
+            ("FetchDirInfoExtraEarly", "0"),
+            ("FetchDirInfoEarly", "0"),
+            ("FetchUselessDescriptors", "0"),
+        )
+        if frozen
+        else ()
+    )
+    # Without ExtendByEd25519ID relays never use a link between them twice, and each circuit costs a handshake.
+    return (*shared_lines(network, who), ("ExtendByEd25519ID", "1"), *fetch)
+
+
+def client(network: Network, who: Identities, data_dir: Path, control_socket: Path, *, frozen: bool) -> str:
+    """The client's torrc."""
+    return client_torrc(data_dir, control_socket=control_socket, network=client_lines(network, who, frozen=frozen))
+
+
+def relay(one: Relay, network: Network, who: Identities, data_dir: Path) -> str:
+    """The torrc of an authority, a middle or an exit."""
+    common: Sequence[Line] = (
+        ("Nickname", one.nickname),
+        ("DataDirectory", quoted(data_dir)),
+        ("Log", f"notice file {data_dir / 'notice.log'}"),
+        ("Address", one.address),
+        ("ORPort", f"{one.address}:{one.or_port} IPv4Only"),
+        ("SocksPort", "0"),
+        ("ExitRelay", "1" if one.role is Role.EXIT else "0"),
+        ("ContactInfo", "lab@example.org"),
+        ("SafeLogging", "0"),
+        ("NumCPUs", "1"),
+        ("AvoidDiskWrites", "1"),
+        ("DoSCircuitCreationEnabled", "0"),
+        ("DoSConnectionEnabled", "0"),
+        ("DoSStreamCreationEnabled", "0"),
+    )
+    return render((*common, *_role_lines(one, data_dir), *shared_lines(network, who)))
+
+
+def resolv_conf(one: Relay) -> str:
+    """The resolver configuration of an exit."""
+    server = BLACKHOLE_ADDRESS if one.behaviour is Behaviour.DNS_SILENT else DNS_ADDRESS
+    return f"nameserver {server}\n"
+
+
+def _role_lines(one: Relay, data_dir: Path) -> tuple[Line, ...]:
+    if one.role is Role.AUTHORITY:
+        return (
+            ("AuthoritativeDirectory", "1"),
+            ("V3AuthoritativeDirectory", "1"),
+            ("DirPort", f"{one.address}:{one.dir_port}"),
+            ("TestingV3AuthInitialVotingInterval", "5"),
+            ("TestingV3AuthInitialVoteDelay", "2"),
+            ("TestingV3AuthInitialDistDelay", "2"),
+            ("V3AuthVotingInterval", "10"),
+            ("V3AuthVoteDelay", "2"),
+            ("V3AuthDistDelay", "2"),
+        )
+    # A relay needs no directory to extend circuits; fetching none saves most of its memory and its idle work.
+    quiet = (("TestingServerConsensusDownloadInitialDelay", NEVER_S), ("TestingServerDownloadInitialDelay", NEVER_S))
+    if one.role is Role.MIDDLE:
+        return (*quiet, ("DirCache", "1"))
+    return (
+        *quiet,
+        ("DirCache", "0"),
+        ("IPv6Exit", "1"),
+        ("OutboundBindAddressExit", one.address),
+        ("OutboundBindAddressExit", f"[{one.address6}]"),
+        *(("ExitPolicy", rule) for rule in one.policy),
+        ("ServerDNSResolvConfFile", quoted(data_dir / "resolv.conf")),
+        ("ServerDNSAllowBrokenConfig", "1"),
+        ("ServerDNSDetectHijacking", "0"),
+        ("ServerDNSTestAddresses", ""),
+        # Without a directory an exit knows no relay, and would refuse to serve circuits from any of them.
+        ("RefuseUnknownExits", "0"),
+    )
+
+
+def _authority_line(one: Relay, who: Identities) -> str:
+    identity, fingerprint = who.v3_identities[one.nickname], who.fingerprints[one.nickname]
+    return f"{one.nickname} orport={one.or_port} no-v2 v3ident={identity} {one.address}:{one.dir_port} {fingerprint}"
