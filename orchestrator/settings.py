@@ -53,7 +53,7 @@ class Settings:
     rate: Rate | None = None
     timeout_s: float = 120.0
     jobs: int = 4
-    hops: int = 3
+    hops: int = 2
     destinations: tuple[str, ...] = ()
     contact: str = ""
     control: str = ""

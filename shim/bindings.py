@@ -301,3 +301,8 @@ def unshare(flags: int) -> None:
 def set_child_subreaper() -> None:
     """prctl(2) PR_SET_CHILD_SUBREAPER: orphaned descendants become ours to wait for."""
     _check(lib.exitpin_set_child_subreaper())
+
+
+def disconnect(fd: int) -> None:
+    """connect(2) with AF_UNSPEC: a connected TCP socket is unconnected again."""
+    _check(lib.exitpin_disconnect(fd))

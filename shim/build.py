@@ -43,6 +43,7 @@ int exitpin_socks_errno(uint8_t code);
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
 int exitpin_set_child_subreaper(void);
+int exitpin_disconnect(int fd);
 """
 
 

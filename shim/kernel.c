@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "kernel.h"
 
@@ -17,4 +18,10 @@ int exitpin_unshare(int flags)
 int exitpin_set_child_subreaper(void)
 {
 	return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : errno;
+}
+
+int exitpin_disconnect(int fd)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	return connect(fd, &nobody, sizeof nobody) == 0 ? 0 : errno;
 }

@@ -6,4 +6,7 @@ int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
 int exitpin_set_child_subreaper(void);
 
+/* connect(2) with AF_UNSPEC: a connected TCP socket is unconnected again. */
+int exitpin_disconnect(int fd);
+
 #endif

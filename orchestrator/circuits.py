@@ -1,0 +1,182 @@
+"""The pool: which circuits to build, for whom, and when. One circuit per run, never shared, purpose general.
+
+Theory. A run *wants* a circuit to its exit. The pool launches it when the pace allows (`build_delay` with jitter between two
+launches, at most `pending_max` unfinished at once), through a first hop of our own choice, and compares the path at BUILT
+with the path it asked for. A build that fails is tried again through another first hop, `attempts` times. A circuit that
+ends after BUILT is told to the run, which decides: if a stream was open the run is over; if it was idle (Tor retires a
+circuit after a failed look-up) the run asks for a replacement to the same exit.
+
+Pure: time comes in as `now` (monotonic seconds), chance as `rng`; `next_launch` says when to call `launch` again.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+from .control_lines import CircEvent
+from .effects import CircuitClosed, CircuitReady, CircuitUnavailable, CloseCircuit, Effect, ExtendCircuit
+from .model import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How politely circuits are built. Delays in seconds."""
+
+    build_delay_s: float = 3.0
+    build_jitter_s: float = 1.0
+    pending_max: int = 16
+    build_timeout_s: float = 60.0
+    attempts: int = 3
+
+
+class State(Enum):
+    """Where a circuit stands: asked for, launched, open, ended."""
+
+    REQUESTED = "requested"
+    BUILDING = "building"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class Circuit:
+    """One circuit of one run."""
+
+    run_id: str
+    exit: Fingerprint
+    path: tuple[Fingerprint, ...]
+    attempt: int
+    launched: float
+    state: State = State.REQUESTED
+    circuit_id: int | None = None
+    is_released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A run that waits for a circuit. `tried`: first hops that failed already."""
+
+    run_id: str
+    exit: Fingerprint
+    attempt: int = 1
+    tried: frozenset[Fingerprint] = frozenset()
+    last_reason: str = ""
+
+
+FirstHops = Callable[[Fingerprint, frozenset[Fingerprint], Random], Sequence[Fingerprint]]
+"""(exit, first hops that failed) -> the hops before the exit, in order; empty: none can be had."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """All circuits that this orchestrator asked for."""
+
+    pace: Pace
+    first_hops: FirstHops
+    rng: Random
+    wanted: deque[Want] = field(default_factory=deque)
+    requests: dict[int, Circuit] = field(default_factory=dict)
+    circuits: dict[int, Circuit] = field(default_factory=dict)
+    _requests_made: int = 0
+    _not_before: float = 0.0
+
+    def want(self, run_id: str, exit: Fingerprint) -> None:
+        """Queue a circuit for a run."""
+        self.wanted.append(Want(run_id, exit))
+
+    def next_launch(self, now: float) -> float | None:
+        """Seconds until `launch` or `expire` has something to do; None: nothing waits."""
+        due = [circuit.launched + self.pace.build_timeout_s for circuit in self._unfinished()]
+        if self.wanted and len(self.requests) + self._building() < self.pace.pending_max:
+            due.append(self._not_before)
+        return max(0.0, min(due) - now) if due else None
+
+    def launch(self, now: float) -> list[Effect]:
+        """Start what the pace allows now."""
+        effects: list[Effect] = []
+        while self.wanted and now >= self._not_before and len(self.requests) + self._building() < self.pace.pending_max:
+            want = self.wanted.popleft()
+            hops = self.first_hops(want.exit, want.tried, self.rng)
+            if not hops:
+                effects.append(CircuitUnavailable(want.run_id, want.last_reason or "no first hop"))
+                continue
+            self._requests_made += 1
+            path = (*hops, want.exit)
+            self.requests[self._requests_made] = Circuit(want.run_id, want.exit, path, want.attempt, now)
+            effects.append(ExtendCircuit(self._requests_made, path))
+            pause = self.pace.build_delay_s + self.rng.uniform(0, self.pace.build_jitter_s)
+            self._not_before = now + pause
+        return effects
+
+    def expire(self, now: float) -> list[Effect]:
+        """Give up on circuits that take too long."""
+        effects: list[Effect] = []
+        for circuit in self._unfinished():
+            if now - circuit.launched >= self.pace.build_timeout_s and circuit.circuit_id is not None:
+                del self.circuits[circuit.circuit_id]
+                effects.append(CloseCircuit(circuit.circuit_id))
+                effects += self._retry(circuit, "TIMEOUT")
+        return effects
+
+    def extended(self, request: int, circuit_id: int) -> list[Effect]:
+        """Tor answered `250 EXTENDED circuit_id`."""
+        circuit = self.requests.pop(request)
+        circuit.circuit_id = circuit_id
+        circuit.state = State.BUILDING
+        self.circuits[circuit_id] = circuit
+        return [CloseCircuit(circuit_id)] if circuit.is_released else []
+
+    def refused(self, request: int, reason: str) -> list[Effect]:
+        """Tor refused EXTENDCIRCUIT (552 No such router, 551 Couldn't start circuit)."""
+        return self._retry(self.requests.pop(request), reason)
+
+    def step(self, event: CircEvent) -> list[Effect]:
+        """What one CIRC line leads to."""
+        circuit = self.circuits.get(event.circuit_id)
+        if circuit is None or circuit.circuit_id is None:
+            return []
+        if event.status == "BUILT" and circuit.state is State.BUILDING:
+            built = tuple(hop.fingerprint for hop in event.path)
+            if built != circuit.path or event.conflux:
+                del self.circuits[event.circuit_id]
+                return [CloseCircuit(event.circuit_id), *self._retry(circuit, "another path than asked for")]
+            circuit.state = State.OPEN
+            return [] if circuit.is_released else [CircuitReady(circuit.run_id, event.circuit_id, built)]
+        if event.status in ("CLOSED", "FAILED"):
+            del self.circuits[event.circuit_id]
+            was_open, circuit.state = circuit.state is State.OPEN, State.ENDED
+            reason = event.reason or "?"
+            if event.remote_reason:
+                reason += f"/{event.remote_reason}"
+            if circuit.is_released:
+                return []
+            return [CircuitClosed(circuit.run_id, event.circuit_id, reason)] if was_open else self._retry(circuit, reason)
+        return []
+
+    def release(self, run_id: str) -> list[Effect]:
+        """The run is over: close its circuits, forget its wishes."""
+        self.wanted = deque(want for want in self.wanted if want.run_id != run_id)
+        effects: list[Effect] = []
+        for circuit in (*self.requests.values(), *self.circuits.values()):
+            if circuit.run_id == run_id and not circuit.is_released:
+                circuit.is_released = True
+                if circuit.circuit_id is not None:
+                    effects.append(CloseCircuit(circuit.circuit_id))
+        return effects
+
+    def _retry(self, circuit: Circuit, reason: str) -> list[Effect]:
+        if circuit.is_released:
+            return []
+        if circuit.attempt >= self.pace.attempts:
+            return [CircuitUnavailable(circuit.run_id, reason)]
+        tried = frozenset(circuit.path[:-1])
+        self.wanted.appendleft(Want(circuit.run_id, circuit.exit, circuit.attempt + 1, tried, reason))
+        return []
+
+    def _unfinished(self) -> list[Circuit]:
+        return [circuit for circuit in self.circuits.values() if circuit.state is State.BUILDING]
+
+    def _building(self) -> int:
+        return sum(1 for circuit in self.circuits.values() if circuit.state is State.BUILDING)

@@ -1,0 +1,238 @@
+"""`exitpin doctor [CMD]`: whether this machine can run exitpin, and this command under it; one line a check.
+
+Looks and says what to do; changes nothing and starts no tor. Its exit status is 1 if a check failed.
+"""
+
+import argparse
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ... import shim
+from ...wrappers import machine
+from ...wrappers.program import look_at, read_elf
+from ..errors import OperatorError
+from ..settings import load_settings
+
+TOR_AT_LEAST = (0, 4, 3)
+LANDLOCK_WITH_NETWORK = 4
+COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
+
+DESCRIPTION = """\
+Check what a run and the lab need, one line a check: ok, warn or fail, what was
+found, and what to do. With CMD, also say whether that command can be run: a
+static, a setuid or a Go program can't hold the shim, ping is no TCP, dig wants
++tcp. Nothing is started or changed."""
+EPILOG = """\
+exit status: 0 nothing failed, 1 a check failed
+
+examples:
+  exitpin doctor
+  exitpin doctor dig
+  exitpin doctor --json ./probe.sh | jq '.checks[] | select(.state == "fail")'"""
+
+
+class Check(NamedTuple):
+    """One line: ok, warn or fail; what was found; what to do about it."""
+
+    name: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check this machine, and whether a command can be run",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="one object: {ok, checks: [{name, state, found, advice}]}")
+    parser.add_argument("cmd", metavar="CMD", nargs="?", help="a command as one would type it, without arguments")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Make all checks and print them."""
+    checks = [check_command(args.cmd)] if args.cmd is not None else []
+    checks = [*check_machine(), *checks]
+    ok = all(check.state != "fail" for check in checks)
+    if args.json:
+        print(json.dumps({"ok": ok, "checks": [check._asdict() for check in checks]}, indent=2))
+    else:
+        coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print("\n".join(line(check, coloured) for check in checks))
+    return 0 if ok else 1
+
+
+def line(check: Check, coloured: bool) -> str:
+    """`fail  tor          not found: install the package tor`."""
+    state = f"{check.state:<5}"
+    if coloured:
+        state = f"{COLOURS[check.state]}{state}\033[0m"
+    text = f"{check.found}: {check.advice}" if check.advice else check.found
+    return f"{state} {check.name:<12} {printable(text)}"
+
+
+def printable(text: str) -> str:
+    """A path or a message of others may hold control characters."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def check_machine() -> Iterator[Check]:
+    """All that does not depend on a command."""
+    yield check_python()
+    yield check_tor()
+    yield from check_shim(Path(shim.__file__).parent)
+    yield check_namespaces()
+    yield from check_kernel()
+    yield Check(
+        "containment", "warn", "shim only", "this version has no guard and no notify; audit tools that you trust"
+    )
+    yield check_foreign_tor()
+    yield check_settings()
+    yield from check_lab()
+
+
+def check_python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        return Check("python", "fail", f"{version} is too old", "use 3.11 or newer")
+    return Check("python", "ok", version)
+
+
+def check_tor() -> Check:
+    path, version = machine.find_tor(os.environ.get("PATH", ""))
+    if path is None:
+        return Check("tor", "fail", "not found", "mask tor.service and install the package tor; `make setup` does both")
+    text = ".".join(map(str, version))
+    if version < TOR_AT_LEAST:
+        least = ".".join(map(str, TOR_AT_LEAST))
+        return Check(
+            "tor", "fail", f"{path} {text or 'tells no version'}", f"connections are told apart from {least} on"
+        )
+    return Check("tor", "ok", f"{text} ({path})")
+
+
+def check_shim(folder: Path) -> Iterator[Check]:
+    """The C parts: there, for this machine, and at a path that ld.so takes."""
+    yield _built("launcher", folder / "exitpin-launch", os.X_OK)
+    preload = _built("preload", folder / "exitpin-preload.so", os.R_OK)
+    if preload.state == "ok":
+        if any(char in str(folder) for char in " :$\n"):
+            preload = Check(
+                "preload", "fail", f"{folder} holds a space or a colon", "install exitpin elsewhere (ld.so(8))"
+            )
+        elif b"\0connect\0" not in (folder / "exitpin-preload.so").read_bytes():
+            preload = Check("preload", "fail", "it has no hook for connect", "build it anew: make")
+    yield preload
+
+
+def _built(name: str, path: Path, mode: int) -> Check:
+    try:
+        elf, own = read_elf(str(path)), read_elf(os.path.realpath(sys.executable))
+    except OSError as error:
+        return Check(name, "fail", f"{path}: {error.strerror}", "build it: `make setup`, or install exitpin again")
+    if elf is None or (own is not None and (elf.ident, elf.machine) != (own.ident, own.machine)):
+        return Check(name, "fail", f"{path} is not built for this machine", "build it anew: `make clean setup`")
+    if not os.access(path, mode):
+        return Check(name, "fail", f"{path} has no right to be used", "chmod +x it, or see whether its mount is noexec")
+    return Check(name, "ok", str(path))
+
+
+def check_namespaces() -> Check:
+    why = machine.why_no_namespaces()
+    if not why:
+        return Check("namespaces", "ok", "user, network, mount and PID namespaces can be made")
+    sysctls = machine.restricting_sysctls()
+    advice = f"sudo sysctl {' '.join(sysctls)}" if sysctls else "the lab needs them; a container may have to allow them"
+    return Check("namespaces", "fail", why, advice)
+
+
+def check_kernel() -> Iterator[Check]:
+    """What the kernel has for the containment levels to come."""
+    yield Check("kernel", "ok", os.uname().release)
+    abi = machine.landlock_abi()
+    if abi >= LANDLOCK_WITH_NETWORK:
+        yield Check("landlock", "ok", f"ABI {abi}, with network rules")
+    else:
+        found = f"ABI {abi}, without network rules" if abi else "not there"
+        yield Check("landlock", "warn", found, "the guard level will want Linux 6.7 (ABI 4)")
+    if machine.has_seccomp_notify():
+        yield Check("seccomp", "ok", "with user notification")
+    else:
+        yield Check("seccomp", "warn", "no user notification", "the notify level will want it")
+    scope = machine.yama_scope()
+    if scope is not None and scope >= 2:
+        yield Check("yama", "warn", f"ptrace_scope {scope}", "the notify level will want 0 or 1")
+    else:
+        yield Check("yama", "ok", "not there" if scope is None else f"ptrace_scope {scope}")
+
+
+def check_foreign_tor() -> Check:
+    tors = machine.foreign_tors()
+    if not tors:
+        return Check("tor service", "ok", "no other tor on this machine's network")
+    pids = ", ".join(str(tor.pid) for tor in tors)
+    if any(tor.is_service for tor in tors):
+        advice = (
+            "exitpin does not use it; unless you want it: sudo systemctl mask --now tor.service tor@default.service"
+        )
+        return Check("tor service", "warn", f"tor runs on the public network (pid {pids})", advice)
+    return Check(
+        "tor service", "warn", f"somebody's tor may run on the public network (pid {pids})", "exitpin does not use it"
+    )
+
+
+def check_settings() -> Check:
+    try:
+        settings = load_settings(os.environ)
+    except OperatorError as error:
+        return Check(
+            "settings", "fail", "; ".join(error.message.splitlines()), "correct them; `exitpin config show --help`"
+        )
+    changed = len(settings.origins)
+    return Check("settings", "ok", f"{changed} set, the others built-in" if changed else "all built-in")
+
+
+def check_lab() -> Iterator[Check]:
+    """The private network, and the folder that it and the runs keep their sockets in."""
+    from ..lab import state
+
+    try:
+        found = state.find(state.DEFAULT_NAME)
+    except OperatorError as error:
+        yield Check("lab", "fail", error.message, error.hint)
+    else:
+        yield Check(
+            "lab", "ok", f"running, {found.exits} exits" if found else "not running (`exitpin lab up` starts it)"
+        )
+    folder = state.base_directory().parent
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        usable = os.access(next(path for path in folder.parents if path.exists()), os.W_OK)
+    except OSError:
+        usable = False
+    else:
+        usable = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    if usable:
+        yield Check("runtime", "ok", str(folder))
+    else:
+        yield Check("runtime", "fail", f"{folder} can't be a folder that only you write to", "set XDG_RUNTIME_DIR")
+
+
+def check_command(command: str) -> Check:
+    """Whether one command can be run under the shim."""
+    program = look_at(command, os.environ.get("PATH", ""))
+    if program.obstacle:
+        return Check(command, "fail", program.obstacle)
+    through = "".join(f", run by {interpreter}" for interpreter in program.interpreters)
+    return Check(command, "ok", f"{program.path}{through} can be run", program.remark)

@@ -1,0 +1,66 @@
+"""The command `exitpin`: finds the verb, and turns what a verb raises into one sentence and an exit status.
+
+Only the module of the verb that was asked for is imported: start-up counts.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from ..errors import EXIT_FAILED, OperatorError
+
+VERBS = {
+    "run": "run a command through one or more exits",
+    "exits": "list the exits that a selection names, and why others are dropped",
+    "lab": "a private Tor network to try everything on",
+    "results": "check recorded results",
+    "doctor": "what works on this machine, and what to do about the rest",
+    "config": "the settings in force, and where each comes from",
+}
+
+EPILOG = """\
+examples:
+  exitpin lab up                                        start the private network
+  exitpin run --lab -e all -- curl -sS http://web.test/ip
+  exitpin run -e FINGERPRINT -- openssl s_client -connect example.org:443
+  exitpin exits --to example.org:443 --count
+
+`exitpin VERB --help` explains each verb.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        return int(args.execute(args))
+    except OperatorError as error:
+        print(f"exitpin: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # whoever read our output has gone: that is their right, and nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    from exitpin import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="exitpin",
+        description="Run any command-line tool through chosen Tor exits, and prove which exit carried each connection.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"exitpin {__version__}")
+    subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    asked = arguments[0] if arguments and arguments[0] in VERBS else None
+    for verb in VERBS if asked is None else (asked,):
+        importlib.import_module(f".{verb}", __package__).register(subparsers)
+    return parser

@@ -1,0 +1,263 @@
+"""What `exitpin run` does once it knows its vantage: select, plan, run, show, record, and say how it went."""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from ...shim import bindings
+from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
+from ...wrappers.output import Output, printable
+from ..circuits import Pace
+from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, OperatorError
+from ..evidence import EvidenceLog
+from ..loop import Session
+from ..model import Fingerprint, Run
+from ..network import Network, Vantage, open_network
+from ..observation import failure_of, fold
+from ..plan import make_plan
+from ..ports import Launch
+from ..runs import Life
+from ..selection import first_hop_chooser
+from ..settings import Settings, load_settings
+from .selectors import choose
+
+EXIT_SOME_FAILED = 123
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
+LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
+WARNING = """\
+exitpin: containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static
+exitpin: binaries, daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
+
+
+class Scan:
+    """One `exitpin run`: everything between the vantage and the exit status."""
+
+    def __init__(self, args: argparse.Namespace, vantage: Vantage, environment: Mapping[str, str]) -> None:
+        self._args = args
+        self._vantage = vantage
+        self._environment = environment
+        self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
+        self._settings = _settings(args, environment, vantage)
+        self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._lives: list[Life] = []
+        self._is_foreground = False
+        self._is_interrupted = False
+        self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": args.containment}
+        self._joblog = self._open_joblog()
+
+    async def execute(self) -> int:
+        """Carry everything out. Raises OperatorError before the first run, never after."""
+        async with open_network(self._vantage) as network:
+            selection = choose(self._args, network.snapshot, self._rng)
+            if len(selection.exits) != 1 or selection.dropped:
+                _say(selection.account())
+            if not selection.exits:
+                raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
+            plan = make_plan(
+                selection.exits,
+                self._args.command,
+                scan_id=self.scan_id,
+                timeout_s=self._settings.timeout_s,
+                rng=self._rng,
+                repeat=self._args.repeat,
+            )
+            self._is_foreground = len(plan) == 1 and not self._args.json
+            if not self._vantage.is_lab:
+                print(WARNING, file=sys.stderr)
+            for name in dropped_proxies(self._environment):
+                _say(f"{name} is not passed on: inside a run every connection goes through the exit")
+            return await self._carry_out(network, plan)
+
+    async def _carry_out(self, network: Network, plan: list[Run]) -> int:
+        events_path = self._events_path()
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        evidence = EvidenceLog(events_path, {"session": self.scan_id, "tor": network.tor_version, "started": started})
+        self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
+        self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
+        with tempfile.TemporaryDirectory(prefix="exitpin-", dir=_short_directory()) as directory:
+            launcher = ToolLauncher(
+                Path(directory), bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
+                on_line=None if self._is_foreground or self._args.json else self._show_line,
+            )  # fmt: skip
+            session = Session(
+                network.channel,
+                launcher,
+                pace=self._pace(),
+                first_hops=self._first_hops(network, plan),
+                rng=self._rng,
+                evidence=evidence,
+                on_finished=self._finished,
+                resolve=self._args.resolve,
+            )
+            self._catch_signals(session)
+            try:
+                await session.run(plan, self._settings.jobs)
+            finally:
+                evidence.close()
+        return self._conclude(session, len(plan))
+
+    def _pace(self) -> Pace:
+        pending = LAB_PENDING if self._vantage.is_lab else REAL_PENDING
+        return Pace(self._settings.build_delay_s, self._settings.build_jitter_s, pending)
+
+    def _first_hops(self, network: Network, plan: list[Run]):  # type: ignore[no-untyped-def]
+        own = [Fingerprint(name) for name in self._settings.first_hops]
+        tested = {run.exit.fingerprint for run in plan}
+        return first_hop_chooser(network.snapshot, own, tested, self._settings.hops)
+
+    def _catch_signals(self, session: Session) -> None:
+        import asyncio
+
+        def interrupted(signo: int) -> None:
+            self._is_interrupted = True
+            session.interrupt()
+
+        loop = asyncio.get_running_loop()
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(signo, interrupted, signo)
+
+    def _finished(self, life: Life, launch: Launch) -> None:
+        self._lives.append(life)
+        assert isinstance(launch, ToolLaunch)
+        if self._args.json:
+            print(json.dumps(fold(life, self._scan, _written(launch)), ensure_ascii=True), flush=True)
+        elif not self._is_foreground:
+            failure = failure_of(life)
+            if failure is not None:
+                _say(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {printable(failure.detail.encode())}")
+        if self._joblog is not None:
+            print(_joblog_line(life, launch), file=self._joblog, flush=True)
+        if not self._is_foreground and sys.stderr.isatty():
+            print(f"\r{len(self._lives)} runs done", end="\r", file=sys.stderr)
+
+    def _show_line(self, run: Run, name: str, line: bytes) -> None:
+        stream = sys.stdout if name == "stdout" else sys.stderr
+        text = printable(line) if stream.isatty() else line.decode("utf-8", "surrogateescape")
+        stream.buffer.write(f"{_tag(run)}\t{text}\n".encode("utf-8", "surrogateescape"))
+        stream.flush()
+
+    def _conclude(self, session: Session, planned: int) -> int:
+        failures = Counter(failure.kind for life in self._lives if (failure := failure_of(life)) is not None)
+        if self._is_foreground:
+            return self._foreground_status()
+        connections = sum(len(life.connections) for life in self._lives)
+        good = len(self._lives) - failures.total()
+        why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
+        _say(f"{len(self._lives)} of {planned} runs: {good} ok{why}; {connections} connections, "
+             f"{failures['attribution']} runs with attribution in doubt, {session.foreign_streams} foreign streams closed")  # fmt: skip
+        if session.trust_lost is not None:
+            _say(f"stopped: {session.trust_lost}")
+        if self._is_interrupted:
+            return EXIT_INTERRUPTED
+        if any(kind in NOT_ATTRIBUTED for kind in failures):
+            return EXIT_FAILED
+        return EXIT_SOME_FAILED if failures else 0
+
+    def _foreground_status(self) -> int:
+        life = self._lives[0]
+        failure = life.failure
+        if life.refused is not None:
+            _say(_refusal(life))
+            return life.refused.exit_status
+        if self._is_interrupted:
+            return EXIT_INTERRUPTED
+        if failure is not None:
+            _say(f"{failure.kind}: {failure.detail}")
+            return EXIT_TIMEOUT if failure.kind == "timeout" else EXIT_FAILED
+        found = failure_of(life)
+        if found is not None and found.kind != "tool":
+            _say(f"{found.kind} (blame: {found.blame}): {found.detail}")
+        exited = life.exited
+        if exited is None:
+            return EXIT_FAILED
+        return 128 + exited.signal if exited.signal else exited.rc or 0
+
+    def _events_path(self) -> Path | None:
+        if self._args.events:
+            return Path(self._args.events).absolute()
+        if not self._args.json:
+            return None
+        base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+        return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
+
+    def _open_joblog(self):  # type: ignore[no-untyped-def]
+        if not self._args.joblog:
+            return None
+        try:
+            joblog = open(self._args.joblog, "w", encoding="utf-8")
+        except OSError as error:
+            raise OperatorError(f"{self._args.joblog}: {error.strerror}.") from error
+        print("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand", file=joblog, flush=True)
+        return joblog
+
+
+def _settings(args: argparse.Namespace, environment: Mapping[str, str], vantage: Vantage) -> Settings:
+    """The settings in force; in the lab nobody has to be polite unless the command line says so."""
+    given = {
+        "build_delay": args.build_delay,
+        "build_jitter": args.build_jitter,
+        "timeout": args.timeout,
+        "jobs": args.jobs,
+    }
+    if vantage.is_lab:
+        given["build_delay"] = given["build_delay"] or "0s"
+        given["build_jitter"] = given["build_jitter"] or "0s"
+        given["jobs"] = given["jobs"] or LAB_JOBS
+    return load_settings(environment, given)
+
+
+def _short_directory() -> str:
+    """Where the run's sockets live: a path that LD_PRELOAD and sun_path can carry."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    fits = base.startswith("/") and len(base) < 40 and not set(base) & set(" :") and os.access(base, os.W_OK)
+    return base if fits else "/tmp"
+
+
+def _say(text: str) -> None:
+    print(f"exitpin: {text}", file=sys.stderr)
+
+
+def _tag(run: Run) -> str:
+    return f"{run.exit.nickname}/{run.exit.fingerprint[:8]}"
+
+
+def _written(launch: ToolLaunch) -> dict[str, object]:
+    outputs: list[tuple[str, Output | None]] = [("stdout", launch.stdout), ("stderr", launch.stderr)]
+    written: dict[str, object] = {"truncated": any(o is not None and o.is_truncated for _, o in outputs)}
+    for name, output in outputs:
+        written[name] = bytes(output.kept).decode("utf-8", "backslashreplace") if output else None
+    return written
+
+
+def _refusal(life: Life) -> str:
+    refused, command = life.refused, life.run.argv[0]
+    assert refused is not None
+    return {
+        "static": f"{command} is a static binary: the shim can't be loaded into it, so its connections could not be pinned.",
+        "setuid": f"{command} is setuid or has file capabilities: it would not run with what it needs. Copy it without them.",
+        "foreign": f"{command} is built for another class, machine or C library: the shim can't be loaded into it.",
+        "not-found": f"{command}: command not found.",
+        "inherited": "input or output of this command is a network socket. Put a pipe in between.",
+    }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")
+
+
+def _joblog_line(life: Life, launch: ToolLaunch) -> str:
+    times, exited = life.times, life.exited
+    start = times.start or times.queue
+    runtime = (times.end or time.time()) - start
+    received = launch.stdout.size if launch.stdout else 0
+    rc, signo = (exited.rc or 0, exited.signal or 0) if exited else (EXIT_NOT_EXECUTABLE, 0)
+    command = " ".join(life.run.argv)
+    fields = (life.run.index, life.run.exit.fingerprint, f"{start:.3f}", f"{runtime:.3f}", 0, received, rc, signo, command)
+    return "\t".join(str(field) for field in fields)

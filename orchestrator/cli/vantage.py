@@ -1,0 +1,47 @@
+"""`--lab` and `--control`: where a verb's tor comes from, and entering the lab's namespaces when it is the lab's."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..network import Vantage
+
+
+def add_vantage(parser: argparse.ArgumentParser) -> None:
+    """Add --lab, --name and --control."""
+    group = parser.add_argument_group("which Tor network")
+    group.add_argument("--lab", action="store_true", help="the private network of `exitpin lab up`")
+    group.add_argument("--name", default=None, help="the lab's name, when there are several")
+    group.add_argument(
+        "--control", metavar="SOCKET",
+        help="control socket (path, or 127.0.0.1:PORT) of a running tor that serves exitpin alone; default: an own tor",
+    )  # fmt: skip
+
+
+def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
+    """Run `work` where the chosen tor is: in the lab's namespaces, or here. Returns its exit status."""
+    if args.lab and args.control:
+        raise OperatorError("--lab and --control exclude each other.", "", EXIT_USAGE)
+    if args.lab or (os.environ.get("EXITPIN_LAB") and not args.control):
+        from ...wrappers.namespaces import run_inside
+        from ..lab.state import DEFAULT_NAME, load
+
+        state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
+        vantage = Vantage("lab", state.control_socket, state.name)
+        return run_inside(state.supervisor_pid, lambda: work(vantage))
+    if args.control:
+        return work(Vantage("control", _control(args.control)))
+    from ...wrappers.own_tor import ensure_tor
+
+    return work(Vantage("own", ensure_tor()))
+
+
+def _control(text: str) -> Path | tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdigit() and not text.startswith("/"):
+        if not host.startswith("127."):
+            raise OperatorError("--control must be on this machine (127.0.0.1).", "", EXIT_USAGE)
+        return host, int(port)
+    return Path(text)

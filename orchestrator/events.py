@@ -1,0 +1,155 @@
+"""Facts that come into the core from the world: shim reports, SOCKS answers, processes, timers, Tor itself.
+
+Tor's own lines are `control_lines.StreamEvent` and `CircEvent`; what the stream table and the pool tell a run stands in
+`effects.py`. All times are seconds.
+"""
+
+from dataclasses import dataclass
+
+from .model import Destination, Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The shim's constructor ran in `pid`. `problem`: why the report can't be trusted, or None."""
+
+    call: int
+    pid: int
+    executable: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectReported:
+    """A hook asks for a stream. `source` was read from the socket itself; `problem` as in Hello."""
+
+    call: int
+    pid: int
+    source: Endpoint
+    destination: Destination
+    is_weak: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupReported:
+    """A hook asks for a name's addresses. `family`: 0, 4 or 6."""
+
+    call: int
+    pid: int
+    host: str
+    family: int
+    is_reverse: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupBound:
+    """The socket for a look-up stands, bound to `source`."""
+
+    call: int
+    pid: int
+    source: Endpoint
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAsked:
+    """A hook asks whom the socket at `source` is connected to."""
+
+    call: int
+    source: Endpoint
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A hook refused something."""
+
+    pid: int
+    reason: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class SocksAnswered:
+    """Tor's SOCKS reply for a call: 0 or a reply code; -1: the connection ended first. `answer`: of a look-up."""
+
+    call: int
+    reply: int
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLost:
+    """The tool went away while it waited (killed, or jumped out of connect by a signal)."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSeen:
+    """STREAM_BW: bytes of a stream since the last such line, as our Tor counts them."""
+
+    stream_id: int
+    up: int
+    down: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """The launcher has forked the tool's first process."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRefused:
+    """The launcher refuses to start the tool."""
+
+    reason: str
+    exit_status: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited:
+    """The tool's first process has ended: wait(2) status split into exit code or signal."""
+
+    rc: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEnded:
+    """Nothing of the tree is left. `swept`: how many processes had to be ended."""
+
+    cpu_s: float
+    maxrss_kib: int
+    swept: int
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherLost:
+    """The launcher ended without a word."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that the run had set."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustLost:
+    """Tor died, the control connection ended, or an option that pins streams was changed."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The user ends the run."""

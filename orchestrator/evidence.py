@@ -1,0 +1,62 @@
+"""The evidence of one session, as it happens: Tor's raw CIRC and STREAM lines, the shim's raw reports, our claims.
+
+One JSON object a line (`exitpin.events/1`), gzip when the name ends in .gz. `verify.py` recomputes every attribution from it.
+
+  {"schema": "exitpin.events/1", "session", "tor", "started"}     first line
+  {"t", "run", "begin": {"exit", "address", "nonce", "argv"}}    a run: where its connections come from
+  {"t", "run", "pid", "report"}                                  a report as the hook sent it, hex; pid by the kernel
+  {"t", "run", "connection", "claim": {"source", "tag", "circuit", "destination"}}
+  {"t", "tor"}                                                   an asynchronous line without its `650 `
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Mapping
+from io import BufferedIOBase
+from pathlib import Path
+from typing import IO, cast
+
+SCHEMA = "exitpin.events/1"
+FLUSH_LINES = 2000
+
+
+class EvidenceLog:
+    """Appends to `path` (None: nowhere). Lines are written in batches and synced at `close`."""
+
+    def __init__(self, path: Path | None, header: Mapping[str, object]) -> None:
+        self.path = path
+        self._lines: list[str] = []
+        self._raw: IO[bytes] | None = None
+        self._file: IO[bytes] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._raw = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+            packed = path.suffix == ".gz"
+            self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)) if packed else self._raw
+        self.add({"schema": SCHEMA, **header})
+
+    def add(self, entry: Mapping[str, object]) -> None:
+        """Append one entry."""
+        if self._file is None:
+            return
+        self._lines.append(json.dumps(entry, separators=(",", ":")))
+        if len(self._lines) >= FLUSH_LINES:
+            self._write()
+
+    def _write(self) -> None:
+        if self._file is not None and self._lines:
+            self._file.write(("\n".join(self._lines) + "\n").encode())
+            self._lines.clear()
+
+    def close(self) -> None:
+        """Write what is left and sync it."""
+        if self._file is None or self._raw is None:
+            return
+        self._write()
+        if isinstance(self._file, BufferedIOBase) and self._file is not self._raw:
+            self._file.close()
+        self._raw.flush()
+        os.fsync(self._raw.fileno())
+        self._raw.close()
+        self._file = None

@@ -1,0 +1,103 @@
+"""The values that everything else speaks of: endpoints, relays, circuits' paths, runs. Frozen; no behaviour but naming."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, NewType
+
+from .policy import ExitPolicy
+
+Fingerprint = NewType("Fingerprint", str)
+"""40 upper-case hex digits, without `$` (dir-spec)."""
+
+
+class Endpoint(NamedTuple):
+    """An IP address as text and a port: one end of a TCP connection on this machine."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return join_host_port(self.host, self.port)
+
+
+class Destination(NamedTuple):
+    """What a tool asked for: a host name or an IP literal, and a port (0 for a look-up)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return join_host_port(self.host, self.port)
+
+
+def join_host_port(host: str, port: int) -> str:
+    """`host:port`, with brackets around an IPv6 literal."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor)."""
+
+    fingerprint: Fingerprint
+    nickname: str
+    address: str
+    or_port: int
+    flags: frozenset[str]
+    policy: ExitPolicy | None
+    family: frozenset[str] = frozenset()
+    contact: str = ""
+    bandwidth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consensus with its descriptors: immutable for as long as a scan uses it."""
+
+    valid_after: str
+    relays: Mapping[Fingerprint, Relay]
+    distinct_subnets: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One tool, through one exit, once. `address` is the loopback address that its connections come from."""
+
+    run_id: str
+    index: int
+    exit: Relay
+    argv: tuple[str, ...]
+    address: str
+    nonce: bytes
+    timeout_s: float
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One relay of a path, as Tor names it in a CIRC line."""
+
+    fingerprint: Fingerprint
+    nickname: str = ""
+
+
+@dataclass(slots=True)
+class Times:
+    """When what happened, in seconds since the epoch; None means: not yet, or never."""
+
+    queue: float
+    circuit: float | None = None
+    start: float | None = None
+    first_stream: float | None = None
+    first_byte: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The one failure of a run. `kind` and `blame` come from the closed lists in `outcomes.py`."""
+
+    kind: str
+    blame: str
+    retryable: bool
+    detail: str = field(default="")

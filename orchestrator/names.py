@@ -1,0 +1,51 @@
+"""Names of one run: every name that the tool asks for gets a mapped address, valid for the whole run and all its processes.
+
+The tool connects to the mapped address, the orchestrator turns it back into the name and lets the *exit* resolve it
+(CONNECT by name). 198.18.0.0/15 is never routed (RFC 2544), so a mapped address that escapes a run leads nowhere; IPv6
+answers come from a unique local prefix (RFC 4193).
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+
+MAPPED_V4 = ipaddress.ip_network("198.18.0.0/15")
+MAPPED_V6 = ipaddress.ip_network("fd65:7869:7470:696e::/64")
+CAPACITY = 2**17 - 2
+
+
+@dataclass(slots=True)
+class Names:
+    """The names of one run, in the order in which they were asked for."""
+
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _names: list[str] = field(default_factory=list)
+
+    def mapped(self, name: str, family: int) -> tuple[str, ...]:
+        """The mapped addresses of `name` for family 0 (IPv4 only: one attempt is enough), 4 or 6; () when full."""
+        key = name.lower().rstrip(".")
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._names) >= CAPACITY:
+                return ()
+            self._names.append(key)
+            number = self._numbers[key] = len(self._names)
+        network = MAPPED_V6 if family == 6 else MAPPED_V4
+        return (str(network.network_address + number),)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._numbers
+
+    def original(self, address: str) -> str | None:
+        """The name behind a mapped address; None for an address that is none."""
+        parsed = ipaddress.ip_address(address)
+        network = MAPPED_V4 if parsed.version == 4 else MAPPED_V6
+        if parsed not in network:
+            return None
+        number = int(parsed) - int(network.network_address)
+        return self._names[number - 1] if 1 <= number <= len(self._names) else None
+
+
+def is_mapped(address: str) -> bool:
+    """Whether `address` lies in a range of mapped names."""
+    parsed = ipaddress.ip_address(address)
+    return parsed in (MAPPED_V4 if parsed.version == 4 else MAPPED_V6)

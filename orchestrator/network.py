@@ -1,0 +1,87 @@
+"""Which tor: the lab's client, an own one, or an existing one by `--control`; opened, checked, locked, with its snapshot.
+
+One orchestrator per tor at a time: the streams of another one would be foreign, and closed. A lock beside the control
+socket says so; who comes second waits and is told for whom.
+"""
+
+import asyncio
+import fcntl
+import os
+import sys
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..wrappers.directory import read_snapshot
+from ..wrappers.tor import ControlChannel, authenticate, prepare
+from .errors import OperatorError
+from .model import Snapshot
+
+LOCK_NOTICE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """Where a run is seen from: the lab (`lab`), an own tor (`own`) or a given one (`control`)."""
+
+    kind: str
+    control_socket: Path | tuple[str, int]
+    name: str = ""
+
+    @property
+    def is_lab(self) -> bool:
+        return self.kind == "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An open, pinned tor."""
+
+    channel: ControlChannel
+    socks: tuple[str, int]
+    snapshot: Snapshot
+    tor_version: str
+
+
+@asynccontextmanager
+async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
+    """The network, for as long as the block lasts. Raises OperatorError."""
+    lock = await _lock(vantage)
+    channel = None
+    try:
+        channel = ControlChannel(authenticate(vantage.control_socket))
+        socks = await prepare(channel)
+        snapshot = await read_snapshot(channel)
+        version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
+        yield Network(channel, socks, snapshot, version)
+    finally:
+        if channel is not None:
+            channel.close()
+        os.close(lock)
+
+
+async def _lock(vantage: Vantage) -> int:
+    """A descriptor that holds the lock of this tor."""
+    if isinstance(vantage.control_socket, tuple):
+        path = Path(f"/tmp/exitpin-{os.getuid()}-{vantage.control_socket[1]}.lock")
+    else:
+        path = vantage.control_socket.with_name("exitpin.lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise OperatorError(f"{path} can't be opened: {error.strerror}.") from error
+    waited = 0.0
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waited == LOCK_NOTICE_S:
+                holder = os.pread(lock, 32, 0).decode().strip() or "?"
+                print(f"exitpin: waiting for exitpin (pid {holder}), which uses this tor", file=sys.stderr)
+            await asyncio.sleep(0.05)
+            waited = round(waited + 0.05, 2)
+            continue
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        return lock

@@ -1,0 +1,124 @@
+"""Everything that happened to one run, folded into one flat record (`exitpin.run/1`) with one failure and its blame.
+
+Pure. The record is self-contained: who reads it a year later needs fingerprint, behaviour, proof and how to repeat it.
+"""
+
+import shlex
+from collections.abc import Mapping
+
+from .model import Failure
+from .outcomes import stream_failure
+from .runs import Connection, Life
+
+SCHEMA = "exitpin.run/1"
+SHIM_OPEN = ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets")
+WITNESSES = ("source-address", "source-port", "socks-username")
+
+
+def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -> dict[str, object]:
+    """The record of a run that is DONE. `scan`: what all runs share; `output`: stdout, stderr and whether they were cut."""
+    run, times, exited, ended = life.run, life.times, life.exited, life.ended
+    failure = failure_of(life)
+    return {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "scan_id": scan["scan_id"],
+        "attempt": run.attempt,
+        "status": status_of(failure),
+        "vantage": scan.get("vantage"),
+        "start": times.start,
+        "t": {
+            "queue": times.queue,
+            "circuit": times.circuit,
+            "first_stream": times.first_stream,
+            "first_byte": times.first_byte,
+            "end": times.end,
+        },
+        "exit": {
+            "fingerprint": run.exit.fingerprint,
+            "nickname": run.exit.nickname,
+            "addresses": [run.exit.address],
+            "observed_address": None,
+            "flags": sorted(run.exit.flags),
+            "family": sorted(run.exit.family),
+            "contact": run.exit.contact,
+            "consensus": scan.get("consensus"),
+        },
+        "source_address": run.address,
+        "circuits": life.circuits,
+        "streams": [_stream(connection) for connection in life.connections.values()],
+        "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
+        "denied_count": life.denied_count,
+        "processes": [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()],
+        "containment": {"level": "shim", "asked": scan.get("containment"), "open": list(SHIM_OPEN)},
+        "tool": {"argv": list(run.argv)},
+        "process": {
+            "rc": exited.rc if exited else None,
+            "signal": exited.signal if exited else None,
+            "timed_out": life.timed_out,
+            "cpu_s": ended.cpu_s if ended else None,
+            "maxrss_kib": ended.maxrss_kib if ended else None,
+            "swept": ended.swept if ended else None,
+            **output,
+        },
+        "failure": None
+        if failure is None
+        else {
+            "kind": failure.kind,
+            "blame": failure.blame,
+            "retryable": failure.retryable,
+            "detail": failure.detail,
+        },
+        "evidence": [scan["events"]] if scan.get("events") else [],
+        "reproduce": f"exitpin run -e {run.exit.fingerprint} -- {shlex.join(run.argv)}",
+    }
+
+
+def failure_of(life: Life) -> Failure | None:
+    """The one failure: what ended the run; else, when the tool failed, why its connection did; else the tool's own."""
+    if life.failure is not None:
+        return life.failure
+    rc = life.exited.rc if life.exited else None
+    if rc == 0:
+        return None
+    failed = [c for c in life.connections.values() if c.status == "failed"]
+    if failed:
+        return connection_failure(life, failed[-1])
+    detail = f"exit status {rc}" if rc is not None else f"signal {life.exited.signal if life.exited else '?'}"
+    return Failure("tool", "tool", False, detail)
+
+
+def connection_failure(life: Life, connection: Connection) -> Failure:
+    """Why one connection failed. For EXITPOLICY the exit's own descriptor tells whether it was declared."""
+    policy, destination = life.run.exit.policy, connection.destination
+    is_declared = None if policy is None else not policy.allows(destination.host, destination.port)
+    failure = stream_failure(connection.reason, connection.remote_reason, is_declared)
+    return Failure(failure.kind, failure.blame, failure.retryable, f"{destination}: {failure.detail}")
+
+
+def status_of(failure: Failure | None) -> str:
+    """ok, broken (the exit's fault, without tampering) or error (says nothing about the exit)."""
+    if failure is None:
+        return "ok"
+    return "broken" if failure.blame == "exit" else "error"
+
+
+def _stream(connection: Connection) -> dict[str, object]:
+    witnesses = [w for w in WITNESSES if not (connection.is_weak and w == "source-address")]
+    return {
+        "pid": connection.pid,
+        "source_address": connection.source.host,
+        "source_port": connection.source.port,
+        "tag": connection.tag,
+        "destination": str(connection.destination) if not connection.is_lookup else connection.destination.host,
+        "is_lookup": connection.is_lookup,
+        "resolved": connection.resolved,
+        "stream_id": connection.stream_id,
+        "circuit_id": connection.circuit_id,
+        "status": connection.status,
+        "reason": connection.reason,
+        "remote_reason": connection.remote_reason,
+        "bytes_up": connection.bytes_up,
+        "bytes_down": connection.bytes_down,
+        "witnesses": witnesses if connection.stream_id is not None else [],
+    }

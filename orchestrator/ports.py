@@ -1,0 +1,57 @@
+"""What the core needs of the world, as Protocols: `wrappers/` implements them, unit tests may fake them."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from .effects import AnswerCall
+from .model import Run
+from .streams import Claim
+
+Post = Callable[[object], None]
+Reply = tuple[int, list[str]]
+
+
+class Control(Protocol):
+    """A control connection that pins streams."""
+
+    on_event: Callable[[str], None]
+    on_lost: Callable[[str], None]
+
+    @property
+    def pinning_options(self) -> Iterable[str]:
+        """The options that no one may change while runs are open."""
+
+    def send(self, command: str, on_reply: Callable[[Reply], None]) -> None:
+        """Send one command; replies come in order with events."""
+
+    def longest_wait_s(self) -> float:
+        """How long the oldest unanswered command has been waiting."""
+
+
+class Launch(Protocol):
+    """One run's hold on the world: its report socket, its process tree, its tool's sockets."""
+
+    def start(self) -> str | None:
+        """Start the tool; what went wrong, or None."""
+
+    def end(self, grace_s: float) -> None:
+        """End the whole tree."""
+
+    def open_stream(self, call: int, claim: Claim) -> None:
+        """Connect the call's socket to Tor and speak SOCKS; a SocksAnswered is posted."""
+
+    def bind_lookup(self, call: int, host: str) -> None:
+        """Bind a socket to the run's address for a look-up; a LookupBound is posted."""
+
+    def answer(self, answer: AnswerCall) -> None:
+        """Answer a hook that waits."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Launcher(Protocol):
+    """Prepares runs."""
+
+    def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
+        """A run's report socket and directory; nothing is started yet."""

@@ -1,0 +1,60 @@
+"""One snapshot of consensus and descriptors, read from our tor: GETINFO ns/all and desc/all-recent, parsed by stem.
+
+Descriptors are parsed one by one and only as far as a selection needs; policies are ours (`orchestrator/policy.py`).
+"""
+
+import re
+
+from ..orchestrator.model import Fingerprint, Relay, Snapshot
+from ..orchestrator.policy import ExitPolicy, parse_policy
+from .tor import ControlChannel
+
+_DESCRIPTOR = re.compile(r"^router ", re.MULTILINE)
+_FINGERPRINT = re.compile(r"^(?:opt )?fingerprint ([0-9A-F ]+)$", re.MULTILINE)
+_POLICY = re.compile(r"^(?:accept|reject) .*$", re.MULTILINE)
+_FAMILY = re.compile(r"^family (.*)$", re.MULTILINE)
+_CONTACT = re.compile(r"^contact (.*)$", re.MULTILINE)
+
+
+async def read_snapshot(channel: ControlChannel) -> Snapshot:
+    """The snapshot that this tor has now. Raises ControlError."""
+    status = (await channel.ask("GETINFO ns/all"))[0].partition("=")[2]
+    descriptors = (await channel.ask("GETINFO desc/all-recent"))[0].partition("=")[2]
+    valid_after = (await channel.ask("GETINFO consensus/valid-after"))[0].partition("=")[2].strip('"')
+    distinct = (await channel.ask("GETCONF EnforceDistinctSubnets"))[0].partition("=")[2]
+    return parse_snapshot(status, descriptors, valid_after, distinct != "0")
+
+
+def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_subnets: bool) -> Snapshot:
+    """Router status entries and server descriptors -> a snapshot, in the consensus' order."""
+    from stem.descriptor.router_status_entry import RouterStatusEntryV3
+
+    parsed = dict(_descriptors(descriptors))
+    relays: dict[Fingerprint, Relay] = {}
+    for text in re.split(r"(?m)^(?=r )", status.strip("\n")):
+        if not text.startswith("r "):
+            continue
+        entry = RouterStatusEntryV3(text.encode("utf-8", "surrogateescape"), validate=False)
+        fingerprint = Fingerprint(str(entry.fingerprint))
+        policy, family, contact = parsed.get(fingerprint, (None, frozenset(), ""))
+        relays[fingerprint] = Relay(
+            fingerprint, entry.nickname, entry.address, entry.or_port, frozenset(entry.flags), policy, family, contact,
+            entry.bandwidth or 0,
+        )  # fmt: skip
+    return Snapshot(valid_after, relays, distinct_subnets)
+
+
+def _descriptors(text: str) -> list[tuple[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]]]:
+    """(fingerprint, (policy, family, contact)) of each server descriptor (dir-spec 2.1.1)."""
+    found = []
+    for part in _DESCRIPTOR.split(text)[1:]:
+        fingerprint = _FINGERPRINT.search(part)
+        if fingerprint is None:
+            continue
+        family = _FAMILY.search(part)
+        contact = _CONTACT.search(part)
+        members = frozenset(word.removeprefix("$")[:40].upper() for word in family[1].split()) if family else frozenset()
+        policy = parse_policy("\n".join(_POLICY.findall(part)))
+        name = Fingerprint(fingerprint[1].replace(" ", ""))
+        found.append((name, (policy, members, contact[1] if contact else "")))
+    return found

@@ -1,0 +1,187 @@
+"""One run's hold on the world: its directory and report socket, its process tree, the SOCKS dialogues on its sockets.
+
+Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..orchestrator import events
+from ..orchestrator.effects import AnswerCall
+from ..orchestrator.model import Endpoint, Run
+from ..orchestrator.streams import Claim
+from ..shim import bindings
+from .output import Output
+from .process import LaunchedProcess, Tree
+from .reports import ReportSocket
+from .socks import SocksDialogue, disconnect
+from .torsocks import passthrough_dir
+
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"})
+OUTPUT_MAX = 1 << 20
+
+OnLine = Callable[[Run, str, bytes], None]
+"""(run, "stdout" or "stderr", line)."""
+
+
+def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
+    """What the tool's environment is made of: the caller's, without proxies, with the run's own variables."""
+    kept = {name: value for name, value in environment.items() if name.lower() not in PROXY_VARIABLES}
+    kept.update(
+        EXITPIN="1",
+        EXITPIN_RUN_ID=run.run_id,
+        EXITPIN_EXIT_FP=run.exit.fingerprint,
+        EXITPIN_EXIT_NICK=run.exit.nickname,
+        EXITPIN_EXIT_IP=run.exit.address,
+    )
+    kept["PATH"] = os.pathsep.join((str(passthrough_dir()), kept.get("PATH", os.defpath)))
+    return kept
+
+
+def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
+    """The proxy variables that a run will not see."""
+    return sorted(name for name in environment if name.lower() in PROXY_VARIABLES)
+
+
+class ToolLauncher:
+    """Prepares the runs of one session. `directory`: private, short, without space or colon (LD_PRELOAD splits there)."""
+
+    def __init__(
+        self,
+        directory: Path,
+        preload: Path,
+        tor: tuple[str, int],
+        environment: Mapping[str, str],
+        *,
+        foreground: bool = False,
+        on_line: OnLine | None = None,
+    ) -> None:
+        self.directory = directory
+        self.tor = tor
+        self.environment = environment
+        self.foreground = foreground
+        self.on_line = on_line
+        self.preload = directory / "shim.so"
+        self.preload.symlink_to(preload)
+
+    def prepare(
+        self, run: Run, post: Callable[[object], None], on_report: Callable[[bytes, int], None]
+    ) -> "ToolLaunch":
+        """A run's report socket; nothing is started yet."""
+        return ToolLaunch(self, run, post, on_report)
+
+
+class ToolLaunch:
+    """One run. After it is done, `stdout` and `stderr` (None in the foreground) hold what the tool wrote."""
+
+    def __init__(
+        self, launcher: ToolLauncher, run: Run, post: Callable[[object], None], on_report: Callable[[bytes, int], None]
+    ) -> None:
+        self._launcher = launcher
+        self._run = run
+        self._post = post
+        self._tree = Tree()
+        path = launcher.directory / f"{run.index}.s"
+        self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report)
+        self._process = LaunchedProcess(self._tree, post)
+        self._dialogues: dict[int, SocksDialogue] = {}
+        self._lookups: dict[int, socket.socket] = {}
+        self.stdout: Output | None = None
+        self.stderr: Output | None = None
+
+    def start(self) -> str | None:
+        launcher, run = self._launcher, self._run
+        config = bindings.shim_config(run.nonce, run.address, self._reports.path)
+        nothing: int | None = None
+        stdio = (0, 1, 2)
+        if not launcher.foreground:
+            self.stdout, self.stderr = (Output(OUTPUT_MAX, self._line_of(name)) for name in ("stdout", "stderr"))
+            nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            stdio = (nothing, self.stdout.descriptor, self.stderr.descriptor)
+        try:
+            self._process.start(
+                run.argv,
+                preload=launcher.preload,
+                shim_config=config,
+                environment=run_environment(launcher.environment, run),
+                stdio=stdio,
+                foreground=launcher.foreground,
+            )
+        except OSError as error:
+            return f"the launcher could not be started: {error}"
+        finally:
+            if nothing is not None:
+                os.close(nothing)
+            for output in (self.stdout, self.stderr):
+                if output is not None:
+                    output.started()
+        return None
+
+    def _line_of(self, name: str) -> Callable[[bytes], None] | None:
+        on_line, run = self._launcher.on_line, self._run
+        return None if on_line is None else lambda line: on_line(run, name, line)
+
+    def end(self, grace_s: float) -> None:
+        self._process.end(grace_s)
+
+    def signal(self, signo: int) -> None:
+        """Hand a signal on to the tool's process group."""
+        self._process.signal(signo)
+
+    def open_stream(self, call: int, claim: Claim) -> None:
+        connection = self._lookups.get(call)
+        if connection is None:
+            known = self._reports.calls.get(call)
+            connection = known.tool_socket if known else None
+        if connection is None:
+            return  # the tool hung up in between; CallLost has been posted
+
+        def answered(reply: int, answer: str) -> None:
+            self._post(events.SocksAnswered(call, reply, answer))
+
+        dialogue = SocksDialogue(connection, claim.tag, claim.destination, claim.is_lookup, answered)
+        self._dialogues[call] = dialogue
+        dialogue.start(self._launcher.tor)
+
+    def bind_lookup(self, call: int, host: str) -> None:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.bind((self._run.address, 0))
+        self._lookups[call] = connection
+        known = self._reports.calls.get(call)
+        source = Endpoint(*connection.getsockname())
+        self._post(events.LookupBound(call, known.pid if known else 0, source, host))
+
+    def answer(self, answer: AnswerCall) -> None:
+        self._drop_dialogue(answer.call)
+        known = self._reports.calls.get(answer.call)
+        if answer.disconnect and known is not None and known.tool_socket is not None:
+            disconnect(known.tool_socket)
+        self._reports.answer(answer)
+
+    def _heard(self, event: object) -> None:
+        if isinstance(event, events.CallLost):
+            self._drop_dialogue(event.call)
+        self._post(event)
+
+    def _drop_dialogue(self, call: int) -> None:
+        dialogue = self._dialogues.pop(call, None)
+        if dialogue is not None:
+            dialogue.stop()
+        lookup = self._lookups.pop(call, None)
+        if lookup is not None:
+            lookup.close()
+
+    def close(self) -> None:
+        for call in list(self._dialogues):
+            self._drop_dialogue(call)
+        self._reports.close()
+        with contextlib.suppress(OSError):
+            self._process.close()
+        for output in (self.stdout, self.stderr):
+            if output is not None:
+                output.finish()
+
+

@@ -1,0 +1,79 @@
+"""What a tool writes: read from its pipes as it comes, capped, and handed on by line where somebody wants lines.
+
+The bytes were possibly written by the suspect: no more than `cap` of them is kept, and `printable` escapes what a
+terminal would obey.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+CHUNK = 1 << 16
+LINE_MAX = 1 << 16
+
+
+class Output:
+    """One stream of one run. `descriptor` is the end that the tool writes to; close it once the tool has it."""
+
+    def __init__(self, cap: int, on_line: Callable[[bytes], None] | None = None) -> None:
+        self._reading, self.descriptor = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._reading, False)
+        self._cap = cap
+        self._on_line = on_line
+        self._line = b""
+        self._loop = asyncio.get_running_loop()
+        self.kept = bytearray()
+        self.size = 0
+        self._loop.add_reader(self._reading, self._readable)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the tool wrote more than was kept."""
+        return self.size > len(self.kept)
+
+    def started(self) -> None:
+        """The tool has its end: ours is closed."""
+        os.close(self.descriptor)
+
+    def finish(self) -> None:
+        """Read what is left and close; nothing comes after this."""
+        self._readable()
+        if self._reading >= 0:
+            self._close()
+
+    def _close(self) -> None:
+        self._loop.remove_reader(self._reading)
+        os.close(self._reading)
+        self._reading = -1
+        if self._line and self._on_line:
+            self._on_line(self._line)
+            self._line = b""
+
+    def _readable(self) -> None:
+        while self._reading >= 0:
+            try:
+                chunk = os.read(self._reading, CHUNK)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._close()
+                return
+            self.size += len(chunk)
+            self.kept += chunk[: max(0, self._cap - len(self.kept))]
+            if self._on_line:
+                self._lines(chunk)
+
+    def _lines(self, chunk: bytes) -> None:
+        assert self._on_line is not None
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        for line in lines:
+            self._on_line(line)
+        if len(self._line) > LINE_MAX:
+            self._on_line(self._line)
+            self._line = b""
+
+
+def printable(line: bytes) -> str:
+    """A line for a terminal: every control character but the tab is shown, not obeyed."""
+    text = line.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

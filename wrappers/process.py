@@ -1,0 +1,170 @@
+"""Processes: starting a tool under the launcher, accounting for its tree (psutil), ending it.
+
+The launcher is the tree's parent and subreaper: it ends what is left when the tool's first process has ended, and all of
+it when this side hangs up. psutil answers the question that attribution asks, whether a process is of the tree, and is
+the second pair of eyes at the end.
+"""
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..orchestrator import events
+from ..shim import bindings
+
+NOTICE_MAX = 256
+
+
+class Tree:
+    """The processes of one run: the launcher's descendants."""
+
+    def __init__(self) -> None:
+        self.launcher = 0
+        self._members: set[int] = set()
+
+    def contains(self, pid: int) -> bool:
+        """Whether `pid` descends from the run's launcher, by the kernel's word (psutil), not by the report's."""
+        if pid in self._members:
+            return True
+        import psutil
+
+        try:
+            seen = pid
+            for _ in range(256):
+                parent = psutil.Process(seen).ppid()
+                if parent == self.launcher or parent in self._members:
+                    self._members.add(pid)
+                    return True
+                if parent in (0, 1):
+                    return False
+                seen = parent
+        except psutil.Error:
+            return False
+        return False
+
+    def executable(self, pid: int) -> str:
+        """What `pid` executes now; empty when it is gone."""
+        try:
+            return os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            return ""
+
+    def end(self) -> None:
+        """Kill whatever is left, if the launcher could not."""
+        import psutil
+
+        try:
+            launcher = psutil.Process(self.launcher)
+            for process in (*launcher.children(recursive=True), launcher):
+                process.kill()
+        except psutil.Error:
+            return
+
+
+class LaunchedProcess:
+    """One launcher. `post(event)` gets ProcessStarted, ProcessRefused, ProcessExited, TreeEnded or LauncherLost."""
+
+    def __init__(self, tree: Tree, post: Callable[[object], None]) -> None:
+        self._tree = tree
+        self._post = post
+        self._loop = asyncio.get_running_loop()
+        self._control: socket.socket | None = None
+        self._is_over = False
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        preload: Path,
+        shim_config: str,
+        environment: Mapping[str, str],
+        stdio: tuple[int, int, int],
+        foreground: bool,
+    ) -> None:
+        """Start `argv` under the launcher with these three descriptors. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        options = ["--foreground", "--keep-files"] if foreground else []
+        command = [
+            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
+            *argv,
+        ]  # fmt: skip
+        # each source is first copied above the range that is assigned to, so that no assignment destroys another source
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 16) for fd in (*stdio, theirs.fileno())]
+        try:
+            actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(high)]
+            self._tree.launcher = os.posix_spawn(command[0], command, dict(environment), file_actions=actions)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            for copy in high:
+                os.close(copy)
+            theirs.close()
+        self._control = ours
+        self._loop.add_reader(ours.fileno(), self._readable)
+
+    def end(self, grace_s: float) -> None:
+        """TERM to the whole tree, KILL after `grace_s` (0: at once)."""
+        self._order(bindings.encode_order(bindings.OrderKind.END, grace_ms=int(grace_s * 1000)))
+
+    def signal(self, signo: int) -> None:
+        """`signo` to the tool's process group."""
+        self._order(bindings.encode_order(bindings.OrderKind.SIGNAL, signo=signo))
+
+    def _order(self, packet: bytes) -> None:
+        if self._control is not None:
+            try:
+                self._control.send(packet, socket.MSG_NOSIGNAL)
+            except OSError:
+                pass  # the launcher is ending; its last notice, or its end, is about to be read
+
+    def _readable(self) -> None:
+        assert self._control is not None
+        while True:
+            try:
+                packet = self._control.recv(NOTICE_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._hung_up()
+                return
+            self._notice(bindings.decode_notice(packet))
+
+    def _notice(self, notice: bindings.Notice) -> None:
+        if notice.kind == bindings.NoticeKind.STARTED:
+            self._post(events.ProcessStarted(notice.pid))
+        elif notice.kind == bindings.NoticeKind.REFUSED:
+            self._is_over = True
+            name = notice.reason.name.lower().replace("_", "-")
+            status = 127 if name == "not-found" else 126
+            self._post(events.ProcessRefused(name, status, os.strerror(notice.error) if notice.error else ""))
+        elif notice.kind == bindings.NoticeKind.EXITED:
+            status = notice.status
+            signo = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+            self._post(events.ProcessExited(None if signo else os.WEXITSTATUS(status), signo))
+        elif notice.kind == bindings.NoticeKind.ENDED:
+            self._is_over = True
+            self._post(events.TreeEnded(notice.cpu_us / 1e6, notice.maxrss_kib, notice.swept))
+
+    def close(self) -> None:
+        """Hang up: a launcher that still lives kills its whole tree and ends; then it is reaped."""
+        if self._control is not None:
+            self._is_over = True
+            self._hung_up()
+
+    def _hung_up(self) -> None:
+        assert self._control is not None
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        self._control = None
+        pid, status = os.waitpid(self._tree.launcher, 0)
+        if not self._is_over:
+            self._is_over = True
+            self._tree.end()
+            self._post(events.LauncherLost(f"the launcher (pid {pid}) ended with wait status {status}"))

@@ -1,0 +1,205 @@
+"""The report socket of a run: hooks connect to it, report, and wait; here reports are read, checked and answered.
+
+One SOCK_SEQPACKET connection carries one operation. What a report says is compared with what the kernel says: the
+socket's own name against the reported source, the sender's pid (SO_PEERCRED) against the run's process tree. The
+difference becomes the event's `problem`; deciding what follows is the core's business.
+"""
+
+import array
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from ..orchestrator import events
+from ..orchestrator.effects import AnswerCall
+from ..orchestrator.model import Destination, Endpoint
+from ..shim import bindings
+from .process import Tree
+
+_PEER = struct.Struct("3i")
+_CALLS = count(1)
+REPORT_MAX = 1024
+
+
+@dataclass(slots=True)
+class Call:
+    """A hook that waits: its report connection, and the tool's socket that came with the report."""
+
+    number: int
+    connection: socket.socket
+    tool_socket: socket.socket | None = None
+    pid: int = 0
+
+
+class ReportSocket:
+    """Listens for one run. `post(event)` gets typed events; `on_report(hex, pid)` the raw packet, for the evidence."""
+
+    def __init__(
+        self,
+        path: Path,
+        nonce: bytes,
+        tree: Tree,
+        post: Callable[[object], None],
+        on_report: Callable[[bytes, int], None],
+    ) -> None:
+        self.path = path
+        self.calls: dict[int, Call] = {}
+        self._nonce = nonce
+        self._tree = tree
+        self._post = post
+        self._on_report = on_report
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+        self._socket.listen(512)
+        self._loop.add_reader(self._socket.fileno(), self._acceptable)
+
+    def close(self) -> None:
+        """Hang up on everybody; a hook that waits gets ENETUNREACH."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+        for number in list(self.calls):
+            self.forget(number)
+
+    def _acceptable(self) -> None:
+        for _ in range(64):
+            try:
+                connection, _ = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            connection.setblocking(False)
+            call = Call(next(_CALLS), connection)
+            self.calls[call.number] = call
+            if not self._read(call):
+                self._loop.add_reader(connection.fileno(), self._readable, call)
+
+    def _readable(self, call: Call) -> None:
+        self._loop.remove_reader(call.connection.fileno())
+        if not self._read(call):
+            self.forget(call.number)
+
+    def _read(self, call: Call) -> bool:
+        """Read the report if it is there; False when it is not (yet)."""
+        try:
+            packet, ancillary, _, _ = call.connection.recvmsg(REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            packet, ancillary = b"", []
+        received = _descriptors(ancillary)
+        try:
+            if not packet:
+                raise ValueError("empty")
+            report = bindings.decode_report(packet)
+        except ValueError:
+            for descriptor in received:
+                os.close(descriptor)
+            self.forget(call.number)
+            return True
+        if len(received) == 1 and report.op == bindings.Op.CONNECT:
+            call.tool_socket = socket.socket(fileno=received.pop())
+        for descriptor in received:
+            os.close(descriptor)
+        call.pid = _PEER.unpack(call.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        self._on_report(packet, call.pid)
+        self._dispatch(call, report)
+        return True
+
+    def _dispatch(self, call: Call, report: bindings.Report) -> None:
+        problem = None
+        if report.nonce != self._nonce:
+            problem = f"a report with another run's nonce, from pid {call.pid}"
+        elif not self._tree.contains(call.pid):
+            problem = f"a report from pid {call.pid}, which is not of this run's process tree"
+        event = self._event(call, report, problem)
+        if event is None:
+            self.forget(call.number)
+            return
+        if not isinstance(event, events.Denied):
+            self._loop.add_reader(call.connection.fileno(), self._hung_up, call)
+        self._post(event)
+        if isinstance(event, events.Denied):
+            self.forget(call.number)
+
+    def _event(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
+        number, pid = call.number, call.pid
+        if report.op == bindings.Op.CONNECT:
+            return self._connect(call, report, problem)
+        if report.op == bindings.Op.HELLO:
+            return events.Hello(number, pid, self._tree.executable(pid), problem)
+        if report.op == bindings.Op.RESOLVE:
+            family = {socket.AF_INET: 4, socket.AF_INET6: 6}.get(report.destination.family if report.destination else 0, 0)
+            return events.LookupReported(number, pid, report.name or "", family, False, problem)
+        if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
+            return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
+        if report.op == bindings.Op.PEER and report.source is not None:
+            return events.PeerAsked(number, _plain(report.source.host, report.source.port), problem)
+        if report.op == bindings.Op.DENIED:
+            what = report.name or ""
+            if report.destination is not None:
+                what = str(Destination(report.destination.host, report.destination.port))
+            return events.Denied(pid, report.reason.name.lower().replace('_', '-'), what)
+        return None
+
+    def _connect(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
+        if call.tool_socket is None or report.source is None or report.destination is None:
+            return None
+        actual = call.tool_socket.getsockname()
+        source = _plain(actual[0], actual[1])
+        if problem is None and source != _plain(report.source.host, report.source.port):
+            problem = f"the socket is bound to {source}, the report says {report.source.host}:{report.source.port}"
+        if problem is None and source.port == 0:
+            problem = "the socket has no source port"
+        destination = Destination(*_plain(report.destination.host, report.destination.port))
+        is_weak = bool(report.flags & bindings.Flag.BOUND)
+        return events.ConnectReported(call.number, call.pid, source, destination, is_weak, problem)
+
+    def _hung_up(self, call: Call) -> None:
+        self._post(events.CallLost(call.number))
+        self.forget(call.number)
+
+    def answer(self, answer: AnswerCall) -> None:
+        """Send the answer and let the tool's socket go: from here on it is the tool's alone."""
+        call = self.calls.get(answer.call)
+        if call is None:
+            return
+        endpoints = tuple(_address(host, port) for host, port in answer.endpoints)
+        packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
+        try:
+            call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # the tool is gone; there is nobody to tell
+        self.forget(answer.call)
+
+    def forget(self, number: int) -> None:
+        """Drop a call, closing our descriptors of it."""
+        call = self.calls.pop(number, None)
+        if call is not None:
+            self._loop.remove_reader(call.connection.fileno())
+            call.connection.close()
+            if call.tool_socket is not None:
+                call.tool_socket.close()
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    found = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(payload[: len(payload) - len(payload) % found.itemsize])
+    return list(found)
+
+
+def _plain(host: str, port: int) -> Endpoint:
+    """An endpoint as Tor will name it: IPv4 for a v4-mapped IPv6 address."""
+    return Endpoint(host.removeprefix("::ffff:") if "." in host else host, port)
+
+
+def _address(host: str, port: int) -> bindings.Endpoint:
+    return bindings.Endpoint(socket.AF_INET6 if ":" in host else socket.AF_INET, host, port)

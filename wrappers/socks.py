@@ -1,0 +1,125 @@
+"""SOCKS 5 towards Tor, spoken on the tool's own socket: username/password, stop and wait, exact reads.
+
+The socket is shared with the tool (one open file description), so nothing here changes its flags or reads a byte more
+than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when everything is
+pipelined, hence the steps (socks-extensions; docs/notes/0001).
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+
+from ..orchestrator.model import Destination
+from ..shim import bindings
+
+PASSWORD = b"exitpin"
+CONNECT_WAIT = struct.pack("ll", 1, 0)
+
+Answered = Callable[[int, str], None]
+"""(reply code, address for a look-up); -1: the connection ended or could not be made."""
+
+
+class SocksDialogue:
+    """One dialogue. Begin with `start`; `on_answer` is called exactly once unless `stop` comes first."""
+
+    __slots__ = ("_destination", "_fd", "_is_lookup", "_loop", "_need", "_on_answer", "_received", "_socket", "_state", "_tag")
+
+    def __init__(
+        self, connection: socket.socket, tag: str, destination: Destination, is_lookup: bool, on_answer: Answered
+    ) -> None:
+        self._socket = connection
+        self._fd = connection.fileno()
+        self._tag = tag.encode()
+        self._destination = destination
+        self._is_lookup = is_lookup
+        self._on_answer = on_answer
+        self._loop = asyncio.get_running_loop()
+        self._received = b""
+        self._need = 2
+        self._state = "greeting"
+
+    def start(self, tor: tuple[str, int]) -> None:
+        """Connect to Tor's SOCKS port and greet."""
+        family = self._socket.family
+        address = tor if family == socket.AF_INET else (f"::ffff:{tor[0]}", tor[1])
+        try:
+            self._connect(address)
+            self._send(bindings.socks_greeting())
+        except OSError:
+            self._on_answer(-1, "")
+            return
+        self._loop.add_reader(self._fd, self._readable)
+
+    def stop(self) -> None:
+        """Leave the socket alone from now on."""
+        if self._state != "done":
+            self._state = "done"
+            self._loop.remove_reader(self._fd)
+
+    def _connect(self, address: tuple[str, int]) -> None:
+        """Loopback connects at once, unless Tor's accept queue is full: then a blocking socket waits a second at most."""
+        before = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, CONNECT_WAIT)
+        try:
+            self._socket.connect(address)
+        except BlockingIOError:
+            pass  # a non-blocking socket: connected by the time that the greeting is sent, or that send fails
+        finally:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
+
+    def _send(self, message: bytes) -> None:
+        if self._socket.send(message, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT) != len(message):
+            raise OSError("short write to Tor")
+
+    def _readable(self) -> None:
+        try:
+            while self._state != "done":
+                part = self._socket.recv(self._need - len(self._received), socket.MSG_DONTWAIT)
+                if not part:
+                    raise ConnectionError("Tor closed the SOCKS connection")
+                self._received += part
+                if len(self._received) == self._need:
+                    self._advance()
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            self.stop()
+            self._on_answer(-1, "")
+
+    def _advance(self) -> None:
+        if self._state == "greeting":
+            if self._received != b"\x05\x02":
+                raise ValueError("Tor wants another SOCKS method")
+            self._send(bindings.socks_auth(self._tag, PASSWORD))
+            self._state, self._received, self._need = "auth", b"", 2
+        elif self._state == "auth":
+            if self._received != b"\x01\x00":
+                raise ValueError("Tor refuses the SOCKS user name")
+            command = bindings.SOCKS_RESOLVE if self._is_lookup else bindings.SOCKS_CONNECT
+            self._send(bindings.socks_request(command, self._destination.host, self._destination.port))
+            self._state, self._received, self._need = "reply", b"", 4
+        else:
+            size = bindings.socks_reply_size(self._received)
+            if size is not None and size <= len(self._received):
+                self._done()
+            else:
+                self._need = size or self._need + 1
+
+    def _done(self) -> None:
+        self.stop()
+        answer = ""
+        if self._is_lookup and self._received[1] == 0:
+            kind, body = self._received[3], self._received[4:-2]
+            if kind in (1, 4):
+                answer = socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, body)
+        self._on_answer(self._received[1], answer)
+
+
+def disconnect(connection: socket.socket) -> None:
+    """Take the tool's socket back from Tor: unconnected again, as connect(2) leaves it when it fails."""
+    with contextlib.suppress(OSError):  # it may not be connected any more
+        connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        bindings.disconnect(connection.fileno())

@@ -1,0 +1,208 @@
+"""Tor's control port: typed events in, commands out. The only file that speaks stem.
+
+stem opens the socket and authenticates. After that the *pinning* connection is read by the event loop itself: its lines
+in their order are the proof, a thread between Tor and the attacher would only add delay and a second clock (measured in
+docs/notes/0002), and stem's parsed events cost ten times a strict parser. Commands are pipelined; replies come in order and
+are handed to their callback in the same pass, before any later line. Whatever goes wrong in here ends trust
+(`on_lost`): nothing is skipped.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..orchestrator.errors import OperatorError
+
+Reply = tuple[int, list[str]]
+"""Status code, and the text of every line (a data line's block is one text)."""
+
+PINNING_OPTIONS = {
+    "__LeaveStreamsUnattached": "1",
+    "__DisablePredictedCircuits": "1",
+    "ConfluxEnabled": "0",
+}
+EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED"
+COMMAND_TIMEOUT_S = 30.0
+
+
+class ControlError(OperatorError):
+    """Tor's control port said no, or nothing."""
+
+
+def authenticate(control_socket: Path | tuple[str, int]) -> socket.socket:
+    """An authenticated, blocking control connection (cookie or none). Raises ControlError."""
+    import stem
+    import stem.connection
+    import stem.socket
+
+    try:
+        if isinstance(control_socket, tuple):
+            control = stem.socket.ControlPort(*control_socket)
+        else:
+            control = stem.socket.ControlSocketFile(str(control_socket))
+        stem.connection.authenticate(control)
+        # a second descriptor of the same connection: stem's reader has taken every reply so far and nothing more is due
+        return socket.socket(fileno=os.dup(control._socket.fileno()))
+    except (stem.SocketError, stem.connection.AuthenticationFailure) as error:
+        raise ControlError(
+            f"no control connection to tor at {control_socket}: {error}.",
+            "Is that tor running, and may this user read its cookie?",
+        ) from error
+
+
+class ControlChannel:
+    """One authenticated control connection, driven by the running event loop.
+
+    `on_event(line)` gets the text of every asynchronous line without its `650 `; `on_lost(why)` is called once.
+    """
+
+    pinning_options = tuple(PINNING_OPTIONS)
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._socket.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._out = bytearray()
+        self._waiting: deque[tuple[Callable[[Reply], None], float]] = deque()
+        self._lines: list[str] = []
+        self._data: list[str] | None = None
+        self._is_lost = False
+        self.on_event: Callable[[str], None] = lambda line: None
+        self.on_lost: Callable[[str], None] = lambda why: None
+        self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def send(self, command: str, on_reply: Callable[[Reply], None]) -> None:
+        """Send one command; `on_reply` is called from the reader, in order with events."""
+        if "\r" in command or "\n" in command or command.startswith("ATTACHSTREAM") and command.endswith(" 0"):
+            raise AssertionError(f"BUG: refused command {command!r}")
+        if self._is_lost:
+            return
+        self._waiting.append((on_reply, time.monotonic()))
+        self._out += command.encode() + b"\r\n"
+        self._writable()
+
+    async def ask(self, command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> list[str]:
+        """The lines of a positive reply. Raises ControlError for any other, and after `timeout_s`."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self.send(command, lambda reply: None if future.done() else future.set_result(reply))
+        try:
+            code, lines = await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            raise ControlError(f"tor did not answer {command.split()[0]} within {timeout_s:g} s.") from None
+        if code != 250:
+            raise ControlError(f"tor refused {command.split()[0]}: {code} {lines[-1]}.")
+        return lines
+
+    def longest_wait_s(self) -> float:
+        """How long the oldest unanswered command has been waiting."""
+        return time.monotonic() - self._waiting[0][1] if self._waiting else 0.0
+
+    def close(self) -> None:
+        """Leave the loop and close the connection; nothing is reported."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+        self._socket.close()
+
+    def _lost(self, why: str) -> None:
+        if not self._is_lost:
+            self.close()
+            self.on_lost(why)
+            for on_reply, _ in self._waiting:
+                on_reply((599, [why]))
+            self._waiting.clear()
+
+    def _writable(self) -> None:
+        try:
+            sent = self._socket.send(self._out)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lost(f"control connection: {error}")
+            return
+        del self._out[:sent]
+        if self._out:
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+        else:
+            self._loop.remove_writer(self._socket.fileno())
+
+    def _readable(self) -> None:
+        try:
+            chunk = self._socket.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(f"control connection: {error}")
+            return
+        if not chunk:
+            self._lost("tor ended the control connection")
+            return
+        self._buffer += chunk
+        *lines, rest = self._buffer.split(b"\r\n")
+        self._buffer = bytearray(rest)
+        try:
+            for line in lines:
+                self._line(line.decode("utf-8", "surrogateescape"))
+        except (ValueError, IndexError) as error:
+            self._lost(f"unreadable control line: {error}")
+
+    def _line(self, line: str) -> None:
+        if self._data is not None:
+            if line != ".":
+                self._data.append(line.removeprefix(".") if line.startswith("..") else line)
+                return
+            self._lines[-1] += "\n" + "\n".join(self._data)
+            self._data = None
+            return
+        code, kind, text = int(line[:3]), line[3], line[4:]
+        if kind == " " and code == 650 and not self._lines:
+            self.on_event(text)
+            return
+        self._lines.append(text)
+        if kind == "+":
+            self._data = []
+        elif kind == " ":
+            lines, self._lines = self._lines, []
+            if code == 650:
+                self.on_event("\n".join(lines))
+            elif self._waiting:
+                self._waiting.popleft()[0]((code, lines))
+            else:
+                raise ValueError(f"reply without a command: {line!r}")
+
+
+async def prepare(channel: ControlChannel) -> tuple[str, int]:
+    """Check that this tor pins, subscribe to its events, and return its SOCKS address.
+
+    Called before the first circuit: SETEVENTS is answered first. Raises ControlError where an option is not what it must be.
+    """
+    wrong = []
+    for option, value in PINNING_OPTIONS.items():
+        reply = await channel.ask(f"GETCONF {option}")
+        if reply[-1] != f"{option}={value}":
+            wrong.append(f"{option} is {reply[-1].partition('=')[2] or 'default'}, must be {value}")
+    if wrong:
+        raise ControlError(
+            f"this tor does not leave its streams to a controller: {'; '.join(wrong)}.",
+            "Put these lines into the torrc of a tor that serves exitpin alone, or leave out --control.",
+        )
+    await channel.ask(f"SETEVENTS {EVENTS}")
+    listeners = (await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2]
+    return socks_address(listeners.split())
+
+
+def socks_address(listeners: Sequence[str]) -> tuple[str, int]:
+    """The first IPv4 loopback listener of `net/listeners/socks`. Raises ControlError."""
+    for listener in listeners:
+        host, _, port = listener.strip('"').rpartition(":")
+        if host.startswith("127.") and port.isdigit():
+            return host, int(port)
+    raise ControlError(
+        "this tor has no SOCKS port on 127.0.0.1.", "Add `SocksPort 127.0.0.1:auto NoIsolateClientAddr` to its torrc."
+    )
