@@ -103,9 +103,7 @@ def check_machine() -> Iterator[Check]:
 
 def check_python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Check("python", "fail", f"{version} is too old", "use 3.11 or newer")
-    return Check("python", "ok", version)
+    return Check("python", "ok", f"{version} ({sys.executable})")
 
 
 def check_tor() -> Check:
@@ -130,9 +128,15 @@ def check_shim(folder: Path) -> Iterator[Check]:
             preload = Check(
                 "preload", "fail", f"{folder} holds a space or a colon", "install exitpin elsewhere (ld.so(8))"
             )
-        elif b"\0connect\0" not in (folder / "exitpin-preload.so").read_bytes():
+        elif b"connect\0" not in (folder / "exitpin-preload.so").read_bytes():
             preload = Check("preload", "fail", "it has no hook for connect", "build it anew: make")
     yield preload
+    try:
+        from ...shim import bindings  # noqa: F401 # that it loads is the question
+    except (ImportError, OSError) as error:
+        yield Check("bindings", "fail", str(error), "build them: `make setup`, or install exitpin again")
+    else:
+        yield Check("bindings", "ok", "the shim's records can be read")
 
 
 def _built(name: str, path: Path, mode: int) -> Check:

@@ -1,0 +1,68 @@
+"""What the kernel is asked: on a /proc of our own making, and once for real."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exitpin.wrappers import machine
+
+
+def process(proc: Path, pid: int, comm: str, cmdline: str, net: str) -> None:
+    (proc / str(pid) / "ns").mkdir(parents=True)
+    (proc / str(pid) / "comm").write_text(f"{comm}\n")
+    (proc / str(pid) / "cmdline").write_text("\0".join([*cmdline.split(), ""]))
+    os.symlink(net, proc / str(pid) / "ns" / "net")
+
+
+def test_only_the_services_tor_on_our_network_is_foreign(tmp_path: Path) -> None:
+    (tmp_path / "self" / "ns").mkdir(parents=True)
+    os.symlink("net:[1]", tmp_path / "self" / "ns" / "net")
+    service = "/usr/bin/tor --defaults-torrc /usr/share/tor/tor-service-defaults-torrc -f /etc/tor/torrc"
+    process(tmp_path, 10, "tor", service, "net:[1]")
+    process(tmp_path, 11, "tor", service, "net:[2]")
+    process(tmp_path, 12, "tor", "tor -f /tmp/own/torrc", "net:[1]")
+    process(tmp_path, 13, "torsocks", "torsocks x", "net:[1]")
+    assert machine.foreign_tors(tmp_path) == [machine.ForeignTor(10, is_service=True)]
+
+
+def test_sysctls_that_forbid_namespaces_are_named_with_the_wanted_value(tmp_path: Path) -> None:
+    for name, value in (("kernel/apparmor_restrict_unprivileged_userns", "1"), ("user/max_user_namespaces", "100")):
+        path = tmp_path / "sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
+    assert machine.restricting_sysctls(tmp_path) == ["kernel.apparmor_restrict_unprivileged_userns=0"]
+
+
+@pytest.mark.parametrize(("text", "scope"), [("1\n", 1), ("3\n", 3), ("", None)])
+def test_yama_is_read_if_it_is_there(tmp_path: Path, text: str, scope: int | None) -> None:
+    path = tmp_path / "sys/kernel/yama/ptrace_scope"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert machine.yama_scope(tmp_path) == scope
+    assert machine.yama_scope(tmp_path / "none") is None
+
+
+def test_notification_is_one_word_of_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "sys/kernel/seccomp/actions_avail"
+    path.parent.mkdir(parents=True)
+    path.write_text("kill_process trap errno user_notif trace log allow\n")
+    assert machine.has_seccomp_notify(tmp_path)
+    path.write_text("kill_process trap errno\n")
+    assert not machine.has_seccomp_notify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("output", "version"),
+    [("Tor version 0.4.9.11.", (0, 4, 9, 11)), ("Tor version 0.4.8.10-dev (git-1).", (0, 4, 8, 10)), ("tor?", ())],
+)
+def test_the_version_of_tor_is_read_from_its_words(tmp_path: Path, output: str, version: tuple[int, ...]) -> None:
+    tor = tmp_path / "tor"
+    tor.write_text(f"#!/bin/sh\necho '{output}'\n")
+    tor.chmod(0o755)
+    assert machine.find_tor(str(tmp_path)) == (str(tor), version)
+
+
+def test_the_real_kernel_answers() -> None:
+    assert machine.landlock_abi() >= 0
+    assert isinstance(machine.why_no_namespaces(), str)

@@ -1,0 +1,141 @@
+"""What this machine offers: its tor, namespaces, and the kernel's means of containment.
+
+Each question is asked of the kernel or the program itself, without side effects; decides nothing. Called by the doctor.
+Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5).
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+TIMEOUT_S = 5
+SYS_LANDLOCK_CREATE_RULESET = 444
+LANDLOCK_CREATE_RULESET_VERSION = 1
+
+
+class ForeignTor(NamedTuple):
+    """A tor process that shares our network. `is_service`: started by the distribution's unit."""
+
+    pid: int
+    is_service: bool
+
+
+def find_tor(search_path: str) -> tuple[str | None, tuple[int, ...]]:
+    """The tor of PATH (or /usr/sbin, which PATH may lack) and its version as numbers, empty if it tells none."""
+    found = shutil.which("tor", path=f"{search_path}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        return None, ()
+    _, output = _ask([found, "--version"])
+    match = re.search(r"Tor version (\d+(?:\.\d+)+)", output)
+    return found, tuple(map(int, match[1].split("."))) if match else ()
+
+
+def why_no_namespaces() -> str:
+    """Why a set of user, network, mount and PID namespaces can't be made and used; empty if it can.
+
+    A loopback interface is brought up in it: where AppArmor restricts them, making one works and using it does not.
+    """
+    argv = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "ip",
+        "link",
+        "set",
+        "lo",
+        "up",
+    ]
+    status, output = _ask(argv)
+    return "" if status == 0 else " ".join(output.split()) or f"unshare ended with status {status}"
+
+
+def landlock_abi() -> int:
+    """The kernel's Landlock ABI; 0 if it has none or it is switched off."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    size, flags = ctypes.c_size_t(0), ctypes.c_uint(LANDLOCK_CREATE_RULESET_VERSION)
+    return max(0, int(libc.syscall(ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET), None, size, flags)))
+
+
+def has_seccomp_notify(proc: Path = Path("/proc")) -> bool:
+    """Whether a seccomp filter may ask a supervisor (SECCOMP_RET_USER_NOTIF)."""
+    return "user_notif" in _read(proc / "sys/kernel/seccomp/actions_avail").split()
+
+
+def yama_scope(proc: Path = Path("/proc")) -> int | None:
+    """Yama's ptrace_scope; None without Yama."""
+    text = _read(proc / "sys/kernel/yama/ptrace_scope").strip()
+    return int(text) if text.isdigit() else None
+
+
+def restricting_sysctls(proc: Path = Path("/proc")) -> list[str]:
+    """The settings that forbid unprivileged user namespaces here, each as `NAME=WANTED`."""
+    wanted = {
+        "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
+        "kernel/unprivileged_userns_clone": ("0", "1"),
+        "user/max_user_namespaces": ("0", "15000"),
+    }
+    return [
+        f"{name.replace('/', '.')}={good}"
+        for name, (bad, good) in wanted.items()
+        if _read(proc / "sys" / name).strip() == bad
+    ]
+
+
+def foreign_tors(proc: Path = Path("/proc")) -> list[ForeignTor]:
+    """The tor processes in our network namespace that the distribution's service or another user started."""
+    own = _link(proc / "self/ns/net")
+    found = []
+    for directory in proc.iterdir():
+        if not directory.name.isdigit() or _read(directory / "comm").strip() != "tor":
+            continue
+        if _link(directory / "ns/net") not in (own, None):  # None: not ours to see, so it may be
+            continue
+        words = _read(directory / "cmdline").split("\0")
+        is_service = any(word.endswith(("tor-service-defaults-torrc", "/etc/tor/torrc")) for word in words)
+        try:
+            is_own = directory.stat().st_uid == os.getuid()
+        except OSError:
+            continue
+        if is_service or not is_own:
+            found.append(ForeignTor(int(directory.name), is_service))
+    return found
+
+
+def _ask(argv: list[str]) -> tuple[int, str]:
+    """Status and output (both streams) of a short program; status 127 if it can't be run or does not end."""
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_S,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 127, str(error)
+    return done.returncode, done.stdout
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _link(path: Path) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

@@ -1,0 +1,182 @@
+"""Whether the shim can hold a command, told from its file before anything is started.
+
+Follows a script to its interpreter, reads ELF headers, and knows what well-known tools do that Tor can't carry. The
+launcher decides for good when it executes the command; this says the same earlier and in words. Called by the doctor.
+Sources: elf(5), execve(2), ld.so(8).
+"""
+
+import os
+import shlex
+import shutil
+import stat
+import struct
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+PT_INTERP, PT_NOTE = 3, 4
+MAX_INTERPRETERS = 4
+HEAD_BYTES = 65536
+
+_UDP = "its datagrams are refused: Tor carries TCP only"
+_RAW = "it sends raw packets, which Tor can't carry"
+_DAEMON = "a daemon outside the run does the work, and is not pinned"
+
+# What no flag of the tool mends, and what the user should add or know.
+HOPELESS = {
+    **dict.fromkeys(["ping", "ping6", "traceroute", "mtr", "hping3", "masscan", "arping", "fping"], _RAW),
+    **dict.fromkeys(["mosh", "mosh-client", "ntpdate", "chronyd", "tftp", "iperf", "openvpn", "wg-quick"], _UDP),
+    **dict.fromkeys(["docker", "systemd-run", "at", "batch", "crontab", "flatpak", "snap", "xdg-open"], _DAEMON),
+}
+REMARKS = {
+    "dig": "add +tcp: its datagrams are refused",
+    "delv": "add +tcp: its datagrams are refused",
+    "kdig": "add +tcp: its datagrams are refused",
+    "host": "add -T: its datagrams are refused",
+    "nslookup": "add -vc: its datagrams are refused",
+    "curl": "HTTP/1.1 and 2 work; --http3 is refused, being UDP",
+    "nc": "TCP works; -u and -l are refused",
+    "nmap": "use -sT -Pn -n --unprivileged: raw packets and its own DNS are refused",
+    "node": "dns.lookup works; dns.resolve speaks UDP and is refused",
+    "nodejs": "dns.lookup works; dns.resolve speaks UDP and is refused",
+    "tmux": "a server that is running already is outside the run: use tmux -L with a new name",
+    "screen": "a session that is running already is outside the run",
+    "torsocks": "inside a run it passes through",
+    "torify": "inside a run it passes through",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command as found. `obstacle`: why it can't be measured, empty if it can; `interpreters`: of a script."""
+
+    path: str
+    obstacle: str = ""
+    remark: str = ""
+    interpreters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Elf:
+    """What an ELF file says of itself. `loader`: its PT_INTERP, empty if it is static."""
+
+    ident: bytes
+    machine: int
+    loader: str
+    is_go: bool
+
+
+def look_at(command: str, search_path: str) -> Program:
+    """Find `command` as a shell would, and say what stands in the way of a run."""
+    found = shutil.which(command, path=search_path)
+    if found is None:
+        return Program(command, _why_not_found(command))
+    name = os.path.basename(command)
+    program = _follow(found, search_path, MAX_INTERPRETERS)
+    remark = REMARKS.get(name) or next((REMARKS[n] for n in map(_name, program.interpreters) if n in REMARKS), "")
+    return replace(program, obstacle=program.obstacle or HOPELESS.get(name, ""), remark=remark)
+
+
+def read_elf(path: str) -> Elf | None:
+    """The headers of an ELF file, or None if it is none. Raises OSError; a truncated file is no ELF."""
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head.startswith(b"\x7fELF") or len(head) < 64:
+        return None
+    wide, order = head[4] == 2, "<" if head[5] == 1 else ">"
+    (machine,) = struct.unpack_from(f"{order}H", head, 18)
+    (table,) = struct.unpack_from(f"{order}Q" if wide else f"{order}I", head, 32 if wide else 28)
+    size, count = struct.unpack_from(f"{order}HH", head, 54 if wide else 42)
+    loader, is_go = "", False
+    for index in range(count):
+        at = table + index * size
+        if size < (56 if wide else 32) or at + size > len(head):
+            return None
+        (kind,) = struct.unpack_from(f"{order}I", head, at)
+        offset, length = (
+            (*struct.unpack_from(f"{order}Q", head, at + 8), *struct.unpack_from(f"{order}Q", head, at + 32))
+            if wide
+            else (*struct.unpack_from(f"{order}I", head, at + 4), *struct.unpack_from(f"{order}I", head, at + 16))
+        )
+        content = head[offset : offset + length]
+        if kind == PT_INTERP:
+            loader = content.rstrip(b"\0").decode("ascii", "replace")
+        is_go = is_go or (kind == PT_NOTE and content[12:16] == b"Go\0\0")
+    return Elf(head[:6], machine, loader, is_go)
+
+
+def _follow(path: str, search_path: str, depth: int) -> Program:
+    """The program at `path`, or what stands in the way in it or in what interprets it."""
+    try:
+        obstacle = _privilege(path)
+        words = _shebang(path)
+        if obstacle or words is None:
+            return Program(path, obstacle or _elf_obstacle(path))
+    except OSError as error:
+        return Program(path, f"{path} can't be read: {error.strerror}")
+    if depth == 0:
+        return Program(path, "its interpreters are scripts of scripts")
+    interpreter = _interpreter(words, search_path)
+    if interpreter is None:
+        return Program(path, f"its interpreter is not there: {' '.join(words)}")
+    inner = _follow(interpreter, search_path, depth - 1)
+    obstacle = f"its interpreter {interpreter}: {inner.obstacle}" if inner.obstacle else ""
+    return Program(path, obstacle, interpreters=(interpreter, *inner.interpreters))
+
+
+def _why_not_found(command: str) -> str:
+    if "/" not in command or not Path(command).exists():
+        return "no such command in PATH" if "/" not in command else "no such file"
+    return "it is a directory" if Path(command).is_dir() else "it is not executable: chmod +x"
+
+
+def _privilege(path: str) -> str:
+    status = os.stat(path)
+    if status.st_mode & stat.S_ISUID:
+        return "it is setuid: it would drop the shim, and a run gains no privileges"
+    if status.st_mode & stat.S_ISGID:
+        return "it is setgid: it would drop the shim, and a run gains no privileges"
+    try:
+        os.getxattr(path, "security.capability")
+    except OSError:
+        return ""
+    return "it has file capabilities: it would drop the shim, and a run gains no privileges"
+
+
+def _shebang(path: str) -> list[str] | None:
+    """The words after `#!` (the kernel splits once), or None."""
+    with open(path, "rb") as file:
+        first = file.read(256).split(b"\n", 1)[0]
+    if not first.startswith(b"#!"):
+        return None
+    return os.fsdecode(first[2:].strip()).split(None, 1)
+
+
+def _interpreter(words: list[str], search_path: str) -> str | None:
+    """What the kernel executes, with `env` looked through: `env [-S] [-i] [NAME=VALUE] COMMAND`."""
+    if not words:
+        return None
+    if _name(words[0]) == "env" and len(words) > 1:
+        for word in shlex.split(words[1]):
+            if not word.startswith("-") and "=" not in word:
+                return shutil.which(word, path=search_path)
+    return words[0] if os.access(words[0], os.X_OK) else None
+
+
+def _elf_obstacle(path: str) -> str:
+    elf, own = read_elf(path), read_elf(os.path.realpath(sys.executable))
+    if elf is None:
+        return "it is neither a script with #! nor an ELF file"
+    if own is not None and (elf.ident, elf.machine) != (own.ident, own.machine):
+        return "it is built for another machine or word size than the shim"
+    if elf.is_go:
+        return "it is a Go program: it makes its own system calls, past the shim (the notify level will hold it)"
+    if not elf.loader:
+        return "it is static: the shim can't be loaded into it (the notify level will hold it)"
+    if own is not None and elf.loader != own.loader:
+        return f"it is built for another C library ({elf.loader})"
+    return ""
+
+
+def _name(path: str) -> str:
+    return os.path.basename(path)
