@@ -60,13 +60,13 @@ $(INSTALLED): $(PACKAGING) | packages
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
-# The installation built the C parts; after a change of theirs alone they are built in place, without asking an index.
+# An installation builds the C parts; after a change of theirs alone they are built in place, without asking an index.
 ifeq ($(wildcard shim/exitpin-launch),)
 $(BUILT): lost
 .PHONY: lost
 endif
 $(BUILT): $(INSTALLED) $(SHIM)
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace)
 	@touch $@
 
 # The package `exitpin` is spread over the top-level folders; mypy wants to see it as one.
