@@ -170,18 +170,20 @@ async def _one_exit(probe: Probe, exit_: dict[str, Any], middle: str, say: Calla
     while True:
         attempt += 1
         name = f"{exit_['nickname']}-{attempt}"
+        number = ""
         try:
-            number = await _build(probe, middle, exit_["fingerprint"])
-            probe.circuits[name] = number
+            number = probe.circuits[name] = await _build(probe, middle, exit_["fingerprint"])
             seen = await asyncio.wait_for(_whom_do_you_see(probe, name, exit_["host"]), TRY_S)
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-            await asyncio.sleep(PAUSE_S)
-            continue
-        if seen != exit_["address"]:
+            seen = ""
+        if number:
+            await probe.control.ask(f"CLOSECIRCUIT {number}")
+        if seen == exit_["address"]:
+            say({"exit": exit_["nickname"], "attempts": attempt})
+            return
+        if seen:
             raise AssertionError(f"BUG: a stream through {exit_['nickname']} came from {seen}, not from {exit_['address']}")
-        await probe.control.ask(f"CLOSECIRCUIT {number}")
-        say({"exit": exit_["nickname"], "attempts": attempt})
-        return
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _build(probe: Probe, middle: str, fingerprint: str) -> str:

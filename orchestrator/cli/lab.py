@@ -167,8 +167,11 @@ def _kinds() -> str:
 def _say_next(state: lab_state.LabState, was_running: bool) -> None:
     option = "" if state.name == lab_state.DEFAULT_NAME else f" --name {state.name}"
     verb = "is running already" if was_running else f"is up, after {state.start_s:.1f} s"
-    print(f"The lab {state.name} {verb}: {state.exits} exits, each seen by a target under its own address.")
-    print(f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    exitpin lab down{option}", flush=True)
+    print(
+        f"The lab {state.name} {verb}: {state.exits} exits, each seen by a target under its own address.\n"
+        f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    exitpin lab down{option}",
+        flush=True,
+    )
 
 
 def _stay(name: str, supervisor: "subprocess.Popen[bytes]") -> int:
