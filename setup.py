@@ -47,7 +47,7 @@ def has_static_libc() -> bool:
 def build_preload(target: Path) -> None:
     """The library: no fortified calls (their symbols would be extra imports), every import bound at load."""
     hardening = ["-U_FORTIFY_SOURCE", "-fno-stack-protector", "-fPIC", "-shared"]
-    linking = [f"-Wl,--version-script={SHIM / 'preload' / 'exports.map'}", "-Wl,-z,now", "-Wl,-z,defs", "-ldl"]
+    linking = [f"-Wl,--version-script={SHIM / 'preload' / 'exports.map'}", "-Wl,-z,now", "-Wl,-z,defs", "-Wl,-Bsymbolic-functions", "-ldl"]
     files = sources("preload", SHARED)
     run([*compiler(), *extra_flags(), *WARNINGS, *hardening, "-o", str(target), *files, *linking])
 

@@ -60,6 +60,10 @@ int exitpin_kind_reason(const struct exitpin_kind *kind);
 
 /* source.c */
 
+/* The socket's own endpoint: source as the kernel and every report have it (a v4-mapped address stays IPv6), plain with
+ * IPv4 as IPv4. 0 or minus an errno. */
+long exitpin_read_source(int fd, struct exitpin_endpoint *plain, struct exitpin_endpoint *source);
+
 /* Gives a TCP socket its source endpoint on the run's address, unless it has one; says in source which, and adds to
  * flags. 0 or minus an errno. */
 long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags);

@@ -3,7 +3,7 @@
 
 #include "preload.h"
 
-static long read_source(int fd, struct exitpin_endpoint *plain, struct exitpin_endpoint *source)
+long exitpin_read_source(int fd, struct exitpin_endpoint *plain, struct exitpin_endpoint *source)
 {
 	char address[EXITPIN_SOCKADDR_SIZE];
 	socklen_t size = sizeof(address);
@@ -46,7 +46,7 @@ long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, ui
 		return -ENETUNREACH;
 	if (domain == AF_INET6)
 		clear_v6only(fd, flags);
-	error = read_source(fd, &plain, source);
+	error = exitpin_read_source(fd, &plain, source);
 	if (error < 0)
 		return error;
 	if (plain.port != 0) { /* bound: by us before a connect that failed, or by the tool */
@@ -61,6 +61,6 @@ long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, ui
 	error = sys_bind(fd, address, (socklen_t)size);
 	if (error < 0)
 		return error;
-	error = read_source(fd, &plain, source);
+	error = exitpin_read_source(fd, &plain, source);
 	return error < 0 || plain.port != 0 ? error : -EADDRNOTAVAIL;
 }

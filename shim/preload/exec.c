@@ -1,0 +1,145 @@
+/* Programs that the tool becomes: each must load the shim, so each is looked at first, and gets it put back. */
+#include <limits.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "../program.h"
+#include "preload.h"
+
+#include "exec.h"
+
+extern char **environ;
+
+long exitpin_check_exec(int directory, const char *path, int flags)
+{
+	int reason = path != NULL ? exitpin_program_check(directory, path, flags) : EXITPIN_REASON_NONE;
+
+	if (reason == EXITPIN_REASON_NONE)
+		return 0;
+	exitpin_deny(reason, NULL, path);
+	return -EACCES;
+}
+
+/* All the hooks end here. Returns only if it failed: minus an errno. */
+static long execute(int directory, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	char *pinned[exitpin_environment_size(envp)];
+	char text[EXITPIN_PRELOAD_MAX];
+	long error = exitpin_check_exec(directory, path, flags);
+
+	if (error < 0)
+		return error;
+	if (!exitpin_environment(envp, pinned, text))
+		return -EACCES;
+	if (directory == AT_FDCWD && flags == 0)
+		return sys_execve(path, argv, pinned);
+	return sys_execveat(directory, path, argv, pinned, flags);
+}
+
+/* execve(2).
+ * Refuses with a note: EACCES for a program into which the shim can't be loaded (static, setuid, of another class or
+ *   libc). Else runs it with our two environment entries put back. Safe after vfork. */
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return (int)result(execute(AT_FDCWD, path, argv, envp, 0));
+}
+
+/* execveat(2): as execve. */
+EXPORT int execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	return (int)result(execute(directory, path, argv, envp, flags));
+}
+
+/* fexecve(3): as execve. */
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	return (int)result(execute(fd, "", argv, envp, AT_EMPTY_PATH));
+}
+
+/* execv(3): as execve, with this process's environment. */
+EXPORT int execv(const char *path, char *const argv[])
+{
+	return (int)result(execute(AT_FDCWD, path, argv, environ, 0));
+}
+
+static const char *search_path(void)
+{
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+		if (strncmp(*entry, "PATH=", 5) == 0)
+			return *entry + 5;
+	return "/bin:/usr/bin";
+}
+
+static bool is_no_such_file(long error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ENODEV || error == -ETIMEDOUT;
+}
+
+long exitpin_search(const char *file, long (*attempt)(const char *path, void *context), void *context)
+{
+	const size_t size = strlen(file);
+	char path[PATH_MAX];
+	long error = -ENOENT;
+
+	if (strchr(file, '/') != NULL)
+		return attempt(file, context);
+	if (size == 0)
+		return -ENOENT;
+	for (const char *next = search_path(), *end;; next = end + 1) {
+		end = strchrnul(next, ':');
+		size_t length = (size_t)(end - next);
+
+		if (length + size + 2 <= sizeof(path)) {
+			memcpy(path, next, length);
+			path[length] = '/';
+			memcpy(path + length + (length > 0), file, size + 1);
+			long outcome = attempt(path, context);
+
+			if (outcome != -EACCES && !is_no_such_file(outcome))
+				return outcome;
+			if (outcome == -EACCES)
+				error = outcome;
+		}
+		if (*end == '\0')
+			return error;
+	}
+}
+
+struct program {
+	char *const *argv;
+	char *const *envp;
+};
+
+static long attempt_exec(const char *path, void *context)
+{
+	const struct program *program = context;
+	size_t count = 0;
+	long error = execute(AT_FDCWD, path, program->argv, program->envp, 0);
+
+	if (error != -ENOEXEC)
+		return error;
+	while (program->argv[count] != NULL)
+		count++;
+	char *script[count + 3]; /* what the kernel does not know is a script for the shell */
+
+	script[0] = (char *)"/bin/sh";
+	script[1] = (char *)path;
+	script[2] = NULL;
+	if (count > 1)
+		memcpy(script + 2, program->argv + 1, count * sizeof(*script));
+	return execute(AT_FDCWD, script[0], script, program->envp, 0);
+}
+
+/* execvpe(3): as execve, found in PATH. */
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	struct program program = {argv, envp};
+
+	return (int)result(exitpin_search(file, attempt_exec, &program));
+}
+
+/* execvp(3): as execvpe, with this process's environment. */
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	return execvpe(file, argv, environ);
+}

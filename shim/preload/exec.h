@@ -1,0 +1,26 @@
+/* What the exec hooks share. */
+#ifndef EXITPIN_EXEC_H
+#define EXITPIN_EXEC_H
+
+#include <stddef.h>
+
+enum { EXITPIN_PRELOAD_MAX = 8192 };
+
+/* environment.c: an environment in which the shim is loaded, on its user's stack. */
+
+/* How many pointers exitpin_environment needs, at most. */
+size_t exitpin_environment_size(char *const envp[]);
+
+/* Fills pinned with envp and our two entries; other libraries that envp preloads stay, after ours. False: no
+ * configuration, or no room in text. Points into envp and text. */
+bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_PRELOAD_MAX]);
+
+/* exec.c */
+
+/* 0, or minus EACCES with a note: the shim can't be loaded into this program. */
+long exitpin_check_exec(int directory, const char *path, int flags);
+
+/* As execvp(3) searches PATH, trying each candidate; minus an errno. */
+long exitpin_search(const char *file, long (*attempt)(const char *path, void *context), void *context);
+
+#endif
