@@ -2,7 +2,7 @@
 
 Theory. A run *wants* a circuit to its exit. The pool launches it when the pace allows (`build_delay` with jitter between two
 launches, at most `pending_max` unfinished at once), through a first hop of our own choice, and compares the path at BUILT
-with the path it asked for. A build that fails is tried again through another first hop, `attempts` times. A circuit that
+with the path it asked for. A build that fails is tried again through another first hop after a growing pause, `attempts` times in all. A circuit that
 ends after BUILT is told to the run, which decides: if a stream was open the run is over; if it was idle (Tor retires a
 circuit after a failed look-up) the run asks for a replacement to the same exit.
 
@@ -29,6 +29,7 @@ class Pace:
     pending_max: int = 16
     build_timeout_s: float = 60.0
     attempts: int = 3
+    retry_s: float = 0.5
 
 
 class State(Enum):
@@ -63,6 +64,7 @@ class Want:
     attempt: int = 1
     tried: frozenset[Fingerprint] = frozenset()
     last_reason: str = ""
+    not_before: float = 0.0
 
 
 FirstHops = Callable[[Fingerprint, frozenset[Fingerprint], Random], Sequence[Fingerprint]]
@@ -90,14 +92,17 @@ class Pool:
         """Seconds until `launch` or `expire` has something to do; None: nothing waits."""
         due = [circuit.launched + self.pace.build_timeout_s for circuit in self._unfinished()]
         if self.wanted and len(self.requests) + self._building() < self.pace.pending_max:
-            due.append(self._not_before)
+            due.append(max(self._not_before, min(want.not_before for want in self.wanted)))
         return max(0.0, min(due) - now) if due else None
 
     def launch(self, now: float) -> list[Effect]:
         """Start what the pace allows now."""
         effects: list[Effect] = []
-        while self.wanted and now >= self._not_before and len(self.requests) + self._building() < self.pace.pending_max:
-            want = self.wanted.popleft()
+        while now >= self._not_before and len(self.requests) + self._building() < self.pace.pending_max:
+            want = next((want for want in self.wanted if want.not_before <= now), None)
+            if want is None:
+                break
+            self.wanted.remove(want)
             hops = self.first_hops(want.exit, want.tried, self.rng)
             if not hops:
                 effects.append(CircuitUnavailable(want.run_id, want.last_reason or "no first hop"))
@@ -117,7 +122,7 @@ class Pool:
             if now - circuit.launched >= self.pace.build_timeout_s and circuit.circuit_id is not None:
                 del self.circuits[circuit.circuit_id]
                 effects.append(CloseCircuit(circuit.circuit_id))
-                effects += self._retry(circuit, "TIMEOUT")
+                effects += self._retry(circuit, "TIMEOUT", now)
         return effects
 
     def extended(self, request: int, circuit_id: int) -> list[Effect]:
@@ -128,11 +133,11 @@ class Pool:
         self.circuits[circuit_id] = circuit
         return [CloseCircuit(circuit_id)] if circuit.is_released else []
 
-    def refused(self, request: int, reason: str) -> list[Effect]:
+    def refused(self, request: int, reason: str, now: float) -> list[Effect]:
         """Tor refused EXTENDCIRCUIT (552 No such router, 551 Couldn't start circuit)."""
-        return self._retry(self.requests.pop(request), reason)
+        return self._retry(self.requests.pop(request), reason, now)
 
-    def step(self, event: CircEvent) -> list[Effect]:
+    def step(self, event: CircEvent, now: float) -> list[Effect]:
         """What one CIRC line leads to."""
         circuit = self.circuits.get(event.circuit_id)
         if circuit is None or circuit.circuit_id is None:
@@ -141,7 +146,7 @@ class Pool:
             built = tuple(hop.fingerprint for hop in event.path)
             if built != circuit.path or event.conflux:
                 del self.circuits[event.circuit_id]
-                return [CloseCircuit(event.circuit_id), *self._retry(circuit, "another path than asked for")]
+                return [CloseCircuit(event.circuit_id), *self._retry(circuit, "another path than asked for", now)]
             circuit.state = State.OPEN
             return [] if circuit.is_released else [CircuitReady(circuit.run_id, event.circuit_id, built)]
         if event.status in ("CLOSED", "FAILED"):
@@ -152,7 +157,7 @@ class Pool:
                 reason += f"/{event.remote_reason}"
             if circuit.is_released:
                 return []
-            return [CircuitClosed(circuit.run_id, event.circuit_id, reason)] if was_open else self._retry(circuit, reason)
+            return [CircuitClosed(circuit.run_id, event.circuit_id, reason)] if was_open else self._retry(circuit, reason, now)
         return []
 
     def release(self, run_id: str) -> list[Effect]:
@@ -166,13 +171,14 @@ class Pool:
                     effects.append(CloseCircuit(circuit.circuit_id))
         return effects
 
-    def _retry(self, circuit: Circuit, reason: str) -> list[Effect]:
+    def _retry(self, circuit: Circuit, reason: str, now: float) -> list[Effect]:
         if circuit.is_released:
             return []
         if circuit.attempt >= self.pace.attempts:
             return [CircuitUnavailable(circuit.run_id, reason)]
         tried = frozenset(circuit.path[:-1])
-        self.wanted.appendleft(Want(circuit.run_id, circuit.exit, circuit.attempt + 1, tried, reason))
+        later = now + self.pace.retry_s * circuit.attempt
+        self.wanted.append(Want(circuit.run_id, circuit.exit, circuit.attempt + 1, tried, reason, later))
         return []
 
     def _unfinished(self) -> list[Circuit]:

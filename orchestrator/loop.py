@@ -176,7 +176,7 @@ class Session:
         elif line.startswith("CIRC "):
             event = parse_circ(line)
             self._streams.step_circuit(event)
-            self._perform(self._pool.step(event))
+            self._perform(self._pool.step(event, self._loop.time()))
             if event.status in ("BUILT", "CLOSED", "FAILED"):
                 self._schedule_pool()
         elif line.startswith("CIRC_MINOR ") and "CONFLUX_" in line:
@@ -234,7 +234,7 @@ class Session:
             if code == 250 and len(words) == 2 and words[0] == "EXTENDED":
                 self._perform(self._pool.extended(wish.request, int(words[1])))
             else:
-                self._perform(self._pool.refused(wish.request, f"{code} {lines[-1]}"))
+                self._perform(self._pool.refused(wish.request, f"{code} {lines[-1]}", self._loop.time()))
             self._schedule_pool()
 
         path = ",".join(f"${fingerprint}" for fingerprint in wish.path)

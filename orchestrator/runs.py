@@ -315,7 +315,7 @@ class Life:
         connection = self.connections[event.claim.connection]
         connection.stream_id = event.stream_id
         connection.status = "sent"
-        return self._answer_lookup(connection)
+        return self._answer_lookup(connection) if connection.is_lookup else []
 
     def _stream_remapped(self, event: StreamRemapped, now: float) -> list[Effect]:
         self.connections[event.claim.connection].resolved = event.address

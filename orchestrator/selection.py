@@ -135,8 +135,9 @@ def first_hop_chooser(
 ) -> Callable[[Fingerprint, frozenset[Fingerprint], Random], tuple[Fingerprint, ...]]:
     """A function that draws the `hops - 1` relays before an exit.
 
-    `own`: use only these (the operator's relays); `avoid`: not these (exits under test). First hops are Guard, Fast,
-    Stable and V2Dir relays of another family and another /16 (/32 for IPv6) than the exit, drawn by bandwidth.
+    `own`: use only these (the operator's relays); `avoid`: not these (exits under test). First hops are Guard, Fast and
+    Stable relays of another family and another /16 (/32 for IPv6) than the exit, drawn by bandwidth, and no directory
+    authorities: those have other work to do.
     """
     mine, shunned = frozenset(own), frozenset(avoid)
     flags = frozenset({"Guard", "Fast", "Stable", "Running", "Valid"})
@@ -144,7 +145,8 @@ def first_hop_chooser(
     usable = [
         relay
         for relay in relays.values()
-        if (relay.fingerprint in mine if mine else flags <= relay.flags and relay.fingerprint not in shunned)
+        if relay.fingerprint not in shunned
+        and (relay.fingerprint in mine if mine else flags <= relay.flags and "Authority" not in relay.flags)
     ]
 
     weights = list(accumulate(relay.bandwidth + 1 for relay in usable))

@@ -64,7 +64,7 @@ class ToolLauncher:
         self.environment = environment
         self.foreground = foreground
         self.on_line = on_line
-        self.preload = directory / "shim.so"
+        self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 
     def prepare(

@@ -123,8 +123,7 @@ class LaunchedProcess:
                 pass  # the launcher is ending; its last notice, or its end, is about to be read
 
     def _readable(self) -> None:
-        assert self._control is not None
-        while True:
+        while self._control is not None:
             try:
                 packet = self._control.recv(NOTICE_MAX)
             except BlockingIOError:

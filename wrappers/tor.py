@@ -146,11 +146,13 @@ class ControlChannel:
         self._buffer += chunk
         *lines, rest = self._buffer.split(b"\r\n")
         self._buffer = bytearray(rest)
-        try:
-            for line in lines:
+        for line in lines:
+            try:
                 self._line(line.decode("utf-8", "surrogateescape"))
-        except (ValueError, IndexError) as error:
-            self._lost(f"unreadable control line: {error}")
+            except Exception as error:
+                # whatever it was, lines were missed or half acted upon: nothing after it can be trusted
+                self._lost(f"{type(error).__name__} at control line {line[:200]!r}: {error}")
+                raise
 
     def _line(self, line: str) -> None:
         if self._data is not None:
