@@ -20,7 +20,7 @@ DEFAULT_NAME = "default"
 STATE_FILE = "state.json"
 SOCKET_PATH_MAX = 99
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def private_directory(path: Path) -> Path:
 def check_name(name: str) -> None:
     """OperatorError for a name that can't be a lab's."""
     if not _NAME.match(name):
-        raise OperatorError(f"{name!r} can't be the name of a lab.", "Use up to 32 letters, digits, dots, dashes.", EXIT_USAGE)
+        raise OperatorError(f"{name!r} can't be the name of a lab.", "Use up to 32 letters, digits, dashes and underscores.", EXIT_USAGE)
 
 
 def save(state: LabState) -> None:

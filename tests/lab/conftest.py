@@ -1,0 +1,167 @@
+"""One private network for the whole test session, and what tests do with it."""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.lab import start
+from exitpin.orchestrator.lab.state import LabState, load
+
+COMMAND_S = 60.0
+RUN_VERB = """
+import argparse, sys
+from exitpin.orchestrator.cli import lab
+from exitpin.orchestrator.errors import OperatorError
+parser = argparse.ArgumentParser(prog="exitpin")
+lab.register(parser.add_subparsers(required=True))
+args = parser.parse_args()
+try:
+    sys.exit(args.execute(args))
+except OperatorError as error:
+    print("exitpin:", error, file=sys.stderr)
+    sys.exit(error.exit_status)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def verb(*words: str) -> list[str]:
+    """The argv of `exitpin lab WORDS`, whatever else of the command line is there."""
+    return [sys.executable, "-c", RUN_VERB, "lab", *words]
+
+
+def eventually(assertion: Callable[[], None], timeout_s: float = 10.0) -> None:
+    """Try an assertion until it holds or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return assertion()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            select.select([], [], [], 0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A line of the ground truth."""
+
+    t: float
+    service: str
+    own: tuple[str, int]
+    peer: tuple[str, int]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A running lab and what one does with it."""
+
+    state: LabState
+
+    def exec(self, argv: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside and wait for it."""
+        command = verb("exec", "--name", self.state.name, "--", *argv)
+        return subprocess.run(command, **{"text": True, "capture_output": True, "timeout": COMMAND_S, **options})
+
+    def connections(self) -> list[Connection]:
+        """All that the targets have seen so far."""
+        lines = self.state.log_file.read_text().splitlines()
+        return [_connection(json.loads(line)) for line in lines]
+
+    def fetch(self, exit_: str, host: str, port: int, send: bytes = b"", host_seen: str = "") -> bytes:
+        """What a destination answers to a stream through one exit (its nickname)."""
+        answer = self.through(exit_, host, port, send)
+        assert not answer.startswith(b"refused "), answer
+        return answer
+
+    def through(self, exit_: str, host: str, port: int, send: bytes = b"") -> bytes:
+        """As `fetch`, or `refused REASON` when the stream does not come to pass."""
+        script = Path(__file__).with_name("one_stream.py")
+        middle, fingerprint = self.state.relay("mid1").fingerprint, self.state.relay(exit_).fingerprint
+        argv = [sys.executable, str(script), str(self.state.control_socket), str(self.state.cookie_file)]
+        done = self.exec([*argv, self.state.socks_host, str(self.state.socks_port), middle, fingerprint, host, str(port)], input=send, text=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return bytes(done.stdout)
+
+
+def _connection(line: Mapping[str, Any]) -> Connection:
+    own, peer = (str(line["own"][0]), int(line["own"][1])), (str(line["peer"][0]), int(line["peer"][1]))
+    return Connection(line["t"], line["service"], own, peer, line.get("name", ""))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A lab of 8 exits for the session."""
+    name = f"test-{os.getpid()}"
+    try:
+        start.up(name, 8, (("www.example.org", "web"),))
+    except OperatorError as error:
+        if "make namespaces" in error.message or "needs the program" in error.message:
+            pytest.skip(str(error))
+        raise
+    try:
+        yield Lab(load(name))
+    finally:
+        start.down(name)
+
+
+@pytest.fixture
+def own_address() -> Iterator[str]:
+    """An address of the target network that no other test uses."""
+    _taken.append(len(_taken))
+    yield f"192.0.2.{100 + len(_taken)}"
+
+
+_taken: list[int] = []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that pid exists, zombies not counted."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_for_end(pid: int, timeout_s: float = 10.0) -> None:
+    """Wait until a process that is not our child has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([descriptor], [], [], timeout_s)[0], f"{pid} does not end"
+    finally:
+        os.close(descriptor)
+
+
+def processes_of(directory: Path) -> list[int]:
+    """The processes whose command line mentions a lab's state directory."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and is_alive(int(entry.name)):
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if f"{directory}/".encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+def free_name() -> str:
+    """The name of a lab that nobody has."""
+    with socket.socket(socket.AF_INET) as one:
+        one.bind(("127.0.0.1", 0))
+        return f"t{os.getpid()}-{one.getsockname()[1]}"
