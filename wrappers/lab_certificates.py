@@ -63,7 +63,9 @@ def _sign(
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=DAYS))
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(
+        now + datetime.timedelta(days=DAYS)
+    )
     for part, critical in parts:
         builder = builder.add_extension(part, critical=critical)
     return builder.sign(signer, hashes.SHA256())

@@ -1,8 +1,8 @@
 """The lab's name server: a pure answer to one message.
 
 Names: every target and relay of the network, `*.any.test` (the web target: a fresh name for every run), and
-`192-0-2-77.ip.test` for any target address. Addresses answer PTR. Everything else is NXDOMAIN; `servfail.test` is SERVFAIL.
-Needs dnspython (extra `lab`).
+`192-0-2-77.ip.test` for any target address. Addresses answer PTR. Everything else is NXDOMAIN; `servfail.test` is
+SERVFAIL. Needs dnspython (extra `lab`).
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""The lab's web server: what a path answers, and the protocol around it (HTTP/1.0 and 1.1, keep-alive, no request bodies)."""
+"""The lab's web server: what a path answers, and the protocol around it (HTTP/1.0 and 1.1, no request bodies)."""
 
 import asyncio
 import mimetypes
@@ -107,7 +107,10 @@ class HttpProtocol(asyncio.Protocol):
         if len(words) != 3 or words[0] not in ("GET", "HEAD"):
             self._send(Response(HTTPStatus.NOT_IMPLEMENTED), is_head=False, is_last=True)
             return
-        headers = {name.strip().lower(): value.strip().lower() for name, _, value in (line.partition(":") for line in lines[1:])}
+        headers = {
+            name.strip().lower(): value.strip().lower()
+            for name, _, value in (line.partition(":") for line in lines[1:])
+        }
         wish = headers.get("connection", "")
         is_last = wish == "close" or (words[2] == "HTTP/1.0" and wish != "keep-alive")
         response = respond(words[1], self.peer, self.repository)

@@ -120,7 +120,18 @@ def link_key_environment(cache: Path) -> dict[str, str]:
 
 def _compile(library: Path) -> bool:
     draft = library.with_suffix(".new")
-    command = ["cc", "-std=c11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o", str(draft), str(LINK_KEY_SOURCE), "-ldl"]
+    command = [
+        "cc",
+        "-std=c11",
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-o",
+        str(draft),
+        str(LINK_KEY_SOURCE),
+        "-ldl",
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
@@ -155,7 +166,7 @@ def _v3_identity(directory: Path) -> str:
 
 
 def _make_identity(directory: Path) -> str:
-    """A relay's RSA identity as tor stores it; returns its fingerprint: SHA-1 of the PKCS #1 public key (tor-spec 1.1)."""
+    """A relay's RSA identity as tor stores it; returns its fingerprint: SHA-1 of the PKCS #1 public key (tor-spec)."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = rsa.generate_private_key(65537, 1024)
     _write_private(directory / "secret_id_key", _pem(key))

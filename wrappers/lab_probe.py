@@ -1,9 +1,10 @@
 """Is the lab ready? Sends one stream through every exit and asks the target whom it saw.
 
-A process of its own, started by the supervisor: `python -m exitpin.wrappers.lab_probe SPEC`, SPEC a JSON file. Prints one
-JSON line per exit that is ready and exits with 0, or prints an error line and exits with 1. It attaches its own streams, since nobody
-else does (`__LeaveStreamsUnattached`), and speaks the control protocol itself: three commands and two events, while importing a
-controller library would cost a warm start a tenth of its time. The orchestrator's controller is a different thing.
+A process of its own, started by the supervisor: `python -m exitpin.wrappers.lab_probe SPEC`, SPEC a JSON file.
+Prints one JSON line per exit that is ready and exits with 0, or prints an error line and exits with 1. It attaches
+its own streams, since nobody else does (`__LeaveStreamsUnattached`), and speaks the control protocol itself: three
+commands and two events, while importing a controller library would cost a warm start a tenth of its time. The
+orchestrator's controller is a different thing.
 """
 
 import asyncio
@@ -81,7 +82,7 @@ class Probe:
                 self.spawn(self.control.ask(f"CLOSESTREAM {number} 1"))
 
     def outcome(self, circuit: str) -> "asyncio.Future[str]":
-        """The future that gets the circuit's first decisive status; an event may come before the reply that names it."""
+        """The future of the circuit's first decisive status; an event may come before the reply that names it."""
         if circuit not in self.outcomes:
             self.outcomes[circuit] = asyncio.get_running_loop().create_future()
         return self.outcomes[circuit]
@@ -182,7 +183,9 @@ async def _one_exit(probe: Probe, exit_: dict[str, Any], middle: str, say: Calla
             say({"exit": exit_["nickname"], "attempts": attempt})
             return
         if seen:
-            raise AssertionError(f"BUG: a stream through {exit_['nickname']} came from {seen}, not from {exit_['address']}")
+            raise AssertionError(
+                f"BUG: a stream through {exit_['nickname']} came from {seen}, not from {exit_['address']}"
+            )
         await asyncio.sleep(PAUSE_S)
 
 
@@ -198,7 +201,7 @@ async def _build(probe: Probe, middle: str, fingerprint: str) -> str:
 
 
 async def _whom_do_you_see(probe: Probe, name: str, host: str) -> str:
-    """The address that the probe target saw, asked over a stream through Tor. SOCKS5 step by step: tor wants no pipelining."""
+    """The address that the probe target saw, asked through Tor. SOCKS5 step by step: tor wants no pipelining."""
     reader, writer = await asyncio.open_connection(*probe.socks)
     try:
         writer.write(b"\x05\x01\x02")

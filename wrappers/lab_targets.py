@@ -1,11 +1,11 @@
 """The lab's small internet: every service on every address, and the ground truth of who connected.
 
-A process of its own: `python -m exitpin.wrappers.lab_targets SPEC`. One accept path serves all TCP services: it writes the connection
-to the log first, and only then hands the socket to the service, so that no answer can come before its line. A peer declared
-slow waits at that point. Needs asyncssh and dnspython (extra `lab`).
+A process of its own: `python -m exitpin.wrappers.lab_targets SPEC`. One accept path serves all TCP services: it
+writes the connection to the log first, and only then hands the socket to the service, so that no answer can come
+before its line. A peer declared slow waits at that point. Needs asyncssh and dnspython (extra `lab`).
 
-A line of the log: {"t": unix time, "service": name, "own": [address, port], "peer": [address, port]}; a DNS datagram's
-has "service": "dns-udp" and "name": what was asked for.
+A line of the log: {"t": unix time, "service": name, "own": [address, port], "peer": [address, port]}; a DNS
+datagram's has "service": "dns-udp" and "name": what was asked for.
 """
 
 import asyncio
@@ -108,7 +108,9 @@ def services(directory: Path, lab: network.Network, zone: lab_dns.Zone, tls: ssl
     loop = asyncio.get_running_loop()
     repository = directory / "repo.git"
 
-    def with_protocol(make: Callable[[Endpoint, Endpoint], asyncio.Protocol], context: ssl.SSLContext | None = None) -> Serve:
+    def with_protocol(
+        make: Callable[[Endpoint, Endpoint], asyncio.Protocol], context: ssl.SSLContext | None = None
+    ) -> Serve:
         async def serve(accepted: socket.socket, own: Endpoint, peer: Endpoint) -> None:
             with suppress(OSError):
                 await loop.connect_accepted_socket(lambda: make(own, peer), accepted, ssl=context)
@@ -185,7 +187,7 @@ class Doors:
 
 
 def open_datagram_dns(truth: GroundTruth, zone: lab_dns.Zone) -> None:
-    """DNS over UDP. The reply leaves from the address that was asked, which a wildcard socket must be told each time."""
+    """DNS over UDP. A reply leaves from the address that was asked, which a wildcard socket must be told each time."""
     for family, level, option, kind in (
         (socket.AF_INET, socket.IPPROTO_IP, IP_PKTINFO, IP_PKTINFO),
         (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, socket.IPV6_PKTINFO),
@@ -199,7 +201,9 @@ def open_datagram_dns(truth: GroundTruth, zone: lab_dns.Zone) -> None:
         asyncio.get_running_loop().add_reader(server.fileno(), _answer_datagrams, server, (level, kind), truth, zone)
 
 
-def _answer_datagrams(server: socket.socket, packet_info: tuple[int, int], truth: GroundTruth, zone: lab_dns.Zone) -> None:
+def _answer_datagrams(
+    server: socket.socket, packet_info: tuple[int, int], truth: GroundTruth, zone: lab_dns.Zone
+) -> None:
     for _ in range(ACCEPT_BATCH):
         try:
             wire, controls, _, peer = server.recvmsg(4096, 256)
@@ -222,13 +226,21 @@ def make_repository(directory: Path) -> None:
     """A tiny git repository that can be cloned over plain HTTP; nothing when there is no git."""
     script = (
         "git init -q -b main work && cd work && printf 'A file of the lab.\\n' > README && git add README && "
-        "git commit -q -m 'Add a file' && cd .. && git clone -q --bare work repo.git && cd repo.git && git update-server-info"
+        "git commit -q -m 'Add a file' && cd .. && git clone -q --bare work repo.git && "
+        "cd repo.git && git update-server-info"
     )
     who = {"NAME": "Lab", "EMAIL": "lab@example.org", "DATE": "2024-01-01T00:00:00Z"}
     fixed = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in who.items()}
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(directory), "GIT_CONFIG_NOSYSTEM": "1", **fixed}
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(directory),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **fixed,
+    }
     with suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(["sh", "-c", script], cwd=directory, env=environment, timeout=30, check=True, capture_output=True)
+        subprocess.run(
+            ["sh", "-c", script], cwd=directory, env=environment, timeout=30, check=True, capture_output=True
+        )
 
 
 async def run(spec: dict[str, Any]) -> None:

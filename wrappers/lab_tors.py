@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..orchestrator.lab.network import DNS_ADDRESS, BLACKHOLE_ADDRESS, Behaviour, Network, Relay, Role
+from ..orchestrator.lab.network import BLACKHOLE_ADDRESS, DNS_ADDRESS, Behaviour, Network, Relay, Role
 from .torrc import Line, client_torrc, quoted, render
 
 # Bumped when a change here makes old keys or directories useless.

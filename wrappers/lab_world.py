@@ -41,7 +41,7 @@ HOST_RESOLVERS = ("/run/systemd/resolve", "/run/nscd", "/run/dbus", "/run/avahi-
 
 
 def furnish(state_dir: Path, host_name: str) -> None:
-    """Make the namespaces a place where tors and targets can live. OperatorError when something essential is missing."""
+    """Make the namespaces a place where tors and targets can live. OperatorError when something is missing."""
     _raise_limits()
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     _mount_proc()

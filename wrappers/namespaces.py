@@ -26,7 +26,15 @@ CLONE_NEW = {
 PR_SET_PDEATHSIG = 1
 SI_KERNEL = 0x80
 
-FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP}
+FORWARDED = {
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTSTP,
+}
 
 Main = Callable[[], int]
 
@@ -88,7 +96,10 @@ def outlive_parent() -> None:
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
     """mount(2); OSError on failure."""
-    if _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode() or None) != 0:
+    if (
+        _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode() or None)
+        != 0
+    ):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)
 
@@ -137,7 +148,9 @@ def _identity(pid: int, kind: str) -> int:
     except FileNotFoundError as error:
         raise OperatorError(f"The process {pid} whose namespaces were asked for is gone.") from error
     except PermissionError as error:
-        raise OperatorError(f"The namespaces of process {pid} belong to another user.", "Use the account that made them.") from error
+        raise OperatorError(
+            f"The namespaces of process {pid} belong to another user.", "Use the account that made them."
+        ) from error
 
 
 def _enter(pid: int, kinds: list[str]) -> None:
@@ -164,7 +177,7 @@ def _become(main: Main, *, parent_seen_as: int) -> None:
         status = error.exit_status
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
-    except BaseException:  # noqa: BLE001 - a traceback must be printed, but no frame of the caller may run
+    except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
         try:

@@ -1,9 +1,9 @@
 """The options of our own client tor, once: on the real network and in the lab.
 
-Both come from `client_torrc`; what may differ is `network` alone (a test compares the two). Why each option: control of
-every stream is ours (`__LeaveStreamsUnattached`), tor builds nothing by itself, and full descriptors are at hand, because
-exit policies are read from them. `__LeaveStreamsUnattached` must stand in the file: a value set over the control port
-is lost when tor reloads.
+Both come from `client_torrc`; what may differ is `network` alone (a test compares the two). Why each option:
+control of every stream is ours (`__LeaveStreamsUnattached`), tor builds nothing by itself, and full descriptors are
+at hand, because exit policies are read from them. `__LeaveStreamsUnattached` must stand in the file: a value set
+over the control port is lost when tor reloads.
 """
 
 from collections.abc import Iterable, Sequence

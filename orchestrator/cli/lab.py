@@ -32,12 +32,36 @@ examples:
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb `lab`."""
     formatter = argparse.RawDescriptionHelpFormatter
-    lab = subparsers.add_parser("lab", help="a private Tor network to try things on", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=formatter)
+    lab = subparsers.add_parser(
+        "lab",
+        help="a private Tor network to try things on",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=formatter,
+    )
     verbs = lab.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
 
-    up = verbs.add_parser("up", help="start the lab; returns when every exit has carried a stream", formatter_class=formatter, epilog=_kinds())
-    up.add_argument("--exits", type=int, default=network.EXITS_DEFAULT, metavar="N", help=f"how many exits (default {network.EXITS_DEFAULT}, {network.EXITS_MIN} to {network.EXITS_MAX}); the last four are special")
-    up.add_argument("--host", action="append", default=[], type=_host, metavar="NAME=KIND", help="let a name of yours be a target, in DNS and in the certificate; may be repeated")
+    up = verbs.add_parser(
+        "up",
+        help="start the lab; returns when every exit has carried a stream",
+        formatter_class=formatter,
+        epilog=_kinds(),
+    )
+    up.add_argument(
+        "--exits",
+        type=int,
+        default=network.EXITS_DEFAULT,
+        metavar="N",
+        help="how many exits, %(default)s unless told; the last four are special",
+    )
+    up.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="NAME=KIND",
+        help="let a name of yours be a target, in DNS and in the certificate; may be repeated",
+    )
     up.add_argument("--foreground", action="store_true", help="stay, and end the lab on Ctrl-C")
     up.add_argument("--json", action="store_true", help="print the status as JSON when it is ready")
     up.set_defaults(execute=execute_up)
@@ -47,21 +71,29 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     status.set_defaults(execute=execute_status)
 
     run = verbs.add_parser("exec", help="run a command inside the lab, as its root and not through Tor")
-    run.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD ARG...", help="the command; its exit status is ours")
+    run.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="CMD ARG...", help="the command; its exit status is ours"
+    )
     run.set_defaults(execute=execute_exec)
 
     down = verbs.add_parser("down", help="end the lab and remove its state")
     down.set_defaults(execute=execute_down)
 
     for parser in (up, status, run, down):
-        parser.add_argument("--name", default=os.environ.get(lab_state.ENV_NAME, lab_state.DEFAULT_NAME), help="which lab (default %(default)s)")
+        parser.add_argument(
+            "--name",
+            default=os.environ.get(lab_state.ENV_NAME, lab_state.DEFAULT_NAME),
+            help="which lab (default %(default)s)",
+        )
 
 
 def execute_up(args: argparse.Namespace) -> int:
     """Start, or say that it runs."""
     progress = Progress(is_shown=sys.stderr.isatty())
     try:
-        state, was_running, supervisor = start.up(args.name, args.exits, tuple(args.host), stay=args.foreground, progress=progress)
+        state, was_running, supervisor = start.up(
+            args.name, args.exits, tuple(args.host), stay=args.foreground, progress=progress
+        )
     finally:
         progress.clear()
     if args.json:
@@ -169,7 +201,8 @@ def _say_next(state: lab_state.LabState, was_running: bool) -> None:
     verb = "is running already" if was_running else f"is up, after {state.start_s:.1f} s"
     print(
         f"The lab {state.name} {verb}: {state.exits} exits, each seen by a target under its own address.\n"
-        f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    exitpin lab down{option}",
+        f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    "
+        f"exitpin lab down{option}",
         flush=True,
     )
 

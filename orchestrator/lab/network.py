@@ -122,14 +122,28 @@ SPECIAL_EXITS = (
 
 BUILT_IN_TARGETS = (
     Target("probe.test", "probe", (PROBE_ADDRESS,), (80,), "the lab's own readiness check; never slow"),
-    Target("web.test", "web", ("192.0.2.10", "2001:db8:1::10"), (*HTTP_PORTS, HTTPS_PORT), "/ /ip /bytes/N /delay/S /redirect /status/N /repo.git"),
+    Target(
+        "web.test",
+        "web",
+        ("192.0.2.10", "2001:db8:1::10"),
+        (*HTTP_PORTS, HTTPS_PORT),
+        "/ /ip /bytes/N /delay/S /redirect /status/N /repo.git",
+    ),
     Target("v4.test", "v4", ("192.0.2.11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv4 address only"),
     Target("v6.test", "v6", ("2001:db8:1::11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv6 address only"),
     Target("echo.test", "echo", ("192.0.2.12", "2001:db8:1::12"), (ECHO_PORT,), "sends back what it gets"),
-    Target("sink.test", "sink", ("192.0.2.13", "2001:db8:1::13"), SINK_PORTS, "one line: own address and port, peer address and port; then an echo"),
+    Target(
+        "sink.test",
+        "sink",
+        ("192.0.2.13", "2001:db8:1::13"),
+        SINK_PORTS,
+        "one line: own address and port, peer address and port; then an echo",
+    ),
     Target("ssh.test", "ssh", ("192.0.2.22", "2001:db8:1::22"), (SSH_PORT,), "any user, no password; says who you are"),
     Target("dns.test", "dns", (DNS_ADDRESS, "2001:db8:1::53"), (DNS_PORT,), "UDP and TCP"),
-    Target("refused.test", "refused", ("192.0.2.14", "2001:db8:1::14"), (REFUSED_PORT,), "nothing listens on this port"),
+    Target(
+        "refused.test", "refused", ("192.0.2.14", "2001:db8:1::14"), (REFUSED_PORT,), "nothing listens on this port"
+    ),
     Target("blackhole.test", "blackhole", (BLACKHOLE_ADDRESS,), (80,), "packets vanish: a timeout on every port"),
     Target("unreachable.test", "unreachable", (UNREACHABLE_ADDRESS,), (80,), "no route to host on every port"),
 )
@@ -157,7 +171,9 @@ def _exits(count: int) -> tuple[Relay, ...]:
 def _declared(host: tuple[str, str]) -> Target:
     name, kind = host[0].lower().rstrip("."), host[1]
     if not _HOST_NAME.match(name):
-        raise OperatorError(f"{host[0]!r} is not a host name.", "Use --host NAME=KIND, such as www.example.org=web.", EXIT_USAGE)
+        raise OperatorError(
+            f"{host[0]!r} is not a host name.", "Use --host NAME=KIND, such as www.example.org=web.", EXIT_USAGE
+        )
     for target in BUILT_IN_TARGETS:
         if target.kind == kind:
             return Target(name, kind, target.addresses, target.ports, f"declared as {target.name}")

@@ -26,13 +26,16 @@ NEEDED_MODULES = {"asyncssh": "asyncssh", "dns": "dnspython", "cryptography": "c
 
 Progress = Callable[[str, int, int], None]
 Hosts = tuple[tuple[str, str], ...]
+Child = subprocess.Popen[bytes]
 
 
-def up(name: str, exits: int, hosts: Hosts = (), *, stay: bool = False, progress: Progress = lambda *_: None) -> tuple[LabState, bool, "subprocess.Popen[bytes] | None"]:
+def up(
+    name: str, exits: int, hosts: Hosts = (), *, stay: bool = False, progress: Progress = lambda *_: None
+) -> tuple[LabState, bool, Child | None]:
     """Start a lab, or find it running.
 
-    Returns its state, whether it was running before, and (with `stay`) the process whose end is the lab's. Raises OperatorError when it
-    can't be started, or runs with another shape. An interrupt while it starts leaves nothing behind.
+    Returns its state, whether it was running before, and (with `stay`) the process whose end is the lab's. Raises
+    OperatorError when it can't be started, or runs with another shape. An interrupt while it starts leaves nothing.
     """
     check_name(name)
     network.build(exits, hosts)
@@ -41,7 +44,10 @@ def up(name: str, exits: int, hosts: Hosts = (), *, stay: bool = False, progress
         running = find(name)
         if running is not None:
             if (running.exits, running.hosts) != (exits, hosts):
-                raise OperatorError(f"The lab {name} is running with another shape ({running.exits} exits).", "End it with `exitpin lab down`, or give another --name.")
+                raise OperatorError(
+                    f"The lab {name} is running with another shape ({running.exits} exits).",
+                    "End it with `exitpin lab down`, or give another --name.",
+                )
             return running, True, None
         directory = base / name
         _remove(directory)
@@ -98,7 +104,9 @@ def _write_spec(directory: Path, name: str, exits: int, hosts: Hosts, tor: str, 
 
     private_directory(directory)
     if len(str(directory / "control")) > SOCKET_PATH_MAX:
-        raise OperatorError(f"{directory} is too long a path for Unix sockets.", "Set XDG_RUNTIME_DIR to a shorter one.")
+        raise OperatorError(
+            f"{directory} is too long a path for Unix sockets.", "Set XDG_RUNTIME_DIR to a shorter one."
+        )
     (directory / "logs").mkdir(mode=0o700)
     spec = {
         "name": name,
@@ -118,10 +126,12 @@ def _write_spec(directory: Path, name: str, exits: int, hosts: Hosts, tor: str, 
     return path
 
 
-def _start(spec: Path, directory: Path, progress: Progress) -> "subprocess.Popen[bytes]":
+def _start(spec: Path, directory: Path, progress: Progress) -> Child:
     command = [sys.executable, "-m", "exitpin.wrappers.lab_supervisor", str(spec)]
     with open(directory / "logs" / "supervisor.log", "ab") as log:
-        supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+        supervisor = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
     try:
         _follow(supervisor, directory, progress)
     except BaseException as error:
@@ -144,7 +154,7 @@ def failed_directory(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.failed")
 
 
-def _follow(supervisor: "subprocess.Popen[bytes]", directory: Path, progress: Progress) -> None:
+def _follow(supervisor: Child, directory: Path, progress: Progress) -> None:
     """Read the supervisor's lines until it is ready; OperatorError when it fails."""
     assert supervisor.stdout is not None
     for line in supervisor.stdout:
@@ -158,8 +168,8 @@ def _follow(supervisor: "subprocess.Popen[bytes]", directory: Path, progress: Pr
     raise OperatorError(f"The lab's supervisor ended: {words[-1] if words else 'no message'}.")
 
 
-def _abandon(supervisor: "subprocess.Popen[bytes]") -> None:
-    """Kill a supervisor that is not ready: its init dies with it, and with that the lab. The pipe closes when all have."""
+def _abandon(supervisor: Child) -> None:
+    """Kill a supervisor that is not ready: its init dies with it, and with that the lab. Then the pipe closes."""
     supervisor.kill()
     supervisor.wait()
     assert supervisor.stdout is not None

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def load(name: str = DEFAULT_NAME) -> LabState:
     found = find(name)
     if found is None:
         option = "" if name == DEFAULT_NAME else f" --name {name}"
-        raise OperatorError(f"The lab{'' if name == DEFAULT_NAME else ' ' + name} is not running.", f"Start it with `exitpin lab up{option}`.")
+        raise OperatorError(
+            f"The lab{'' if name == DEFAULT_NAME else ' ' + name} is not running.",
+            f"Start it with `exitpin lab up{option}`.",
+        )
     return found
 
 
@@ -108,7 +112,9 @@ def find(name: str) -> LabState | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise OperatorError(f"The state of lab {name} can't be read: {error}.", f"Remove {base_directory() / name}.") from error
+        raise OperatorError(
+            f"The state of lab {name} can't be read: {error}.", f"Remove {base_directory() / name}."
+        ) from error
     if _own_pid_namespace() == state.pid_namespace:
         return replace(state, supervisor_pid=1)
     return state if process_start(state.supervisor_pid) == state.supervisor_start else None
@@ -129,20 +135,22 @@ def private_directory(path: Path) -> Path:
     """Make `path` and what is missing above it, 0700; refuse one that belongs to somebody else or is a link."""
     if not path.parent.exists():
         private_directory(path.parent)
-    try:
+    with suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise OperatorError(f"{path} is not a directory that only you can write to.", "Remove it, or set XDG_RUNTIME_DIR.")
+        raise OperatorError(
+            f"{path} is not a directory that only you can write to.", "Remove it, or set XDG_RUNTIME_DIR."
+        )
     return path
 
 
 def check_name(name: str) -> None:
     """OperatorError for a name that can't be a lab's."""
     if not _NAME.match(name):
-        raise OperatorError(f"{name!r} can't be the name of a lab.", "Use up to 32 letters, digits, dashes and underscores.", EXIT_USAGE)
+        raise OperatorError(
+            f"{name!r} can't be the name of a lab.", "Use up to 32 letters, digits, dashes and underscores.", EXIT_USAGE
+        )
 
 
 def save(state: LabState) -> None:

@@ -1,4 +1,4 @@
-"""So many connections to one address at once, on the sink: python burst.py ADDRESS COUNT. Prints how many were greeted."""
+"""Many connections to the sink at once: python burst.py ADDRESS COUNT. Prints how many were greeted."""
 
 import asyncio
 import resource

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
@@ -90,7 +91,11 @@ class Lab:
         script = Path(__file__).with_name("one_stream.py")
         middle, fingerprint = self.state.relay("mid1").fingerprint, self.state.relay(exit_).fingerprint
         argv = [sys.executable, str(script), str(self.state.control_socket), str(self.state.cookie_file)]
-        done = self.exec([*argv, self.state.socks_host, str(self.state.socks_port), middle, fingerprint, host, str(port)], input=send, text=False)
+        done = self.exec(
+            [*argv, self.state.socks_host, str(self.state.socks_port), middle, fingerprint, host, str(port)],
+            input=send,
+            text=False,
+        )
         assert done.returncode == 0, done.stderr.decode()
         return bytes(done.stdout)
 

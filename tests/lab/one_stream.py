@@ -1,7 +1,9 @@
-"""One stream through one exit, inside the lab: python one_stream.py CONTROL COOKIE SOCKS_HOST SOCKS_PORT MIDDLE EXIT HOST PORT.
+"""One stream through one exit, inside the lab.
 
-Sends stdin and prints all that comes back (the first line if stdin is empty), or `refused REASON`. A tiny controller in plain sockets, so that the tests of
-the lab need nothing of what they are there to test.
+python one_stream.py CONTROL COOKIE SOCKS_HOST SOCKS_PORT MIDDLE EXIT HOST PORT
+
+Sends stdin and prints all that comes back (the first line if stdin is empty), or `refused REASON`. A tiny
+controller in plain sockets, so that the tests of the lab need nothing of what they are there to test.
 """
 
 import socket

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import base_directory, find, load, private_directory
@@ -46,7 +47,9 @@ def test_up_and_down_leave_nothing(name: str) -> None:
     subprocess.run(verb("down", "--name", name), check=True, timeout=COMMAND_S)
     nothing_is_left(name)
     assert not (base_directory() / name).exists()
-    done = subprocess.run(verb("status", "--name", name), capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    done = subprocess.run(
+        verb("status", "--name", name), capture_output=True, text=True, timeout=COMMAND_S, check=False
+    )
     assert (done.returncode, "is not running" in done.stderr) == (3, True)
     with pytest.raises(OperatorError, match="is not running"):
         load(name)

@@ -4,6 +4,7 @@ import ipaddress
 from pathlib import Path
 
 import pytest
+
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import network
 from exitpin.orchestrator.lab.network import Behaviour, build
@@ -60,7 +61,8 @@ def test_a_declared_host_has_the_addresses_of_its_kind() -> None:
 def test_the_real_and_the_labs_client_differ_only_in_the_network() -> None:
     lab = build(16)
     who = lab_tors.Identities(
-        {relay.nickname: f"{n:040X}" for n, relay in enumerate(lab.relays)}, {one.nickname: "A" * 40 for one in lab.authorities}
+        {relay.nickname: f"{n:040X}" for n, relay in enumerate(lab.relays)},
+        {one.nickname: "A" * 40 for one in lab.authorities},
     )
     real = client_torrc(PLACES[0], control_socket=PLACES[1]).splitlines()
     for frozen in (True, False):
@@ -137,7 +139,9 @@ def test_the_name_server_answers(name: str, kind: str, rcode: str, values: list[
     assert ask(name, kind) == (rcode, values)
 
 
-@pytest.mark.parametrize("wire", [b"", b"x", b"\x00" * 11, b"\xff" * 40, dns_message.make_query("a.test", "A").to_wire()[:-1]])
+@pytest.mark.parametrize(
+    "wire", [b"", b"x", b"\x00" * 11, b"\xff" * 40, dns_message.make_query("a.test", "A").to_wire()[:-1]]
+)
 def test_what_is_no_query_gets_no_answer(wire: bytes) -> None:
     assert lab_dns.answer(lab_dns.zone(build()), wire) is None
 
@@ -151,7 +155,8 @@ def test_a_reply_gets_no_answer() -> None:
     ("path", "status", "size"),
     [("/", 200, None), ("/ip", 200, 10), ("/bytes/100", 200, 100), ("/bytes/x", 404, None), ("/status/503", 503, None),
      ("/redirect", 302, 0), ("/delay/0.1", 200, None), ("/delay/nan", 400, None), ("/delay/1e9", 400, None),
-     ("/repo.git/../../etc/passwd", 404, None), ("/repo.git/HEAD", 200, 5), ("/bytes/99999999999", 400, None), ("/nothing", 404, None)],
+     ("/repo.git/../../etc/passwd", 404, None), ("/repo.git/HEAD", 200, 5), ("/bytes/99999999999", 400, None),
+     ("/nothing", 404, None)],
 )  # fmt: skip
 def test_the_web_server_answers(path: str, status: int, size: int | None, tmp_path: Path) -> None:
     (tmp_path / "HEAD").write_text("ref:\n")
