@@ -15,7 +15,7 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 SHIM = Path("shim")
-SHARED = ("address.c", "hosts.c", "program.c", "record.c")
+SHARED = ("address.c", "hosts.c", "program.c", "record.c", "text.c")
 WARNINGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden")
 
 
@@ -55,7 +55,8 @@ def build_preload(target: Path) -> None:
 def build_launcher(target: Path) -> None:
     """The launcher, static where libc.a is installed: it starts in half the time."""
     linking = ["-static"] if has_static_libc() else []
-    run([*compiler(), *extra_flags(), *WARNINGS, *linking, "-o", str(target), *sources("launch", ("address.c", "program.c"))])
+    files = sources("launch", ("program.c", "text.c"))
+    run([*compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files, *linking])
 
 
 NATIVE = {"exitpin-preload.so": build_preload, "exitpin-launch": build_launcher}

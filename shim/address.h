@@ -1,4 +1,4 @@
-/* Addresses: sockaddr and endpoint, text and endpoint, and which of them a run may reach. Pure. */
+/* Addresses: sockaddr and endpoint, and which of them a run may reach. Pure. */
 #ifndef EXITPIN_ADDRESS_H
 #define EXITPIN_ADDRESS_H
 
@@ -8,7 +8,7 @@
 
 #include "wire.h"
 
-enum { EXITPIN_ADDRESS_TEXT_SIZE = 46, EXITPIN_SOCKADDR_SIZE = 28 };
+enum { EXITPIN_SOCKADDR_SIZE = 28 };
 
 /* Reads a sockaddr_in or sockaddr_in6. A v4-mapped IPv6 address becomes plain IPv4. False: too short, or another family. */
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
@@ -21,25 +21,5 @@ size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uin
 int exitpin_endpoint_scope(const struct exitpin_endpoint *endpoint);
 
 bool exitpin_address_is_equal(const struct exitpin_endpoint *one, const struct exitpin_endpoint *other);
-
-/* Dotted quad, four decimal parts without leading zeros (inet_pton's rule). */
-bool exitpin_parse_quad(const char *text, size_t size, uint8_t address[4]);
-
-/* One to four parts, each decimal, 0octal or 0xhex (inet_aton's rule, without its trailing blanks). */
-bool exitpin_parse_ipv4(const char *text, size_t size, uint8_t address[4]);
-
-/* RFC 4291 text, embedded IPv4 allowed, no scope (inet_pton's rule). */
-bool exitpin_parse_ipv6(const char *text, size_t size, uint8_t address[16]);
-
-/* Either of the last two; family says which it was, port is 0. */
-bool exitpin_parse_address(const char *text, size_t size, struct exitpin_endpoint *endpoint);
-
-/* Decimal without sign, at most the given limit. */
-bool exitpin_parse_decimal(const char *text, size_t size, uint32_t limit, uint32_t *value);
-
-/* As inet_ntop writes it. Returns the length without the NUL. */
-size_t exitpin_format_address(const struct exitpin_endpoint *endpoint, char text[EXITPIN_ADDRESS_TEXT_SIZE]);
-
-size_t exitpin_format_decimal(uint32_t value, char text[11]);
 
 #endif

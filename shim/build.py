@@ -8,7 +8,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("shim")
-PURE = ("address", "hosts", "kernel", "program", "record", "socks")
+PURE = ("address", "hosts", "kernel", "program", "record", "socks", "text")
 PURE_CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);

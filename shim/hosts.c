@@ -2,6 +2,7 @@
 
 #include "address.h"
 #include "hosts.h"
+#include "text.h"
 
 struct word {
 	const char *text;

@@ -3,9 +3,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "address.h"
 #include "program.h"
 #include "sys.h"
+#include "text.h"
 
 #ifdef __x86_64__
 enum { OUR_MACHINE = EM_X86_64 };

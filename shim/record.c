@@ -1,8 +1,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "address.h"
 #include "record.h"
+#include "text.h"
 
 static int nibble(char character)
 {

@@ -2,8 +2,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "address.h"
 #include "socks.h"
+#include "text.h"
 
 size_t exitpin_socks_auth(const uint8_t *user, size_t user_size, const uint8_t *password, size_t password_size,
 			  uint8_t *out)

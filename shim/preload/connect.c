@@ -42,12 +42,16 @@ static long check_destination(int fd, const struct exitpin_endpoint *destination
 	return reason == EXITPIN_REASON_LOOPBACK ? -EACCES : -ENETUNREACH;
 }
 
-/* A socket on which SOCKS may have begun must not be left where the tool can write to it. */
+/* A socket on which SOCKS may have begun must not be left where the tool can write to it; nor may the reset of that
+ * stream (ECONNRESET, pending) be taken for one of the next. */
 static void disconnect(int fd)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	int pending;
+	socklen_t size = sizeof(pending);
 
 	sys_connect(fd, &none, sizeof(none));
+	sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &size);
 }
 
 static long open_stream(int fd, const struct exitpin_kind *kind, struct exitpin_report *report)

@@ -11,6 +11,7 @@
 #include "../address.h"
 #include "../record.h"
 #include "../sys.h"
+#include "../text.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

@@ -67,6 +67,8 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 		return exitpin_deny_address(reason, address, size), fail(EACCES);
 	if (exitpin_endpoint_scope(&endpoint) != EXITPIN_REASON_LOOPBACK || address->sa_family != kind.domain)
 		return (int)result(sys_bind(fd, address, size));
+	if (exitpin_read_source(fd, &endpoint, &source) == 0 && endpoint.port != 0)
+		return fail(EINVAL);
 	error = exitpin_bind_source(fd, kind.domain, &source, &flags);
 	return error == -ENETUNREACH ? fail(EADDRNOTAVAIL) : (int)result(error);
 }

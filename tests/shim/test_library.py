@@ -1,0 +1,41 @@
+"""What the native files need and give."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from exitpin.shim import bindings
+
+ROOT = Path(__file__).parents[2]
+IMPORTS = {
+    "calloc", "dlsym", "environ", "__environ", "__errno_location", "free", "getenv", "__h_errno_location", "memchr",
+    "memcmp", "memcpy", "memmove", "memset", "setenv", "strchr", "strchrnul", "strcmp", "strcspn", "strdup", "strlen",
+    "strncmp", "strnlen", "malloc", "strrchr",
+}  # fmt: skip
+
+
+def symbols(*flags):
+    done = subprocess.run(["nm", "-D", *flags, bindings.PRELOAD], capture_output=True, text=True, check=True)
+    return {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines() if " w " not in line}
+
+
+def test_the_library_exports_what_its_map_says_and_no_more():
+    text = (ROOT / "shim" / "preload" / "exports.map").read_text()
+    declared = set(text.partition("global:")[2].partition("local:")[0].replace(";", " ").split())
+    assert symbols("--defined-only") == declared
+
+
+def test_the_library_imports_little():
+    assert symbols("--undefined-only") <= IMPORTS
+
+
+def test_no_hook_longer_than_a_screen_and_no_file_longer_than_a_page_of_them():
+    for source in (ROOT / "shim").rglob("*.[ch]"):
+        if source.name != "_bindings.c":
+            assert len(source.read_text().splitlines()) <= 300, source
+
+
+def test_the_bindings_are_cheap_to_import():
+    script = "import time, socket, dataclasses, enum; t = time.perf_counter(); import exitpin.shim.bindings; print(time.perf_counter() - t)"
+    times = [float(subprocess.check_output([sys.executable, "-c", script])) for _ in range(5)]
+    assert min(times) < 0.015
