@@ -1,10 +1,11 @@
 """The pool: which circuits to build, for whom, and when. One circuit per run, never shared, purpose general.
 
-Theory. A run *wants* a circuit to its exit. The pool launches it when the pace allows (`build_delay` with jitter between two
-launches, at most `pending_max` unfinished at once), through a first hop of our own choice, and compares the path at BUILT
-with the path it asked for. A build that fails is tried again through another first hop after a growing pause, `attempts` times in all. A circuit that
-ends after BUILT is told to the run, which decides: if a stream was open the run is over; if it was idle (Tor retires a
-circuit after a failed look-up) the run asks for a replacement to the same exit.
+Theory. A run *wants* a circuit to its exit. The pool launches it when the pace allows (`build_delay` with jitter
+between two launches, at most `pending_max` unfinished at once), through a first hop of our own choice, and compares
+the path at BUILT with the path it asked for. A build that fails is tried again through another first hop after a
+growing pause, `attempts` times in all. A circuit that ends after BUILT is told to the run, which decides: if a
+stream was open the run is over; if it was idle (Tor retires a circuit after a failed look-up) the run asks for a
+replacement to the same exit.
 
 Pure: time comes in as `now` (monotonic seconds), chance as `rng`; `next_launch` says when to call `launch` again.
 """
@@ -157,7 +158,11 @@ class Pool:
                 reason += f"/{event.remote_reason}"
             if circuit.is_released:
                 return []
-            return [CircuitClosed(circuit.run_id, event.circuit_id, reason)] if was_open else self._retry(circuit, reason, now)
+            return (
+                [CircuitClosed(circuit.run_id, event.circuit_id, reason)]
+                if was_open
+                else self._retry(circuit, reason, now)
+            )
         return []
 
     def release(self, run_id: str) -> list[Effect]:

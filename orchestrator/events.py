@@ -1,7 +1,7 @@
 """Facts that come into the core from the world: shim reports, SOCKS answers, processes, timers, Tor itself.
 
-Tor's own lines are `control_lines.StreamEvent` and `CircEvent`; what the stream table and the pool tell a run stands in
-`effects.py`. All times are seconds.
+Tor's own lines are `control_lines.StreamEvent` and `CircEvent`; what the stream table and the pool tell a run
+stands in `effects.py`. All times are seconds.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """The evidence of one session, as it happens: Tor's raw CIRC and STREAM lines, the shim's raw reports, our claims.
 
-One JSON object a line (`exitpin.events/1`), gzip when the name ends in .gz. `verify.py` recomputes every attribution from it.
+One JSON object a line (`exitpin.events/1`), gzip when the name ends in .gz. `verify.py` recomputes every
+attribution from it.
 
   {"schema": "exitpin.events/1", "session", "tor", "started"}     first line
   {"t", "run", "begin": {"exit", "address", "nonce", "argv"}}    a run: where its connections come from
@@ -33,7 +34,9 @@ class EvidenceLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._raw = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
             packed = path.suffix == ".gz"
-            self._file = cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)) if packed else self._raw
+            self._file = (
+                cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)) if packed else self._raw
+            )
         self.add({"schema": SCHEMA, **header})
 
     def add(self, entry: Mapping[str, object]) -> None:

@@ -1,4 +1,5 @@
-"""The values that everything else speaks of: endpoints, relays, circuits' paths, runs. Frozen; no behaviour but naming."""
+"""The values that everything else speaks of: endpoints, relays, circuits' paths, runs. Frozen; no behaviour but
+naming."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,9 @@
-"""Names of one run: every name that the tool asks for gets a mapped address, valid for the whole run and all its processes.
+"""Names of one run: every name that the tool asks for gets a mapped address, valid for the whole run and all its
+processes.
 
 The tool connects to the mapped address, the orchestrator turns it back into the name and lets the *exit* resolve it
-(CONNECT by name). 198.18.0.0/15 is never routed (RFC 2544), so a mapped address that escapes a run leads nowhere; IPv6
-answers come from a unique local prefix (RFC 4193).
+(CONNECT by name). 198.18.0.0/15 is never routed (RFC 2544), so a mapped address that escapes a run leads nowhere;
+IPv6 answers come from a unique local prefix (RFC 4193).
 """
 
 import ipaddress

@@ -1,19 +1,23 @@
-"""Which tor: the lab's client, an own one, or an existing one by `--control`; opened, checked, locked, with its snapshot.
+"""Which tor: the lab's client, an own one, or an existing one by `--control`; opened, checked, locked, with its
+snapshot.
 
-One orchestrator per tor at a time: the streams of another one would be foreign, and closed. A lock beside the control
-socket says so; who comes second waits and is told for whom.
+One orchestrator per tor at a time: the streams of another one would be foreign, and closed. A lock beside the
+control socket says so; who comes second waits and is told for whom.
 """
 
 import asyncio
 import fcntl
 import os
 import sys
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..wrappers.directory import read_snapshot
+from ..wrappers.given_tor import check_given_tor
+from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
+from ..wrappers.runtime import private_directory, runtime_directory
 from ..wrappers.tor import ControlChannel, authenticate, prepare
 from .errors import OperatorError
 from .model import Snapshot
@@ -50,8 +54,14 @@ async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
     lock = await _lock(vantage)
     channel = None
     try:
+        if vantage.kind == "own":
+            ensure_tor()
         channel = ControlChannel(authenticate(vantage.control_socket))
+        if vantage.kind == "own":
+            await wait_bootstrapped(channel, _show)
         socks = await prepare(channel)
+        if vantage.kind == "control":
+            await check_given_tor(channel, socks)
         snapshot = await read_snapshot(channel)
         version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
         yield Network(channel, socks, snapshot, version)
@@ -63,9 +73,12 @@ async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
 
 async def _lock(vantage: Vantage) -> int:
     """A descriptor that holds the lock of this tor."""
-    if isinstance(vantage.control_socket, tuple):
-        path = Path(f"/tmp/exitpin-{os.getuid()}-{vantage.control_socket[1]}.lock")
+    if vantage.kind == "control":
+        name = "-".join(str(part) for part in _parts(vantage.control_socket))
+        path = private_directory(runtime_directory()) / f"control-{name}.lock"
     else:
+        assert isinstance(vantage.control_socket, Path)
+        private_directory(vantage.control_socket.parent)
         path = vantage.control_socket.with_name("exitpin.lock")
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -85,3 +98,12 @@ async def _lock(vantage: Vantage) -> int:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         return lock
+
+
+def _parts(control_socket: Path | tuple[str, int]) -> tuple[object, ...]:
+    return control_socket if isinstance(control_socket, tuple) else control_socket.absolute().parts[1:]
+
+
+def _show(progress: str) -> None:
+    if sys.stderr.isatty():
+        print(f"exitpin: {progress}", file=sys.stderr)

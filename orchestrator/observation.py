@@ -1,14 +1,16 @@
 """Everything that happened to one run, folded into one flat record (`exitpin.run/1`) with one failure and its blame.
 
-Pure. The record is self-contained: who reads it a year later needs fingerprint, behaviour, proof and how to repeat it.
+Pure. The record is self-contained: who reads it a year later needs fingerprint, behaviour, proof and how to repeat
+it.
 """
 
 import shlex
 from collections.abc import Mapping
 
+from .connections import Connection
 from .model import Failure
 from .outcomes import stream_failure
-from .runs import Connection, Life
+from .runs import Life
 
 SCHEMA = "exitpin.run/1"
 SHIM_OPEN = ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets")
@@ -16,7 +18,7 @@ WITNESSES = ("source-address", "source-port", "socks-username")
 
 
 def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -> dict[str, object]:
-    """The record of a run that is DONE. `scan`: what all runs share; `output`: stdout, stderr and whether they were cut."""
+    """The record of a run that is DONE. `scan`: what all runs share; `output`: stdout, stderr, and if they were cut."""
     run, times, exited, ended = life.run, life.times, life.exited, life.ended
     failure = failure_of(life)
     return {
@@ -45,8 +47,8 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
             "consensus": scan.get("consensus"),
         },
         "source_address": run.address,
-        "circuits": life.circuits,
-        "streams": [_stream(connection) for connection in life.connections.values()],
+        "circuits": [{"id": c.circuit_id, "path": list(c.path), "reason": c.reason} for c in life.circuits],
+        "streams": [_stream(connection) for connection in life.connections],
         "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
         "denied_count": life.denied_count,
         "processes": [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()],
@@ -81,7 +83,7 @@ def failure_of(life: Life) -> Failure | None:
     rc = life.exited.rc if life.exited else None
     if rc == 0:
         return None
-    failed = [c for c in life.connections.values() if c.status == "failed"]
+    failed = [c for c in life.connections if c.status == "failed"]
     if failed:
         return connection_failure(life, failed[-1])
     detail = f"exit status {rc}" if rc is not None else f"signal {life.exited.signal if life.exited else '?'}"

@@ -1,8 +1,8 @@
 """One table from Tor's reasons to what everybody else speaks of: errno, failure kind, blame, retryable.
 
-Reasons are those of control-spec 4.1.2 and tor-spec 6.3. `REASON=END REMOTE_REASON=X` are the exit's words, `REASON=X` alone
-is our own Tor's. Blame follows one rule: one run alone can't tell a refusing target from a lying exit, so a refused
-connection and a failed look-up blame nobody (`unknown`); only a control can.
+Reasons are those of control-spec 4.1.2 and tor-spec 6.3. `REASON=END REMOTE_REASON=X` are the exit's words,
+`REASON=X` alone is our own Tor's. Blame follows one rule: one run alone can't tell a refusing target from a lying
+exit, so a refused connection and a failed look-up blame nobody (`unknown`); only a control can.
 """
 
 import errno

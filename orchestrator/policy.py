@@ -1,7 +1,7 @@
 """Exit policies (dir-spec 2.1.1, `accept`/`reject` lines): would this exit let a stream out to a host and port?
 
-Pure, and ours instead of stem's because a selection asks 2,000 exits at once: see docs/notes/0003. Rules are interned,
-since most exits declare one of a few policies.
+Pure, and ours instead of stem's because a selection asks 2,000 exits at once: see docs/notes/0003. Rules are
+interned, since most exits declare one of a few policies.
 """
 
 import ipaddress

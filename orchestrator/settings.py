@@ -1,8 +1,9 @@
 """The user's settings and where each value comes from.
 
-Built-in values < /etc/exitpin/config.toml < $XDG_CONFIG_HOME/exitpin/config.toml < EXITPIN_* < command line. All that
-is wrong in all of them is told at once. Does not decide what a setting means: whoever acts on it does. Called by the
-command line. pydantic and tomllib are imported only when there is a file to read: a start pays for what it uses.
+Built-in values < /etc/exitpin/config.toml < $XDG_CONFIG_HOME/exitpin/config.toml < EXITPIN_* < command line. All
+that is wrong in all of them is told at once. Does not decide what a setting means: whoever acts on it does. Called
+by the command line. pydantic and tomllib are imported only when there is a file to read: a start pays for what it
+uses.
 """
 
 import ipaddress

@@ -9,12 +9,13 @@ stream without a claim is not a late one but a foreign one. Three witnesses must
   source port      the kernel's, read from the very socket, which names the connection
   SOCKS user name  an unguessable tag, spoken by the orchestrator on that socket, which names both once more
 
-A claim is used once. A stream is attached once, to the open circuit of the claim's run whose last hop is the claim's
-exit, never to 0 and never again; every later line about it must name that circuit and that tag. DETACHED and FAILED
-end it. Anything else, foreign streams and unlisted transitions included, is closed and said, never guessed.
+A claim is used once. A stream is attached once, to the open circuit of the claim's run whose last hop is the
+claim's exit, never to 0 and never again; every later line about it must name that circuit and that tag. DETACHED
+and FAILED end it. Anything else, foreign streams and unlisted transitions included, is closed and said, never
+guessed.
 
-Pure and single-owner: `Streams.step` takes one event and returns effects; the loop calls it, `verify.py` replays the same
-rules offline. Which witnesses count is the argument `join`, so that tests can take them away one by one.
+Pure and single-owner: `Streams.step` takes one event and returns effects; the loop calls it, `verify.py` replays
+the same rules offline. Which witnesses count is the argument `join`, so that tests can take them away one by one.
 """
 
 from collections.abc import Callable, Mapping
@@ -136,6 +137,11 @@ class Streams:
         """The socket is gone before its stream came: whatever comes from that endpoint now is foreign."""
         self.claims.pop(source, None)
 
+    def drop_claims_of(self, run_id: str) -> None:
+        """The run is over."""
+        for source in [source for source, claim in self.claims.items() if claim.run_id == run_id]:
+            del self.claims[source]
+
     def step_circuit(self, event: CircEvent) -> None:
         """Remember the last hop of a circuit from BUILT until it ends."""
         if event.status == "BUILT" and event.path and not event.conflux:
@@ -184,7 +190,10 @@ class Streams:
             problem = f"{event.status} while {stream.status.value}"
         if problem is not None or following is None:
             self.streams.pop(event.stream_id)
-            return [CloseStream(event.stream_id, END_MISC), StreamViolated(stream.claim, event.stream_id, problem or "")]
+            return [
+                CloseStream(event.stream_id, END_MISC),
+                StreamViolated(stream.claim, event.stream_id, problem or ""),
+            ]
         effects = _told(stream, event, following)
         if following is Status.DONE:
             del self.streams[event.stream_id]

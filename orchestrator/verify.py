@@ -1,6 +1,7 @@
 """Every attribution, recomputed offline from the evidence: Tor's raw lines and the shim's raw reports, no Tor needed.
 
-Reads nothing that the live session concluded, but what it claimed: for each stream of a record it asks of the evidence
+Reads nothing that the live session concluded, but what it claimed: for each stream of a record it asks of the
+evidence
 
   a report    the shim reported this source endpoint, with the run's nonce, before the stream was there
   a claim     it was claimed for this circuit with this tag, after the report and before STREAM NEW
@@ -10,7 +11,8 @@ Reads nothing that the live session concluded, but what it claimed: for each str
   success     SUCCEEDED for a connection that the record calls succeeded
 
 and, the other way round, that every stream that Tor sent anywhere for a SOCKS client stands in a record. It says
-"consistent": whoever writes the evidence could write it all. What makes it proof is that our own tor wrote the lines.
+"consistent": whoever writes the evidence could write it all. What makes it proof is that our own tor wrote the
+lines.
 """
 
 import json
@@ -59,7 +61,7 @@ class Verdict:
 
 
 def read_evidence(lines: Iterable[str]) -> Evidence:
-    """Index an evidence file. Raises ValueError when it is none; a line that can't be read is a problem, not a crash."""
+    """Index an evidence file. Raises ValueError when it is none; a line that can't be read becomes a problem."""
     evidence = Evidence()
     for place, text in enumerate(lines, start=1):
         try:
@@ -148,7 +150,7 @@ def _disagreements(
     """Why this stream of this record is not what the evidence says; [] when they agree."""
     tag, circuit_id = str(stream.get("tag")), stream.get("circuit_id")
     source = Endpoint(str(stream.get("source_address")), int(str(stream.get("source_port"))))
-    begin_place, begin = evidence.runs[run_id]
+    _, begin = evidence.runs[run_id]
     seen = evidence.streams.get(int(str(stream.get("stream_id"))), [])
     news = [s for s in seen if s.event.status in ("NEW", "NEWRESOLVE")]
     if len(news) != 1:
@@ -158,9 +160,7 @@ def _disagreements(
         problems.append(f"Tor saw it come from {new.event.source_addr}, the record says {source}")
     if "source-address" in _list(stream, "witnesses") and source.host != begin.get("address"):
         problems.append(f"it came from {source.host}, the run's address is {begin.get('address')}")
-    problems += [
-        f"its {s.event.status} carries another tag" for s in seen if s.event.socks_username not in (None, tag)
-    ]
+    problems += [f"its {s.event.status} carries another tag" for s in seen if s.event.socks_username not in (None, tag)]
     if new.event.socks_username != tag:
         problems.append("its NEW does not carry the record's tag")
     problems += _claim_problems(evidence, run_id, stream, source, new.place)

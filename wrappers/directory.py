@@ -1,6 +1,7 @@
 """One snapshot of consensus and descriptors, read from our tor: GETINFO ns/all and desc/all-recent, parsed by stem.
 
-Descriptors are parsed one by one and only as far as a selection needs; policies are ours (`orchestrator/policy.py`).
+Descriptors are parsed one by one and only as far as a selection needs; policies are ours
+(`orchestrator/policy.py`).
 """
 
 import re
@@ -46,14 +47,16 @@ def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_sub
 
 def _descriptors(text: str) -> list[tuple[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]]]:
     """(fingerprint, (policy, family, contact)) of each server descriptor (dir-spec 2.1.1)."""
-    found = []
+    found: list[tuple[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]]] = []
     for part in _DESCRIPTOR.split(text)[1:]:
         fingerprint = _FINGERPRINT.search(part)
         if fingerprint is None:
             continue
         family = _FAMILY.search(part)
         contact = _CONTACT.search(part)
-        members = frozenset(word.removeprefix("$")[:40].upper() for word in family[1].split()) if family else frozenset()
+        members = (
+            frozenset(word.removeprefix("$")[:40].upper() for word in family[1].split()) if family else frozenset()
+        )
         policy = parse_policy("\n".join(_POLICY.findall(part)))
         name = Fingerprint(fingerprint[1].replace(" ", ""))
         found.append((name, (policy, members, contact[1] if contact else "")))

@@ -47,7 +47,7 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
 
 
 class ToolLauncher:
-    """Prepares the runs of one session. `directory`: private, short, without space or colon (LD_PRELOAD splits there)."""
+    """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there)."""
 
     def __init__(
         self,
@@ -183,5 +183,3 @@ class ToolLaunch:
         for output in (self.stdout, self.stderr):
             if output is not None:
                 output.finish()
-
-

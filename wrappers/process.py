@@ -1,11 +1,12 @@
 """Processes: starting a tool under the launcher, accounting for its tree (psutil), ending it.
 
-The launcher is the tree's parent and subreaper: it ends what is left when the tool's first process has ended, and all of
-it when this side hangs up. psutil answers the question that attribution asks, whether a process is of the tree, and is
-the second pair of eyes at the end.
+The launcher is the tree's parent and subreaper: it ends what is left when the tool's first process has ended, and
+all of it when this side hangs up. psutil answers the question that attribution asks, whether a process is of the
+tree, and is the second pair of eyes at the end.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -117,10 +118,8 @@ class LaunchedProcess:
 
     def _order(self, packet: bytes) -> None:
         if self._control is not None:
-            try:
+            with contextlib.suppress(OSError):  # the launcher is ending: its last notice is about to be read
                 self._control.send(packet, socket.MSG_NOSIGNAL)
-            except OSError:
-                pass  # the launcher is ending; its last notice, or its end, is about to be read
 
     def _readable(self) -> None:
         while self._control is not None:

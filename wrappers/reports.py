@@ -7,6 +7,7 @@ difference becomes the event's `problem`; deciding what follows is the core's bu
 
 import array
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -88,7 +89,9 @@ class ReportSocket:
     def _read(self, call: Call) -> bool:
         """Read the report if it is there; False when it is not (yet)."""
         try:
-            packet, ancillary, _, _ = call.connection.recvmsg(REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT)
+            packet, ancillary, _, _ = call.connection.recvmsg(
+                REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT
+            )
         except BlockingIOError:
             return False
         except OSError:
@@ -135,7 +138,7 @@ class ReportSocket:
         if report.op == bindings.Op.HELLO:
             return events.Hello(number, pid, self._tree.executable(pid), problem)
         if report.op == bindings.Op.RESOLVE:
-            family = {socket.AF_INET: 4, socket.AF_INET6: 6}.get(report.destination.family if report.destination else 0, 0)
+            family = 0 if report.destination is None else 6 if report.destination.family == socket.AF_INET6 else 4
             return events.LookupReported(number, pid, report.name or "", family, False, problem)
         if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
             return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
@@ -145,7 +148,7 @@ class ReportSocket:
             what = report.name or ""
             if report.destination is not None:
                 what = str(Destination(report.destination.host, report.destination.port))
-            return events.Denied(pid, report.reason.name.lower().replace('_', '-'), what)
+            return events.Denied(pid, report.reason.name.lower().replace("_", "-"), what)
         return None
 
     def _connect(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
@@ -172,10 +175,8 @@ class ReportSocket:
             return
         endpoints = tuple(_address(host, port) for host, port in answer.endpoints)
         packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
-        try:
+        with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
             call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
-        except OSError:
-            pass  # the tool is gone; there is nobody to tell
         self.forget(answer.call)
 
     def forget(self, number: int) -> None:

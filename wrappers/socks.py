@@ -1,8 +1,8 @@
 """SOCKS 5 towards Tor, spoken on the tool's own socket: username/password, stop and wait, exact reads.
 
-The socket is shared with the tool (one open file description), so nothing here changes its flags or reads a byte more
-than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when everything is
-pipelined, hence the steps (socks-extensions; docs/notes/0001).
+The socket is shared with the tool (one open file description), so nothing here changes its flags or reads a byte
+more than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when
+everything is pipelined, hence the steps (socks-extensions; docs/notes/0001).
 """
 
 import asyncio
@@ -24,7 +24,18 @@ Answered = Callable[[int, str], None]
 class SocksDialogue:
     """One dialogue. Begin with `start`; `on_answer` is called exactly once unless `stop` comes first."""
 
-    __slots__ = ("_destination", "_fd", "_is_lookup", "_loop", "_need", "_on_answer", "_received", "_socket", "_state", "_tag")
+    __slots__ = (
+        "_destination",
+        "_fd",
+        "_is_lookup",
+        "_loop",
+        "_need",
+        "_on_answer",
+        "_received",
+        "_socket",
+        "_state",
+        "_tag",
+    )
 
     def __init__(
         self, connection: socket.socket, tag: str, destination: Destination, is_lookup: bool, on_answer: Answered
@@ -59,7 +70,7 @@ class SocksDialogue:
             self._loop.remove_reader(self._fd)
 
     def _connect(self, address: tuple[str, int]) -> None:
-        """Loopback connects at once, unless Tor's accept queue is full: then a blocking socket waits a second at most."""
+        """Loopback connects at once, unless Tor's accept queue is full: a blocking socket then waits a second."""
         before = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, CONNECT_WAIT)
         try:

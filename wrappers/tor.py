@@ -1,10 +1,10 @@
 """Tor's control port: typed events in, commands out. The only file that speaks stem.
 
-stem opens the socket and authenticates. After that the *pinning* connection is read by the event loop itself: its lines
-in their order are the proof, a thread between Tor and the attacher would only add delay and a second clock (measured in
-docs/notes/0002), and stem's parsed events cost ten times a strict parser. Commands are pipelined; replies come in order and
-are handed to their callback in the same pass, before any later line. Whatever goes wrong in here ends trust
-(`on_lost`): nothing is skipped.
+stem opens the socket and authenticates. After that the *pinning* connection is read by the event loop itself: its
+lines in their order are the proof, a thread between Tor and the attacher would only add delay and a second clock
+(measured in docs/notes/0002), and stem's parsed events cost ten times a strict parser. Commands are pipelined;
+replies come in order and are handed to their callback in the same pass, before any later line. Whatever goes wrong
+in here ends trust (`on_lost`): nothing is skipped.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class ControlChannel:
 
     def send(self, command: str, on_reply: Callable[[Reply], None]) -> None:
         """Send one command; `on_reply` is called from the reader, in order with events."""
-        if "\r" in command or "\n" in command or command.startswith("ATTACHSTREAM") and command.endswith(" 0"):
+        if "\r" in command or "\n" in command or (command.startswith("ATTACHSTREAM") and command.endswith(" 0")):
             raise AssertionError(f"BUG: refused command {command!r}")
         if self._is_lost:
             return
@@ -182,7 +182,7 @@ class ControlChannel:
 async def prepare(channel: ControlChannel) -> tuple[str, int]:
     """Check that this tor pins, subscribe to its events, and return its SOCKS address.
 
-    Called before the first circuit: SETEVENTS is answered first. Raises ControlError where an option is not what it must be.
+    Called before the first circuit: SETEVENTS is answered first. Raises ControlError for wrong options.
     """
     wrong = []
     for option, value in PINNING_OPTIONS.items():

@@ -12,8 +12,8 @@ from ..errors import EXIT_USAGE, OperatorError
 from ..verify import read_evidence, verify
 
 HELP = """\
-Recompute, without Tor, which exit carried each connection of recorded runs: from Tor's raw lines and the shim's raw reports
-(`exitpin run --events`), compared with the records (`exitpin run --json`).
+Recompute, without Tor, which exit carried each connection of recorded runs: from Tor's raw lines and the shim's raw
+reports (`exitpin run --events`), compared with the records (`exitpin run --json`).
 
 It says "consistent": the evidence agrees with itself and with the records. Exit status 0; 1 when anything disagrees.
 """
@@ -37,7 +37,9 @@ def execute(args: argparse.Namespace) -> int:
     try:
         evidence = read_evidence(_lines(args.events))
     except ValueError as error:
-        raise OperatorError(f"{args.events}: {error}.", "Give the file that `run --events` wrote.", EXIT_USAGE) from error
+        raise OperatorError(
+            f"{args.events}: {error}.", "Give the file that `run --events` wrote.", EXIT_USAGE
+        ) from error
     try:
         records = [json.loads(line) for line in _lines(args.records) if line.strip()]
         if not all(isinstance(record, dict) and record.get("schema") == "exitpin.run/1" for record in records):
@@ -64,8 +66,7 @@ def _lines(name: str) -> Iterator[str]:
         return
     path = Path(name)
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as lines:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             yield from lines
     except (OSError, EOFError, zlib.error) as error:
         raise OperatorError(f"{name} can't be read: {error}.", "", EXIT_USAGE) from error

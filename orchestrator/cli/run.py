@@ -11,8 +11,8 @@ from .vantage import add_vantage, inside
 HELP = """\
 Run a command through each chosen exit, on a Tor circuit of its own, and prove which exit carried each connection.
 
-With one exit the command has this terminal: its input, output and exit status are its own. With several, its output lines
-are tagged with the exit, or come as one JSON record a run with --json.
+With one exit the command has this terminal: its input, output and exit status are its own. With several, its output
+lines are tagged with the exit, or come as one JSON record a run with --json.
 """
 
 EPILOG = """\
@@ -36,7 +36,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_selectors(parser, required=True)
     how = parser.add_argument_group("how")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
-    how.add_argument("--repeat", type=int, default=1, metavar="N", help="N runs through each exit, each on its own circuit")
+    how.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="N runs through each exit, each on its own circuit"
+    )
     how.add_argument("--timeout", metavar="TIME", help="for each run, e.g. 90s or 5m")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
@@ -44,7 +46,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--resolve", choices=("mapped", "exit"), default="mapped",
         help="names: mapped (the exit resolves them as it connects) or exit (the tool gets the exit's answer)",
     )  # fmt: skip
-    how.add_argument("--containment", choices=("shim", "guard", "notify"), help="refuse to run with less than this level")
+    how.add_argument(
+        "--containment", choices=("shim", "guard", "notify"), help="refuse to run with less than this level"
+    )
     shown = parser.add_argument_group("what is recorded")
     shown.add_argument("--json", action="store_true", help="one record a run on stdout, as it ends")
     shown.add_argument("--events", metavar="FILE", help="keep Tor's lines and the shim's reports (.gz: compressed)")
@@ -58,7 +62,9 @@ def execute(args: argparse.Namespace) -> int:
     """Carry out the runs."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
-        raise OperatorError("there is no command to run.", "Write it after `--`: exitpin run -e EXIT -- CMD.", EXIT_USAGE)
+        raise OperatorError(
+            "there is no command to run.", "Write it after `--`: exitpin run -e EXIT -- CMD.", EXIT_USAGE
+        )
     if args.containment in ("guard", "notify"):
         hint = "Leave out --containment, and mind that what the hooks miss is not blocked."
         raise OperatorError(f"containment level {args.containment} is not available in this version.", hint, EXIT_USAGE)

@@ -1,6 +1,7 @@
 """What `exitpin run` does once it knows its vantage: select, plan, run, show, record, and say how it went."""
 
 import argparse
+import asyncio
 import json
 import os
 import secrets
@@ -13,11 +14,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import TextIO
 
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import Output, printable
-from ..circuits import Pace
+from ...wrappers.runtime import private_directory, runtime_directory
+from ..circuits import FirstHops, Pace
 from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
@@ -85,7 +88,7 @@ class Scan:
         evidence = EvidenceLog(events_path, {"session": self.scan_id, "tor": network.tor_version, "started": started})
         self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
-        with tempfile.TemporaryDirectory(prefix="exitpin-", dir=_short_directory()) as directory:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=private_directory(runtime_directory())) as directory:
             launcher = ToolLauncher(
                 Path(directory), bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
                 on_line=None if self._is_foreground or self._args.json else self._show_line,
@@ -111,14 +114,12 @@ class Scan:
         pending = LAB_PENDING if self._vantage.is_lab else REAL_PENDING
         return Pace(self._settings.build_delay_s, self._settings.build_jitter_s, pending)
 
-    def _first_hops(self, network: Network, plan: list[Run]):  # type: ignore[no-untyped-def]
+    def _first_hops(self, network: Network, plan: list[Run]) -> FirstHops:
         own = [Fingerprint(name) for name in self._settings.first_hops]
         tested = {run.exit.fingerprint for run in plan}
         return first_hop_chooser(network.snapshot, own, tested, self._settings.hops)
 
     def _catch_signals(self, session: Session) -> None:
-        import asyncio
-
         def interrupted(signo: int) -> None:
             self._is_interrupted = True
             session.interrupt()
@@ -154,8 +155,9 @@ class Scan:
         connections = sum(len(life.connections) for life in self._lives)
         good = len(self._lives) - failures.total()
         why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
-        _say(f"{len(self._lives)} of {planned} runs: {good} ok{why}; {connections} connections, "
-             f"{failures['attribution']} runs with attribution in doubt, {session.foreign_streams} foreign streams closed")  # fmt: skip
+        account = f"{len(self._lives)} of {planned} runs: {good} ok{why}; {connections} connections"
+        doubt = f"{failures['attribution']} runs with attribution in doubt"
+        _say(f"{account}, {doubt}, {session.foreign_streams} foreign streams closed")
         if session.trust_lost is not None:
             _say(f"stopped: {session.trust_lost}")
         if self._is_interrupted:
@@ -191,11 +193,11 @@ class Scan:
         base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
 
-    def _open_joblog(self):  # type: ignore[no-untyped-def]
+    def _open_joblog(self) -> TextIO | None:
         if not self._args.joblog:
             return None
         try:
-            joblog = open(self._args.joblog, "w", encoding="utf-8")
+            joblog = Path(self._args.joblog).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as we run
         except OSError as error:
             raise OperatorError(f"{self._args.joblog}: {error.strerror}.") from error
         print("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand", file=joblog, flush=True)
@@ -215,13 +217,6 @@ def _settings(args: argparse.Namespace, environment: Mapping[str, str], vantage:
         given["build_jitter"] = given["build_jitter"] or "0s"
         given["jobs"] = given["jobs"] or LAB_JOBS
     return load_settings(environment, given)
-
-
-def _short_directory() -> str:
-    """Where the run's sockets live: a path that LD_PRELOAD and sun_path can carry."""
-    base = os.environ.get("XDG_RUNTIME_DIR", "")
-    fits = base.startswith("/") and len(base) < 40 and not set(base) & set(" :") and os.access(base, os.W_OK)
-    return base if fits else "/tmp"
 
 
 def _say(text: str) -> None:
@@ -244,8 +239,8 @@ def _refusal(life: Life) -> str:
     refused, command = life.refused, life.run.argv[0]
     assert refused is not None
     return {
-        "static": f"{command} is a static binary: the shim can't be loaded into it, so its connections could not be pinned.",
-        "setuid": f"{command} is setuid or has file capabilities: it would not run with what it needs. Copy it without them.",
+        "static": f"{command} is a static binary: the shim can't be loaded into it, so nothing would pin it.",
+        "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
         "foreign": f"{command} is built for another class, machine or C library: the shim can't be loaded into it.",
         "not-found": f"{command}: command not found.",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",
@@ -259,5 +254,15 @@ def _joblog_line(life: Life, launch: ToolLaunch) -> str:
     received = launch.stdout.size if launch.stdout else 0
     rc, signo = (exited.rc or 0, exited.signal or 0) if exited else (EXIT_NOT_EXECUTABLE, 0)
     command = " ".join(life.run.argv)
-    fields = (life.run.index, life.run.exit.fingerprint, f"{start:.3f}", f"{runtime:.3f}", 0, received, rc, signo, command)
+    fields = (
+        life.run.index,
+        life.run.exit.fingerprint,
+        f"{start:.3f}",
+        f"{runtime:.3f}",
+        0,
+        received,
+        rc,
+        signo,
+        command,
+    )
     return "\t".join(str(field) for field in fields)

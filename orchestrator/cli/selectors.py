@@ -16,13 +16,15 @@ def add_selectors(parser: argparse.ArgumentParser, *, required: bool) -> None:
     group = parser.add_argument_group("which exits")
     group.add_argument(
         "-e", "--exit", dest="exits", action="append", metavar="EXITS", required=required, default=[],
-        help="fingerprints or nicknames (comma-separated, repeatable), `all`, `any` (one at random), @FILE or - (stdin), one a line",
+        help="fingerprints or nicknames (comma-separated, repeatable), `all`, `any` (a random one), @FILE or - (stdin)",
     )  # fmt: skip
     group.add_argument(
         "--to", dest="destinations", action="append", metavar="HOST:PORT", default=[],
         help="only exits whose policy allows this destination (repeatable)",
     )  # fmt: skip
-    group.add_argument("--flag", action="append", default=[], metavar="FLAG", help="only relays with this flag, e.g. Stable")
+    group.add_argument(
+        "--flag", action="append", default=[], metavar="FLAG", help="only relays with this flag, e.g. Stable"
+    )
     group.add_argument("--not-flag", action="append", default=[], metavar="FLAG", help="only relays without this flag")
     group.add_argument("--family", action="append", default=[], metavar="FP", help="only this relay and its family")
     group.add_argument("--contact", metavar="RE", help="only relays whose contact line matches this regular expression")

@@ -33,9 +33,9 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
         return run_inside(state.supervisor_pid, lambda: work(vantage))
     if args.control:
         return work(Vantage("control", _control(args.control)))
-    from ...wrappers.own_tor import ensure_tor
+    from ...wrappers.own_tor import control_socket
 
-    return work(Vantage("own", ensure_tor()))
+    return work(Vantage("own", control_socket()))
 
 
 def _control(text: str) -> Path | tuple[str, int]:

@@ -1,0 +1,204 @@
+"""The Tor side of a session: lines in, circuits built, streams attached; what concerns a run is told to it.
+
+Owns the pool and the stream table, and is the only sender of EXTENDCIRCUIT, ATTACHSTREAM, CLOSESTREAM and
+CLOSECIRCUIT. Events, attaches and closes share one control connection, so what is decided here is decided in Tor's
+own order.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from . import effects as fx
+from .circuits import Pool
+from .control_lines import parse_circ, parse_stream
+from .events import BytesSeen
+from .evidence import EvidenceLog
+from .model import Endpoint, Fingerprint
+from .ports import Control, Reply
+from .streams import Claim, Streams
+
+COMMAND_TIMEOUT_S = 30.0
+WATCH_S = 5.0
+
+Tell = Callable[[str, object], None]
+"""(run_id, event for that run)"""
+
+
+class Attacher:
+    """Listens to `control` from construction on. `tell` gets events for runs, `lose_trust` the end of all proof."""
+
+    def __init__(
+        self,
+        control: Control,
+        pool: Pool,
+        streams: Streams,
+        evidence: EvidenceLog,
+        tell: Tell,
+        lose_trust: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._pool = pool
+        self._streams = streams
+        self._evidence = evidence
+        self._tell = tell
+        self._lose_trust = lose_trust
+        self._loop = asyncio.get_running_loop()
+        self._runs_of_streams: dict[int, str] = {}
+        self._pool_timer: asyncio.TimerHandle | None = None
+        self._watch_timer = self._loop.call_later(WATCH_S, self._watch)
+        self.foreign_streams = 0
+        control.on_event = self._tor_said
+        control.on_lost = lose_trust
+
+    def close(self) -> None:
+        """Stop the clocks; the control connection belongs to whoever opened it."""
+        self._watch_timer.cancel()
+        if self._pool_timer is not None:
+            self._pool_timer.cancel()
+
+    def want_circuit(self, run_id: str, exit_fingerprint: Fingerprint) -> None:
+        """A circuit of its own for this run, as soon as the pace allows."""
+        self._pool.want(run_id, exit_fingerprint)
+        self._schedule_pool()
+
+    def add_claim(self, claim: Claim) -> bool:
+        """Whether the claim now stands (streams.py); it is written down before Tor can hear of its connection."""
+        if not self._streams.add_claim(claim):
+            return False
+        entry = {
+            "source": str(claim.source), "tag": claim.tag, "circuit": claim.circuit_id, "exit": claim.exit,
+            "destination": str(claim.destination),
+        }  # fmt: skip
+        self._evidence.add({"t": time.time(), "run": claim.run_id, "connection": claim.connection, "claim": entry})
+        return True
+
+    def drop_claim(self, source: Endpoint) -> None:
+        """Its socket is gone before its stream came."""
+        self._streams.drop_claim(source)
+
+    def release(self, run_id: str, live_streams: Iterable[int]) -> None:
+        """The run is over: its circuits and whatever of its streams still lives are closed."""
+        for stream_id in live_streams:
+            self._control.send(f"CLOSESTREAM {stream_id} 6", _ignore)
+        for stream_id in [known for known, owner in self._runs_of_streams.items() if owner == run_id]:
+            del self._runs_of_streams[stream_id]
+        self._streams.drop_claims_of(run_id)
+        self._perform(self._pool.release(run_id))
+
+    # Tor speaks.
+
+    def _tor_said(self, line: str) -> None:
+        if line.startswith("STREAM_BW "):
+            self._bandwidth(line)
+            return
+        self._evidence.add({"t": time.time(), "tor": line})
+        if line.startswith("STREAM "):
+            self._perform(self._streams.step(parse_stream(line)))
+        elif line.startswith("CIRC "):
+            event = parse_circ(line)
+            self._streams.step_circuit(event)
+            self._perform(self._pool.step(event, self._loop.time()))
+            if event.status in ("BUILT", "CLOSED", "FAILED"):
+                self._schedule_pool()
+        elif line.startswith("CIRC_MINOR ") and "CONFLUX_" in line:
+            if int(line.split()[1]) in self._pool.circuits:
+                self._lose_trust(f"a circuit of ours was linked: {line}")
+        elif line.startswith("CONF_CHANGED") and any(option in line for option in self._control.pinning_options):
+            self._lose_trust(f"an option that pins streams was changed: {' '.join(line.split())}")
+
+    def _bandwidth(self, line: str) -> None:
+        _, stream_id, up, down, *_ = line.split()
+        run_id = self._runs_of_streams.get(int(stream_id))
+        if run_id is not None:
+            self._tell(run_id, BytesSeen(int(stream_id), int(up), int(down)))
+
+    def _schedule_pool(self) -> None:
+        if self._pool_timer is not None:
+            self._pool_timer.cancel()
+            self._pool_timer = None
+        wait_s = self._pool.next_launch(self._loop.time())
+        if wait_s is not None:
+            self._pool_timer = self._loop.call_later(wait_s, self._pool_due)
+
+    def _pool_due(self) -> None:
+        self._pool_timer = None
+        now = self._loop.time()
+        self._perform(self._pool.expire(now) + self._pool.launch(now))
+        self._schedule_pool()
+
+    def _watch(self) -> None:
+        self._watch_timer = self._loop.call_later(WATCH_S, self._watch)
+        if self._control.longest_wait_s() > COMMAND_TIMEOUT_S:
+            self._lose_trust(f"tor has not answered a command for {COMMAND_TIMEOUT_S:g} s")
+
+    # Tor is told, and runs are.
+
+    def _perform(self, wishes: list[fx.Effect]) -> None:
+        for wish in wishes:
+            _PERFORM[type(wish)](self, wish)
+
+    def _attach(self, wish: fx.AttachStream) -> None:
+        def replied(reply: Reply) -> None:
+            if reply[0] != 250:
+                self._perform(self._streams.refuse_attach(wish.stream_id))
+
+        self._control.send(f"ATTACHSTREAM {wish.stream_id} {wish.circuit_id}", replied)
+
+    def _close_stream(self, wish: fx.CloseStream) -> None:
+        self._control.send(f"CLOSESTREAM {wish.stream_id} {wish.reason}", _ignore)
+
+    def _extend(self, wish: fx.ExtendCircuit) -> None:
+        def replied(reply: Reply) -> None:
+            code, lines = reply
+            words = lines[-1].split()
+            if code == 250 and len(words) == 2 and words[0] == "EXTENDED":
+                self._perform(self._pool.extended(wish.request, int(words[1])))
+            else:
+                self._perform(self._pool.refused(wish.request, f"{code} {lines[-1]}", self._loop.time()))
+            self._schedule_pool()
+
+        path = ",".join(f"${fingerprint}" for fingerprint in wish.path)
+        self._control.send(f"EXTENDCIRCUIT 0 {path} purpose=general", replied)
+
+    def _close_circuit(self, wish: fx.CloseCircuit) -> None:
+        self._control.send(f"CLOSECIRCUIT {wish.circuit_id}", _ignore)
+
+    def _tell_of_circuit(self, wish: fx.CircuitReady | fx.CircuitUnavailable | fx.CircuitClosed) -> None:
+        self._tell(wish.run_id, wish)
+
+    def _tell_of_stream(self, wish: fx.StreamSent | fx.StreamOpened | fx.StreamFailed) -> None:
+        self._runs_of_streams[wish.stream_id] = wish.claim.run_id
+        self._tell(wish.claim.run_id, wish)
+
+    def _tell_of_end(self, wish: fx.StreamClosed) -> None:
+        self._runs_of_streams.pop(wish.stream_id, None)
+        self._tell(wish.claim.run_id, wish)
+
+    def _tell_of_claim(self, wish: fx.StreamRemapped | fx.StreamViolated) -> None:
+        self._tell(wish.claim.run_id, wish)
+
+    def _count_foreign(self, wish: fx.StreamForeign) -> None:
+        self.foreign_streams += 1
+
+
+def _ignore(reply: object) -> None:
+    """CLOSESTREAM and CLOSECIRCUIT race with the end of what they close: either answer is good."""
+
+
+_PERFORM: dict[type, Callable[..., None]] = {
+    fx.AttachStream: Attacher._attach,
+    fx.CloseStream: Attacher._close_stream,
+    fx.ExtendCircuit: Attacher._extend,
+    fx.CloseCircuit: Attacher._close_circuit,
+    fx.CircuitReady: Attacher._tell_of_circuit,
+    fx.CircuitUnavailable: Attacher._tell_of_circuit,
+    fx.CircuitClosed: Attacher._tell_of_circuit,
+    fx.StreamSent: Attacher._tell_of_stream,
+    fx.StreamOpened: Attacher._tell_of_stream,
+    fx.StreamFailed: Attacher._tell_of_stream,
+    fx.StreamClosed: Attacher._tell_of_end,
+    fx.StreamRemapped: Attacher._tell_of_claim,
+    fx.StreamViolated: Attacher._tell_of_claim,
+    fx.StreamForeign: Attacher._count_foreign,
+}

@@ -1,0 +1,141 @@
+"""exitpin's own tor on the real network: started when it is not there, kept for ten minutes after its last use.
+
+A keeper process (`python -m exitpin.wrappers.own_tor`) owns tor: tor watches the keeper's pid, so it can't outlive
+the keeper, and the keeper watches the lock that every command holds while it uses this tor. Its cache stays on
+disk, so that the next start needs seconds. Called under that lock, by `orchestrator/network.py` alone.
+"""
+
+import asyncio
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..orchestrator.errors import OperatorError
+from .runtime import private_directory, runtime_directory
+from .tor import ControlChannel
+from .torrc import Line, client_torrc
+
+KEPT_S = 600.0
+START_TIMEOUT_S = 30.0
+STUCK_S = 180.0
+_PHASE = re.compile(r'PROGRESS=(\d+).*SUMMARY="([^"]*)"')
+
+
+def control_socket() -> Path:
+    """Where the own tor listens, whether it runs or not."""
+    return runtime_directory() / "tor" / "control"
+
+
+def data_directory() -> Path:
+    """Its DataDirectory, which is kept."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "exitpin" / "tor"
+
+
+def ensure_tor() -> None:
+    """Start the keeper unless it runs; return when tor's control socket answers. Raises OperatorError."""
+    if _is_kept():
+        return
+    if shutil.which("tor") is None and not Path("/usr/sbin/tor").exists():
+        raise OperatorError(
+            "tor is not installed.",
+            "On Debian and Ubuntu: `apt-get install tor`, after `systemctl mask tor tor@default`, since exitpin runs its own.",
+        )
+    private_directory(control_socket().parent)
+    private_directory(data_directory())
+    log = (data_directory() / "keeper.log").open("ab")
+    with log:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", __spec__.name if __spec__ else __name__],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (_is_kept() and control_socket().exists()):
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            raise OperatorError("the own tor did not start.", f"Read {data_directory()}/notice.log and keeper.log.")
+        time.sleep(0.05)
+
+
+def _is_kept() -> bool:
+    try:
+        lock = os.open(_keeper_lock(), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _keeper_lock() -> Path:
+    return control_socket().with_name("keeper.lock")
+
+
+async def wait_bootstrapped(channel: ControlChannel, show: Callable[[str], None]) -> None:
+    """Return when this tor has the directory that circuits need; `show` gets progress. Raises OperatorError when stuck."""
+    seen, since = "", time.monotonic()
+    while True:
+        enough = (await channel.ask("GETINFO status/enough-dir-info"))[0].endswith("=1")
+        if enough:
+            return
+        phase = _PHASE.search((await channel.ask("GETINFO status/bootstrap-phase"))[0])
+        now = f"{phase[1]} % ({phase[2]})" if phase else "?"
+        if now != seen:
+            seen, since = now, time.monotonic()
+            show(f"tor is at {now}")
+        elif time.monotonic() - since > STUCK_S:
+            raise OperatorError(
+                f"tor has been at {now} for {STUCK_S:g} s.",
+                f"Is the Tor network reachable from here? Its log: {data_directory()}/notice.log",
+            )
+        await asyncio.sleep(0.25)
+
+
+def keep(network: Sequence[Line] = (), kept_s: float = KEPT_S) -> int:
+    """The keeper: start tor, and end with it when nobody has used it for `kept_s` seconds. `network`: a private one."""
+    lock = os.open(_keeper_lock(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0  # another keeper was quicker
+    torrc = data_directory() / "torrc"
+    torrc.write_text(client_torrc(data_directory(), control_socket=control_socket(), network=network))
+    command = [shutil.which("tor") or "/usr/sbin/tor", "--quiet", "-f", str(torrc), "--defaults-torrc", os.devnull]
+    tor = subprocess.Popen([*command, "__OwningControllerProcess", str(os.getpid())], stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, lambda *_: tor.terminate())
+    in_use = os.open(control_socket().with_name("exitpin.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    idle_since = time.monotonic()
+    while tor.poll() is None:
+        try:
+            tor.wait(timeout=min(2.0, kept_s))
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            idle_since = time.monotonic()
+            continue
+        if time.monotonic() - idle_since >= kept_s:
+            tor.terminate()  # under the lock: nobody can begin to use it now
+            tor.wait()
+            break
+        fcntl.flock(in_use, fcntl.LOCK_UN)
+    control_socket().unlink(missing_ok=True)
+    return tor.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(keep())
