@@ -1,7 +1,7 @@
 """What setup.cfg can't say: the cffi module, and two native files that are no Python extensions.
 
-The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a plain
-Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
+The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a
+plain Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
 """
 
 import os
@@ -47,7 +47,13 @@ def has_static_libc() -> bool:
 def build_preload(target: Path) -> None:
     """The library: no fortified calls (their symbols would be extra imports), every import bound at load."""
     hardening = ["-U_FORTIFY_SOURCE", "-fno-stack-protector", "-fPIC", "-shared"]
-    linking = [f"-Wl,--version-script={SHIM / 'preload' / 'exports.map'}", "-Wl,-z,now", "-Wl,-z,defs", "-Wl,-Bsymbolic-functions", "-ldl"]
+    linking = [
+        f"-Wl,--version-script={SHIM / 'preload' / 'exports.map'}",
+        "-Wl,-z,now",
+        "-Wl,-z,defs",
+        "-Wl,-Bsymbolic-functions",
+        "-ldl",
+    ]
     files = sources("preload", SHARED)
     run([*compiler(), *extra_flags(), *WARNINGS, *hardening, "-o", str(target), *files, *linking])
 

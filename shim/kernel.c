@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/socket.h>
 
 #include "kernel.h"
 
@@ -22,6 +23,10 @@ int exitpin_set_child_subreaper(void)
 
 int exitpin_disconnect(int fd)
 {
-	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-	return connect(fd, &nobody, sizeof nobody) == 0 ? 0 : errno;
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	int error = connect(fd, &none, sizeof(none)) == 0 ? 0 : errno, pending;
+	socklen_t size = sizeof(pending);
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &size);
+	return error;
 }

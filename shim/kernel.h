@@ -6,7 +6,8 @@ int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
 int exitpin_set_child_subreaper(void);
 
-/* connect(2) with AF_UNSPEC: a connected TCP socket is unconnected again. */
+/* connect(2) to AF_UNSPEC, and takes the error that this may leave pending (ECONNRESET), so that the next connection on
+ * the socket does not get it. */
 int exitpin_disconnect(int fd);
 
 #endif

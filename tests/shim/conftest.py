@@ -1,5 +1,6 @@
 """A stand-in orchestrator and a network of our own, under which the real launcher and preload library are tried."""
 
+import contextlib
 import errno
 import json
 import os
@@ -84,7 +85,7 @@ class StandIn:
         return [report for report in self.reports if report.op is op]
 
     def drain(self) -> None:
-        """Waits until all that was said before has been read: a DENIED may still be queued when its process has ended."""
+        """Waits until all that was said before has been read: a DENIED may be queued when its process has ended."""
         if self._listener.fileno() >= 0:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as last:
                 last.connect(str(self.path))
@@ -113,10 +114,8 @@ class StandIn:
         self.reports.append(report)
         answer = self.on.get(report.op, self.default)(report, passed[0] if passed else None)
         if answer is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 connection.send(answer)
-            except BrokenPipeError:
-                pass
         for sock in passed:
             sock.close()
 
@@ -132,7 +131,11 @@ class StandIn:
             return self.resolve(report)
         if report.op is Op.RESOLVE_PTR:
             known = report.destination == Endpoint(socket.AF_INET, "198.51.100.7", 0)
-            return bindings.encode_answer(name=b"seven.example") if known else bindings.encode_answer(eai=socket.EAI_NONAME)
+            return (
+                bindings.encode_answer(name=b"seven.example")
+                if known
+                else bindings.encode_answer(eai=socket.EAI_NONAME)
+            )
         return bindings.encode_answer() if report.op is Op.HELLO else None
 
     def open_stream(self, report: Report, passed: socket.socket) -> bytes:
@@ -210,7 +213,11 @@ class Shim:
             options: dict[str, object] = {"stdin": subprocess.DEVNULL, "pass_fds": (), **popen}
             options["pass_fds"] = (*options["pass_fds"], theirs.fileno())  # type: ignore[misc]
             process = subprocess.Popen(
-                arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options  # type: ignore[call-overload]
+                arguments,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                **options,  # type: ignore[call-overload]
             )
         self.runs.append(Run(process, mine))
         return self.runs[-1]

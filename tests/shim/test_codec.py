@@ -1,5 +1,6 @@
-"""The records, SOCKS and text as C and Python see them: whatever is written is read back, whatever is odd is refused."""
+"""The records, SOCKS and text as C and Python see them: what is written is read back, what is odd is refused."""
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exitpin.shim import bindings
+from exitpin.shim import bindings, records
 from exitpin.shim._bindings import ffi, lib
 from exitpin.shim.bindings import Endpoint, Flag, NoticeKind, Op, Reason
 
@@ -27,7 +28,7 @@ labels = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_si
 names = st.lists(labels, min_size=1, max_size=4).map(".".join).filter(lambda name: len(name) <= 253)
 u32 = st.integers(0, 2**32 - 1)
 
-reports = st.one_of(
+packets = st.one_of(
     st.builds(lambda s, d: {"op": Op.CONNECT, "source": s, "destination": d}, endpoints, endpoints),
     st.builds(lambda s: {"op": Op.PEER, "source": s}, endpoints),
     st.builds(lambda n: {"op": Op.RESOLVE, "name": n.encode()}, names),
@@ -37,7 +38,7 @@ reports = st.one_of(
 )
 
 
-@given(reports, st.binary(min_size=16, max_size=16), u32, u32, st.integers(0, 7))
+@given(packets, st.binary(min_size=16, max_size=16), u32, u32, st.integers(0, 7))
 def test_a_report_is_read_as_it_was_written(fields, nonce, pid, tid, flags):
     packet = bindings.encode_report(nonce=nonce, pid=pid, tid=tid, flags=flags, **fields)
     report = bindings.decode_report(packet)
@@ -53,17 +54,15 @@ def test_arbitrary_bytes_are_a_report_or_a_value_error(packet):
         bindings.decode_report(packet)
 
 
-@given(reports, st.integers(0, 79), st.integers(1, 255))
+@given(packets, st.integers(0, 79), st.integers(1, 255))
 def test_a_report_with_one_byte_changed_is_a_report_or_a_value_error(fields, at, change):
     packet = bytearray(bindings.encode_report(nonce=bytes(16), **fields))
     packet[at] ^= change
-    try:
+    with contextlib.suppress(ValueError):
         assert isinstance(bindings.decode_report(bytes(packet)), bindings.Report)
-    except ValueError:
-        pass
 
 
-@given(reports, st.data())
+@given(packets, st.data())
 def test_a_report_cut_or_stretched_is_refused(fields, data):
     packet = bindings.encode_report(nonce=bytes(16), **fields)
     cut = data.draw(st.integers(0, len(packet) - 1))
@@ -99,9 +98,11 @@ def test_a_refused_path_may_hold_anything():
     assert bindings.decode_report(packet).name == "/a\\xff\nb"
 
 
-@pytest.mark.parametrize(("name", "layout"), [("report", "_REPORT"), ("answer", "_ANSWER"), ("notice", "_NOTICE"), ("order", "_ORDER")])
+@pytest.mark.parametrize(
+    ("name", "layout"), [("report", "_REPORT"), ("answer", "_ANSWER"), ("notice", "_NOTICE"), ("order", "_ORDER")]
+)
 def test_python_and_the_compiler_agree_on_sizes(name, layout):
-    assert getattr(bindings, layout).size == ffi.sizeof(f"struct exitpin_{name}")
+    assert getattr(records, layout).size == ffi.sizeof(f"struct exitpin_{name}")
 
 
 def test_python_and_the_compiler_agree_on_every_field_of_a_report():
@@ -110,7 +111,11 @@ def test_python_and_the_compiler_agree_on_every_field_of_a_report():
         Op.DENIED, bytes(range(16)), pid=7, tid=8, flags=3, reason=9, source=source, destination=destination, name=b"n"
     )
     record = ffi.from_buffer("struct exitpin_report *", packet[:80])
-    assert (record.magic, record.version, record.op) == (lib.EXITPIN_MAGIC, lib.EXITPIN_WIRE_VERSION, lib.EXITPIN_DENIED)
+    assert (record.magic, record.version, record.op) == (
+        lib.EXITPIN_MAGIC,
+        lib.EXITPIN_WIRE_VERSION,
+        lib.EXITPIN_DENIED,
+    )
     assert (record.pid, record.tid, record.flags, record.reason, record.name_size) == (7, 8, 3, 9, 1)
     assert bytes(record.nonce) == bytes(range(16))
     assert (record.source.family, record.source.port, bytes(record.source.address)[:4]) == (2, 5, bytes((1, 2, 3, 4)))
@@ -266,7 +271,9 @@ def test_ipv4_is_read_as_inet_aton_reads_it(text):
 
 @given(numbers | st.ip_addresses(v=4).map(str))
 def test_a_quad_is_read_as_inet_pton_reads_it(text):
-    assert parse(lib.exitpin_parse_quad, text.encode(), 4) == expected(lambda t: socket.inet_pton(socket.AF_INET, t), text)
+    assert parse(lib.exitpin_parse_quad, text.encode(), 4) == expected(
+        lambda t: socket.inet_pton(socket.AF_INET, t), text
+    )
 
 
 groups = st.lists(st.sampled_from(["", "0", "1", "ab", "ffff", "12345", "1.2.3.4", "g"]), max_size=10).map(":".join)
@@ -275,7 +282,9 @@ ipv6_text = groups | st.ip_addresses(v=6).map(str) | st.text("0123456789abcdef:.
 
 @given(ipv6_text)
 def test_ipv6_is_read_as_inet_pton_reads_it(text):
-    assert parse(lib.exitpin_parse_ipv6, text.encode(), 16) == expected(lambda t: socket.inet_pton(socket.AF_INET6, t), text)
+    assert parse(lib.exitpin_parse_ipv6, text.encode(), 16) == expected(
+        lambda t: socket.inet_pton(socket.AF_INET6, t), text
+    )
 
 
 sparse = st.lists(st.sampled_from([0, 0, 0, 1, 0xFFFF, 0x0102]), min_size=8, max_size=8)
@@ -357,7 +366,13 @@ def test_no_line_upsets_the_parsers(line):
 
 @pytest.mark.parametrize(
     ("name", "protocol", "port"),
-    [(b"http", b"tcp", 80), (b"www", b"tcp", 80), (b"www", None, 80), (b"http", b"udp", None), (b"comment", None, None)],
+    [
+        (b"http", b"tcp", 80),
+        (b"www", b"tcp", 80),
+        (b"www", None, 80),
+        (b"http", b"udp", None),
+        (b"comment", None, None),
+    ],
 )
 def test_a_services_line_knows_name_alias_and_protocol(name, protocol, port):
     line = b"http\t\t80/tcp\twww web  # comment"
@@ -367,6 +382,18 @@ def test_a_services_line_knows_name_alias_and_protocol(name, protocol, port):
 
 
 # kernel calls
+
+
+def test_a_disconnected_socket_is_as_new():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        for _ in range(2):
+            client.connect(server.getsockname())
+            accepted, _ = server.accept()
+            bindings.disconnect(client.fileno())
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+            with pytest.raises(OSError, match="not connected"):
+                client.getpeername()
+            accepted.close()
 
 
 def test_kernel_calls_raise_what_the_kernel_says():

@@ -169,7 +169,14 @@ def test_data_never_travels_with_the_syn(shim):
 
 def test_a_datagram_has_nowhere_to_go(shim):
     run = shim.probe("connects", "datagrams")
-    assert run.lines == ["sendto=EACCES", "unspec=EACCES", "sendmsg=EACCES", "sendmmsg=EACCES", "connect=EACCES", "bind=EACCES"]
+    assert run.lines == [
+        "sendto=EACCES",
+        "unspec=EACCES",
+        "sendmsg=EACCES",
+        "sendmmsg=EACCES",
+        "connect=EACCES",
+        "bind=EACCES",
+    ]
     assert {report.reason for report in shim.stand_in.of(Op.DENIED)} == {Reason.UDP}
 
 
@@ -187,7 +194,15 @@ def test_a_signal_does_not_end_the_wait(shim):
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"x", bytes(56), bindings.encode_answer()[:-1], bindings.encode_answer() + b"x", bindings.encode_answer(-5), None],
+    [
+        b"",
+        b"x",
+        bytes(56),
+        bindings.encode_answer()[:-1],
+        bindings.encode_answer() + b"x",
+        bindings.encode_answer(-5),
+        None,
+    ],
     ids=["empty", "byte", "zeros", "short", "long", "negative", "closed"],
 )
 def test_an_odd_answer_is_no_network(shim, answer):

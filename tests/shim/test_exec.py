@@ -115,8 +115,8 @@ def test_a_host_program_with_our_names_still_works(shim, tmp_path):
     source.write_text(
         "#include <stdio.h>\n#include <unistd.h>\n"
         "int fail(int a) { return a; }\nint execute(void) { return 1; }\nint spawn(void) { return 2; }\n"
-        "int execvp(const char *f, char *const a[]) { (void)f; (void)a; puts(\"own\"); return -1; }\n"
-        "int main(void) { char *a[] = {\"true\", 0}; execvp(\"true\", a); execlp(\"echo\", \"echo\", \"real\", (char *)0); }\n"
+        'int execvp(const char *f, char *const a[]) { (void)f; (void)a; puts("own"); return -1; }\n'
+        'int main(void) { char *a[] = {"true", 0}; execvp("true", a); execlp("echo", "echo", "real", (char *)0); }\n'
     )
     program = str(tmp_path / "host")
     subprocess.run(["cc", "-rdynamic", "-o", program, str(source)], check=True)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -112,7 +113,7 @@ def test_a_setuid_or_setgid_program(refused, tmp_path, mode):
 )
 def test_a_program_for_another_machine(refused, tmp_path, offset, patch):
     program = tmp_path / "program"
-    content = bytearray(open(shutil.which("true"), "rb").read())
+    content = bytearray(Path(shutil.which("true")).read_bytes())
     content[offset : offset + len(patch)] = patch
     program.write_bytes(content)
     program.chmod(0o755)
@@ -121,7 +122,7 @@ def test_a_program_for_another_machine(refused, tmp_path, offset, patch):
 
 def test_a_program_for_another_libc(refused, tmp_path):
     program = tmp_path / "program"
-    content = open(shutil.which("true"), "rb").read()
+    content = Path(shutil.which("true")).read_bytes()
     linker = b"/lib64/ld-linux-x86-64.so.2"
     if linker not in content:
         pytest.skip("another architecture")

@@ -29,13 +29,20 @@ def test_the_library_imports_little():
     assert symbols("--undefined-only") <= IMPORTS
 
 
-def test_no_hook_longer_than_a_screen_and_no_file_longer_than_a_page_of_them():
+def test_no_source_has_more_than_300_lines():
     for source in (ROOT / "shim").rglob("*.[ch]"):
         if source.name != "_bindings.c":
             assert len(source.read_text().splitlines()) <= 300, source
 
 
+CLOCK = """
+import dataclasses, enum, socket, time
+began = time.perf_counter()
+import exitpin.shim.bindings
+print(time.perf_counter() - began)
+"""
+
+
 def test_the_bindings_are_cheap_to_import():
-    script = "import time, socket, dataclasses, enum; t = time.perf_counter(); import exitpin.shim.bindings; print(time.perf_counter() - t)"
-    times = [float(subprocess.check_output([sys.executable, "-c", script])) for _ in range(5)]
+    times = [float(subprocess.check_output([sys.executable, "-c", CLOCK])) for _ in range(5)]
     assert min(times) < 0.015
