@@ -21,7 +21,7 @@ NOT_IN_THE_CORE = {
 FOREIGN_ELSEWHERE = {
     "orchestrator/settings.py": {"pydantic"},
     "orchestrator/cli/": {"rich"},
-    "orchestrator/lab/": {"platformdirs"},
+    "orchestrator/lab/": {"platformdirs", "rich"},
     "orchestrator/report/": {"rich", "jinja2"},
 }
 TOO_LONG = 300
