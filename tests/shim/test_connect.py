@@ -98,7 +98,7 @@ def test_getpeername_tells_what_the_tool_asked_for(shim):
 
 
 def test_this_machine_and_groups_are_out_of_reach(shim):
-    run = shim.probe("connects", "local_targets")
+    run = shim.probe("refusals", "local_targets")
     assert [line.partition("=")[2] for line in run.lines] == ["EACCES"] * 6 + ["ENETUNREACH"] * 3
     reasons = [report.reason for report in shim.stand_in.of(Op.DENIED)]
     assert reasons == [Reason.LOOPBACK] * 6 + [Reason.MULTICAST] * 3
@@ -107,17 +107,17 @@ def test_this_machine_and_groups_are_out_of_reach(shim):
 
 
 def test_bad_arguments_get_the_errors_of_the_kernel(shim, world, programs):
-    bare = subprocess.run([*world.enter(), programs["connects"], "natives"], capture_output=True, text=True, check=True)
-    assert shim.probe("connects", "natives").stdout == bare.stdout
+    bare = subprocess.run([*world.enter(), programs["refusals"], "natives"], capture_output=True, text=True, check=True)
+    assert shim.probe("refusals", "natives").stdout == bare.stdout
 
 
 def test_unix_and_routing_sockets_pass(shim):
-    run = shim.probe("connects", "unix_passes")
+    run = shim.probe("refusals", "unix_passes")
     assert run.lines == ["socketpair=OK", "connect=ENOENT", "sendto=OK", "netlink=OK", "pair4=EOPNOTSUPP"]
 
 
 def test_sockets_that_tor_cannot_carry_are_not_made(shim):
-    run = shim.probe("connects", "sockets")
+    run = shim.probe("refusals", "sockets")
     assert run.lines == [
         "udp=EACCES",
         "udp6=EACCES",
@@ -136,7 +136,7 @@ def test_sockets_that_tor_cannot_carry_are_not_made(shim):
 
 
 def test_binding_goes_to_the_run_address_and_listening_nowhere(shim):
-    run = shim.probe("connects", "bound")
+    run = shim.probe("refusals", "bound")
     assert run.lines == [
         "fixed=EACCES",
         "any=OK",
@@ -158,17 +158,17 @@ def test_binding_goes_to_the_run_address_and_listening_nowhere(shim):
 
 
 def test_a_socket_bound_to_a_device_is_refused(shim):
-    assert shim.probe("connects", "device").lines == ["set=OK", "connect=ENETUNREACH", "clear=OK", "again=OK"]
+    assert shim.probe("refusals", "device").lines == ["set=OK", "connect=ENETUNREACH", "clear=OK", "again=OK"]
     assert [report.reason for report in shim.stand_in.of(Op.DENIED)] == [Reason.DEVICE]
 
 
 def test_data_never_travels_with_the_syn(shim):
-    run = shim.probe("connects", "fastopen")
+    run = shim.probe("refusals", "fastopen")
     assert run.lines == ["sendto=EOPNOTSUPP", "sendmsg=EOPNOTSUPP", "sendmmsg=EOPNOTSUPP", "unconnected=EPIPE"]
 
 
 def test_a_datagram_has_nowhere_to_go(shim):
-    run = shim.probe("connects", "datagrams")
+    run = shim.probe("refusals", "datagrams")
     assert run.lines == [
         "sendto=EACCES",
         "unspec=EACCES",

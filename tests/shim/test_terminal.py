@@ -1,0 +1,126 @@
+"""A foreground run on a terminal: the tool has it while it runs, stops as a job, and gives it back."""
+
+import fcntl
+import os
+import pty
+import signal
+import socket
+import subprocess
+import termios
+import time
+
+import psutil
+import pytest
+
+from exitpin.shim import bindings
+
+DEADLINE_S = 5.0
+SHELL = '"$@"; echo "job: $?"; read line; fg >/dev/null; echo "end: $?"'
+
+
+def eventually(holds):
+    end = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.002)
+
+
+class Terminal:
+    """A shell's place: leader of a session on a pty, the launcher a job in a group of its own in the foreground."""
+
+    def __init__(self, shim, *command):
+        self.ours, theirs = pty.openpty()
+        config = bindings.shim_config(bytes(range(16)), "127.64.0.9", shim.stand_in.path)
+        control, launcher_end = shim_socketpair()
+        self.control = control
+        launch = [str(bindings.LAUNCHER), "--control", str(launcher_end.fileno()), "--preload", str(bindings.PRELOAD)]
+        self.shell = subprocess.Popen(
+            [
+                "bash",
+                "-i",
+                "-m",
+                "-c",
+                'trap "" TTOU; "$@"; echo "job: $?"; read line; fg >/dev/null; echo "end: $?"',
+                "sh",
+            ]
+            + [*launch, "--shim", config, "--foreground", "--", *command],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(launcher_end.fileno(),),
+            start_new_session=True,
+            preexec_fn=lambda: take(theirs),
+            env={**os.environ, "PS1": ""},
+        )
+        launcher_end.close()
+        os.close(theirs)
+        self.shown = ""
+
+    def expect(self, text):
+        while text not in self.shown:
+            self.shown += os.read(self.ours, 4096).decode()
+
+    def foreground(self):
+        return os.tcgetpgrp(self.ours)
+
+
+def take(terminal):
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def shim_socketpair():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(DEADLINE_S)
+    return ours, theirs
+
+
+@pytest.fixture
+def terminal(shim):
+    made = []
+
+    def start(*command):
+        made.append(Terminal(shim, *command))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.control.close()
+        one.shell.kill()
+        one.shell.wait(DEADLINE_S)
+        os.close(one.ours)
+
+
+def started(terminal):
+    return bindings.decode_notice(terminal.control.recv(4096)).pid
+
+
+def test_the_tool_has_the_terminal_while_it_runs(terminal):
+    one = terminal("cat")
+    tool = started(one)
+    eventually(lambda: one.foreground() == tool)
+    os.write(one.ours, b"hello\n")
+    one.expect("hello\r\nhello")
+    os.write(one.ours, b"\x04")
+    one.expect("job: 0")
+
+
+def test_ctrl_c_reaches_the_tool_and_not_the_launcher(terminal):
+    one = terminal("sleep", "60")
+    tool = started(one)
+    eventually(lambda: one.foreground() == tool)
+    os.write(one.ours, b"\x03")
+    one.expect("job: 0")
+    assert os.waitstatus_to_exitcode(bindings.decode_notice(one.control.recv(4096)).status) == -signal.SIGINT
+
+
+def test_ctrl_z_stops_the_job_and_fg_continues_it(terminal):
+    one = terminal("sleep", "60")
+    tool = started(one)
+    eventually(lambda: one.foreground() == tool and psutil.Process(tool).name() == "sleep")
+    os.write(one.ours, b"\x1a")
+    one.expect(f"job: {128 + signal.SIGTSTP}")
+    assert psutil.Process(tool).status() == psutil.STATUS_STOPPED
+    os.write(one.ours, b"\n")
+    eventually(lambda: one.foreground() == tool and psutil.Process(tool).status() == psutil.STATUS_SLEEPING)
+    os.write(one.ours, b"\x03")
+    one.expect("end: 0")
