@@ -107,7 +107,9 @@ def sweep(cache: Path, now: float) -> None:
 
 
 def link_key_environment(cache: Path) -> dict[str, str]:
-    """The environment that gives a lab relay a ready TLS key; empty (tor makes its own) without a C compiler."""
+    """The environment that gives a lab relay a ready TLS key; empty (tor makes its own) without source or compiler."""
+    if not LINK_KEY_SOURCE.exists():
+        return {}
     digest = hashlib.sha256(LINK_KEY_SOURCE.read_bytes()).hexdigest()[:12]
     library, key = cache / f"link-key-{digest}.so", cache / "link-key.pem"
     with locked(cache, "link-key"):

@@ -51,6 +51,7 @@ def up(
             return running, True, None
         directory = base / name
         _remove(directory)
+        _remove(failed_directory(directory))
         tor, version = _requirements()
         spec = _write_spec(directory, name, exits, hosts, tor, version, stay)
         supervisor = _start(spec, directory, progress)
@@ -63,27 +64,40 @@ def down(name: str) -> bool:
     directory = base_directory() / name
     if not directory.exists():
         return False
-    with _locked(base_directory(), name, lambda *_: None):
+    with _locked(base_directory(), name, lambda *_: None) as lock:
         running = find(name)
         if running is not None:
             if running.supervisor_pid == 1:
                 raise OperatorError("A lab can't be ended from inside.", "Leave it first.")
             _end(running.supervisor_pid, running.supervisor_start)
         _remove(directory)
+        lock.unlink()
     return running is not None
 
 
 @contextmanager
-def _locked(base: Path, name: str, progress: Progress) -> Iterator[None]:
-    descriptor = os.open(base / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _locked(base: Path, name: str, progress: Progress) -> Iterator[Path]:
+    """Hold the name's lock; yields its file, which the holder may remove."""
+    path = base / f"{name}.lock"
+    descriptor = _lock(path, progress)
     try:
+        yield path
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, progress: Progress) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(f"another command is starting or ending lab {name}", 0, 1)
+            progress(f"another command is starting or ending lab {path.stem}", 0, 1)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
+        # Whoever held it before us may have removed the file: then ours is a lock that nobody else sees.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
         os.close(descriptor)
 
 

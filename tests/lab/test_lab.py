@@ -1,10 +1,16 @@
 """The lab as others use it: who is seen by whom, names, services, and how it is entered."""
 
+import fcntl
+import io
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -158,6 +164,36 @@ def test_exec_passes_signals_on(lab: Lab, number: signal.Signals) -> None:
         entered.send_signal(number)
         assert entered.wait(COMMAND_S) == 3
         assert entered.stdout.read() == "got\n"
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once(lab: Lab) -> None:
+    script = "trap 'n=$((n+1)); echo got $n' INT; n=0; echo ready; read one; read two; echo end $n"
+    leader, follower = pty.openpty()
+    command = verb("exec", "--name", lab.state.name, "sh", "-c", script)
+    with subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True, preexec_fn=_take_terminal
+    ) as entered:
+        os.close(follower)
+        with open(leader, "r+b", buffering=0) as terminal:
+            seen = _read_until(terminal, b"ready", b"")
+            terminal.write(b"\x03")
+            seen = _read_until(terminal, b"got 1", seen)
+            # a signal ends one `read` in some shells and none in others
+            terminal.write(b"\n\n")
+            assert b"end 1" in _read_until(terminal, b"end 1", seen)
+        assert entered.wait(COMMAND_S) == 0
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _read_until(terminal: io.FileIO, text: bytes, seen: bytes) -> bytes:
+    deadline = time.monotonic() + 20
+    while text not in seen:
+        assert select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0], seen
+        seen += terminal.read(1024)
+    return seen
 
 
 def test_the_command_dies_with_exec(lab: Lab) -> None:
