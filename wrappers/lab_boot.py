@@ -164,6 +164,7 @@ def _found(one: Boot, shelf: Path, environment: Mapping[str, str]) -> None:
     one.probe(who, 120 + 2 * len(one.network.exits), "exits known")
     for name in (CLIENT, *(relay.nickname for relay in one.network.authorities)):
         one.plant.stop(name)
+    lab_keys.sweep(one.cache, time.time())
     lab_keys.freeze(shelf, one.network, who, one.tor_root, one.tor_root / CLIENT)
     shutil.rmtree(one.tor_root / CLIENT)
     (one.tor_root / CLIENT).mkdir(mode=0o700)
