@@ -105,16 +105,21 @@ def _connection(line: Mapping[str, Any]) -> Connection:
     return Connection(line["t"], line["service"], own, peer, line.get("name", ""))
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A lab of 8 exits for the session."""
-    name = f"test-{os.getpid()}"
+def lab_or_skip(name: str, exits: int, hosts: tuple[tuple[str, str], ...] = ()) -> None:
+    """Start a lab; skip the test where this machine can't have one."""
     try:
-        start.up(name, 8, (("www.example.org", "web"),))
+        start.up(name, exits, hosts)
     except OperatorError as error:
         if "make namespaces" in error.message or "needs the program" in error.message:
             pytest.skip(str(error))
         raise
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A lab of 8 exits for the session."""
+    name = f"test-{os.getpid()}"
+    lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
         yield Lab(load(name))
     finally:
