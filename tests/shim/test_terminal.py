@@ -35,15 +35,7 @@ class Terminal:
         self.control = control
         launch = [str(bindings.LAUNCHER), "--control", str(launcher_end.fileno()), "--preload", str(bindings.PRELOAD)]
         self.shell = subprocess.Popen(
-            [
-                "bash",
-                "-i",
-                "-m",
-                "-c",
-                'trap "" TTOU; "$@"; echo "job: $?"; read line; fg >/dev/null; echo "end: $?"',
-                "sh",
-            ]
-            + [*launch, "--shim", config, "--foreground", "--", *command],
+            ["bash", "-i", "-m", "-c", SHELL, "sh", *launch, "--shim", config, "--foreground", "--", *command],
             stdin=theirs,
             stdout=theirs,
             stderr=subprocess.DEVNULL,
