@@ -113,18 +113,24 @@ TRANSITIONS: Mapping[tuple[Status, str], Status] = {
     (Status.CLOSING, "CLOSED"): Status.DONE,
 }
 
-ON_A_CIRCUIT = frozenset({"SENTCONNECT", "SENTRESOLVE", "REMAP", "SUCCEEDED"})
+ON_A_CIRCUIT = frozenset(
+    {"SENTCONNECT", "SENTRESOLVE", "REMAP", "SUCCEEDED", "XOFF_SENT", "XOFF_RECV", "XON_SENT", "XON_RECV"}
+)
 ON_OURS_OR_NONE = frozenset({"CLOSED", "FAILED", "DETACHED"})
 
 
 @dataclass(slots=True)
 class Streams:
-    """The table: claims that wait for their stream, streams that live, and the last hop of every open circuit."""
+    """The table: claims that wait for their stream, streams that live, and the last hop of every open circuit.
+
+    `attached`: every stream that ever was. Tor never uses an id twice; if one came back, it would not be attached.
+    """
 
     join: Join = join_by_all_witnesses
     claims: dict[Endpoint, Claim] = field(default_factory=dict)
     streams: dict[int, Stream] = field(default_factory=dict)
     last_hops: dict[int, Fingerprint] = field(default_factory=dict)
+    attached: set[int] = field(default_factory=set)
 
     def add_claim(self, claim: Claim) -> bool:
         """Whether the claim now stands; False when another one holds that endpoint (then nothing changed)."""
@@ -143,10 +149,10 @@ class Streams:
             del self.claims[source]
 
     def step_circuit(self, event: CircEvent) -> None:
-        """Remember the last hop of a circuit from BUILT until it ends."""
+        """Remember the last hop of a circuit from BUILT until anything else is said of it (its end, a longer path)."""
         if event.status == "BUILT" and event.path and not event.conflux:
             self.last_hops[event.circuit_id] = event.path[-1].fingerprint
-        elif event.status in ("CLOSED", "FAILED") or event.conflux:
+        else:
             self.last_hops.pop(event.circuit_id, None)
 
     def step(self, event: StreamEvent) -> list[Effect]:
@@ -170,7 +176,7 @@ class Streams:
         return [CloseStream(stream_id, END_DESTROY), failed]
 
     def _step_new(self, event: StreamEvent) -> list[Effect]:
-        claim = self.join(self.claims, event)
+        claim = None if event.stream_id in self.attached else self.join(self.claims, event)
         if claim is None:
             return [CloseStream(event.stream_id, END_MISC), StreamForeign(event)]
         del self.claims[claim.source]
@@ -180,6 +186,7 @@ class Streams:
             self.streams[event.stream_id] = Stream(event.stream_id, claim, Status.CLOSING)
             gone = StreamFailed(claim, event.stream_id, "CANT_ATTACH", None)
             return [CloseStream(event.stream_id, END_DESTROY), gone]
+        self.attached.add(event.stream_id)
         self.streams[event.stream_id] = Stream(event.stream_id, claim, Status.ATTACHING)
         return [AttachStream(event.stream_id, claim.circuit_id)]
 
