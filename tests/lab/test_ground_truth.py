@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from exitpin.orchestrator.lab import ground_truth, start
 from exitpin.orchestrator.lab.ground_truth import Arrival, Claimed, Score, read_arrivals, read_claims
 from exitpin.orchestrator.lab.network import PROBE_ADDRESS

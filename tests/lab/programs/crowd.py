@@ -1,4 +1,4 @@
-"""32 connections in all the ways that Python has: python3 crowd.py FIRST SECOND THIRD (two IPv4 addresses and an IPv6 one).
+"""32 connections in all the ways that Python has: crowd.py FIRST SECOND THIRD (two IPv4 addresses, an IPv6 one).
 
 Threads, forked processes (each with a thread), IPv6 sockets and non-blocking sockets under epoll; eight each. Every one
 talks to a port of its own, reads who the target says it is, and echoes a line.

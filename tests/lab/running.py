@@ -1,0 +1,76 @@
+"""`exitpin run --lab` as a user types it, for tests: the command, its records, and what the targets saw of it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exitpin.orchestrator.lab.state import LabState
+
+EXITPIN = (sys.executable, "-m", "exitpin")
+COMMAND_S = 90.0
+
+
+def command(lab: LabState, *words: str) -> list[str]:
+    """The argv of `exitpin run --lab --name NAME WORDS`."""
+    return [*EXITPIN, "run", "--lab", "--name", lab.name, *words]
+
+
+def run(
+    lab: LabState, *words: str, env: Mapping[str, str] | None = None, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Run it and wait for its end; `env` is added to the environment."""
+    environment = {**os.environ, **(env or {})}
+    options = {
+        "capture_output": True,
+        "text": True,
+        "timeout": COMMAND_S,
+        "check": False,
+        "env": environment,
+        **options,
+    }
+    if "input" not in options and "stdin" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    return subprocess.run(command(lab, *words), **options)
+
+
+def records(lab: LabState, *words: str, **options: Any) -> list[dict[str, Any]]:
+    """The records of `run --json`."""
+    done = run(lab, "--json", *words, **options)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert found, done.stderr
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The targets' log, from here on."""
+
+    lab: LabState
+    offset: int
+
+    @staticmethod
+    def of(lab: LabState) -> "Log":
+        return Log(lab, lab.log_file.stat().st_size)
+
+    def lines(self) -> list[dict[str, Any]]:
+        with open(self.lab.log_file, encoding="utf-8") as log:
+            log.seek(self.offset)
+            return [json.loads(line) for line in log]
+
+    def peers(self, *services: str) -> list[str]:
+        """Who connected since, to these services (none given: to any)."""
+        return [line["peer"][0] for line in self.lines() if not services or line["service"] in services]
+
+
+def nickname(lab: LabState, behaviour: str) -> str:
+    """The first exit that behaves so."""
+    return next(one.nickname for one in lab.relays if one.role == "exit" and one.behaviour == behaviour)
+
+
+def texts(failures: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, str]]:
+    """(kind, blame) of each failure."""
+    return [(one["kind"], one["blame"]) if one else ("", "") for one in failures]
