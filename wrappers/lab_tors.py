@@ -79,6 +79,7 @@ def relay(one: Relay, network: Network, who: Identities, data_dir: Path) -> str:
         ("SafeLogging", "0"),
         ("NumCPUs", "1"),
         ("AvoidDiskWrites", "1"),
+        ("KISTSchedRunInterval", "2 msec"),
         ("DoSCircuitCreationEnabled", "0"),
         ("DoSConnectionEnabled", "0"),
         ("DoSStreamCreationEnabled", "0"),

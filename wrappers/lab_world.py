@@ -17,10 +17,13 @@ from .namespaces import mount
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 
 # `local` gives a whole range at once. A unicast route over lo inside the local table makes packets vanish: they loop
-# back with a route that has no input side. That is a blackhole without nftables.
+# back with a route that has no input side. That is a blackhole without nftables. `quickack`: tor leaves Nagle's algorithm
+# on, so that a cell which follows another one waits 40 ms for the delayed ACK (a circuit took 55 ms, now 8).
 ROUTES = (
     "link set lo up",
-    *(f"route add local {prefix} dev lo" for prefix in (network.EXIT_NETWORK, *network.TARGET_NETWORKS)),
+    "route replace local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1 quickack 1",
+    "route replace local 127.0.0.1 dev lo table local proto kernel scope host src 127.0.0.1 quickack 1",
+    *(f"route add local {prefix} dev lo quickack 1" for prefix in (network.EXIT_NETWORK, *network.TARGET_NETWORKS)),
     f"route add local {network.IPV6_NETWORK} dev lo",
     f"route add {network.BLACKHOLE_ADDRESS}/32 dev lo table local",
     f"route add unreachable {network.UNREACHABLE_ADDRESS}/32 table local",

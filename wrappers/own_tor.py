@@ -6,6 +6,7 @@ disk, so that the next start needs seconds. Called under that lock, by `orchestr
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import re
@@ -46,7 +47,7 @@ def ensure_tor() -> None:
     if shutil.which("tor") is None and not Path("/usr/sbin/tor").exists():
         raise OperatorError(
             "tor is not installed.",
-            "On Debian and Ubuntu: `apt-get install tor`, after `systemctl mask tor tor@default`, since exitpin runs its own.",
+            "On Debian and Ubuntu: `systemctl mask tor tor@default`, then `apt-get install tor`.",
         )
     private_directory(control_socket().parent)
     private_directory(data_directory())
@@ -85,7 +86,7 @@ def _keeper_lock() -> Path:
 
 
 async def wait_bootstrapped(channel: ControlChannel, show: Callable[[str], None]) -> None:
-    """Return when this tor has the directory that circuits need; `show` gets progress. Raises OperatorError when stuck."""
+    """Return when this tor has the directory that circuits need; `show` gets progress. OperatorError if stuck."""
     seen, since = "", time.monotonic()
     while True:
         enough = (await channel.ask("GETINFO status/enough-dir-info"))[0].endswith("=1")
@@ -119,10 +120,8 @@ def keep(network: Sequence[Line] = (), kept_s: float = KEPT_S) -> int:
     in_use = os.open(control_socket().with_name("exitpin.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     idle_since = time.monotonic()
     while tor.poll() is None:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             tor.wait(timeout=min(2.0, kept_s))
-        except subprocess.TimeoutExpired:
-            pass
         try:
             fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
