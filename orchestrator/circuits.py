@@ -44,13 +44,14 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Circuit:
-    """One circuit of one run."""
+    """One circuit of one run. `tried`: hops of earlier attempts, which failed."""
 
     run_id: str
     exit: Fingerprint
     path: tuple[Fingerprint, ...]
     attempt: int
     launched: float
+    tried: frozenset[Fingerprint] = frozenset()
     state: State = State.REQUESTED
     circuit_id: int | None = None
     is_released: bool = False
@@ -110,7 +111,7 @@ class Pool:
                 continue
             self._requests_made += 1
             path = (*hops, want.exit)
-            self.requests[self._requests_made] = Circuit(want.run_id, want.exit, path, want.attempt, now)
+            self.requests[self._requests_made] = Circuit(want.run_id, want.exit, path, want.attempt, now, want.tried)
             effects.append(ExtendCircuit(self._requests_made, path))
             pause = self.pace.build_delay_s + self.rng.uniform(0, self.pace.build_jitter_s)
             self._not_before = now + pause
@@ -181,7 +182,7 @@ class Pool:
             return []
         if circuit.attempt >= self.pace.attempts:
             return [CircuitUnavailable(circuit.run_id, reason)]
-        tried = frozenset(circuit.path[:-1])
+        tried = circuit.tried.union(circuit.path[:-1])
         later = now + self.pace.retry_s * circuit.attempt
         self.wanted.append(Want(circuit.run_id, circuit.exit, circuit.attempt + 1, tried, reason, later))
         return []
