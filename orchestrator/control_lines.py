@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from .model import Endpoint, Fingerprint, Hop
 
 _KEYWORD = re.compile(r' ([A-Z][A-Z0-9_]*)=("(?:[^"\\]|\\.)*"|[^ "]*)')
-_STREAM = re.compile(r"STREAM ([0-9]+) ([A-Z_]+) ([0-9]+) ([^ ]+)((?: .*)?)", re.DOTALL)
-_CIRC = re.compile(r"CIRC ([0-9]+) ([A-Z_]+)(?: (\$[^ ]+))?((?: .*)?)", re.DOTALL)
+_STREAM = re.compile(r"STREAM ([0-9]{1,20}) ([A-Z_]+) ([0-9]{1,20}) ([^ ]+)((?: .*)?)", re.DOTALL)
+_CIRC = re.compile(r"CIRC ([0-9]{1,20}) ([A-Z_]+)(?: (\$[^ ]+))?((?: .*)?)", re.DOTALL)
 _HOP = re.compile(r"\$([0-9A-F]{40})(?:[~=]([A-Za-z0-9]{1,19}))?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
 _LETTER = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -104,7 +105,7 @@ def parse_path(text: str) -> tuple[Hop, ...]:
 def parse_endpoint(text: str) -> Endpoint | None:
     """`127.0.0.1:80` or `[::1]:80`; None for what is no TCP endpoint (a Unix listener's path)."""
     host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= 0xFFFF) or not host or host.startswith("/"):
+    if _PORT.fullmatch(port) is None or int(port) > 0xFFFF or not host or host.startswith("/"):
         return None
     return Endpoint(host.strip("[]"), int(port))
 
