@@ -107,7 +107,7 @@ class ReportSocket:
             self.forget(call.number)
             return True
         if len(received) == 1 and report.op == bindings.Op.CONNECT:
-            call.tool_socket = socket.socket(fileno=received.pop())
+            call.tool_socket = _tcp_socket(received.pop())
         for descriptor in received:
             os.close(descriptor)
         call.pid = _PEER.unpack(call.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
@@ -195,6 +195,19 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(payload[: len(payload) - len(payload) % found.itemsize])
     return list(found)
+
+
+def _tcp_socket(descriptor: int) -> socket.socket | None:
+    """What came with a report, when it is what a hook sends; anything else is closed."""
+    try:
+        received = socket.socket(fileno=descriptor)
+    except OSError:  # no socket at all
+        os.close(descriptor)
+        return None
+    if received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP:
+        return received
+    received.close()
+    return None
 
 
 def _plain(host: str, port: int) -> Endpoint:
