@@ -1,0 +1,49 @@
+/* client HOST,PORT...: connects to each in turn, reads what the target says, and resets the connection, so that its source
+ * port is free again at once. Prints one line for each: `ok` or the errno. */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static int go(const char *host, const char *port)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = strchr(host, ':') ? AF_INET6 : AF_INET};
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	const struct timeval patience = {.tv_sec = strcmp(port, "80") == 0 ? 0 : 20, .tv_usec = 10000};
+	struct addrinfo *found;
+	char line[256];
+
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return -1;
+	int fd = socket(found->ai_family, SOCK_STREAM, 0);
+	int error = connect(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
+
+	freeaddrinfo(found);
+	if (error == 0) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		if (recv(fd, line, sizeof(line), 0) < 0)
+			line[0] = '\0';
+	}
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	return error;
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		char *comma = strrchr(argv[i], ',');
+
+		if (comma == NULL)
+			return 100;
+		*comma = '\0';
+		int error = go(argv[i], comma + 1);
+
+		printf("%s\n", error == 0 ? "ok" : error < 0 ? "no address" : strerror(error));
+	}
+	return 0;
+}
