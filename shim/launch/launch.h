@@ -41,13 +41,14 @@ void terminal_give_back(void);
  * tool's group has the terminal again if ours had it. */
 void stop_with_the_tool(pid_t group, int signo);
 
-/* start.c: forks; the child waits. NULL errno: the pid. */
-pid_t start_tool(const struct request *request, const char *path, int *error);
+/* start.c: forks, tells STARTED and lets the child exec. The pid, or -1 and errno. The errno of an exec that fails is
+ * written to the pipe exec_error; nothing is when it succeeds. */
+pid_t start_tool(const struct request *request, const char *path, int *exec_error);
 
 /* tree.c: signals every descendant of this process; returns how many there were. */
 unsigned signal_descendants(int signo);
 
-/* watch.c: until nothing of the tree is left. */
-int watch_tool(const struct request *request, pid_t tool);
+/* watch.c: until nothing of the tree is left. False: exec had failed, and a REFUSED said so. */
+bool watch_tool(const struct request *request, pid_t tool, int exec_error);
 
 #endif

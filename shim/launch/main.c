@@ -51,25 +51,30 @@ static int refuse(const struct request *request, int reason, int error)
 	return reason == EXITPIN_REASON_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
+/* All signals by default, whatever our caller ignores (Python ignores SIGPIPE), so that the tool inherits that. Those of
+ * the terminal stay blocked here: they are the tool's, and the orchestrator gets them too and decides. In the child they
+ * wait for exec. */
 static int prepare_signals(void)
 {
-	sigset_t handled;
+	const struct sigaction by_default = {.sa_handler = SIG_DFL};
+	sigset_t blocked;
 
-	signal(SIGINT, SIG_IGN); /* the orchestrator gets these too, and decides */
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL); /* ignored, our children would vanish unseen */
-	sigemptyset(&handled);
-	sigaddset(&handled, SIGCHLD);
-	sigaddset(&handled, SIGTERM);
-	sigaddset(&handled, SIGHUP);
-	return sigprocmask(SIG_SETMASK, &handled, NULL);
+	for (int signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &by_default, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGHUP);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGQUIT);
+	sigaddset(&blocked, SIGPIPE);
+	return sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 static int launch(const struct request *request)
 {
 	char found[PATH_MAX];
-	int error;
+	int exec_error;
 
 	if (!close_inherited(request->control, request->keep_files))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
@@ -81,14 +86,11 @@ static int launch(const struct request *request)
 
 	if (reason != EXITPIN_REASON_NONE)
 		return refuse(request, reason, EACCES);
-	pid_t tool = start_tool(request, path, &error);
+	pid_t tool = start_tool(request, path, &exec_error);
 
 	if (tool < 0)
-		return refuse(request, EXITPIN_REASON_NONE, error);
-	if (error != 0)
-		notify_refused(request->control, EXITPIN_REASON_NOT_EXECUTABLE, error);
-	watch_tool(request, tool);
-	return error != 0 ? EXIT_NOT_EXECUTABLE : 0;
+		return refuse(request, EXITPIN_REASON_NONE, errno);
+	return watch_tool(request, tool, exec_error) ? 0 : EXIT_NOT_EXECUTABLE;
 }
 
 int main(int argc, char **argv)

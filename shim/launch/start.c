@@ -26,14 +26,11 @@ static bool set_environment(const struct request *request)
 	return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("EXITPIN_SHIM", request->shim, 1) == 0;
 }
 
-/* A tool starts as from a shell, whatever its caller blocked or ignored (Python ignores SIGPIPE). */
-static void reset_signals(void)
+/* A tool starts as from a shell, whatever its caller blocked: what the terminal sent since fork is delivered now. */
+static void unblock_signals(void)
 {
-	struct sigaction by_default = {.sa_handler = SIG_DFL};
 	sigset_t none;
 
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &by_default, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -72,7 +69,7 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 		setsid();
 	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
 		;
-	reset_signals();
+	unblock_signals();
 	if (set_environment(request))
 		execute(path, request->command);
 	int error = errno;
@@ -82,19 +79,18 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	_exit(EXIT_NOT_EXECUTABLE);
 }
 
-pid_t start_tool(const struct request *request, const char *path, int *error)
+pid_t start_tool(const struct request *request, const char *path, int *exec_error)
 {
 	pid_t launcher = getpid();
 	int go[2], failed[2];
 	char byte = 0;
 
-	*error = 0;
 	if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failed, O_CLOEXEC) != 0)
-		return *error = errno, -1;
+		return -1;
 	pid_t tool = fork();
 
 	if (tool < 0)
-		return *error = errno, -1;
+		return -1;
 	if (tool == 0)
 		become_tool(request, path, launcher, go, failed[1]);
 	close(go[0]);
@@ -107,11 +103,6 @@ pid_t start_tool(const struct request *request, const char *path, int *error)
 	while (write(go[1], &byte, 1) < 0 && errno == EINTR)
 		;
 	close(go[1]);
-	ssize_t size;
-
-	do
-		size = read(failed[0], error, sizeof(*error));
-	while (size < 0 && errno == EINTR);
-	close(failed[0]);
+	*exec_error = failed[0];
 	return tool;
 }

@@ -16,7 +16,8 @@ enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5 };
 struct watch {
 	const struct request *request;
 	pid_t tool;
-	bool has_exited, is_ending, is_orphan;
+	int exec_error;
+	bool has_exited, is_ending, is_orphan, is_refused;
 	unsigned swept;
 	int64_t deadline_ms;
 };
@@ -31,7 +32,7 @@ static int64_t now_ms(void)
 
 static void end_tree(struct watch *watch, int64_t grace_ms)
 {
-	int64_t deadline_ms = now_ms() + grace_ms;
+	int64_t deadline_ms = now_ms() + grace_ms + (grace_ms > 0); /* the clock is cut to milliseconds: at least the grace */
 
 	if (watch->is_ending) {
 		if (deadline_ms < watch->deadline_ms)
@@ -50,6 +51,20 @@ static bool is_job_control(int signo)
 	return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU;
 }
 
+/* How the first process ended, or that it never became the tool. */
+static void tell_exit(struct watch *watch, int status, const struct rusage *usage)
+{
+	int error;
+
+	watch->has_exited = true;
+	terminal_give_back();
+	watch->is_refused = read(watch->exec_error, &error, sizeof(error)) == sizeof(error);
+	if (watch->is_refused)
+		notify_refused(watch->request->control, EXITPIN_REASON_NOT_EXECUTABLE, error);
+	else
+		notify_exited(watch->request->control, watch->tool, status, usage);
+}
+
 /* False: no child is left. */
 static bool reap(struct watch *watch)
 {
@@ -65,9 +80,7 @@ static bool reap(struct watch *watch)
 				stop_with_the_tool(watch->tool, WSTOPSIG(status));
 			continue;
 		}
-		watch->has_exited = true;
-		terminal_give_back();
-		notify_exited(watch->request->control, pid, status, &usage);
+		tell_exit(watch, status, &usage);
 	}
 	return pid == 0;
 }
@@ -107,9 +120,9 @@ static int timeout_ms(const struct watch *watch)
 	return left > 0 ? (int)(left < 60000 ? left : 60000) : KILL_ROUND_MS;
 }
 
-int watch_tool(const struct request *request, pid_t tool)
+bool watch_tool(const struct request *request, pid_t tool, int exec_error)
 {
-	struct watch watch = {.request = request, .tool = tool};
+	struct watch watch = {.request = request, .tool = tool, .exec_error = exec_error};
 	sigset_t handled;
 
 	sigemptyset(&handled);
@@ -131,6 +144,7 @@ int watch_tool(const struct request *request, pid_t tool)
 		if (!watch.is_orphan && ready[1].revents)
 			obey(&watch);
 	}
-	notify_ended(request->control, watch.swept);
-	return 0;
+	if (!watch.is_refused)
+		notify_ended(request->control, watch.swept);
+	return !watch.is_refused;
 }

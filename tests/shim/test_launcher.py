@@ -1,5 +1,6 @@
 """The launcher: what it refuses, what it passes on, and that nothing outlives it."""
 
+import errno
 import os
 import resource
 import shutil
@@ -87,6 +88,15 @@ def test_a_static_program(refused, programs):
     if "static" not in programs:
         pytest.skip("no static libc here")
     assert refused(programs["static"]) == (Reason.STATIC, 126)
+
+
+def test_a_command_that_the_kernel_will_not_execute(shim, tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/nonexistent/interpreter\n")
+    script.chmod(0o755)
+    run = shim.run(str(script))
+    assert [notice.kind for notice in run.notices] == [NoticeKind.STARTED, NoticeKind.REFUSED]
+    assert (run.notices[1].error, run.process.returncode) == (errno.ENOENT, 126)
 
 
 def test_a_script_for_a_static_interpreter(refused, programs, tmp_path):

@@ -37,9 +37,9 @@ def test_no_source_has_more_than_300_lines():
 
 CLOCK = """
 import dataclasses, enum, socket, time
-began = time.perf_counter()
+began = time.process_time()
 import exitpin.shim.bindings
-print(time.perf_counter() - began)
+print(time.process_time() - began)
 """
 
 
