@@ -15,7 +15,7 @@ from ..orchestrator.model import Endpoint, Run
 from ..orchestrator.streams import Claim
 from ..shim import bindings
 from .output import Output
-from .process import LaunchedProcess, Tree
+from .process import Household, LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .torsocks import passthrough_dir
@@ -64,6 +64,7 @@ class ToolLauncher:
         self.environment = environment
         self.foreground = foreground
         self.on_line = on_line
+        self.household = Household()
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 
@@ -83,7 +84,7 @@ class ToolLaunch:
         self._launcher = launcher
         self._run = run
         self._post = post
-        self._tree = Tree()
+        self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report)
         self._process = LaunchedProcess(self._tree, post)

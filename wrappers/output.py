@@ -6,6 +6,8 @@ terminal would obey.
 
 import asyncio
 import os
+import queue
+import threading
 from collections.abc import Callable
 
 CHUNK = 1 << 16
@@ -71,6 +73,39 @@ class Output:
         if len(self._line) > LINE_MAX:
             self._on_line(self._line)
             self._line = b""
+
+
+class LineWriter:
+    """Writes to a stream from a thread of its own, so that a reader who is slow does not hold up the loop.
+
+    `on_broken` is called once, on the loop, when the reader has gone.
+    """
+
+    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._on_broken = on_broken
+        self._loop = asyncio.get_running_loop()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Queue bytes, which are written whole and in order."""
+        self._lines.put(line)
+
+    def close(self) -> None:
+        """Return when all of it is written, or can't be."""
+        self._lines.put(None)
+        self._thread.join()
+
+    def _write(self) -> None:
+        while (rest := self._lines.get()) is not None:
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                self._loop.call_soon_threadsafe(self._on_broken)
+                return
 
 
 def printable(line: bytes) -> str:

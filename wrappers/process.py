@@ -19,10 +19,31 @@ from ..shim import bindings
 NOTICE_MAX = 256
 
 
+class Household:
+    """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
+
+    def __init__(self) -> None:
+        bindings.set_child_subreaper()
+        self.launchers: set[int] = set()
+
+    def end_orphans(self) -> None:
+        """Kill and reap every descendant of ours that no launcher answers for."""
+        import psutil
+
+        while orphans := [c for c in psutil.Process().children() if c.pid not in self.launchers]:
+            for orphan in orphans:
+                with contextlib.suppress(psutil.Error):
+                    for process in (*orphan.children(recursive=True), orphan):
+                        process.kill()
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan.pid, 0)
+
+
 class Tree:
     """The processes of one run: the launcher's descendants."""
 
-    def __init__(self) -> None:
+    def __init__(self, household: Household) -> None:
+        self.household = household
         self.launcher = 0
         self._members: set[int] = set()
 
@@ -52,17 +73,6 @@ class Tree:
             return os.readlink(f"/proc/{pid}/exe")
         except OSError:
             return ""
-
-    def end(self) -> None:
-        """Kill whatever is left, if the launcher could not."""
-        import psutil
-
-        try:
-            launcher = psutil.Process(self.launcher)
-            for process in (*launcher.children(recursive=True), launcher):
-                process.kill()
-        except psutil.Error:
-            return
 
 
 class LaunchedProcess:
@@ -98,6 +108,7 @@ class LaunchedProcess:
         try:
             actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(high)]
             self._tree.launcher = os.posix_spawn(command[0], command, dict(environment), file_actions=actions)
+            self._tree.household.launchers.add(self._tree.launcher)
         except OSError:
             ours.close()
             raise
@@ -162,7 +173,8 @@ class LaunchedProcess:
         self._control.close()
         self._control = None
         pid, status = os.waitpid(self._tree.launcher, 0)
+        self._tree.household.launchers.discard(pid)
         if not self._is_over:
             self._is_over = True
-            self._tree.end()
+            self._tree.household.end_orphans()
             self._post(events.LauncherLost(f"the launcher (pid {pid}) ended with wait status {status}"))

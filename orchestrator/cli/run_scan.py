@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import TextIO
+from typing import Any, TextIO
 
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
-from ...wrappers.output import Output, printable
+from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import private_directory, runtime_directory
 from ..circuits import FirstHops, Pace
 from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, OperatorError
@@ -35,7 +35,6 @@ from ..settings import Settings, load_settings
 from .selectors import choose
 
 EXIT_SOME_FAILED = 123
-EXIT_INTERRUPTED = 128 + signal.SIGINT
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
 WARNING = """\
@@ -55,7 +54,8 @@ class Scan:
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._lives: list[Life] = []
         self._is_foreground = False
-        self._is_interrupted = False
+        self._interrupted_by: int | None = None
+        self._writers: dict[str, LineWriter] = {}
         self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": args.containment}
         self._joblog = self._open_joblog()
 
@@ -103,11 +103,13 @@ class Scan:
                 on_finished=self._finished,
                 resolve=self._args.resolve,
             )
-            self._catch_signals(session)
+            self._guard(session)
             try:
                 await session.run(plan, self._settings.jobs)
             finally:
                 evidence.close()
+                for writer in self._writers.values():
+                    writer.close()
         return self._conclude(session, len(plan))
 
     def _pace(self) -> Pace:
@@ -119,12 +121,21 @@ class Scan:
         tested = {run.exit.fingerprint for run in plan}
         return first_hop_chooser(network.snapshot, own, tested, self._settings.hops)
 
-    def _catch_signals(self, session: Session) -> None:
+    def _guard(self, session: Session) -> None:
+        """Signals end the session; so does a reader who has gone, and an exception that nobody caught."""
+        loop = asyncio.get_running_loop()
+
+        def uncaught(_: object, context: dict[str, Any]) -> None:
+            loop.default_exception_handler(context)
+            session.lose_trust(f"internal error: {context.get('exception') or context['message']}")
+
+        loop.set_exception_handler(uncaught)
+        self._writers = {name: LineWriter(fd, session.interrupt) for name, fd in (("stdout", 1), ("stderr", 2))}
+
         def interrupted(signo: int) -> None:
-            self._is_interrupted = True
+            self._interrupted_by = signo
             session.interrupt()
 
-        loop = asyncio.get_running_loop()
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signo, interrupted, signo)
 
@@ -132,7 +143,8 @@ class Scan:
         self._lives.append(life)
         assert isinstance(launch, ToolLaunch)
         if self._args.json:
-            print(json.dumps(fold(life, self._scan, _written(launch)), ensure_ascii=True), flush=True)
+            record = fold(life, self._scan, _written(launch))
+            self._writers["stdout"].put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
@@ -145,8 +157,7 @@ class Scan:
     def _show_line(self, run: Run, name: str, line: bytes) -> None:
         stream = sys.stdout if name == "stdout" else sys.stderr
         text = printable(line) if stream.isatty() else line.decode("utf-8", "surrogateescape")
-        stream.buffer.write(f"{_tag(run)}\t{text}\n".encode("utf-8", "surrogateescape"))
-        stream.flush()
+        self._writers[name].put(f"{_tag(run)}\t{text}\n".encode("utf-8", "surrogateescape"))
 
     def _conclude(self, session: Session, planned: int) -> int:
         failures = Counter(failure.kind for life in self._lives if (failure := failure_of(life)) is not None)
@@ -160,8 +171,8 @@ class Scan:
         _say(f"{account}, {doubt}, {session.foreign_streams} foreign streams closed")
         if session.trust_lost is not None:
             _say(f"stopped: {session.trust_lost}")
-        if self._is_interrupted:
-            return EXIT_INTERRUPTED
+        if self._interrupted_by is not None:
+            return 128 + self._interrupted_by
         if any(kind in NOT_ATTRIBUTED for kind in failures):
             return EXIT_FAILED
         return EXIT_SOME_FAILED if failures else 0
@@ -172,8 +183,8 @@ class Scan:
         if life.refused is not None:
             _say(_refusal(life))
             return life.refused.exit_status
-        if self._is_interrupted:
-            return EXIT_INTERRUPTED
+        if self._interrupted_by is not None:
+            return 128 + self._interrupted_by
         if failure is not None:
             _say(f"{failure.kind}: {failure.detail}")
             return EXIT_TIMEOUT if failure.kind == "timeout" else EXIT_FAILED
