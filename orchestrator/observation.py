@@ -91,9 +91,13 @@ def failure_of(life: Life) -> Failure | None:
 
 
 def connection_failure(life: Life, connection: Connection) -> Failure:
-    """Why one connection failed. For EXITPOLICY the exit's own descriptor tells whether it was declared."""
+    """Why one connection failed. For EXITPOLICY the exit's own descriptor tells whether it was declared.
+
+    A name is refused for the address that the exit found: unless the descriptor says the same of all addresses, that
+    stays unknown.
+    """
     policy, destination = life.run.exit.policy, connection.destination
-    is_declared = None if policy is None else not policy.allows(destination.host, destination.port)
+    is_declared = None if policy is None else policy.refuses(destination.host, destination.port)
     failure = stream_failure(connection.reason, connection.remote_reason, is_declared)
     return Failure(failure.kind, failure.blame, failure.retryable, f"{destination}: {failure.detail}")
 

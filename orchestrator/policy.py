@@ -5,6 +5,7 @@ interned, since most exits declare one of a few policies.
 """
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line. `networks` empty means any address of `families`."""
+    """One line. `networks` empty means any address of `families`; else `families` are those of the networks."""
 
     accept: bool
     networks: tuple[Network, ...]
@@ -33,6 +34,12 @@ class Rule:
         if not self.networks:
             return address.version in self.families
         return any(address.version == network.version and address in network for network in self.networks)
+
+    def covers_all(self, family: int) -> bool:
+        """Whether every address of family 4 or 6 is meant."""
+        if not self.networks:
+            return family in self.families
+        return any(network.version == family and network.prefixlen == 0 for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +59,35 @@ class ExitPolicy:
             address = ipaddress.ip_address(host)
         except ValueError:
             return self.allows_port(port)
-        for rule in self.rules:
-            if rule.low <= port <= rule.high and rule.covers(address):
-                return rule.accept
-        return True
+        return next((rule.accept for rule in self._on(port) if rule.covers(address)), True)
 
     def allows_port(self, port: int) -> bool:
         """Whether some address may be reached on `port`: an accept comes before the whole of IPv4 is rejected."""
-        for rule in self.rules:
-            if not rule.low <= port <= rule.high:
-                continue
-            if rule.accept:
-                return True
-            if 4 in rule.families and all(n.prefixlen == 0 for n in rule.networks):
-                return False
-        return True
+        return next((rule.accept for rule in self._on(port) if rule.accept or rule.covers_all(4)), True)
+
+    def refuses(self, host: str, port: int) -> bool | None:
+        """Whether the relay has declared that it refuses this; None for a name whose address decides it."""
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            verdicts = {self._refuses_all(family, port) for family in (4, 6)}
+            return verdicts.pop() if len(verdicts) == 1 else None
+        return not self.allows(host, port)
+
+    def _refuses_all(self, family: int, port: int) -> bool | None:
+        """True, False, or None where it differs among the addresses of a family."""
+        seen: set[bool] = set()
+        for rule in self._on(port):
+            if family in rule.families:
+                seen.add(rule.accept)
+                if rule.covers_all(family):
+                    break
+        else:
+            seen.add(True)
+        return not seen.pop() if len(seen) == 1 else None
+
+    def _on(self, port: int) -> Iterator[Rule]:
+        return (rule for rule in self.rules if rule.low <= port <= rule.high)
 
     def is_reject_all(self) -> bool:
         """Whether nothing at all is allowed: the relay is no exit."""
@@ -85,14 +106,19 @@ def parse_rule(line: str) -> Rule:
     host, _, ports = pattern.strip().rpartition(":")
     low, high = (1, 65535) if ports == "*" else _port_range(ports)
     networks, families = _networks(host.strip("[]") if "/" not in host else host.replace("[", "").replace("]", ""))
-    if action.endswith("6") and not networks:
-        families = frozenset({6})
+    if action.endswith("6"):
+        if 6 not in families:
+            raise ValueError(f"an IPv4 address in an IPv6 rule: {line!r}")
+        families, networks = frozenset({6}), tuple(network for network in networks if network.version == 6)
     return Rule(action.startswith("accept"), networks, families, low, high)
 
 
 def _port_range(text: str) -> tuple[int, int]:
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
+    first, dash, last = text.partition("-")
+    low, high = int(first), int(last if dash else first)
+    if not 0 <= low <= high <= 65535:
+        raise ValueError(f"no port range: {text!r}")
+    return low, high
 
 
 def _networks(host: str) -> tuple[tuple[Network, ...], frozenset[int]]:
@@ -106,6 +132,22 @@ def _networks(host: str) -> tuple[tuple[Network, ...], frozenset[int]]:
 
 @lru_cache(maxsize=4096)
 def parse_policy(text: str) -> ExitPolicy:
-    """The policy of `accept`/`reject` lines, one a line, as a server descriptor has them."""
+    """The policy of `accept`/`reject` lines, one a line, as a torrc has them. Raises ValueError."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return ExitPolicy(tuple(parse_rule(line) for line in lines), "\n".join(lines))
+
+
+@lru_cache(maxsize=4096)
+def parse_descriptor_policy(text: str, ipv6: str = "") -> ExitPolicy:
+    """The policy of a server descriptor. Raises ValueError.
+
+    There `accept` and `reject` speak of IPv4 alone; IPv6 is the `ipv6-policy` line's (`accept 80,443`: these ports;
+    `reject 25`: all but these), and without that line nothing is allowed (dir-spec 2.1.1).
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    rules = [parse_rule(line.replace(" *:", " *4:")) for line in lines]
+    action, _, ports = ipv6.partition(" ")
+    rules += [parse_rule(f"{action}6 *6:{part}") for part in ports.split(",") if ipv6]
+    rules.append(parse_rule("accept6 *6:*" if action == "reject" else "reject6 *6:*"))
+    declared = [*lines, f"ipv6-policy {ipv6}"] if ipv6 else lines
+    return ExitPolicy(tuple(rules), "\n".join(declared))

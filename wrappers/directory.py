@@ -7,12 +7,13 @@ Descriptors are parsed one by one and only as far as a selection needs; policies
 import re
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
-from ..orchestrator.policy import ExitPolicy, parse_policy
+from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
 from .tor import ControlChannel
 
 _DESCRIPTOR = re.compile(r"^router ", re.MULTILINE)
 _FINGERPRINT = re.compile(r"^(?:opt )?fingerprint ([0-9A-F ]+)$", re.MULTILINE)
 _POLICY = re.compile(r"^(?:accept|reject) .*$", re.MULTILINE)
+_IPV6_POLICY = re.compile(r"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
 _FAMILY = re.compile(r"^family (.*)$", re.MULTILINE)
 _CONTACT = re.compile(r"^contact (.*)$", re.MULTILINE)
 
@@ -57,7 +58,12 @@ def _descriptors(text: str) -> list[tuple[Fingerprint, tuple[ExitPolicy | None, 
         members = (
             frozenset(word.removeprefix("$")[:40].upper() for word in family[1].split()) if family else frozenset()
         )
-        policy = parse_policy("\n".join(_POLICY.findall(part)))
+        ipv6 = _IPV6_POLICY.search(part)
+        policy: ExitPolicy | None
+        try:
+            policy = parse_descriptor_policy("\n".join(_POLICY.findall(part)), ipv6[1] if ipv6 else "")
+        except ValueError:
+            policy = None  # one odd descriptor: that relay is dropped and accounted for, the scan goes on
         name = Fingerprint(fingerprint[1].replace(" ", ""))
         found.append((name, (policy, members, contact[1] if contact else "")))
     return found

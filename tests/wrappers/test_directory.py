@@ -1,0 +1,92 @@
+"""A snapshot from Tor's texts, small enough to read: what of each relay is kept, and what odd text does."""
+
+import base64
+
+import pytest
+
+from exitpin.orchestrator.model import Fingerprint
+from exitpin.wrappers.directory import parse_snapshot
+
+ONE, TWO = Fingerprint("A1" * 20), Fingerprint("B2" * 20)
+
+
+def status(
+    fingerprint: str, nickname: str, flags: str = "Exit Fast Running Valid", bandwidth: str = "w Bandwidth=42\n"
+) -> str:
+    """A router status entry as `GETINFO ns/all` has it."""
+    identity = base64.b64encode(bytes.fromhex(fingerprint)).decode().rstrip("=")
+    return (
+        f"r {nickname} {identity} {'d' * 27} 2038-01-01 00:00:00 198.51.100.7 9001 0\n"
+        f"a [2001:db8::7]:9001\ns {flags}\n{bandwidth}p accept 80\n"
+    )
+
+
+def descriptor(fingerprint: str, *lines: str) -> str:
+    """A server descriptor as `GETINFO desc/all-recent` has it."""
+    spaced = " ".join(fingerprint[at : at + 4] for at in range(0, 40, 4))
+    body = "\n".join(lines)
+    return f"router nick 198.51.100.7 9001 0 0\nplatform Tor 0.4.9.11 on Linux\nfingerprint {spaced}\n{body}\nrouter-signature\n"
+
+
+def snapshot(statuses: str, descriptors: str = ""):  # type: ignore[no-untyped-def]
+    return parse_snapshot(statuses, descriptors, "2026-01-02 03:00:00", True)
+
+
+def test_a_relay_is_its_status_entry_and_what_its_descriptor_adds() -> None:
+    told = descriptor(
+        ONE, f"family ${TWO}~two ${ONE.lower()} other", "contact ops <ops@example.com>", "accept *:80", "reject *:*"
+    )
+    seen = snapshot(status(ONE, "one"), told)
+    relay = seen.relays[ONE]
+    assert (relay.nickname, relay.address, relay.or_port, relay.bandwidth) == ("one", "198.51.100.7", 9001, 42)
+    assert relay.flags == {"Exit", "Fast", "Running", "Valid"}
+    assert relay.family == {TWO, ONE, "OTHER"}
+    assert relay.contact == "ops <ops@example.com>"
+    assert relay.policy is not None
+    assert relay.policy.allows("192.0.2.1", 80) and not relay.policy.allows("192.0.2.1", 443)
+    assert (seen.valid_after, seen.distinct_subnets) == ("2026-01-02 03:00:00", True)
+
+
+def test_ipv6_is_allowed_by_its_own_line_only() -> None:
+    with_line = snapshot(status(ONE, "one"), descriptor(ONE, "accept *:*", "ipv6-policy accept 80,443"))
+    without = snapshot(status(ONE, "one"), descriptor(ONE, "accept *:*"))
+    for seen, allowed in ((with_line, True), (without, False)):
+        policy = seen.relays[ONE].policy
+        assert policy is not None
+        assert policy.allows("2001:db8::1", 443) is allowed
+        assert policy.allows("192.0.2.1", 443)
+
+
+def test_relays_stand_in_the_consensus_order_and_need_no_descriptor() -> None:
+    seen = snapshot("\n" + status(TWO, "two") + status(ONE, "one"), descriptor(TWO, "reject *:*"))
+    assert list(seen.relays) == [TWO, ONE]
+    assert seen.relays[ONE].policy is None and seen.relays[ONE].family == frozenset()
+    assert seen.relays[TWO].policy is not None and seen.relays[TWO].policy.is_reject_all()
+
+
+def test_a_descriptor_of_a_relay_that_is_not_in_the_consensus_is_left_out() -> None:
+    assert list(snapshot(status(ONE, "one"), descriptor(TWO, "accept *:*")).relays) == [ONE]
+
+
+@pytest.mark.parametrize("line", ["accept nonsense", "accept *:99999", "reject [::1]x:1"])
+def test_one_odd_policy_costs_that_relay_its_policy_and_nobody_else(line: str) -> None:
+    texts = descriptor(ONE, line) + descriptor(TWO, "accept *:*")
+    seen = snapshot(status(ONE, "one") + status(TWO, "two"), texts)
+    assert seen.relays[ONE].policy is None
+    assert seen.relays[TWO].policy is not None
+
+
+@pytest.mark.parametrize("contact", ["accept *:*", "fingerprint " + "C3C3 " * 10, "router x", "\udcff\udcfe"])
+def test_what_a_contact_line_says_is_a_contact(contact: str) -> None:
+    seen = snapshot(status(ONE, "one"), descriptor(ONE, f"contact {contact}", "reject *:*"))
+    relay = seen.relays[ONE]
+    assert relay.contact == contact
+    assert relay.policy is not None and relay.policy.is_reject_all()
+
+
+def test_nothing_is_a_snapshot_of_nobody() -> None:
+    assert not snapshot("", "").relays
+
+
+def test_a_relay_without_a_bandwidth_line_has_none() -> None:
+    assert snapshot(status(ONE, "one", bandwidth="")).relays[ONE].bandwidth == 0
