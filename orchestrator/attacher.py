@@ -14,9 +14,9 @@ from .circuits import Pool
 from .control_lines import parse_circ, parse_stream
 from .events import BytesSeen
 from .evidence import EvidenceLog
-from .model import Endpoint, Fingerprint
+from .model import Claim, Endpoint, Fingerprint
 from .ports import Control, Reply
-from .streams import Claim, Streams
+from .streams import Streams
 
 COMMAND_TIMEOUT_S = 30.0
 WATCH_S = 5.0

@@ -14,9 +14,8 @@ from errno import EHOSTUNREACH, ETIMEDOUT
 
 from .effects import AnswerCall, Effect, StreamClosed, StreamFailed, StreamOpened, StreamSent
 from .events import SocksAnswered
-from .model import Destination, Endpoint, Fingerprint
+from .model import Claim, Destination, Endpoint, Fingerprint
 from .outcomes import outcome, socks_errno
-from .streams import Claim
 
 EAI_AGAIN = -3
 EAI_NONAME = -2

@@ -3,15 +3,10 @@
 The first two groups are carried out by `wrappers/`; the third is what the stream table tells the run it belongs to.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .control_lines import StreamEvent
-    from .model import Fingerprint
-    from .streams import Claim
+from .control_lines import StreamEvent
+from .model import Claim, Fingerprint
 
 # To Tor.
 

@@ -82,6 +82,20 @@ class Hop:
     nickname: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A connection that may become a stream: from this endpoint, with this tag, on this circuit, to this exit."""
+
+    run_id: str
+    connection: int
+    source: Endpoint
+    tag: str
+    destination: Destination
+    circuit_id: int
+    exit: Fingerprint
+    is_lookup: bool = False
+
+
 @dataclass(slots=True)
 class Times:
     """When what happened, in seconds since the epoch; None means: not yet, or never."""

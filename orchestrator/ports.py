@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .effects import AnswerCall
-from .model import Run
-from .streams import Claim
+from .model import Claim, Run
 
 Post = Callable[[object], None]
 Reply = tuple[int, list[str]]

@@ -35,22 +35,8 @@ from .effects import (
     StreamSent,
     StreamViolated,
 )
-from .model import Destination, Endpoint, Fingerprint
+from .model import Claim, Endpoint, Fingerprint
 from .outcomes import END_DESTROY, END_MISC, end_reason_number
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A connection that may become a stream: from this endpoint, with this tag, on this circuit, to this exit."""
-
-    run_id: str
-    connection: int
-    source: Endpoint
-    tag: str
-    destination: Destination
-    circuit_id: int
-    exit: Fingerprint
-    is_lookup: bool = False
 
 
 class Status(Enum):

@@ -17,8 +17,8 @@ from .namespaces import mount
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 
 # `local` gives a whole range at once. A unicast route over lo inside the local table makes packets vanish: they loop
-# back with a route that has no input side. That is a blackhole without nftables. `quickack`: tor leaves Nagle on, so that a
-# cell that follows another one waits 40 ms for the delayed ACK (a circuit took 55 ms, now 8).
+# back with a route that has no input side. That is a blackhole without nftables. `quickack`: tor leaves Nagle on, so
+# that a cell which follows another one waits 40 ms for the delayed ACK (a circuit took 55 ms, now 8).
 ROUTES = (
     "link set lo up",
     "route replace local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1 quickack 1",

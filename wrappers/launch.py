@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.model import Endpoint, Run
-from ..orchestrator.streams import Claim
+from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
 from .output import Output
 from .process import Household, LaunchedProcess, Tree
