@@ -1,5 +1,6 @@
 """connect(2) under the shim: what the tool sees, what the orchestrator is told."""
 
+import queue
 import signal
 import socket
 import subprocess
@@ -181,14 +182,15 @@ def test_a_datagram_has_nowhere_to_go(shim):
 
 
 def test_a_signal_does_not_end_the_wait(shim):
-    run = None
+    started: queue.Queue[object] = queue.Queue()
 
     def answer_after_a_signal(report, passed):
-        run.order(bindings.OrderKind.SIGNAL, signal.SIGUSR1)
+        started.get(timeout=10).order(bindings.OrderKind.SIGNAL, signal.SIGUSR1)
         return shim.stand_in.open_stream(report, passed)
 
     shim.stand_in.on[Op.CONNECT] = answer_after_a_signal
     run = shim.start(shim.programs["connects"], "interrupted")
+    started.put(run)
     assert run.wait().lines == ["connect=OK"]
 
 
