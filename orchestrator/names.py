@@ -33,9 +33,6 @@ class Names:
         network = MAPPED_V6 if family == 6 else MAPPED_V4
         return (str(network.network_address + number),)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._numbers
-
     def original(self, address: str) -> str | None:
         """The name behind a mapped address; None for an address that is none."""
         parsed = ipaddress.ip_address(address)
