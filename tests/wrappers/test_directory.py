@@ -25,7 +25,8 @@ def descriptor(fingerprint: str, *lines: str) -> str:
     """A server descriptor as `GETINFO desc/all-recent` has it."""
     spaced = " ".join(fingerprint[at : at + 4] for at in range(0, 40, 4))
     body = "\n".join(lines)
-    return f"router nick 198.51.100.7 9001 0 0\nplatform Tor 0.4.9.11 on Linux\nfingerprint {spaced}\n{body}\nrouter-signature\n"
+    head = "router nick 198.51.100.7 9001 0 0\nplatform Tor 0.4.9.11 on Linux"
+    return f"{head}\nfingerprint {spaced}\n{body}\nrouter-signature\n"
 
 
 def snapshot(statuses: str, descriptors: str = ""):  # type: ignore[no-untyped-def]

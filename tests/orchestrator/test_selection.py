@@ -1,0 +1,169 @@
+"""Selections account for every relay that they drop; first hops are of another family and network than the exit."""
+
+import re
+from collections.abc import Iterable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.model import Destination, Relay, Snapshot
+from exitpin.orchestrator.policy import parse_policy
+from exitpin.orchestrator.selection import Selection, Wanted, find_relay, first_hop_chooser, select
+
+from .values import FLAGS, fingerprint, relay
+
+WEB = parse_policy("accept *:80\naccept *:443\nreject *:*")
+NOTHING = parse_policy("reject *:*")
+RELAYS = (
+    relay(1, contact="ops <ops@example.com>", family=frozenset({fingerprint(2)})),
+    relay(2, policy=WEB, family=frozenset({fingerprint(1)})),
+    relay(3, flags=FLAGS | {"BadExit"}),
+    relay(4, flags=FLAGS - {"Running"}),
+    relay(5, policy=NOTHING, flags=FLAGS - {"Exit"}),
+    relay(6, policy=None),
+    relay(7, policy=None, flags=FLAGS - {"Exit"}),
+    relay(8, nickname="twin", flags=FLAGS - {"Guard"}),
+    relay(9, nickname="Twin"),
+)
+SNAPSHOT = Snapshot("2026-01-02 03:00:00", {one.fingerprint: one for one in RELAYS})
+SSH = (Destination("example.com", 22),)
+
+
+def chosen(selection: Selection) -> list[int]:
+    return [int(one.fingerprint, 16) for one in selection.exits]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exits", "dropped"),
+    [
+        (Wanted(), [1, 2, 6, 8, 9], {"BadExit": 1, "not running": 1}),
+        (Wanted(with_bad_exits=True), [1, 2, 3, 6, 8, 9], {"not running": 1}),
+        (Wanted(destinations=SSH), [1, 8, 9], {"BadExit": 1, "not running": 1, "no descriptor": 1, "policy": 1}),
+        (Wanted(flags=("Guard",)), [1, 2, 6, 9], {"BadExit": 1, "not running": 1, "no Guard flag": 1}),
+        (Wanted(not_flags=("Guard",)), [8], {"BadExit": 1, "not running": 1, "Guard flag": 4}),
+        (Wanted(families=("$" + fingerprint(1).lower(),)), [1, 2], {"BadExit": 1, "not running": 1, "family": 3}),
+        (Wanted(contact=re.compile("example")), [1], {"BadExit": 1, "not running": 1, "contact": 4}),
+        (Wanted(names=("relay3",)), [3], {}),
+        (Wanted(names=(fingerprint(5), "relay4", "relay4")), [5], {"not running": 1}),
+        (Wanted(names=("relay2",), destinations=SSH), [], {"policy": 1}),
+    ],
+)
+def test_a_selection_says_why_each_of_the_others_was_dropped(
+    wanted: Wanted, exits: list[int], dropped: dict[str, int]
+) -> None:
+    selection = select(SNAPSHOT, wanted, Random(7))
+    assert chosen(selection) == exits
+    assert selection.dropped == dropped
+    assert selection.considered == len(exits) + sum(dropped.values())
+
+
+@given(st.integers(0, 10), st.integers(0, 2**32))
+def test_a_sample_is_accounted_for_and_keeps_the_consensus_order(count: int, seed: int) -> None:
+    selection = select(SNAPSHOT, Wanted(sample=count), Random(seed))
+    assert len(selection.exits) == min(count, 5)
+    assert chosen(selection) == sorted(chosen(selection))
+    assert selection.considered == len(selection.exits) + sum(selection.dropped.values())
+    assert chosen(select(SNAPSHOT, Wanted(sample=count), Random(seed))) == chosen(selection), "seeded"
+
+
+def test_any_is_one_of_them() -> None:
+    draws = {chosen(select(SNAPSHOT, Wanted(names=("any",)), Random(seed)))[0] for seed in range(60)}
+    assert draws == {1, 2, 6, 8, 9}
+
+
+def test_the_account_reads_as_a_sentence() -> None:
+    assert select(SNAPSHOT, Wanted(flags=("Guard",), not_flags=("Fast",)), Random(1)).account() == (
+        "0 of 7 exits (4: Fast flag, 1: BadExit, 1: not running, 1: no Guard flag)"
+    )
+    assert Selection((), 0).account() == "0 of 0 exits"
+
+
+@pytest.mark.parametrize(
+    "name", [fingerprint(1), fingerprint(1).lower(), f"${fingerprint(1)}~relay1", "relay1", "RELAY1"]
+)
+def test_a_relay_is_found_by_fingerprint_and_by_nickname(name: str) -> None:
+    assert find_relay(SNAPSHOT, name).fingerprint == fingerprint(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [(fingerprint(99), "no relay"), ("nobody", "neither"), ("twin", "2 relays are called"), ("", "neither")],
+)
+def test_a_name_that_means_nobody_or_two_is_the_operators_to_mend(name: str, words: str) -> None:
+    with pytest.raises(OperatorError, match=words) as caught:
+        find_relay(SNAPSHOT, name)
+    assert caught.value.hint
+
+
+# First hops.
+
+EXIT = relay(1, family=frozenset({fingerprint(2), fingerprint(3)}))
+
+
+def network(*relays: Relay, distinct_subnets: bool = True) -> Snapshot:
+    return Snapshot("now", {one.fingerprint: one for one in (EXIT, *relays)}, distinct_subnets)
+
+
+def first_hops(snapshot: Snapshot, *, tried: Iterable[str] = (), **given: object) -> set[int]:
+    """Every relay that 40 draws put before the exit."""
+    choose = first_hop_chooser(snapshot, **given)  # type: ignore[arg-type]
+    paths = [choose(EXIT.fingerprint, frozenset(tried), Random(seed)) for seed in range(40)]  # type: ignore[arg-type]
+    return {int(hop, 16) for path in paths for hop in path}
+
+
+@pytest.mark.parametrize(
+    ("one", "fits"),
+    [
+        (relay(9), True),
+        (relay(2, family=frozenset({fingerprint(1)})), False),
+        (relay(3), True),
+        (relay(9, family=frozenset({fingerprint(1)})), True),
+        (relay(9, address="198.1.255.1"), False),
+        (relay(9, address="198.2.0.1"), True),
+        (relay(9, address="2001:db8::1"), True),
+        (relay(9, flags=FLAGS | {"Authority"}), False),
+        (relay(9, bandwidth=0), True),
+        *((relay(9, flags=FLAGS - {flag}), False) for flag in ("Guard", "Fast", "Stable", "Running", "Valid")),
+    ],
+)
+def test_a_first_hop_is_a_good_guard_of_another_family_and_network(one: Relay, fits: bool) -> None:
+    assert first_hops(network(one)) == ({int(one.fingerprint, 16)} if fits else set())
+
+
+def test_one_network_is_no_reason_where_the_network_says_so() -> None:
+    assert first_hops(network(relay(9, address=EXIT.address), distinct_subnets=False)) == {9}
+
+
+def test_first_hops_that_failed_are_avoided_while_there_are_others() -> None:
+    seen = network(relay(8), relay(9))
+    assert first_hops(seen) == {8, 9}
+    assert first_hops(seen, tried=[fingerprint(8)]) == {9}
+    assert first_hops(seen, tried=[fingerprint(8), fingerprint(9)]) == {8, 9}
+
+
+def test_own_first_hops_need_no_flags_and_exits_under_test_are_shunned() -> None:
+    seen = network(relay(8, flags=frozenset({"Running"})), relay(9), relay(10))
+    assert first_hops(seen, own=[fingerprint(8)]) == {8}
+    assert first_hops(seen, own=[fingerprint(99)]) == set()
+    assert first_hops(seen, avoid=[fingerprint(9)]) == {10}
+    assert first_hops(seen, own=[fingerprint(8)], avoid=[fingerprint(8)]) == set()
+
+
+def test_draws_follow_bandwidth() -> None:
+    choose = first_hop_chooser(network(relay(8, bandwidth=1), relay(9, bandwidth=1999)))
+    rng = Random(7)
+    draws = [choose(EXIT.fingerprint, frozenset(), rng)[0] for _ in range(500)]
+    assert draws.count(fingerprint(8)) < 10
+
+
+@given(st.integers(0, 2**32), st.integers(2, 4))
+def test_no_two_relays_of_a_path_know_each_other(seed: int, hops: int) -> None:
+    kin = [relay(n, address=f"198.{n // 2}.0.{n}", family=frozenset({fingerprint(n ^ 1)})) for n in range(10, 22)]
+    seen = network(*kin)
+    path = first_hop_chooser(seen, hops=hops)(EXIT.fingerprint, frozenset(), Random(seed))
+    assert len(path) == hops - 1
+    networks = [seen.relays[hop].address.split(".")[1] for hop in (*path, EXIT.fingerprint)]
+    assert len(set(networks)) == hops
