@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -74,3 +75,32 @@ def nickname(lab: LabState, behaviour: str) -> str:
 def texts(failures: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, str]]:
     """(kind, blame) of each failure."""
     return [(one["kind"], one["blame"]) if one else ("", "") for one in failures]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondController:
+    """Another control connection to the lab's client, as an intruder or an operator would open it."""
+
+    lab: LabState
+
+    def ask(self, request: str) -> list[str]:
+        """The lines of the reply; AssertionError when tor says no."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(20)
+            control.connect(str(self.lab.control_socket))
+            control.sendall(f"AUTHENTICATE {self.lab.cookie_file.read_bytes().hex()}\r\n{request}\r\nQUIT\r\n".encode())
+            reply = control.makefile("rb").read().decode().split("\r\n")[1:-2]
+        assert reply and reply[-1].startswith("250"), reply
+        return reply
+
+    def streams(self, host: str) -> list[tuple[int, int]]:
+        """(stream, circuit) of each open stream to a host."""
+        words = [line.removeprefix("250-stream-status=").split() for line in self.ask("GETINFO stream-status")]
+        words = [word for word in words if len(word) == 4 and word[1] == "SUCCEEDED" and word[3].startswith(f"{host}:")]
+        return [(int(word[0]), int(word[2])) for word in words]
+
+    def circuits(self, fingerprint: str) -> list[int]:
+        """The open circuits that end at an exit."""
+        words = [line.removeprefix("250-circuit-status=").split() for line in self.ask("GETINFO circuit-status")]
+        words = [word for word in words if len(word) > 2 and word[1] == "BUILT" and "PURPOSE=GENERAL" in word]
+        return [int(word[0]) for word in words if word[2].rpartition("$")[2].startswith(fingerprint)]
