@@ -62,7 +62,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One tool, through one exit, once. `address` is the loopback address that its connections come from."""
+    """One tool, through one exit, once. `address`: the loopback address that its connections come from; `timeout_s`
+    may be infinite."""
 
     run_id: str
     index: int

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..wrappers.directory import read_snapshot
-from ..wrappers.given_tor import check_given_tor
-from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
 from ..wrappers.runtime import private_directory, runtime_directory
 from ..wrappers.tor import ControlChannel, authenticate, prepare
 from .errors import OperatorError
@@ -55,12 +53,16 @@ async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
     channel = None
     try:
         if vantage.kind == "own":
+            from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
+
             ensure_tor()
         channel = ControlChannel(authenticate(vantage.control_socket))
         if vantage.kind == "own":
             await wait_bootstrapped(channel, _show)
         socks = await prepare(channel)
         if vantage.kind == "control":
+            from ..wrappers.given_tor import check_given_tor
+
             await check_given_tor(channel, socks)
         snapshot = await read_snapshot(channel)
         version = (await channel.ask("GETINFO version"))[0].partition("=")[2]

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import EACCES, ENETUNREACH
+from math import isinf
 
 from . import effects as fx
 from . import events as ev
@@ -287,7 +288,8 @@ class Life:
         if event.pid in self.processes and self.phase is Phase.STARTING:
             self.phase = Phase.RUNNING
         run_id = self.run.run_id
-        return [fx.SetTimer(run_id, "hello", HELLO_TIMEOUT_S), fx.SetTimer(run_id, "timeout", self.run.timeout_s)]
+        timers: list[Effect] = [fx.SetTimer(run_id, "hello", HELLO_TIMEOUT_S)]
+        return timers if isinf(self.run.timeout_s) else [*timers, fx.SetTimer(run_id, "timeout", self.run.timeout_s)]
 
     def _process_refused(self, event: ev.ProcessRefused, now: float) -> list[Effect]:
         self.refused = event

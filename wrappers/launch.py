@@ -86,7 +86,7 @@ class ToolLaunch:
         self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report)
-        self._process = LaunchedProcess(self._tree, post)
+        self._process = LaunchedProcess(self._tree, self._heard)
         self._dialogues: dict[int, SocksDialogue] = {}
         self._lookups: dict[int, socket.socket] = {}
         self.stdout: Output | None = None
@@ -164,6 +164,8 @@ class ToolLaunch:
     def _heard(self, event: object) -> None:
         if isinstance(event, events.CallLost):
             self._drop_dialogue(event.call)
+        elif isinstance(event, events.TreeEnded):
+            self._reports.drain()
         self._post(event)
 
     def _drop_dialogue(self, call: int) -> None:

@@ -54,6 +54,7 @@ class ReportSocket:
         self._tree = tree
         self._post = post
         self._on_report = on_report
+        self._is_drained = False
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
@@ -68,6 +69,11 @@ class ReportSocket:
         self.path.unlink(missing_ok=True)
         for number in list(self.calls):
             self.forget(number)
+
+    def drain(self) -> None:
+        """The tree has ended: read what was still under way. Of the dead, only refusals count."""
+        self._is_drained = True
+        self._acceptable()
 
     def _acceptable(self) -> None:
         for _ in range(64):
@@ -122,7 +128,7 @@ class ReportSocket:
         elif not self._tree.contains(call.pid):
             problem = f"a report from pid {call.pid}, which is not of this run's process tree"
         event = self._event(call, report, problem)
-        if event is None:
+        if event is None or (self._is_drained and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
         if not isinstance(event, events.Denied):

@@ -39,7 +39,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     how.add_argument(
         "--repeat", type=int, default=1, metavar="N", help="N runs through each exit, each on its own circuit"
     )
-    how.add_argument("--timeout", metavar="TIME", help="for each run, e.g. 90s or 5m")
+    how.add_argument("--timeout", metavar="TIME", help="for each run, e.g. 90s or 5m (120s; none in the foreground)")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
     how.add_argument(

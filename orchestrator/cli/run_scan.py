@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import secrets
 import signal
@@ -31,7 +32,7 @@ from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
 from ..selection import first_hop_chooser
-from ..settings import Settings, load_settings
+from ..settings import BUILT_IN, Settings, load_settings
 from .selectors import choose
 
 EXIT_SOME_FAILED = 123
@@ -67,15 +68,15 @@ class Scan:
                 _say(selection.account())
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
+            self._is_foreground = len(selection.exits) * self._args.repeat == 1 and not self._args.json
             plan = make_plan(
                 selection.exits,
                 self._args.command,
                 scan_id=self.scan_id,
-                timeout_s=self._settings.timeout_s,
+                timeout_s=self._timeout_s(),
                 rng=self._rng,
                 repeat=self._args.repeat,
             )
-            self._is_foreground = len(plan) == 1 and not self._args.json
             if not self._vantage.is_lab:
                 print(WARNING, file=sys.stderr)
             for name in dropped_proxies(self._environment):
@@ -111,6 +112,11 @@ class Scan:
                 for writer in self._writers.values():
                     writer.close()
         return self._conclude(session, len(plan))
+
+    def _timeout_s(self) -> float:
+        """Somebody may sit at a foreground run: it ends by itself unless a time was asked for."""
+        is_asked_for = self._settings.origin("timeout") != BUILT_IN
+        return self._settings.timeout_s if is_asked_for or not self._is_foreground else math.inf
 
     def _pace(self) -> Pace:
         pending = LAB_PENDING if self._vantage.is_lab else REAL_PENDING

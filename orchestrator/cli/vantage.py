@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..network import Vantage
+from ..settings import load_settings
 
 
 def add_vantage(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,9 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
         state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
         vantage = Vantage("lab", state.control_socket, state.name)
         return run_inside(state.supervisor_pid, lambda: work(vantage))
-    if args.control:
-        return work(Vantage("control", _control(args.control)))
+    control = args.control or load_settings(os.environ).control
+    if control:
+        return work(Vantage("control", _control(control)))
     from ...wrappers.own_tor import control_socket
 
     return work(Vantage("own", control_socket()))
