@@ -81,7 +81,7 @@ class Judgement:
 
 @dataclass(slots=True)
 class Theatre:
-    """A lab, and the plays in it. No destination is used by two of them."""
+    """A lab, and the plays in it. Two plays in succession have no destination in common."""
 
     name: str
     _given: int = 0

@@ -11,7 +11,6 @@ from random import Random
 
 SINK_PORTS = range(9000, 9100)
 _ADDRESSES = [f"192.0.2.{n}" for n in range(60, 250)] + [f"198.51.100.{n}" for n in range(70, 250)]
-ERRANDS_MAX = len(_ADDRESSES) * len(SINK_PORTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,8 @@ class Errands:
     def __post_init__(self) -> None:
         pairs = list(product(_ADDRESSES, SINK_PORTS))
         Random(0).shuffle(pairs)
-        self._pairs = iter(pairs[self.first :])
+        begin = self.first % len(pairs)
+        self._pairs = iter(pairs[begin:] + pairs[:begin])
         self._number = self.first
 
     def take(self, behaviour: str, addresses: Sequence[str]) -> Errand:

@@ -84,7 +84,10 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Foreigners:
-    """Clients that go straight to Tor's SOCKS port. `granted`: those that Tor let through."""
+    """Clients that go straight to Tor's SOCKS port.
+
+    `granted`: those that Tor let through; `victims`: by their destination, the exit of the run that they pretended to be.
+    """
 
     tor: tuple[str, int]
     errands: Errands
@@ -92,6 +95,7 @@ class Foreigners:
     sent: dict[Kind, int] = field(default_factory=dict)
     refused: int = 0
     granted: list[str] = field(default_factory=list)
+    victims: dict[str, str] = field(default_factory=dict)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     def send(self, kind: Kind, claim: Claim | None = None) -> "asyncio.Task[None]":
@@ -117,6 +121,8 @@ class Foreigners:
                 connection.bind(self._source(kind, claim))
             except OSError:
                 return  # that port is taken: nothing has been sent
+            if claim is not None:
+                self.victims[f"{errand.host} {errand.port}"] = claim.exit
             self.sent[kind] = self.sent.get(kind, 0) + 1
             if await asyncio.wait_for(self._socks(connection, tag, errand), FOREIGN_S):
                 self.granted.append(f"{kind}: {errand}")

@@ -43,9 +43,19 @@ class Stage:
     def exits(self) -> list[RelayState]:
         return [relay for relay in self.state.relays if relay.role == "exit"]
 
-    def plan(self, errands_of: Callable[[RelayState], Sequence[Errand]], argv: Sequence[str], runs: int) -> list[Run]:
-        """`runs` runs over all exits in a seeded order, each sent out with errands of its own."""
-        by_fingerprint = {relay.fingerprint: relay for relay in self.exits}
+    def addresses_of(self, fingerprint: str) -> list[str]:
+        """What targets see of an exit."""
+        return next([relay.address, relay.address6] for relay in self.exits if relay.fingerprint == fingerprint)
+
+    def plan(
+        self,
+        errands_of: Callable[[RelayState], Sequence[Errand]],
+        argv: Sequence[str],
+        runs: int,
+        exits: Sequence[RelayState] = (),
+    ) -> list[Run]:
+        """`runs` runs over these exits (or all) in a seeded order, each sent out with errands of its own."""
+        by_fingerprint = {relay.fingerprint: relay for relay in exits or self.exits}
         relays = [self.network.snapshot.relays[fingerprint] for fingerprint in by_fingerprint]
         repeat = -(-runs // len(relays))
         plan = make_plan(relays, argv, scan_id="torture", timeout_s=TIMEOUT_S, rng=self.rng, repeat=repeat)[:runs]
