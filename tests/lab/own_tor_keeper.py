@@ -1,4 +1,4 @@
-"""Inside the lab: be the keeper of an own tor, for a network that is the lab's. Arguments: the client's torrc, seconds."""
+"""Inside the lab: keep an own tor, for a network that is the lab's. Arguments: the client's torrc, seconds."""
 
 import sys
 from pathlib import Path
