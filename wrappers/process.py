@@ -17,6 +17,7 @@ from ..orchestrator import events
 from ..shim import bindings
 
 NOTICE_MAX = 256
+ANCESTRY_TRIES = 10
 
 
 class Household:
@@ -47,24 +48,35 @@ class Tree:
         self.launcher = 0
         self._members: set[int] = set()
 
-    def contains(self, pid: int) -> bool:
-        """Whether `pid` descends from the run's launcher, by the kernel's word (psutil), not by the report's."""
-        if pid in self._members:
-            return True
+    def contains(self, pid: int) -> bool | None:
+        """Whether `pid` descends from the run's launcher, by the kernel's word (psutil), not by the report's.
+
+        None: it is gone, and nobody can say. A parent that goes while we look has left its children to the launcher.
+        """
         import psutil
 
-        try:
-            seen = pid
-            for _ in range(256):
-                parent = psutil.Process(seen).ppid()
-                if parent == self.launcher or parent in self._members:
-                    self._members.add(pid)
-                    return True
-                if parent in (0, 1):
-                    return False
-                seen = parent
-        except psutil.Error:
-            return False
+        if pid in self._members:
+            return True
+        for _ in range(ANCESTRY_TRIES):
+            try:
+                return self._descends(pid)
+            except psutil.Error:
+                if not psutil.pid_exists(pid):
+                    return None
+        return False
+
+    def _descends(self, pid: int) -> bool:
+        import psutil
+
+        seen = pid
+        for _ in range(256):
+            parent = psutil.Process(seen).ppid()
+            if parent == self.launcher or parent in self._members:
+                self._members.add(pid)
+                return True
+            if parent in (0, 1):
+                return False
+            seen = parent
         return False
 
     def executable(self, pid: int) -> str:

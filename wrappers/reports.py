@@ -125,10 +125,13 @@ class ReportSocket:
         problem = None
         if report.nonce != self._nonce:
             problem = f"a report with another run's nonce, from pid {call.pid}"
-        elif not self._tree.contains(call.pid):
+        is_member = self._tree.contains(call.pid)
+        if problem is None and is_member is False:
             problem = f"a report from pid {call.pid}, which is not of this run's process tree"
         event = self._event(call, report, problem)
-        if event is None or (self._is_drained and not isinstance(event, events.Denied)):
+        # killed since it reported: nobody waits, and nothing is claimed
+        is_dead = self._is_drained or (is_member is None and problem is None)
+        if event is None or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
         if not isinstance(event, events.Denied):
