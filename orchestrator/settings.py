@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import OperatorError
+from .errors import EXIT_USAGE, OperatorError
 from .model import join_host_port
 
 SYSTEM_FILE = Path("/etc/exitpin/config.toml")
@@ -114,7 +114,11 @@ def load_settings(
             except ValueError:
                 wrong.append(f"{_place(key, origin)}: {raw!r} is not {key.valid}")
     if wrong:
-        raise OperatorError("\n".join(wrong), "Nothing was started." if len(wrong) == 1 else "\nNothing was started.")
+        if len(wrong) == 1:
+            raise OperatorError(
+                wrong[0] if wrong[0].endswith("?") else f"{wrong[0]}.", "Nothing was started.", EXIT_USAGE
+            )
+        raise OperatorError("\n".join(wrong), "\nNothing was started.", EXIT_USAGE)
     values = {key.attribute: found[key.name][0] for key in KEYS if key.name in found}
     return Settings(**values, origins={name: origin for name, (_, origin) in found.items()})
 

@@ -68,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.containment in ("guard", "notify"):
         hint = "Leave out --containment, and mind that what the hooks miss is not blocked."
         raise OperatorError(f"containment level {args.containment} is not available in this version.", hint, EXIT_USAGE)
-    if (args.jobs or 1) < 1 or args.repeat < 1:
+    if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
         raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
     args.command = command
 

@@ -86,7 +86,11 @@ class Scan:
     async def _carry_out(self, network: Network, plan: list[Run]) -> int:
         events_path = self._events_path()
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        evidence = EvidenceLog(events_path, {"session": self.scan_id, "tor": network.tor_version, "started": started})
+        header = {"session": self.scan_id, "tor": network.tor_version, "started": started}
+        try:
+            evidence = EvidenceLog(events_path, header)
+        except OSError as error:
+            raise OperatorError(f"{events_path} can't be written: {error.strerror}.", "Nothing was started.") from error
         self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
         with tempfile.TemporaryDirectory(prefix="run-", dir=private_directory(runtime_directory())) as directory:
@@ -108,7 +112,11 @@ class Scan:
             try:
                 await session.run(plan, self._settings.jobs)
             finally:
-                evidence.close()
+                try:
+                    evidence.close()
+                except OSError as error:
+                    problem = f"{events_path} could not be written to its end: {error.strerror}."
+                    raise OperatorError(problem, "There is no proof of what was run.") from error
                 for writer in self._writers.values():
                     writer.close()
         return self._conclude(session, len(plan))
@@ -215,9 +223,9 @@ class Scan:
             return None
         try:
             joblog = Path(self._args.joblog).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as we run
+            print("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand", file=joblog, flush=True)
         except OSError as error:
-            raise OperatorError(f"{self._args.joblog}: {error.strerror}.") from error
-        print("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand", file=joblog, flush=True)
+            raise OperatorError(f"{self._args.joblog} can't be written: {error.strerror}.") from error
         return joblog
 
 
