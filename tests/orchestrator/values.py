@@ -91,8 +91,8 @@ def new_event(stream_id: int, claim: Claim, **changes: object) -> StreamEvent:
 
 
 def circ_line(circuit_id: int, status: str, path: tuple[Fingerprint, ...] = (GUARD, EXIT), words: str = "") -> str:
-    hops = ",".join(f"${name}~relay" for name in path)
-    return f"CIRC {circuit_id} {status} {hops} PURPOSE=GENERAL TIME_CREATED=2026-01-02T03:04:05.000006{words}"
+    hops = " " + ",".join(f"${name}~relay" for name in path) if path else ""
+    return f"CIRC {circuit_id} {status}{hops} PURPOSE=GENERAL TIME_CREATED=2026-01-02T03:04:05.000006{words}"
 
 
 def circ_event(
