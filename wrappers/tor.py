@@ -9,6 +9,7 @@ in here ends trust (`on_lost`): nothing is skipped.
 
 import asyncio
 import os
+import re
 import socket
 import time
 from collections import deque
@@ -27,6 +28,9 @@ PINNING_OPTIONS = {
 }
 EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED"
 COMMAND_TIMEOUT_S = 30.0
+
+_LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
+_ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")
 
 
 class ControlError(OperatorError):
@@ -70,17 +74,20 @@ class ControlChannel:
         self._out = bytearray()
         self._waiting: deque[tuple[Callable[[Reply], None], float]] = deque()
         self._lines: list[str] = []
+        self._code = 0
         self._data: list[str] | None = None
         self._is_lost = False
+        self._why_lost = "the control connection is closed"
         self.on_event: Callable[[str], None] = lambda line: None
         self.on_lost: Callable[[str], None] = lambda why: None
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def send(self, command: str, on_reply: Callable[[Reply], None]) -> None:
         """Send one command; `on_reply` is called from the reader, in order with events."""
-        if "\r" in command or "\n" in command or (command.startswith("ATTACHSTREAM") and command.endswith(" 0")):
+        if not _may_be_sent(command):
             raise AssertionError(f"BUG: refused command {command!r}")
         if self._is_lost:
+            self._loop.call_soon(on_reply, (599, [self._why_lost]))
             return
         self._waiting.append((on_reply, time.monotonic()))
         self._out += command.encode() + b"\r\n"
@@ -112,6 +119,7 @@ class ControlChannel:
 
     def _lost(self, why: str) -> None:
         if not self._is_lost:
+            self._why_lost = why
             self.close()
             self.on_lost(why)
             for on_reply, _ in self._waiting:
@@ -147,6 +155,8 @@ class ControlChannel:
         *lines, rest = self._buffer.split(b"\r\n")
         self._buffer = bytearray(rest)
         for line in lines:
+            if self._is_lost:
+                return
             try:
                 self._line(line.decode("utf-8", "surrogateescape"))
             except Exception as error:
@@ -162,10 +172,13 @@ class ControlChannel:
             self._lines[-1] += "\n" + "\n".join(self._data)
             self._data = None
             return
-        code, kind, text = int(line[:3]), line[3], line[4:]
-        if kind == " " and code == 650 and not self._lines:
-            self.on_event(text)
-            return
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError("not a line of control-spec")
+        code, kind, text = int(match[1]), match[2], match[3]
+        if self._lines and code != self._code:
+            raise ValueError(f"a line of {code} within one of {self._code}")
+        self._code = code
         self._lines.append(text)
         if kind == "+":
             self._data = []
@@ -179,11 +192,20 @@ class ControlChannel:
                 raise ValueError(f"reply without a command: {line!r}")
 
 
+def _may_be_sent(command: str) -> bool:
+    """One line; and of ATTACHSTREAM its one safe form: never circuit 0 (Tor would choose), never a hop of its own."""
+    if "\r" in command or "\n" in command:
+        return False
+    return not command.lstrip().upper().startswith("ATTACHSTREAM") or _ATTACH.fullmatch(command) is not None
+
+
 async def prepare(channel: ControlChannel) -> tuple[str, int]:
     """Check that this tor pins, subscribe to its events, and return its SOCKS address.
 
-    Called before the first circuit: SETEVENTS is answered first. Raises ControlError for wrong options.
+    Called before the first circuit. SETEVENTS comes first: a change after an option was read is an event. Raises
+    ControlError for wrong options.
     """
+    await channel.ask(f"SETEVENTS {EVENTS}")
     wrong = []
     for option, value in PINNING_OPTIONS.items():
         reply = await channel.ask(f"GETCONF {option}")
@@ -194,7 +216,6 @@ async def prepare(channel: ControlChannel) -> tuple[str, int]:
             f"this tor does not leave its streams to a controller: {'; '.join(wrong)}.",
             "Put these lines into the torrc of a tor that serves exitpin alone, or leave out --control.",
         )
-    await channel.ask(f"SETEVENTS {EVENTS}")
     listeners = (await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2]
     return socks_address(listeners.split())
 

@@ -1,0 +1,358 @@
+"""The control channel over a real socket pair, with a peer that plays Tor by a script."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from exitpin.wrappers.tor import PINNING_OPTIONS, ControlChannel, ControlError, Reply, prepare, socks_address
+
+DEADLINE_S = 5.0
+
+
+class Peer:
+    """Tor's end of the connection, and everything that our end said of it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self.socket = theirs
+        self.channel = ControlChannel(ours)
+        self.heard: list[object] = []
+        self.lost: list[str] = []
+        self.raised: list[BaseException] = []
+        self.channel.on_event = self.heard.append
+        self.channel.on_lost = self.lost.append
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.raised.append(context["exception"]))
+
+    async def says(self, *lines: str) -> None:
+        """Lines, then as many turns of the loop as it takes to read them."""
+        await asyncio.get_running_loop().sock_sendall(self.socket, b"".join(line.encode() + b"\r\n" for line in lines))
+        await turns()
+
+    async def reads(self) -> str:
+        async with asyncio.timeout(DEADLINE_S):
+            return (await asyncio.get_running_loop().sock_recv(self.socket, 65536)).decode()
+
+    def send(self, command: str) -> None:
+        self.channel.send(command, lambda reply: self.heard.append((command, reply)))
+
+    def is_lost(self) -> bool:
+        return len(self.lost) == 1
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Peer]:
+    peer = Peer()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            yield peer
+    finally:
+        peer.channel.close()
+        peer.socket.close()
+
+
+def played(script: Callable[[Peer], Awaitable[None]]) -> None:
+    async def play() -> None:
+        async with connected() as peer:
+            await script(peer)
+
+    asyncio.run(play())
+
+
+def test_pipelined_replies_come_in_order_with_the_events_between_them() -> None:
+    async def script(peer: Peer) -> None:
+        for command in ("ATTACHSTREAM 1 7", "CLOSESTREAM 2 1", "GETINFO version"):
+            peer.send(command)
+        assert await peer.reads() == "ATTACHSTREAM 1 7\r\nCLOSESTREAM 2 1\r\nGETINFO version\r\n"
+        await peer.says(
+            "650 STREAM 1 SENTCONNECT 7 x:80", "250 OK", "650 STREAM 2 CLOSED 0 x:80",
+            '552 Unknown stream "2"', "250-version=0.4.9.11", "250 OK", "650 CIRC 7 CLOSED",
+        )  # fmt: skip
+        assert peer.heard == [
+            "STREAM 1 SENTCONNECT 7 x:80",
+            ("ATTACHSTREAM 1 7", (250, ["OK"])),
+            "STREAM 2 CLOSED 0 x:80",
+            ("CLOSESTREAM 2 1", (552, ['Unknown stream "2"'])),
+            ("GETINFO version", (250, ["version=0.4.9.11", "OK"])),
+            "CIRC 7 CLOSED",
+        ]
+        assert peer.channel.longest_wait_s() == 0.0
+
+    played(script)
+
+
+def test_data_replies_and_events_of_several_lines_are_each_one() -> None:
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO ns/all")
+        await peer.says("250+ns/all=", "r one", "..dot", "650 not an event", ".", "250 OK")
+        await peer.says("650-CONF_CHANGED", "650-__LeaveStreamsUnattached=0", "650 OK")
+        await peer.says("650+NS", "r one", ".", "650 OK")
+        assert peer.heard == [
+            ("GETINFO ns/all", (250, ["ns/all=\nr one\n.dot\n650 not an event", "OK"])),
+            "CONF_CHANGED\n__LeaveStreamsUnattached=0\nOK",
+            "NS\nr one\nOK",
+        ]
+
+    played(script)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_lines_may_come_in_any_pieces(size: int) -> None:
+    text = b"650 STREAM 1 NEW 0 x:80\r\n250+a=\r\n1\r\n.\r\n250 OK\r\n650 CIRC 1 LAUNCHED\r\n"
+
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO a")
+        for at in range(0, len(text), size):
+            peer.socket.send(text[at : at + size])
+            await turns()
+        assert peer.heard == ["STREAM 1 NEW 0 x:80", ("GETINFO a", (250, ["a=\n1", "OK"])), "CIRC 1 LAUNCHED"]
+
+    played(script)
+
+
+def test_bytes_that_are_no_utf8_come_through() -> None:
+    async def script(peer: Peer) -> None:
+        peer.socket.send(b"650 STREAM 1 NEW 0 \xff:80\r\n")
+        await turns()
+        assert peer.heard == ["STREAM 1 NEW 0 \udcff:80"]
+
+    played(script)
+
+
+@pytest.mark.parametrize("command", ["GETINFO version", "ATTACHSTREAM 1 7", "ATTACHSTREAM 10 70", "CLOSESTREAM 1 0"])
+def test_a_command_is_sent_as_it_is(command: str) -> None:
+    async def script(peer: Peer) -> None:
+        peer.send(command)
+        assert await peer.reads() == f"{command}\r\n"
+
+    played(script)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ATTACHSTREAM 1 0",
+        "attachstream 1 0",
+        "ATTACHSTREAM 1 00",
+        "ATTACHSTREAM 1 0 ",
+        "ATTACHSTREAM  1  0",
+        "ATTACHSTREAM 1 0 HOP=1",
+        "ATTACHSTREAM 1",
+        "ATTACHSTREAM 1 x",
+        "ATTACHSTREAM 1 7 HOP=1",
+        "GETINFO version\r\nATTACHSTREAM 1 0",
+        "GETINFO version\nQUIT",
+        "GETINFO\rQUIT",
+    ],
+)
+def test_a_command_that_would_leave_a_stream_to_tor_or_hide_another_is_a_bug(command: str) -> None:
+    async def script(peer: Peer) -> None:
+        with pytest.raises(AssertionError, match="BUG"):
+            peer.send(command)
+        peer.send("QUIT")
+        assert await peer.reads() == "QUIT\r\n"
+
+    played(script)
+
+
+def test_an_exception_at_an_event_ends_trust_once_and_nothing_after_it_is_heard() -> None:
+    async def script(peer: Peer) -> None:
+        def stumble(line: str) -> None:
+            peer.heard.append(line)
+            raise ValueError("not a STREAM line")
+
+        peer.channel.on_event = stumble
+        peer.send("GETINFO version")
+        await peer.says("650 STREAM odd", "650 STREAM 2 NEW 0 x:80", "250 OK")
+        assert peer.heard == ["STREAM odd", ("GETINFO version", (599, peer.lost))]
+        assert peer.is_lost() and "not a STREAM line" in peer.lost[0] and "STREAM odd" in peer.lost[0]
+        assert [str(error) for error in peer.raised] == ["not a STREAM line"]
+
+    played(script)
+
+
+def test_an_exception_at_a_reply_ends_trust_too() -> None:
+    async def script(peer: Peer) -> None:
+        def stumble(reply: Reply) -> None:
+            raise KeyError("request")
+
+        peer.channel.send("EXTENDCIRCUIT 0 $A", stumble)
+        await peer.says("250 EXTENDED 7", "650 STREAM 2 NEW 0 x:80")
+        assert peer.is_lost() and peer.heard == []
+
+    played(script)
+
+
+def test_a_channel_that_is_closed_at_a_line_says_no_more_of_what_it_read() -> None:
+    async def script(peer: Peer) -> None:
+        def leave(line: str) -> None:
+            peer.heard.append(line)
+            peer.channel.close()
+
+        peer.channel.on_event = leave
+        await peer.says("650 STREAM 1 NEW 0 x:80", "650 STREAM 2 NEW 0 x:80")
+        assert peer.heard == ["STREAM 1 NEW 0 x:80"] and peer.lost == []
+
+    played(script)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "250", "25x OK", "OK", "250 reply without a command", "250?OK", "250OK and more", "\u0662\u0665\u0660 OK"],
+)
+def test_a_line_that_is_none_ends_trust(line: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.says(line, "250 OK", "650 STREAM 2 NEW 0 x:80")
+        assert peer.is_lost() and peer.heard == []
+
+    played(script)
+
+
+def test_an_event_within_a_reply_ends_trust() -> None:
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO a b")
+        await peer.says("250-a=1", "650 STREAM 2 NEW 0 x:80", "250 OK")
+        assert peer.is_lost()
+        assert peer.heard == [("GETINFO a b", (599, peer.lost))]
+
+    played(script)
+
+
+def test_the_end_of_the_connection_answers_what_waits_and_what_is_asked_later() -> None:
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO a")
+        await peer.reads()
+        peer.socket.close()
+        await turns()
+        assert peer.lost == ["tor ended the control connection"]
+        assert peer.heard == [("GETINFO a", (599, peer.lost))]
+        peer.send("GETINFO b")
+        await turns()
+        assert peer.heard[1:] == [("GETINFO b", (599, peer.lost))]
+        with pytest.raises(ControlError, match="599"):
+            await peer.channel.ask("GETINFO c")
+        assert peer.is_lost()
+
+    played(script)
+
+
+def test_closing_it_ourselves_is_no_loss() -> None:
+    async def script(peer: Peer) -> None:
+        peer.channel.close()
+        peer.channel.close()
+        await turns()
+        assert peer.lost == []
+
+    played(script)
+
+
+def test_a_peer_that_does_not_read_delays_commands_and_loses_none() -> None:
+    commands = [f"GETINFO {number} {'x' * 5000}" for number in range(200)]
+
+    async def script(peer: Peer) -> None:
+        for command in commands:
+            peer.send(command)
+        text = ""
+        while text.count("\r\n") < len(commands):
+            text += await peer.reads()
+        assert text.split("\r\n")[:-1] == commands
+
+    played(script)
+
+
+def test_asking_gives_the_lines_of_a_positive_reply_and_raises_for_any_other() -> None:
+    async def script(peer: Peer) -> None:
+        asked = asyncio.gather(
+            peer.channel.ask("GETINFO version"), peer.channel.ask("GETINFO nonsense"), return_exceptions=True
+        )
+        await turns()
+        await peer.says("250-version=0.4.9.11", "250 OK", '552 Unrecognized key "nonsense"')
+        version, refused = await asked
+        assert version == ["version=0.4.9.11", "OK"]
+        assert isinstance(refused, ControlError) and "552" in str(refused)
+
+    played(script)
+
+
+def test_asking_gives_up_after_its_time_and_a_late_answer_hurts_nobody() -> None:
+    async def script(peer: Peer) -> None:
+        with pytest.raises(ControlError, match="did not answer GETINFO"):
+            await peer.channel.ask("GETINFO version", timeout_s=0.001)
+        assert peer.channel.longest_wait_s() > 0.0
+        asked = asyncio.ensure_future(peer.channel.ask("GETINFO b"))
+        await turns()
+        await peer.says("250-version=late", "250 OK", "250-b=2", "250 OK")
+        assert await asked == ["b=2", "OK"]
+        assert peer.lost == []
+
+    played(script)
+
+
+# Before the first circuit.
+
+
+async def tor_with(peer: Peer, options: dict[str, str], listeners: str = '"127.0.0.1:9050"') -> list[str]:
+    """Answer `prepare` as a tor with these options; returns the commands in their order."""
+    asked: list[str] = []
+    while not asked or not asked[-1].startswith("GETINFO"):
+        for command in (await peer.reads()).splitlines():
+            asked.append(command)
+            word, _, rest = command.partition(" ")
+            if word == "GETCONF":
+                value = options.get(rest, "")
+                peer.socket.send(f"250 {rest}{value and '='}{value}\r\n".encode())
+            elif word == "SETEVENTS":
+                peer.socket.send(b"250 OK\r\n")
+            else:
+                peer.socket.send(f"250-net/listeners/socks={listeners}\r\n250 OK\r\n".encode())
+        if len([command for command in asked if command.startswith("GETCONF")]) == 3 and options != PINNING_OPTIONS:
+            break
+    return asked
+
+
+def test_a_tor_that_pins_is_subscribed_to_before_its_options_are_read() -> None:
+    async def script(peer: Peer) -> None:
+        asked, address = await asyncio.gather(tor_with(peer, PINNING_OPTIONS), prepare(peer.channel))
+        assert address == ("127.0.0.1", 9050)
+        assert asked[0].startswith("SETEVENTS ") and "CONF_CHANGED" in asked[0], "so that no change is missed"
+        assert {"STREAM", "CIRC", "CIRC_MINOR"} <= set(asked[0].split())
+
+    played(script)
+
+
+@pytest.mark.parametrize("option", PINNING_OPTIONS)
+@pytest.mark.parametrize("value", ["", "7", "auto"])
+def test_a_tor_with_another_option_is_refused_by_name(option: str, value: str) -> None:
+    async def script(peer: Peer) -> None:
+        options = {**PINNING_OPTIONS, option: value}
+        results = await asyncio.gather(tor_with(peer, options), prepare(peer.channel), return_exceptions=True)
+        assert isinstance(results[1], ControlError)
+        assert option in str(results[1]) and results[1].hint
+
+    played(script)
+
+
+@pytest.mark.parametrize(
+    ("listeners", "address"),
+    [
+        (['"127.0.0.1:9050"'], ("127.0.0.1", 9050)),
+        (['"unix:/run/tor/socks"', '"127.0.0.1:9150"'], ("127.0.0.1", 9150)),
+        (['"0.0.0.0:9050"', '"[::1]:9050"', '"127.0.0.2:1"'], ("127.0.0.2", 1)),
+    ],
+)
+def test_the_first_loopback_socks_port_is_taken(listeners: list[str], address: tuple[str, int]) -> None:
+    assert socks_address(listeners) == address
+
+
+@pytest.mark.parametrize("listeners", [[], ['"unix:/run/tor/socks"'], ['"[::1]:9050"'], ['"127.0.0.1:"']])
+def test_a_tor_without_one_is_refused(listeners: list[str]) -> None:
+    with pytest.raises(ControlError, match="SOCKS port"):
+        socks_address(listeners)
