@@ -78,12 +78,13 @@ class Output:
 class LineWriter:
     """Writes to a stream from a thread of its own, so that a reader who is slow does not hold up the loop.
 
-    `on_broken` is called once, on the loop, when the reader has gone.
+    `on_broken` is called once, on the loop, when the reader has gone; after `close`, `problem` says why.
     """
 
     def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
         self._descriptor = descriptor
         self._on_broken = on_broken
+        self.problem: str | None = None
         self._loop = asyncio.get_running_loop()
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, daemon=True)
@@ -103,7 +104,8 @@ class LineWriter:
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
-            except OSError:
+            except OSError as error:
+                self.problem = error.strerror
                 self._loop.call_soon_threadsafe(self._on_broken)
                 return
 

@@ -112,13 +112,13 @@ class Scan:
             try:
                 await session.run(plan, self._settings.jobs)
             finally:
+                for writer in self._writers.values():
+                    writer.close()
                 try:
                     evidence.close()
                 except OSError as error:
                     problem = f"{events_path} could not be written to its end: {error.strerror}."
                     raise OperatorError(problem, "There is no proof of what was run.") from error
-                for writer in self._writers.values():
-                    writer.close()
         return self._conclude(session, len(plan))
 
     def _timeout_s(self) -> float:
@@ -187,7 +187,10 @@ class Scan:
             _say(f"stopped: {session.trust_lost}")
         if self._interrupted_by is not None:
             return 128 + self._interrupted_by
-        if any(kind in NOT_ATTRIBUTED for kind in failures):
+        lost = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
+        for name, problem in lost.items():
+            _say(f"{name} could not be written to its end: {problem}")
+        if lost or any(kind in NOT_ATTRIBUTED for kind in failures):
             return EXIT_FAILED
         return EXIT_SOME_FAILED if failures else 0
 
