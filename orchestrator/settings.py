@@ -56,7 +56,6 @@ class Settings:
     jobs: int = 4
     hops: int = 2
     destinations: tuple[str, ...] = ()
-    contact: str = ""
     control: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -276,6 +275,5 @@ KEYS = (
     Key("jobs", "jobs", _whole(1, 1000), "a whole number from 1 to 1000"),
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
-    Key("contact", "contact", _text, "one line of text"),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
 )

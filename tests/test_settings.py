@@ -28,7 +28,7 @@ def test_without_any_file_all_is_built_in() -> None:
 
 def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     system = tmp_path / "system.toml"
-    system.write_text("jobs = 2\nhops = 2\nbuild_delay = 5\ncontact = 'root@example.org'\n")
+    system.write_text("jobs = 2\nhops = 2\nbuild_delay = 5\nfirst_hops = ['" + "A" * 40 + "']\n")
     env = write_user_file(tmp_path, "jobs = 3\nbuild_delay = '700ms'\nrate = '20/m'\n")
     env |= {"EXITPIN_JOBS": "5", "EXITPIN_RATE": "30/m"}
 
@@ -38,9 +38,9 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     user = str(tmp_path / "exitpin" / "config.toml")
     origins = {key.name: settings.origin(key.name) for key in KEYS}
     assert origins == {
-        **dict.fromkeys(["first_hops", "build_jitter", "timeout", "destinations", "control"], "built-in"),
+        **dict.fromkeys(["build_jitter", "timeout", "destinations", "control"], "built-in"),
         "hops": str(system),
-        "contact": str(system),
+        "first_hops": str(system),
         "build_delay": user,
         "rate": "EXITPIN_RATE",
         "jobs": "command line",
@@ -121,7 +121,7 @@ def test_variables_are_read_as_text(name: str, given: str, attribute: str, value
         ("DESTINATIONS", "example.org:0"),
         ("DESTINATIONS", "[example.org]:80"),
         ("DESTINATIONS", "a b/c"),
-        ("CONTACT", "two\nlines"),
+        ("CONTROL", "/run/two\nlines"),
         ("CONTROL", "9051"),
         ("CONTROL", "::1"),
         ("FIRST_HOPS", "A" * 39),

@@ -17,7 +17,7 @@ from .tor import PINNING_OPTIONS, ControlChannel, ControlError
 
 SELF_TEST_ADDRESS = "127.127.255.254"
 SELF_TEST_S = 5.0
-ADVICE = "Use a tor of exitpin's own (leave out --control), or prepare one: `man exitpin-run` lists the torrc lines."
+ADVICE = "Use a tor of exitpin's own (leave out --control), or prepare one: README.rst lists the torrc lines."
 
 
 async def check_given_tor(channel: ControlChannel, socks: tuple[str, int]) -> None:

@@ -46,6 +46,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--resolve", choices=("mapped", "exit"), default="mapped",
         help="names: mapped (the exit resolves them as it connects) or exit (the tool gets the exit's answer)",
     )  # fmt: skip
+    how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
     how.add_argument(
         "--containment", choices=("shim", "guard", "notify"), help="refuse to run with less than this level"
     )

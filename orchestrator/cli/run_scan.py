@@ -22,7 +22,7 @@ from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import private_directory, runtime_directory
 from ..circuits import FirstHops, Pace
-from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, OperatorError
+from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Run
@@ -33,11 +33,12 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import BUILT_IN, Settings, load_settings
-from .selectors import choose
+from .selectors import choose, parse_destination
 
 EXIT_SOME_FAILED = 123
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
+WIDE_RUNS = 20
 WARNING = """\
 exitpin: containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static
 exitpin: binaries, daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
@@ -78,6 +79,7 @@ class Scan:
                 repeat=self._args.repeat,
             )
             if not self._vantage.is_lab:
+                self._refuse_a_wide_scan(len(plan))
                 print(WARNING, file=sys.stderr)
             for name in dropped_proxies(self._environment):
                 _say(f"{name} is not passed on: inside a run every connection goes through the exit")
@@ -121,6 +123,18 @@ class Scan:
                     raise OperatorError(problem, "There is no proof of what was run.") from error
         return self._conclude(session, len(plan))
 
+    def _refuse_a_wide_scan(self, runs: int) -> None:
+        """Many exits at one door look like an attack to whoever lives behind it. Raises OperatorError."""
+        named = [parse_destination(text) for text in self._args.destinations]
+        is_theirs = bool(named) and all(self._settings.owns(*destination) for destination in named)
+        if runs > WIDE_RUNS and not is_theirs and not self._args.wide:
+            raise OperatorError(
+                f"{runs} runs are a wide scan, and where they go is not declared as yours.",
+                f"Name the destination by --to and in `destinations` of the configuration, take --sample {WIDE_RUNS},"
+                " or say --wide if you may.",
+                EXIT_USAGE,
+            )
+
     def _timeout_s(self) -> float:
         """Somebody may sit at a foreground run: it ends by itself unless a time was asked for."""
         is_asked_for = self._settings.origin("timeout") != BUILT_IN
@@ -128,7 +142,9 @@ class Scan:
 
     def _pace(self) -> Pace:
         pending = LAB_PENDING if self._vantage.is_lab else REAL_PENDING
-        return Pace(self._settings.build_delay_s, self._settings.build_jitter_s, pending)
+        rate = self._settings.rate
+        delay_s = max(self._settings.build_delay_s, rate.interval_s if rate else 0.0)
+        return Pace(delay_s, self._settings.build_jitter_s, pending)
 
     def _first_hops(self, network: Network, plan: list[Run]) -> FirstHops:
         own = [Fingerprint(name) for name in self._settings.first_hops]
