@@ -96,7 +96,7 @@ class ReportSocket:
         """Read the report if it is there; False when it is not (yet)."""
         try:
             packet, ancillary, _, _ = call.connection.recvmsg(
-                REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT
+                REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return False
@@ -131,7 +131,8 @@ class ReportSocket:
         event = self._event(call, report, problem)
         # killed since it reported: nobody waits, and nothing is claimed
         is_dead = self._is_drained or (is_member is None and problem is None)
-        if event is None or (is_dead and not isinstance(event, events.Denied)):
+        is_strangers_refusal = problem is not None and isinstance(event, events.Denied)
+        if event is None or is_strangers_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
         if not isinstance(event, events.Denied):
