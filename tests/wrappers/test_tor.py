@@ -1,70 +1,12 @@
 """The control channel over a real socket pair, with a peer that plays Tor by a script."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
-from exitpin.wrappers.tor import PINNING_OPTIONS, ControlChannel, ControlError, Reply, prepare, socks_address
+from exitpin.wrappers.tor import ControlError, Reply
 
-DEADLINE_S = 5.0
-
-
-class Peer:
-    """Tor's end of the connection, and everything that our end said of it."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        self.socket = theirs
-        self.channel = ControlChannel(ours)
-        self.heard: list[object] = []
-        self.lost: list[str] = []
-        self.raised: list[BaseException] = []
-        self.channel.on_event = self.heard.append
-        self.channel.on_lost = self.lost.append
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.raised.append(context["exception"]))
-
-    async def says(self, *lines: str) -> None:
-        """Lines, then as many turns of the loop as it takes to read them."""
-        await asyncio.get_running_loop().sock_sendall(self.socket, b"".join(line.encode() + b"\r\n" for line in lines))
-        await turns()
-
-    async def reads(self) -> str:
-        async with asyncio.timeout(DEADLINE_S):
-            return (await asyncio.get_running_loop().sock_recv(self.socket, 65536)).decode()
-
-    def send(self, command: str) -> None:
-        self.channel.send(command, lambda reply: self.heard.append((command, reply)))
-
-    def is_lost(self) -> bool:
-        return len(self.lost) == 1
-
-
-async def turns() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def connected() -> AsyncIterator[Peer]:
-    peer = Peer()
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            yield peer
-    finally:
-        peer.channel.close()
-        peer.socket.close()
-
-
-def played(script: Callable[[Peer], Awaitable[None]]) -> None:
-    async def play() -> None:
-        async with connected() as peer:
-            await script(peer)
-
-    asyncio.run(play())
+from .scripted_tor import Peer, played, turns
 
 
 def test_pipelined_replies_come_in_order_with_the_events_between_them() -> None:
@@ -294,65 +236,3 @@ def test_asking_gives_up_after_its_time_and_a_late_answer_hurts_nobody() -> None
         assert peer.lost == []
 
     played(script)
-
-
-# Before the first circuit.
-
-
-async def tor_with(peer: Peer, options: dict[str, str], listeners: str = '"127.0.0.1:9050"') -> list[str]:
-    """Answer `prepare` as a tor with these options; returns the commands in their order."""
-    asked: list[str] = []
-    while not asked or not asked[-1].startswith("GETINFO"):
-        for command in (await peer.reads()).splitlines():
-            asked.append(command)
-            word, _, rest = command.partition(" ")
-            if word == "GETCONF":
-                value = options.get(rest, "")
-                peer.socket.send(f"250 {rest}{value and '='}{value}\r\n".encode())
-            elif word == "SETEVENTS":
-                peer.socket.send(b"250 OK\r\n")
-            else:
-                peer.socket.send(f"250-net/listeners/socks={listeners}\r\n250 OK\r\n".encode())
-        if len([command for command in asked if command.startswith("GETCONF")]) == 3 and options != PINNING_OPTIONS:
-            break
-    return asked
-
-
-def test_a_tor_that_pins_is_subscribed_to_before_its_options_are_read() -> None:
-    async def script(peer: Peer) -> None:
-        asked, address = await asyncio.gather(tor_with(peer, PINNING_OPTIONS), prepare(peer.channel))
-        assert address == ("127.0.0.1", 9050)
-        assert asked[0].startswith("SETEVENTS ") and "CONF_CHANGED" in asked[0], "so that no change is missed"
-        assert {"STREAM", "CIRC", "CIRC_MINOR"} <= set(asked[0].split())
-
-    played(script)
-
-
-@pytest.mark.parametrize("option", PINNING_OPTIONS)
-@pytest.mark.parametrize("value", ["", "7", "auto"])
-def test_a_tor_with_another_option_is_refused_by_name(option: str, value: str) -> None:
-    async def script(peer: Peer) -> None:
-        options = {**PINNING_OPTIONS, option: value}
-        results = await asyncio.gather(tor_with(peer, options), prepare(peer.channel), return_exceptions=True)
-        assert isinstance(results[1], ControlError)
-        assert option in str(results[1]) and results[1].hint
-
-    played(script)
-
-
-@pytest.mark.parametrize(
-    ("listeners", "address"),
-    [
-        (['"127.0.0.1:9050"'], ("127.0.0.1", 9050)),
-        (['"unix:/run/tor/socks"', '"127.0.0.1:9150"'], ("127.0.0.1", 9150)),
-        (['"0.0.0.0:9050"', '"[::1]:9050"', '"127.0.0.2:1"'], ("127.0.0.2", 1)),
-    ],
-)
-def test_the_first_loopback_socks_port_is_taken(listeners: list[str], address: tuple[str, int]) -> None:
-    assert socks_address(listeners) == address
-
-
-@pytest.mark.parametrize("listeners", [[], ['"unix:/run/tor/socks"'], ['"[::1]:9050"'], ['"127.0.0.1:"']])
-def test_a_tor_without_one_is_refused(listeners: list[str]) -> None:
-    with pytest.raises(ControlError, match="SOCKS port"):
-        socks_address(listeners)
