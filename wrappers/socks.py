@@ -59,6 +59,7 @@ class SocksDialogue:
             self._connect(address)
             self._send(bindings.socks_greeting())
         except OSError:
+            self._state = "done"
             self._on_answer(-1, "")
             return
         self._loop.add_reader(self._fd, self._readable)
