@@ -121,22 +121,13 @@ def link_key_environment(cache: Path) -> dict[str, str]:
 
 
 def _compile(library: Path) -> bool:
+    import sh
+
     draft = library.with_suffix(".new")
-    command = [
-        "cc",
-        "-std=c11",
-        "-O2",
-        "-shared",
-        "-fPIC",
-        "-fvisibility=hidden",
-        "-o",
-        str(draft),
-        str(LINK_KEY_SOURCE),
-        "-ldl",
-    ]
+    flags = ("-std=c11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden")
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
+        sh.Command("cc")(*flags, "-o", draft, LINK_KEY_SOURCE, "-ldl", _tty_out=False, _timeout=60)
+    except (sh.CommandNotFound, sh.ErrorReturnCode, sh.TimeoutException):
         return False
     draft.rename(library)
     return True
