@@ -1,18 +1,22 @@
 """`exitpin run --lab` as a user types it, for tests: the command, its records, and what the targets saw of it."""
 
+import ctypes
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from exitpin.orchestrator.lab.state import LabState
 
 EXITPIN = (sys.executable, "-m", "exitpin")
 COMMAND_S = 90.0
+SYS_PIDFD_GETFD = 438
 
 
 def command(lab: LabState, *words: str) -> list[str]:
@@ -72,11 +76,6 @@ def nickname(lab: LabState, behaviour: str) -> str:
     return next(one.nickname for one in lab.relays if one.role == "exit" and one.behaviour == behaviour)
 
 
-def texts(failures: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, str]]:
-    """(kind, blame) of each failure."""
-    return [(one["kind"], one["blame"]) if one else ("", "") for one in failures]
-
-
 @dataclass(frozen=True, slots=True)
 class SecondController:
     """Another control connection to the lab's client, as an intruder or an operator would open it."""
@@ -104,3 +103,35 @@ class SecondController:
         words = [line.removeprefix("250-circuit-status=").split() for line in self.ask("GETINFO circuit-status")]
         words = [word for word in words if len(word) > 2 and word[1] == "BUILT" and "PURPOSE=GENERAL" in word]
         return [int(word[0]) for word in words if word[2].rpartition("$")[2].startswith(fingerprint)]
+
+
+def cut_connections(pid: int, peer: str) -> int:
+    """Shut down the connections to a Unix socket that a process and its children hold; how many there were."""
+    libc, count = ctypes.CDLL(None, use_errno=True), 0
+    seen: set[int] = set()
+    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+        descriptor = os.pidfd_open(process.pid)
+        for number in os.listdir(f"/proc/{process.pid}/fd"):
+            copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
+            if copy < 0:
+                continue
+            inode = os.fstat(copy).st_ino
+            try:
+                connection = socket.socket(fileno=copy)
+            except OSError:
+                os.close(copy)
+                continue
+            with connection:
+                if connection.family == socket.AF_UNIX and _peer(connection) == peer and inode not in seen:
+                    seen.add(inode)
+                    connection.shutdown(socket.SHUT_RDWR)
+                    count += 1
+        os.close(descriptor)
+    return count
+
+
+def _peer(connection: socket.socket) -> object:
+    try:
+        return connection.getpeername()
+    except OSError:
+        return None

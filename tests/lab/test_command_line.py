@@ -5,18 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from exitpin.orchestrator.lab.network import build
-from exitpin.orchestrator.lab.state import LabState
-from exitpin.wrappers.runtime import runtime_directory
 
-from .conftest import Lab, eventually, is_alive
+from .conftest import Lab, eventually
 from .running import EXITPIN, SecondController, command, nickname, run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -233,80 +228,3 @@ def test_proxies_of_the_caller_are_not_passed_on(lab: Lab) -> None:
     assert not [line for line in done.stdout.splitlines() if line.upper().startswith(("HTTP_PROXY=", "ALL_PROXY="))]
     assert "HTTP_PROXY is not passed on" in done.stderr
     assert "EXITPIN=1" in done.stdout.splitlines()
-
-
-@contextmanager
-def sleeping(lab: LabState, directory: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A run whose tools have started children that would never end."""
-    marker, script = directory / "there", 'tail -f /dev/null & : > "$0.$EXITPIN_EXIT_NICK"; wait'
-    argv = command(lab, *words, "--", "sh", "-c", script, str(marker))
-    environment = {**os.environ, "TMPDIR": str(directory)}
-    running = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    try:
-        count = len(words[words.index("-e") + 1].split(","))
-        eventually(lambda: _assert_count(directory, count), 30)
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
-def _assert_count(directory: Path, count: int) -> None:
-    assert len(list(directory.glob("there.*"))) == count
-
-
-def _tree(pid: int) -> list[int]:
-    return [process.pid for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
-
-
-def _runtime_paths() -> set[Path]:
-    """What a run may leave behind on disk: its directory with its sockets."""
-    return set(runtime_directory().glob("run-*"))
-
-
-@pytest.mark.parametrize(
-    ("number", "exits"),
-    [(signal.SIGINT, "exit01"), (signal.SIGINT, "exit01,exit02,exit03"), (signal.SIGTERM, "exit01,exit02")],
-)
-def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: signal.Signals, exits: str) -> None:
-    control = SecondController(lab.state)
-    before = {one: control.circuits(lab.state.relay(one).fingerprint) for one in exits.split(",")}
-    paths = _runtime_paths()
-    with sleeping(lab.state, tmp_path, "-e", exits) as running:
-        tree = _tree(running.pid)
-        assert len(tree) >= 2 + 3 * len(before)
-        running.send_signal(number)
-        _, said = running.communicate(timeout=20)
-    assert running.returncode == 128 + number
-    sentences(said)
-    assert [pid for pid in tree if is_alive(pid)] == []
-    assert _runtime_paths() <= paths
-    eventually(
-        lambda: _assert_same(before, {one: control.circuits(lab.state.relay(one).fingerprint) for one in before})
-    )
-
-
-def _assert_same(one: object, other: object) -> None:
-    assert one == other
-
-
-def test_a_kill_of_exitpin_takes_the_tools_along(lab: Lab, tmp_path: Path) -> None:
-    with sleeping(lab.state, tmp_path, "-e", "exit01,exit02") as running:
-        tree = _tree(running.pid)
-        running.kill()
-        running.wait()
-        eventually(lambda: _assert_same([pid for pid in tree[1:] if is_alive(pid)], []))
-
-
-def test_who_comes_second_waits_and_says_for_whom(lab: Lab, tmp_path: Path) -> None:
-    with sleeping(lab.state, tmp_path, "-e", EXIT) as first:
-        second = subprocess.Popen(
-            command(lab.state, "-e", EXIT, "--", "true"), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
-        assert second.stderr is not None
-        assert "waiting for exitpin (pid " in second.stderr.readline()
-        first.send_signal(signal.SIGINT)
-        assert second.wait(30) == 0
-        second.stderr.close()

@@ -1,18 +1,15 @@
 """Failures told apart: each has its kind and its blame, within a second of Tor's own word on it."""
 
-import ctypes
 import fcntl
 import gzip
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from exitpin.orchestrator.lab import start
@@ -20,14 +17,13 @@ from exitpin.orchestrator.lab.state import LabState, load
 from exitpin.orchestrator.outcomes import stream_failure
 
 from .conftest import Lab, eventually, lab_or_skip, verb
-from .running import Log, SecondController, command, nickname, records, run
+from .running import Log, SecondController, command, cut_connections, nickname, records, run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 
 EXIT = "exit03"
 HOLD = ("bash", "-c", "exec 3<>/dev/tcp/192.0.2.12/7; cat <&3")
 HELD = "192.0.2.12"
-SYS_PIDFD_GETFD = 438
 
 
 @pytest.fixture
@@ -199,38 +195,6 @@ def test_a_control_connection_that_is_cut_ends_the_run(lab: Lab) -> None:
     assert "stopped: " in said
 
 
-def cut_connections(pid: int, peer: str) -> int:
-    """Shut down the connections to a Unix socket that a process and its children hold; how many there were."""
-    libc, count = ctypes.CDLL(None, use_errno=True), 0
-    seen: set[int] = set()
-    for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-        descriptor = os.pidfd_open(process.pid)
-        for number in os.listdir(f"/proc/{process.pid}/fd"):
-            copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
-            if copy < 0:
-                continue
-            inode = os.fstat(copy).st_ino
-            try:
-                connection = socket.socket(fileno=copy)
-            except OSError:
-                os.close(copy)
-                continue
-            with connection:
-                if connection.family == socket.AF_UNIX and _peer(connection) == peer and inode not in seen:
-                    seen.add(inode)
-                    connection.shutdown(socket.SHUT_RDWR)
-                    count += 1
-        os.close(descriptor)
-    return count
-
-
-def _peer(connection: socket.socket) -> object:
-    try:
-        return connection.getpeername()
-    except OSError:
-        return None
-
-
 def test_an_option_that_somebody_changed_ends_the_run(lab: Lab) -> None:
     control = SecondController(lab.state)
     try:
@@ -293,3 +257,14 @@ def _assert_exists(path: Path) -> None:
 
 def _assert_not_in(circuit: int, circuits: list[int]) -> None:
     assert circuit not in circuits
+
+
+def test_processes_that_are_killed_as_they_report_are_no_strangers(lab: Lab) -> None:
+    """Each is killed at another moment of its start; the last one is left alone, and gets its answer."""
+    script = (
+        "for n in $(seq 60); do curl -s http://web.test/ip > /dev/null & for m in $(seq $((n % 6))); do (:); done;"
+        " kill -9 $!; done 2> /dev/null; wait; curl -sS http://web.test/ip"
+    )
+    (record,) = records(lab.state, "-e", EXIT, "--", "bash", "-c", script)
+    assert record["failure"] is None
+    assert record["process"]["stdout"] == f"{lab.state.relay(EXIT).address}\n"

@@ -1,0 +1,125 @@
+"""Interrupts, kills and the terminal: whatever ends a run, nothing of it is left."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exitpin.orchestrator.lab.state import LabState
+from exitpin.wrappers.runtime import runtime_directory
+
+from .conftest import Lab, eventually, is_alive
+from .running import SecondController, command
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+EXIT = "exit01"
+
+
+@contextmanager
+def sleeping(lab: LabState, directory: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A run whose tools have started children that would never end."""
+    marker, script = directory / "there", 'tail -f /dev/null & : > "$0.$EXITPIN_EXIT_NICK"; wait'
+    argv = command(lab, *words, "--", "sh", "-c", script, str(marker))
+    environment = {**os.environ, "TMPDIR": str(directory)}
+    running = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        count = len(words[words.index("-e") + 1].split(","))
+        eventually(lambda: _assert_count(directory, count), 30)
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+def _assert_count(directory: Path, count: int) -> None:
+    assert len(list(directory.glob("there.*"))) == count
+
+
+def _tree(pid: int) -> list[int]:
+    return [process.pid for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+
+
+def _runtime_paths() -> set[Path]:
+    """What a run may leave behind on disk: its directory with its sockets."""
+    return set(runtime_directory().glob("run-*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "exits"),
+    [(signal.SIGINT, "exit01"), (signal.SIGINT, "exit01,exit02,exit03"), (signal.SIGTERM, "exit01,exit02")],
+)
+def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: signal.Signals, exits: str) -> None:
+    control = SecondController(lab.state)
+    before = {one: control.circuits(lab.state.relay(one).fingerprint) for one in exits.split(",")}
+    paths = _runtime_paths()
+    with sleeping(lab.state, tmp_path, "-e", exits) as running:
+        tree = _tree(running.pid)
+        assert len(tree) >= 2 + 3 * len(before)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=20)
+    assert running.returncode == 128 + number
+    assert "Traceback" not in said
+    assert [pid for pid in tree if is_alive(pid)] == []
+    assert _runtime_paths() <= paths
+    eventually(
+        lambda: _assert_same(before, {one: control.circuits(lab.state.relay(one).fingerprint) for one in before})
+    )
+
+
+def _assert_same(one: object, other: object) -> None:
+    assert one == other
+
+
+def test_a_kill_of_exitpin_takes_the_tools_along(lab: Lab, tmp_path: Path) -> None:
+    with sleeping(lab.state, tmp_path, "-e", "exit01,exit02") as running:
+        tree = _tree(running.pid)
+        running.kill()
+        running.wait()
+        eventually(lambda: _assert_same([pid for pid in tree[1:] if is_alive(pid)], []))
+
+
+def test_who_comes_second_waits_and_says_for_whom(lab: Lab, tmp_path: Path) -> None:
+    with sleeping(lab.state, tmp_path, "-e", EXIT) as first:
+        second = subprocess.Popen(
+            command(lab.state, "-e", EXIT, "--", "true"), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        assert second.stderr is not None
+        assert "waiting for exitpin (pid " in second.stderr.readline()
+        first.send_signal(signal.SIGINT)
+        assert second.wait(30) == 0
+        second.stderr.close()
+
+
+def test_the_terminal_belongs_to_the_tool(lab: Lab) -> None:
+    """Ctrl-C on a terminal reaches the tool, which may say no; its own end is then ours."""
+    ours, theirs = pty.openpty()
+    script = "trap 'echo caught; trap - INT; kill -INT $$' INT; test -t 0 && echo ready; while :; do read -r line; done"
+    argv = ["setsid", "--ctty", "--wait", *command(lab.state, "-e", EXIT, "--", "bash", "-c", script)]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        try:
+            _read_until(ours, b"ready")
+            os.write(ours, b"\x03")
+            _read_until(ours, b"caught")
+            assert running.wait(20) == 128 + signal.SIGINT
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+def _read_until(descriptor: int, word: bytes, timeout_s: float = 20.0) -> None:
+    seen, deadline = b"", time.monotonic() + timeout_s
+    while word not in seen:
+        assert select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0], seen
+        seen += os.read(descriptor, 4096)
