@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 CHUNK = 1 << 16
 LINE_MAX = 1 << 16
+LAST_READS = 64  # more than the largest pipe holds, and an end for somebody who never stops writing
 
 
 class Output:
@@ -39,7 +40,9 @@ class Output:
 
     def finish(self) -> None:
         """Read what is left and close; nothing comes after this."""
-        self._readable()
+        for _ in range(LAST_READS):
+            if not self._read():
+                break
         if self._reading >= 0:
             self._close()
 
@@ -52,18 +55,25 @@ class Output:
             self._line = b""
 
     def _readable(self) -> None:
-        while self._reading >= 0:
-            try:
-                chunk = os.read(self._reading, CHUNK)
-            except BlockingIOError:
-                return
-            if not chunk:
-                self._close()
-                return
-            self.size += len(chunk)
-            self.kept += chunk[: max(0, self._cap - len(self.kept))]
-            if self._on_line:
-                self._lines(chunk)
+        """One read a turn: a tool that writes as fast as it is read must not hold up the loop, its timeout included."""
+        self._read()
+
+    def _read(self) -> bool:
+        """Read once; False when there is nothing more."""
+        if self._reading < 0:
+            return False
+        try:
+            chunk = os.read(self._reading, CHUNK)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self._close()
+            return False
+        self.size += len(chunk)
+        self.kept += chunk[: max(0, self._cap - len(self.kept))]
+        if self._on_line:
+            self._lines(chunk)
+        return True
 
     def _lines(self, chunk: bytes) -> None:
         assert self._on_line is not None
