@@ -9,20 +9,19 @@ import secrets
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any, TextIO
+from typing import Any
 
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import private_directory, runtime_directory
 from ..circuits import FirstHops, Pace
-from ..errors import EXIT_FAILED, EXIT_NOT_EXECUTABLE, EXIT_TIMEOUT, EXIT_USAGE, OperatorError
+from ..errors import EXIT_FAILED, EXIT_TIMEOUT, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Run
@@ -33,6 +32,7 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import BUILT_IN, Settings, load_settings
+from .joblog import Joblog
 from .selectors import choose, parse_destination
 
 EXIT_SOME_FAILED = 123
@@ -59,7 +59,7 @@ class Scan:
         self._interrupted_by: int | None = None
         self._writers: dict[str, LineWriter] = {}
         self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": args.containment}
-        self._joblog = self._open_joblog()
+        self._joblog = Joblog(args.joblog) if args.joblog else None
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
@@ -180,7 +180,7 @@ class Scan:
             if failure is not None:
                 _say(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {printable(failure.detail.encode())}")
         if self._joblog is not None:
-            print(_joblog_line(life, launch), file=self._joblog, flush=True)
+            self._joblog.add(life, launch.stdout.size if launch.stdout else 0)
         if not self._is_foreground and sys.stderr.isatty():
             print(f"\r{len(self._lives)} runs done", end="\r", file=sys.stderr)
 
@@ -237,16 +237,6 @@ class Scan:
         base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
 
-    def _open_joblog(self) -> TextIO | None:
-        if not self._args.joblog:
-            return None
-        try:
-            joblog = Path(self._args.joblog).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as we run
-            print("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand", file=joblog, flush=True)
-        except OSError as error:
-            raise OperatorError(f"{self._args.joblog} can't be written: {error.strerror}.") from error
-        return joblog
-
 
 def _settings(args: argparse.Namespace, environment: Mapping[str, str], vantage: Vantage) -> Settings:
     """The settings in force; in the lab nobody has to be polite unless the command line says so."""
@@ -289,24 +279,3 @@ def _refusal(life: Life) -> str:
         "not-found": f"{command}: command not found.",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",
     }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")
-
-
-def _joblog_line(life: Life, launch: ToolLaunch) -> str:
-    times, exited = life.times, life.exited
-    start = times.start or times.queue
-    runtime = (times.end or time.time()) - start
-    received = launch.stdout.size if launch.stdout else 0
-    rc, signo = (exited.rc or 0, exited.signal or 0) if exited else (EXIT_NOT_EXECUTABLE, 0)
-    command = " ".join(life.run.argv)
-    fields = (
-        life.run.index,
-        life.run.exit.fingerprint,
-        f"{start:.3f}",
-        f"{runtime:.3f}",
-        0,
-        received,
-        rc,
-        signo,
-        command,
-    )
-    return "\t".join(str(field) for field in fields)
