@@ -20,7 +20,7 @@ export PYTHON
 help: ## Show what there is to make
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## Start the private Tor network, and catch its lying exits
+demo: setup ## Start the private Tor network, run four tools through every exit, and let the targets judge
 	@$(BIN)/python -m exitpin.orchestrator.lab.demo
 
 test: lint types unit lab ## Check style and types, then run the unit tests and those on the private network

@@ -127,10 +127,11 @@ class Demo:
                 cases = plan_cases(self._lab, network.snapshot, self._scan_id, rng)
                 self._cases = {case.run.run_id: case for case in cases}
                 self._announce(cases)
-                began = time.monotonic()
+                began, seen_before = time.monotonic(), self._lab.log_file.stat().st_size
                 with self._board:
                     await self._carry_out(network, Path(directory), rng)
-                    arrivals = read_arrivals(self._lab.log_file.read_text().splitlines(), frozenset({PROBE_ADDRESS}))
+                    lines = self._lab.log_file.read_bytes()[seen_before:].splitlines()
+                    arrivals = read_arrivals(lines, frozenset({PROBE_ADDRESS}))
                     self._board.target_saw(arrivals)
             took = time.monotonic() - began
             return self._judge(arrivals, Path(directory, "events.ndjson"), took)

@@ -68,7 +68,7 @@ class Score:
         )
 
 
-def read_arrivals(lines: Iterable[str], ignored: frozenset[str] = frozenset()) -> list[Arrival]:
+def read_arrivals(lines: Iterable[str | bytes], ignored: frozenset[str] = frozenset()) -> list[Arrival]:
     """The TCP connections of a log, but those to the `ignored` target addresses (the lab's own probe)."""
     arrivals = []
     for line in lines:
