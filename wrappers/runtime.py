@@ -1,8 +1,12 @@
 """Where exitpin keeps what lives only as long as its processes: private to the user, short enough for Unix sockets."""
 
+import fcntl
 import os
+import shutil
 import stat
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
@@ -30,3 +34,36 @@ def private_directory(path: Path) -> Path:
             f"{path} is not a directory that only you can write to.", "Remove it, or set XDG_RUNTIME_DIR."
         )
     return path
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory in `runtime_directory()` for as long as the block lasts.
+
+    A process that is killed can't remove its own: the lock that the kernel lets go shows that nobody uses it any more,
+    and the next one to come removes it.
+    """
+    base = private_directory(runtime_directory())
+    with _locked(base, fcntl.LOCK_EX):
+        for stale in base.glob("run-*"):
+            with suppress(OSError), _locked(stale, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(stale)
+        path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+        held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(held)
+
+
+@contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    """The lock of a directory. Raises OSError when it is held and `how` does not wait."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)

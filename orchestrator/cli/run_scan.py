@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from typing import Any
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
-from ...wrappers.runtime import private_directory, runtime_directory
+from ...wrappers.runtime import scratch_directory
 from ..circuits import FirstHops, Pace
 from ..errors import EXIT_FAILED, EXIT_TIMEOUT, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
@@ -95,9 +94,9 @@ class Scan:
             raise OperatorError(f"{events_path} can't be written: {error.strerror}.", "Nothing was started.") from error
         self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
-        with tempfile.TemporaryDirectory(prefix="run-", dir=private_directory(runtime_directory())) as directory:
+        with scratch_directory() as directory:
             launcher = ToolLauncher(
-                Path(directory), bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
+                directory, bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
                 on_line=None if self._is_foreground or self._args.json else self._show_line,
             )  # fmt: skip
             session = Session(
