@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..wrappers.directory import read_snapshot
 from ..wrappers.runtime import private_directory, runtime_directory
-from ..wrappers.tor import ControlChannel, authenticate, prepare
+from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepare
 from .errors import OperatorError
 from .model import Snapshot
 
@@ -64,6 +64,7 @@ async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
             from ..wrappers.given_tor import check_given_tor
 
             await check_given_tor(channel, socks)
+        await close_leftovers(channel)
         snapshot = await read_snapshot(channel)
         version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
         yield Network(channel, socks, snapshot, version)

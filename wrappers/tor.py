@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..orchestrator.control_lines import parse_circ
 from ..orchestrator.errors import OperatorError
 
 Reply = tuple[int, list[str]]
@@ -218,6 +219,19 @@ async def prepare(channel: ControlChannel) -> tuple[str, int]:
         )
     listeners = (await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2]
     return socks_address(listeners.split())
+
+
+async def close_leftovers(channel: ControlChannel) -> int:
+    """Close the circuits that an orchestrator has left because it was killed; how many there were.
+
+    This tor is ours alone and builds none for streams by itself, so whatever has more than one hop is one of those.
+    """
+    status = (await channel.ask("GETINFO circuit-status"))[0].partition("=")[2]
+    circuits = [parse_circ(f"CIRC {line}") for line in status.split("\n") if line]
+    left = [circuit.circuit_id for circuit in circuits if circuit.purpose == "GENERAL" and len(circuit.path) > 1]
+    for circuit_id in left:
+        channel.send(f"CLOSECIRCUIT {circuit_id}", lambda reply: None)
+    return len(left)
 
 
 def socks_address(listeners: Sequence[str]) -> tuple[str, int]:
