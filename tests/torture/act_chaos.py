@@ -1,4 +1,4 @@
-"""Chaos, inside the lab: runs go about their errands while circuits close, strangers knock and thieves carry their tags.
+"""Chaos, inside the lab: runs go about their errands while circuits close, strangers knock, thieves carry their tags.
 
 Spec: lab, seed, directory, connections; `tool` and `hostile` (argv of real tools; without them clients in process),
 `interval_s` between two closed circuits, `is_governed`: adapt it; `source_ports`: how many ports clients share.
@@ -17,14 +17,15 @@ from typing import Any
 
 from clients import ClientLauncher
 from errands import Errand, Errands, mixed
+from mischief import Closer, Foreigners, Governor, Kind
+from stage import Stage, main, stage
+
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.orchestrator.model import Run
-from exitpin.orchestrator.ports import Launch, Launcher
+from exitpin.orchestrator.ports import Launcher
 from exitpin.orchestrator.streams import Claim
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
-from mischief import Closer, Foreigners, Governor, Kind
-from stage import Stage, main, stage
 
 EACH = 6
 AT_ONCE = 64
@@ -79,7 +80,9 @@ class Chaos:
                 await asyncio.wait([thief], timeout=10.0)
 
     def errands_of(self, relay: RelayState) -> list[Errand]:
-        return mixed(self.errands, {"behaviour": relay.behaviour, "address": relay.address, "address6": relay.address6}, EACH)
+        return mixed(
+            self.errands, {"behaviour": relay.behaviour, "address": relay.address, "address6": relay.address6}, EACH
+        )
 
     def ended(self, record: dict[str, Any]) -> None:
         self.planned += EACH

@@ -1,7 +1,7 @@
-"""One negative control, inside the lab: clients whose streams are joined by a rule that is wrong on purpose, or by ours.
+"""One negative control, inside the lab: clients whose streams are joined by a rule wrong on purpose, or by ours.
 
-Spec: `join`: "full", "port only" (exitmap's whole rule) or the name of a weak join; `attack`: a `Kind`, sent each time that a
-claim stands and before its own connection is made; "": none, but the clients share very few source ports.
+Spec: `join`: "full", "port only" (exitmap's whole rule) or the name of a weak join; `attack`: a `Kind`, sent each time
+that a claim stands and before its own connection is made; "": none, but the clients share very few source ports.
 """
 
 import asyncio
@@ -13,10 +13,11 @@ from typing import Any
 
 from clients import ClientLauncher
 from errands import Errand, Errands
-from exitpin.orchestrator.lab.state import RelayState
-from exitpin.orchestrator.streams import Claim, Streams
 from mischief import Foreigners, Kind
 from stage import main, stage
+
+from exitpin.orchestrator.lab.state import RelayState
+from exitpin.orchestrator.streams import Claim, Streams
 
 sys.path.insert(1, str(Path(__file__).parent.parent / "orchestrator"))
 from weak_joins import WEAK_JOINS, PortOnlyStreams

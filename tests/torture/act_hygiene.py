@@ -7,16 +7,18 @@ import asyncio
 import gc
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from errands import Errand, Errands
+from mischief import Closer
+from stage import Stage, main, stage
+
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher
-from mischief import Closer
-from stage import Stage, main, stage
 
 AT_ONCE = 32
 SETTLE_S = 10.0
@@ -26,10 +28,8 @@ def descriptors() -> list[str]:
     """What each of our descriptors is, without its number."""
     found = []
     for number in os.listdir("/proc/self/fd"):
-        try:
+        with suppress(OSError):  # the one of the listing itself
             found.append(os.readlink(f"/proc/self/fd/{number}").partition(":[")[0])
-        except OSError:
-            pass  # the one of the listing itself
     return sorted(found)
 
 
@@ -78,7 +78,9 @@ async def act(spec: dict[str, Any]) -> None:
             await asyncio.wait([closing])
             after = await settled(on, directory, before)
             evidence.close()
-        on.write(expected=errands.expected, before=before, after=after, runs=spec["runs"], circuits_closed=closer.closed)
+        on.write(
+            expected=errands.expected, before=before, after=after, runs=spec["runs"], circuits_closed=closer.closed
+        )
 
 
 if __name__ == "__main__":

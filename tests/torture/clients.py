@@ -1,10 +1,11 @@
 """Tools without processes: a Launcher whose tool is a coroutine, so that thousands of connections are cheap.
 
-It does what shim and launcher do: binds the socket, reports it, waits for the answer; then it reads what the target says and
-resets the connection, so that its port is free again at once.
+It does what shim and launcher do: binds the socket, reports it, waits for the answer; then it reads what the target
+says and resets the connection, so that its port is free again at once.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -49,9 +50,7 @@ class ClientLauncher:
 class ClientLaunch:
     """One client: its errands stand in the run's argv as HOST,PORT."""
 
-    def __init__(
-        self, launcher: ClientLauncher, run: Run, post: Post, on_report: Callable[[bytes, int], None]
-    ) -> None:
+    def __init__(self, launcher: ClientLauncher, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> None:
         self._launcher = launcher
         self._run = run
         self._post = post
@@ -105,10 +104,8 @@ class ClientLaunch:
 
     async def _read(self, connection: socket.socket) -> None:
         """Until the target's line is there, or the stream's end."""
-        try:
+        with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self._loop.sock_recv(connection, 256), READ_S if self._is_greeted() else 0.01)
-        except (OSError, TimeoutError):
-            pass
 
     def _is_greeted(self) -> bool:
         return self._run.exit.nickname != "exit14"  # the one with port 80 only: a web server waits for a request

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
@@ -20,18 +21,6 @@ from exitpin.orchestrator.verify import read_evidence, verify
 
 HERE = Path(__file__).parent
 EXITPIN = [sys.executable, "-m", "exitpin"]
-
-
-def eventually(assertion: Callable[[], None], timeout_s: float = 20.0) -> None:
-    """Try an assertion until it holds or time is up."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            return assertion()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            select.select([], [], [], 0.02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,7 @@ class Play:
 
 @dataclass(slots=True)
 class Judgement:
-    """`arrived`: by destination, the addresses that came; `wrong`: from another exit; `foreign`: should not have come."""
+    """`arrived`: by destination, the addresses that came; `wrong`: from another exit; `foreign`: not wanted."""
 
     arrived: dict[str, list[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -107,7 +96,12 @@ class Theatre:
         path = directory / "spec.json"
         path.write_text(json.dumps(spec))
         mark = self.mark()
-        done = subprocess.run(self.inside(sys.executable, str(HERE / f"{act}.py"), str(path)), timeout=timeout_s, capture_output=True, text=True)
+        done = subprocess.run(
+            self.inside(sys.executable, str(HERE / f"{act}.py"), str(path)),
+            timeout=timeout_s,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr[-4000:]
         complaints = done.stderr.strip()
         assert not complaints, complaints[-4000:]
@@ -183,3 +177,20 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     source = HERE / "programs" / "client.c"
     subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source)], check=True)
     return [str(program)]
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., None]:
+    """Tries an assertion until it holds or time is up."""
+
+    def until_it_holds(assertion: Callable[[], None], timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return assertion()
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+                select.select([], [], [], 0.02)
+
+    return until_it_holds

@@ -1,7 +1,7 @@
-"""What clients are sent out for: destinations that nobody else is ever sent to, so that the targets' log alone says who came.
+"""What clients are sent out for: destinations that nobody else is sent to: the targets' log alone says who came.
 
-A sink answers on a hundred ports of every target address. Each errand gets a pair of address and port of its own; the line of
-the log with that pair is that errand's connection, and its peer the exit that really carried it.
+A sink answers on a hundred ports of every target address. Each errand gets a pair of address and port of its own; the
+line of the log with that pair is that errand's connection, and its peer the exit that really carried it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _ADDRESSES = [f"192.0.2.{n}" for n in range(60, 250)] + [f"198.51.100.{n}" for n
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One connection to be made. `own`: the target's address and port as its log will name them; None: nobody is there."""
+    """One connection to be made. `own`: the target's address and port as its log names them; None: nobody is there."""
 
     host: str
     port: int

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from errands import Errand, Errands
+
 from exitpin.orchestrator.control_lines import parse_circ
 from exitpin.orchestrator.streams import Claim
 from exitpin.shim import bindings
@@ -68,7 +69,9 @@ class Governor:
             # aim for what is still missing to the whole's share, and judge the rate by the latest part
             whole = now[0] / now[1]
             error = (passed / planned - self.wanted) + (whole - self.wanted)
-            self.closer.interval_s = min(0.5, max(0.001, self.closer.interval_s * (1 - 0.5 * max(-1.0, min(1.0, error)))))
+            self.closer.interval_s = min(
+                0.5, max(0.001, self.closer.interval_s * (1 - 0.5 * max(-1.0, min(1.0, error))))
+            )
             seen = now
 
 
@@ -86,7 +89,7 @@ class Kind(StrEnum):
 class Foreigners:
     """Clients that go straight to Tor's SOCKS port.
 
-    `granted`: those that Tor let through; `victims`: by their destination, the exit of the run that they pretended to be.
+    `granted`: those that Tor let through; `victims`: by destination, the exit of the run that they pretended to be.
     """
 
     tor: tuple[str, int]
@@ -148,7 +151,9 @@ class Foreigners:
             if tag is not None:
                 await loop.sock_sendall(connection, bindings.socks_auth(tag.encode(), b"exitpin"))
                 await loop.sock_recv(connection, 2)
-            await loop.sock_sendall(connection, bindings.socks_request(bindings.SOCKS_CONNECT, errand.host, errand.port))
+            await loop.sock_sendall(
+                connection, bindings.socks_request(bindings.SOCKS_CONNECT, errand.host, errand.port)
+            )
             reply = await loop.sock_recv(connection, 10)
             if len(reply) < 2 or reply[1] != 0:
                 return False

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from errands import Errand
+
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.lab.state import LabState, RelayState, load

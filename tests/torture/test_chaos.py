@@ -1,4 +1,4 @@
-"""Thousands of connections while circuits die, strangers knock and thieves carry stolen tags: none leaves by a wrong exit.
+"""Thousands of connections while circuits die, strangers knock and thieves carry tags: none leaves by a wrong exit.
 
 Judged by the targets' log: each destination is given to one connection, and only the exit of its run may be seen there.
 """
@@ -50,7 +50,11 @@ def seen_as_recorded(play: Any, arrived: dict[str, list[str]]) -> list[str]:
             host, _, port = stream["destination"].rpartition(":")
             host = host.strip("[]").removesuffix(".ip.test")
             address = host if ":" in host else host.replace("-", ".")
-            if stream["status"] == "succeeded" and f"{address} {port}" not in arrived and record["run_id"] not in play.figures["hostile"]:
+            if (
+                stream["status"] == "succeeded"
+                and f"{address} {port}" not in arrived
+                and record["run_id"] not in play.figures["hostile"]
+            ):
                 missing.append(f"{record['run_id']}: {stream['destination']}")
     return missing
 

@@ -21,7 +21,9 @@ def control(theatre: Any, tmp_path: Path, scale: float, seed: int, tell: Callabl
 
     def enact(join: str, attack: str) -> Any:
         runs = max(32, int(RUNS * scale))
-        play = theatre.enact("act_control", tmp_path, 280, destinations=10 * runs, seed=seed, runs=runs, join=join, attack=attack)
+        play = theatre.enact(
+            "act_control", tmp_path, 280, destinations=10 * runs, seed=seed, runs=runs, join=join, attack=attack
+        )
         judgement = play.judge()
         tell(f"join {join!r}, attack {attack or 'shared ports'!r}", {
             "connections": play.figures["connections"], "attackers": play.figures["foreign_sent"],
@@ -37,7 +39,9 @@ def test_targets_see_wrong_exits_when_the_last_report_of_a_port_decides(control:
 
 
 @pytest.mark.parametrize("join", ATTACKS)
-def test_targets_see_the_attacker_behind_the_victims_exit_when_a_witness_is_missing(join: str, control: Callable[..., Any]) -> None:
+def test_targets_see_the_attacker_behind_the_victims_exit_when_a_witness_is_missing(
+    join: str, control: Callable[..., Any]
+) -> None:
     play = control(join, ATTACKS[join])
     peers = {where: peers for where, peers in play.judge().arrived.items() if where in play.figures["victims"]}
     assert peers != {}

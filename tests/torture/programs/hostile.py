@@ -1,7 +1,7 @@
-"""hostile.py SEED TOR ERRAND...: a tool that knows how the shim reports, and reports by itself: doubled, late, false, or rubbish.
+"""hostile.py SEED TOR ERRAND...: a tool that knows how the shim reports, and reports by itself: doubled, late, false.
 
-An errand HOST,PORT is asked for through the hooks or by a report of its own; one that begins with `!` straight from Tor, around
-the hooks. Whatever comes of it, the tool goes on until it is killed.
+An errand HOST,PORT is asked for through the hooks or by a report of its own; one with `!` before it straight from Tor,
+around the hooks. Whatever comes of it, the tool goes on until it is killed.
 """
 
 import array
@@ -26,7 +26,12 @@ NONCE = bytes.fromhex(_NONCE)
 
 def raw(number: int, connection: socket.socket, address: tuple[str, int]) -> None:
     """connect(2) or bind(2) around the hooks."""
-    packed = socket.AF_INET.to_bytes(2, sys.byteorder) + address[1].to_bytes(2, "big") + socket.inet_aton(address[0]) + bytes(8)
+    packed = (
+        socket.AF_INET.to_bytes(2, sys.byteorder)
+        + address[1].to_bytes(2, "big")
+        + socket.inet_aton(address[0])
+        + bytes(8)
+    )
     if _libc.syscall(number, connection.fileno(), packed, len(packed)) != 0:
         raise OSError(ctypes.get_errno(), "raw system call")
 
@@ -138,7 +143,14 @@ class Hostile:
 
     def rubbish(self, good: tuple[str, int], bad: tuple[str, int]) -> None:
         rubbish = packet((_ADDRESS, 1), bad)
-        for what in (b"", b"x", rubbish[:-1], rubbish + b"x", self.rng.randbytes(len(rubbish)), self.rng.randbytes(2000)):
+        for what in (
+            b"",
+            b"x",
+            rubbish[:-1],
+            rubbish + b"x",
+            self.rng.randbytes(len(rubbish)),
+            self.rng.randbytes(2000),
+        ):
             wait(send(what))
         with open("/dev/null") as file, socket.socket() as one, socket.socket() as two:
             wait(send(rubbish, one.fileno(), two.fileno()))
@@ -159,7 +171,8 @@ def main() -> None:
     hostile = Hostile(tor, rng)
     acts: list[Callable[[tuple[str, int], tuple[str, int]], None]] = [
         hostile.own_report, hostile.doubled, hostile.again_when_open, hostile.late, hostile.closed, hostile.around,
-        hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak, hostile.rubbish, hostile.other_sockets,
+        hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak, hostile.rubbish,
+        hostile.other_sockets,
     ]  # fmt: skip
     rng.shuffle(acts)
     for good, forbidden, act in zip(errands, bad, acts, strict=False):
