@@ -1,0 +1,80 @@
+"""Measures exitpin beside its alternatives, inside a lab of its own: python tests/bench/run.py [--quick] [--json].
+
+Sides are measured in turn, round after round, and compared within each round: what disturbs a machine disturbs both.
+Goals stand beside the figures; nothing is judged here.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import connect
+import load
+import start
+from figures import Measure, table
+from place import EXITS, SPECIAL_EXITS, Place
+
+from exitpin.orchestrator.lab import start as lab
+from exitpin.orchestrator.lab.state import load as load_state
+from exitpin.wrappers.namespaces import run_inside
+
+PARTS = ("start", "connect", "load")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions: under two minutes")
+    parser.add_argument("--json", action="store_true", help="every round's values, as JSON")
+    parser.add_argument("--rounds", type=int, default=0, metavar="N", help="how many rounds (7; 5 with --quick)")
+    parser.add_argument("--name", default="bench", help="the lab's name (default %(default)s)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
+    args = parser.parse_args()
+    state, was_running, _ = lab.up(args.name, EXITS + SPECIAL_EXITS)
+    try:
+        return run_inside(state.supervisor_pid, lambda: measure(args))
+    finally:
+        if not was_running:
+            lab.down(args.name)
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Everything, from inside the lab."""
+    began = time.monotonic()
+    rounds = args.rounds or (5 if args.quick else 7)
+    parts = args.only or PARTS
+    measures: list[Measure] = []
+    with tempfile.TemporaryDirectory(prefix="xb-", dir="/tmp") as directory:
+        place = Place(load_state(args.name), Path(directory))
+        if "start" in parts:
+            _say("start of /bin/true")
+            measures += start.measure(place, rounds, 40 if args.quick else 100)
+        if "connect" in parts:
+            _say("one connect")
+            measures += connect.measure(place, rounds, 80 if args.quick else 250)
+        if "load" in parts:
+            _say("curl, 64 at a time")
+            measures += load.measure(place, rounds, 8 if args.quick else 20)
+        version = place.lab.tor_version
+    machine = f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}, tor {version}"
+    took = f"{rounds} rounds in {time.monotonic() - began:.0f} s; {machine}"
+    if args.json:
+        print(json.dumps({"about": took, "measures": [measure.plain() for measure in measures]}, indent=1))
+    else:
+        print(table(measures))
+        print("\n".join(f"{measure.name}: {measure.note}" for measure in measures if measure.note))
+        print(took)
+    return 0
+
+
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"bench: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
