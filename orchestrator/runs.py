@@ -196,7 +196,7 @@ class Life:
 
     def _accept(self, connection: Connection, now: float) -> list[Effect]:
         """Claim it for the run's circuit; without one, it waits for the replacement."""
-        if not self._is_running() or len(self.connections) >= CONNECTIONS_MAX:
+        if not self._is_running() or self.failure is not None or len(self.connections) >= CONNECTIONS_MAX:
             return [fx.AnswerCall(connection.call, ENETUNREACH, EAI_AGAIN if connection.is_lookup else 0)]
         is_replacement_coming = bool(self.connections.waiting())
         self.connections.add(connection)

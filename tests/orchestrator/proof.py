@@ -1,7 +1,6 @@
 """A session's evidence and records that agree: two runs, a connect, a look-up and its connect, one foreign stream."""
 
-from exitpin.orchestrator.model import Destination, Endpoint, Fingerprint
-from exitpin.orchestrator.streams import Claim
+from exitpin.orchestrator.model import Claim, Destination, Endpoint, Fingerprint
 from exitpin.shim import bindings
 
 from .values import EXIT, GUARD, OTHER_EXIT, circ_line, claim, stream_line

@@ -13,9 +13,9 @@ from exitpin.orchestrator.effects import (
     StreamSent,
     StreamViolated,
 )
-from exitpin.orchestrator.model import Endpoint
+from exitpin.orchestrator.model import Claim, Endpoint
 from exitpin.orchestrator.outcomes import END_NUMBERS
-from exitpin.orchestrator.streams import TRANSITIONS, Claim, Status, Stream, Streams
+from exitpin.orchestrator.streams import TRANSITIONS, Status, Stream, Streams
 
 from .values import EXIT, GUARD, OTHER_EXIT, circ_event, claim, new_event, stream_event
 

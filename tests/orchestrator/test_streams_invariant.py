@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from exitpin.orchestrator.control_lines import CircEvent, StreamEvent
 from exitpin.orchestrator.effects import AttachStream, CloseStream, Effect, StreamForeign
-from exitpin.orchestrator.model import Endpoint
-from exitpin.orchestrator.streams import Claim, Join, Streams, join_by_all_witnesses
+from exitpin.orchestrator.model import Claim, Endpoint
+from exitpin.orchestrator.streams import Join, Streams, join_by_all_witnesses
 
 from .values import EXIT, GUARD, OTHER_EXIT, circ_event, claim, new_event, stream_event
 from .weak_joins import WEAK_JOINS, PortOnlyStreams

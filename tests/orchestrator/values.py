@@ -1,9 +1,8 @@
 """Values that these tests speak of: a few relays, runs and claims, and Tor's lines about them as Tor words them."""
 
 from exitpin.orchestrator.control_lines import CircEvent, StreamEvent, parse_circ, parse_stream
-from exitpin.orchestrator.model import Destination, Endpoint, Fingerprint, Relay, Run
+from exitpin.orchestrator.model import Claim, Destination, Endpoint, Fingerprint, Relay, Run
 from exitpin.orchestrator.policy import parse_policy
-from exitpin.orchestrator.streams import Claim
 
 FLAGS = frozenset({"Exit", "Fast", "Guard", "Running", "Stable", "Valid"})
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exitpin.orchestrator.control_lines import StreamEvent
-from exitpin.orchestrator.model import Endpoint
-from exitpin.orchestrator.streams import Claim, Join, Streams
+from exitpin.orchestrator.model import Claim, Endpoint
+from exitpin.orchestrator.streams import Join, Streams
 
 
 def _latest(claims: Iterable[Claim]) -> Claim | None:

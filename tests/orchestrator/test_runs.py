@@ -1,0 +1,284 @@
+"""The life of a run: its phases, what ends it, and which failure is kept."""
+
+from errno import EACCES, ENETUNREACH
+
+import pytest
+
+from exitpin.orchestrator import effects as fx
+from exitpin.orchestrator import events as ev
+from exitpin.orchestrator.connections import EAI_AGAIN
+from exitpin.orchestrator.model import Destination, Endpoint
+from exitpin.orchestrator.runs import DENIED_MAX, DRAIN_S, GRAVITY, TERM_GRACE_S, Phase
+
+from .lives import PID, WEB, Told, connect, lookup, opened, queued, running, starting, waiting_for_circuit
+from .values import EXIT, GUARD
+
+READY = fx.CircuitReady("s-0001", 7, (GUARD, EXIT))
+ENDED = ev.TreeEnded(0.1, 4096, 0)
+
+
+def failure(told: Told) -> tuple[str, str]:
+    assert told.life.failure is not None
+    return told.life.failure.kind, told.life.failure.blame
+
+
+def test_a_run_that_does_nothing_goes_through_every_phase() -> None:
+    told = queued()
+    seen = [told.life.phase]
+    assert told.life.begin() == [fx.WantCircuit("s-0001")]
+    seen.append(told.life.phase)
+    assert told.step(READY) == [fx.StartProcess("s-0001")]
+    seen.append(told.life.phase)
+    assert told.step(ev.ProcessStarted(PID)) == [
+        fx.SetTimer("s-0001", "hello", 10.0),
+        fx.SetTimer("s-0001", "timeout", 30.0),
+    ]
+    assert told.step(ev.Hello(1, PID, "/bin/true", None)) == [fx.AnswerCall(1)]
+    seen.append(told.life.phase)
+    assert told.step(ev.ProcessExited(0, None)) == []
+    assert told.step(ENDED) == [fx.RunDone("s-0001")]
+    seen.append(told.life.phase)
+    assert seen == [Phase.QUEUED, Phase.CIRCUIT, Phase.STARTING, Phase.RUNNING, Phase.DONE]
+    assert told.life.failure is None and told.life.processes == {PID: "/bin/true"}
+
+
+@pytest.mark.parametrize("is_hello_first", [True, False])
+def test_hello_and_started_may_come_in_either_order(is_hello_first: bool) -> None:
+    told = starting()
+    events = [ev.Hello(1, PID, "/bin/true", None), ev.ProcessStarted(PID)]
+    told.step(*(events if is_hello_first else reversed(events)))
+    assert told.life.phase is Phase.RUNNING
+
+
+def test_the_hello_of_a_child_does_not_stand_for_the_tools_own() -> None:
+    told = starting()
+    told.step(ev.ProcessStarted(PID), ev.Hello(1, PID + 1, "/bin/true", None))
+    assert told.life.phase is Phase.STARTING
+    assert fx.EndTree("s-0001", 0.0) in told.step(ev.TimerFired("hello"))
+    assert failure(told) == ("shim", "local")
+
+
+def test_a_tool_that_ends_without_a_hello_was_not_contained() -> None:
+    told = starting()
+    told.step(ev.ProcessStarted(PID), ev.ProcessExited(0, None), ENDED)
+    assert failure(told) == ("shim", "local")
+
+
+def test_a_run_without_time_limit_sets_no_timer_for_it() -> None:
+    told = starting(timeout_s=float("inf"))
+    assert told.step(ev.ProcessStarted(PID)) == [fx.SetTimer("s-0001", "hello", 10.0)]
+
+
+def test_timers_that_fire_late_do_nothing() -> None:
+    told = running()
+    assert told.step(ev.TimerFired("hello")) == []
+    told.step(ENDED)
+    assert told.step(ev.TimerFired("timeout"), ev.TimerFired("drain")) == []
+    assert told.life.failure is None and not told.life.timed_out
+
+
+def test_a_run_over_its_time_is_ended_with_a_grace() -> None:
+    told = running()
+    assert told.step(ev.TimerFired("timeout")) == [fx.EndTree("s-0001", TERM_GRACE_S)]
+    assert failure(told) == ("timeout", "unknown") and told.life.timed_out
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (ev.TrustLost("tor ended the control connection"), "tor"),
+        (ev.Interrupted(), "interrupted"),
+        (fx.CircuitUnavailable("s-0001", "552 No such router"), "circuit"),
+    ],
+)
+def test_what_ends_a_run_before_its_tool_started_ends_it_at_once(event: object, kind: str) -> None:
+    told = waiting_for_circuit()
+    assert told.step(event) == [fx.RunDone("s-0001")]
+    assert told.life.failure is not None and told.life.failure.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "status"),
+    [
+        (ev.ProcessRefused("not-found", 127, "No such file"), "exec", 127),
+        (ev.LauncherLost("the launcher ended"), "shim", None),
+    ],
+)
+def test_a_tool_that_never_started_is_done(event: object, kind: str, status: int | None) -> None:
+    told = starting()
+    assert told.step(event) == [fx.RunDone("s-0001")]
+    assert failure(told) == (kind, "local")
+    assert (told.life.refused.exit_status if told.life.refused else None) == status
+
+
+# Attribution.
+
+NOT_OURS = "the report says another port"
+PROBLEMS = {
+    "hello": ev.Hello(5, PID, "/bin/true", NOT_OURS),
+    "connect": connect(5, problem=NOT_OURS),
+    "look-up": ev.LookupReported(5, PID, "web.test", 0, False, NOT_OURS),
+    "another address": connect(5, source=Endpoint("127.64.0.2", 40001)),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_report_in_doubt_is_refused_and_ends_the_tree_at_once(name: str) -> None:
+    told = running()
+    told.step(connect(2))
+    effects = told.step(PROBLEMS[name])
+    assert [(wish.call, wish.error) for wish in effects if isinstance(wish, fx.AnswerCall)] == [
+        (5, EACCES),
+        (2, ENETUNREACH),
+    ]
+    assert effects[-1] == fx.EndTree("s-0001", 0.0)
+    assert failure(told) == ("attribution", "local")
+
+
+def test_a_socket_that_the_tool_bound_itself_may_come_from_another_address() -> None:
+    told = running()
+    told.step(connect(2, source=Endpoint("127.0.0.1", 40001), is_weak=True))
+    assert told.life.failure is None and [claim.source.host for claim in told.claims()] == ["127.0.0.1"]
+
+
+def test_a_violated_stream_ends_the_tree_at_once() -> None:
+    told, claim = opened()
+    assert told.step(fx.StreamViolated(claim, 9, "the tag changed")) == [fx.EndTree("s-0001", 0.0)]
+    assert failure(told) == ("attribution", "local")
+    assert told.step(ENDED) == [fx.RunDone("s-0001")], "nothing of it is waited for"
+
+
+ENDINGS = {
+    "attribution": ev.Hello(5, PID, "", NOT_OURS),
+    "tor": ev.TrustLost("tor died"),
+    "circuit": fx.CircuitUnavailable("s-0001", "TIMEOUT"),
+    "circuit-lost": fx.CircuitClosed("s-0001", 7, "DESTROYED"),
+    "timeout": ev.TimerFired("timeout"),
+    "interrupted": ev.Interrupted(),
+}
+
+
+@pytest.mark.parametrize("first", ENDINGS)
+@pytest.mark.parametrize("second", ENDINGS)
+def test_the_gravest_failure_is_kept_whatever_came_first(first: str, second: str) -> None:
+    told, _ = opened()
+    told.step(ENDINGS[first], ENDINGS[second])
+    assert told.life.failure is not None
+    assert told.life.failure.kind == min(first, second, key=GRAVITY.index)
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_nothing_is_opened_while_the_tree_is_being_ended(name: str) -> None:
+    told, _ = opened()
+    told.step(ENDINGS[name])
+    assert told.step(connect(6, 40006)) == [fx.AnswerCall(6, ENETUNREACH)]
+    assert told.step(ev.LookupBound(7, PID, Endpoint("127.64.0.1", 40007), "web.test")) == [
+        fx.AnswerCall(7, ENETUNREACH, EAI_AGAIN)
+    ]
+
+
+# Circuits.
+
+
+def test_a_circuit_that_closes_with_a_stream_open_ends_the_run() -> None:
+    told, _ = opened()
+    assert told.step(fx.CircuitClosed("s-0001", 7, "DESTROYED/CHANNEL_CLOSED")) == [fx.EndTree("s-0001", 0.0)]
+    assert failure(told) == ("circuit-lost", "circuit")
+    assert [circuit.reason for circuit in told.life.circuits] == ["DESTROYED/CHANNEL_CLOSED"]
+
+
+def test_a_circuit_that_closes_idle_is_replaced_at_the_next_connect() -> None:
+    told, claim = opened()
+    told.step(fx.StreamClosed(claim, 9, "DONE", None, was_open=True))
+    assert told.step(fx.CircuitClosed("s-0001", 7, "FINISHED")) == []
+    assert told.step(connect(3, 40003)) == [fx.WantCircuit("s-0001"), fx.SetTimer("s-0001", "call 2", 90.0)]
+    assert told.step(connect(4, 40004)) == [fx.SetTimer("s-0001", "call 3", 90.0)], "one replacement is coming"
+    effects = told.step(fx.CircuitReady("s-0001", 8, (GUARD, EXIT)))
+    assert [(wish.call, wish.claim.circuit_id) for wish in effects if isinstance(wish, fx.OpenStream)] == [
+        (3, 8),
+        (4, 8),
+    ]
+    assert told.life.failure is None
+
+
+def test_no_replacement_ends_the_run_and_answers_who_waits() -> None:
+    told = running()
+    told.step(fx.CircuitClosed("s-0001", 7, "FINISHED"), connect(2))
+    assert told.step(fx.CircuitUnavailable("s-0001", "TIMEOUT")) == [
+        fx.AnswerCall(2, ENETUNREACH, disconnect=True),
+        fx.EndTree("s-0001", 0.0),
+    ]
+    assert failure(told) == ("circuit", "unknown")
+
+
+# Draining.
+
+
+def test_streams_that_are_still_closing_are_waited_for() -> None:
+    told, claim = opened()
+    assert told.step(ev.ProcessExited(0, None), ENDED) == [fx.SetTimer("s-0001", "drain", DRAIN_S)]
+    assert told.life.phase is Phase.DRAINING
+    assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", was_open=True)) == [fx.RunDone("s-0001")]
+    assert told.life.failure is None
+
+
+def test_streams_that_never_close_are_not_waited_for_longer() -> None:
+    told, _ = opened()
+    told.step(ENDED)
+    assert told.step(ev.TimerFired("drain")) == [fx.RunDone("s-0001")]
+
+
+def test_without_tor_nobody_is_waited_for() -> None:
+    told, _ = opened()
+    told.step(ev.TrustLost("tor died"))
+    assert told.step(ENDED) == [fx.RunDone("s-0001")]
+
+
+def test_what_comes_after_the_end_of_the_tree_opens_nothing() -> None:
+    told, _ = opened()
+    told.step(ENDED)
+    assert told.step(connect(5, 40005)) == [fx.AnswerCall(5, ENETUNREACH)]
+    assert told.step(ENDED, ev.LauncherLost("gone")) == []
+
+
+# Names and refusals.
+
+
+def test_a_mapped_name_is_connected_to_by_name_and_shown_as_it_was_asked_for() -> None:
+    told = running()
+    (answer,) = told.step(lookup(2, "web.test", 4))
+    assert isinstance(answer, fx.AnswerCall)
+    ((address, _),) = answer.endpoints
+    assert told.step(lookup(3, address, is_reverse=True)) == [fx.AnswerCall(3, name="web.test")]
+    told.step(connect(4, to=Destination(address, 443)))
+    assert [claim.destination for claim in told.claims()] == [Destination("web.test", 443)]
+    peer = told.step(ev.PeerAsked(5, told.claims()[0].source, None))
+    assert peer == [fx.AnswerCall(5, endpoints=((address, 443),))]
+
+
+def test_a_mapped_address_that_nobody_was_given_is_refused_and_noted() -> None:
+    told = running()
+    assert told.step(connect(2, to=Destination("198.18.0.9", 80))) == [fx.AnswerCall(2, ENETUNREACH)]
+    assert [denied.reason for denied in told.life.denied] == ["unknown-mapped-address"]
+
+
+def test_a_name_of_no_mapped_address_and_a_peer_of_no_connection_are_not_invented() -> None:
+    told = running()
+    assert told.step(lookup(2, "192.0.2.1", is_reverse=True)) == [fx.AnswerCall(2, 0, -2)]
+    assert told.step(ev.PeerAsked(3, Endpoint("127.64.0.1", 9), None)) == [fx.AnswerCall(3, ENETUNREACH)]
+    told.step(connect(4))
+    assert told.step(ev.PeerAsked(5, told.claims()[0].source, NOT_OURS)) == [fx.AnswerCall(5, ENETUNREACH)]
+
+
+def test_refusals_are_all_counted_and_kept_once_each_up_to_a_limit() -> None:
+    told = running()
+    for port in range(DENIED_MAX + 50):
+        for _ in range(2):
+            told.step(ev.Denied(PID, "udp", f"192.0.2.1:{port}"))
+    assert told.life.denied_count == 2 * (DENIED_MAX + 50)
+    assert len(told.life.denied) == DENIED_MAX == len(set(told.life.denied))
+
+
+def test_an_unknown_event_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="BUG"):
+        running().step(WEB)
