@@ -105,6 +105,15 @@ def _connection(line: Mapping[str, Any]) -> Connection:
     return Connection(line["t"], line["service"], own, peer, line.get("name", ""))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands under test neither read this user's settings nor write to this user's results."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 def lab_or_skip(name: str, exits: int, hosts: tuple[tuple[str, str], ...] = ()) -> None:
     """Start a lab; skip the test where this machine can't have one."""
     try:
