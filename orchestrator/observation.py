@@ -77,15 +77,18 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
 
 
 def failure_of(life: Life) -> Failure | None:
-    """The one failure: what ended the run; else, when the tool failed, why its connection did; else the tool's own."""
+    """The one failure: what ended the run; else, when the tool failed, why its connection did; else the tool's own.
+
+    A connection that failed before another one succeeded (IPv6 before IPv4, a retry) is not why the tool failed.
+    """
     if life.failure is not None:
         return life.failure
     rc = life.exited.rc if life.exited else None
     if rc == 0:
         return None
-    failed = [c for c in life.connections if c.status == "failed"]
-    if failed:
-        return connection_failure(life, failed[-1])
+    settled = [c for c in life.connections if c.status == "failed" or (c.status == "succeeded" and not c.is_lookup)]
+    if settled and settled[-1].status == "failed":
+        return connection_failure(life, settled[-1])
     detail = f"exit status {rc}" if rc is not None else f"signal {life.exited.signal if life.exited else '?'}"
     return Failure("tool", "tool", False, detail)
 
