@@ -105,7 +105,7 @@ EVIDENCE = {
     "a beginning for another exit": replaced(EXIT, OTHER_EXIT, "begin"),
     "a beginning from another address": replaced('"address": "127.64.0.1"', '"address": "127.64.0.3"'),
     "a stream that nobody recorded": added(stream(6, "SENTCONNECT", claim(6), 7), behind="SENTCONNECT 7"),
-    "a second stream with the tag": added(stream(6, "NEW", STOLEN)),
+    "a second stream that left with the tag": added(stream(6, "SENTCONNECT", STOLEN, 8)),
     "a foreign stream that was let out": added(stream(3, "SENTCONNECT", claim(9, tag="nobody"), 7), "STREAM 3 NEW"),
     "a line that is none": replaced("STREAM 1 CONTROLLER_WAIT", "STREAM one CONTROLLER_WAIT"),
     "an entry that is none": added(["tor"]),  # type: ignore[arg-type]
@@ -165,6 +165,15 @@ def test_one_change_in_the_records_is_found(name: str) -> None:
     told: list[Any] = records()
     RECORDS[name](told, told[0]["streams"][0], told[1]["streams"][0])
     assert verdict_on(evidence(), told).problems
+
+
+def test_a_thief_of_a_tag_who_was_refused_takes_nothing_from_its_owner() -> None:
+    entries = evidence()
+    refused = verdict_on(entries, records()).refused
+    added(stream(6, "NEW", STOLEN))(entries)
+    added(stream(6, "CLOSED", STOLEN))(entries)
+    verdict = verdict_on(entries, records())
+    assert (verdict.problems, verdict.refused) == ([], refused + 1)
 
 
 def test_a_record_that_says_itself_that_its_attribution_failed_accuses_nobody() -> None:
