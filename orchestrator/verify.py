@@ -98,7 +98,7 @@ def _tor_line(evidence: Evidence, place: int, line: str) -> None:
     if line.startswith("STREAM "):
         event = parse_stream(line)
         evidence.streams.setdefault(event.stream_id, []).append(Seen(place, event))
-        if event.socks_username:
+        if event.socks_username and event.status in ON_A_CIRCUIT:
             evidence.tags.setdefault(event.socks_username, set()).add(event.stream_id)
     elif line.startswith("CIRC "):
         circuit = parse_circ(line)
@@ -185,7 +185,7 @@ def _disagreements(
     if new.event.target != (f"{asked}:0" if is_lookup else asked) or (new.event.status == "NEWRESOLVE") != is_lookup:
         problems.append(f"Tor saw {new.event.status} for {new.event.target}, the record says {asked}")
     if len(evidence.tags.get(tag, ())) > 1:
-        problems.append(f"{len(evidence.tags[tag])} streams carried its tag")
+        problems.append(f"{len(evidence.tags[tag])} streams left with its tag")
     if record.get("source_address") != begin.get("address"):
         problems.append(f"the record's address is not {begin.get('address')}, the run's")
     if "source-address" in _list(stream, "witnesses") and source.host != begin.get("address"):

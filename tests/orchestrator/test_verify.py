@@ -170,8 +170,8 @@ def test_one_change_in_the_records_is_found(name: str) -> None:
 def test_a_thief_of_a_tag_who_was_refused_takes_nothing_from_its_owner() -> None:
     entries = evidence()
     refused = verdict_on(entries, records()).refused
-    added(stream(6, "NEW", STOLEN))(entries)
     added(stream(6, "CLOSED", STOLEN))(entries)
+    added(stream(6, "NEW", STOLEN))(entries)
     verdict = verdict_on(entries, records())
     assert (verdict.problems, verdict.refused) == ([], refused + 1)
 
