@@ -1,7 +1,8 @@
 """Chaos, inside the lab: runs go about their errands while circuits close, strangers knock, thieves carry their tags.
 
 Spec: lab, seed, directory, connections; `tool` and `hostile` (argv of real tools; without them clients in process),
-`interval_s` between two closed circuits, `is_governed`: adapt it; `source_ports`: how many ports clients share.
+`interval_s` between two closed circuits, `is_governed`: adapt it; `source_ports`: how many ports all share, each on an
+address of its own.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -31,6 +33,7 @@ EACH = 6
 AT_ONCE = 64
 SHARE = 0.05
 HOSTILE_EVERY = 10
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class AmbushedLaunch(ToolLaunch):
@@ -115,45 +118,72 @@ def with_hostile_ones(chaos: Chaos, plan: list[Run]) -> list[Run]:
     return [hostile(run) if run.index % HOSTILE_EVERY == 0 else run for run in plan]
 
 
+def shared_ports(records: list[dict[str, Any]]) -> int:
+    """How many connections came from a port that had served another run before."""
+    seen: dict[int, str] = {}
+    runs = [(stream["source_port"], record["run_id"]) for record in records for stream in record["streams"]]
+    return sum(seen.setdefault(port, run_id) != run_id for port, run_id in runs)
+
+
+@contextmanager
+def few_ports(count: int) -> Iterator[None]:
+    """The kernel gives only so many source ports to each address of the lab; nothing changes for 0."""
+    kept = PORT_RANGE.read_text()
+    try:
+        if count:
+            PORT_RANGE.write_text(f"40000 {40000 + count}")
+        yield
+    finally:
+        PORT_RANGE.write_text(kept)
+
+
 async def act(spec: dict[str, Any]) -> None:
     """The whole play."""
     async with stage(spec) as on:
-        chaos = Chaos(on)
-        tool = spec.get("tool") or ["client"]
-        plan = with_hostile_ones(chaos, on.plan(chaos.errands_of, tool, spec["connections"] // EACH))
-        evidence = on.evidence()
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
-            session = on.session(launcher_of(on, chaos, directory), evidence, on_record=chaos.ended)
-            background = [asyncio.create_task(chaos.closer.run())]
-            if spec["is_governed"]:
-                governor = Governor(chaos.closer, lambda: (chaos.opened, max(1, chaos.planned)))
-                background.append(asyncio.create_task(governor.run()))
-            try:
-                await session.run(plan, AT_ONCE)
-                seconds = time.monotonic() - began
-                await chaos.foreigners.end()
-            finally:
-                for task in background:
-                    task.cancel()
-                evidence.close()
-        failures = Counter(record["failure"]["kind"] if record["failure"] else "none" for record in on.records)
-        on.write(
-            expected=chaos.errands.expected,
-            repeated=chaos.errands.repeated,
-            connections=EACH * len(plan),
-            runs=len(plan),
-            hostile=[run.run_id for run in plan if spec.get("hostile") and run.index % HOSTILE_EVERY == 0],
-            seconds=seconds,
-            circuits_closed=chaos.closer.closed,
-            interval_ms=1000 * chaos.closer.interval_s,
-            foreign_sent={kind.value: count for kind, count in chaos.foreigners.sent.items()},
-            foreign_refused=chaos.foreigners.refused,
-            foreign_granted=chaos.foreigners.granted,
-            foreign_streams=session.foreign_streams,
-            failures=failures,
-            trust_lost=session.trust_lost,
-        )
+        with few_ports(spec["source_ports"] if spec.get("tool") else 0):
+            await play(on)
+
+
+async def play(on: Stage) -> None:
+    """The runs, and all that happens to them."""
+    spec = on.spec
+    chaos = Chaos(on)
+    tool = spec.get("tool") or ["client"]
+    plan = with_hostile_ones(chaos, on.plan(chaos.errands_of, tool, spec["connections"] // EACH))
+    evidence = on.evidence()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
+        session = on.session(launcher_of(on, chaos, directory), evidence, on_record=chaos.ended)
+        background = [asyncio.create_task(chaos.closer.run())]
+        if spec["is_governed"]:
+            governor = Governor(chaos.closer, lambda: (chaos.opened, max(1, chaos.planned)))
+            background.append(asyncio.create_task(governor.run()))
+        try:
+            await session.run(plan, AT_ONCE)
+            seconds = time.monotonic() - began
+            await chaos.foreigners.end()
+        finally:
+            for task in background:
+                task.cancel()
+            evidence.close()
+    failures = Counter(record["failure"]["kind"] if record["failure"] else "none" for record in on.records)
+    on.write(
+        expected=chaos.errands.expected,
+        repeated=chaos.errands.repeated,
+        connections=EACH * len(plan),
+        runs=len(plan),
+        hostile=[run.run_id for run in plan if spec.get("hostile") and run.index % HOSTILE_EVERY == 0],
+        seconds=seconds,
+        circuits_closed=chaos.closer.closed,
+        interval_ms=1000 * chaos.closer.interval_s,
+        foreign_sent={kind.value: count for kind, count in chaos.foreigners.sent.items()},
+        foreign_refused=chaos.foreigners.refused,
+        foreign_granted=chaos.foreigners.granted,
+        foreign_streams=session.foreign_streams,
+        failures=failures,
+        ports_shared=shared_ports(on.records),
+        trust_lost=session.trust_lost,
+    )
 
 
 if __name__ == "__main__":

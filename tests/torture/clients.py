@@ -135,7 +135,7 @@ class ClientLaunch:
 
         async def after_the_ambush(ambush: Ambush) -> None:
             await ambush(claim)
-            if call in self._answers and call not in self._dialogues:
+            if call in self._sockets:
                 self._speak(call, claim)
 
         task = self._loop.create_task(after_the_ambush(self._launcher.ambush))

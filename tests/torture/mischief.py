@@ -161,3 +161,8 @@ class Foreigners:
             return True
         except OSError:
             return False
+
+
+def break_off(channel: ControlChannel) -> None:
+    """End a control connection as if Tor had."""
+    channel._socket.shutdown(socket.SHUT_RDWR)

@@ -25,9 +25,11 @@ def hold_to_the_promises(play: Any, least: float, tell: Callable[..., None], tit
         "runs": figures["runs"], "connections": figures["connections"], "arrived": len(good), "through": f"{share:.0%}",
         "wrong": len(judgement.wrong), "foreign clients": sent, "seen of them": len(judgement.foreign),
         "circuits closed": figures["circuits_closed"], "at last every ms": round(figures["interval_ms"], 1),
+        "ports used before": figures["ports_shared"],
         "in doubt": len(in_doubt), "ends": figures["failures"], "seconds": round(figures["seconds"], 1),
     })  # fmt: skip
     assert figures["trust_lost"] is None
+    assert figures["ports_shared"] > figures["connections"] / 4
     assert judgement.wrong == []
     assert judgement.foreign == []
     assert judgement.doubled(figures["repeated"]) == []
@@ -66,7 +68,7 @@ def test_real_processes_leave_by_their_exits_while_circuits_die(
     wanted = int(6000 * scale)
     play = theatre.enact(
         "act_chaos", tmp_path, 1400, destinations=2 * wanted, seed=seed, connections=wanted, tool=client,
-        hostile=[sys.executable, HOSTILE], interval_s=0.02, is_governed=True,
+        hostile=[sys.executable, HOSTILE], interval_s=0.02, is_governed=True, source_ports=1000,
     )  # fmt: skip
     share = hold_to_the_promises(play, 3000 * scale, tell, "real processes")
     assert 0.5 <= share <= 0.7
