@@ -232,7 +232,7 @@ def stream_event(word: str, claim: Claim, pick: int) -> object:
     }[word]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.one_of(st.sampled_from(WORDS), st.sampled_from(GENTLE)), st.integers(0, 12)), max_size=60),
     st.sampled_from(["mapped", "exit"]),

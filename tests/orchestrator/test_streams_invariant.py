@@ -128,7 +128,7 @@ class Chaos(RuleBasedStateMachine):
         self.check(self.streams.refuse_attach(stream), None)
 
 
-Chaos.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, derandomize=True)
+Chaos.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
 TestWhateverComes = Chaos.TestCase
 UNTIL_FOUND = settings(Chaos.TestCase.settings, max_examples=200, phases=[Phase.generate], report_multiple_bugs=False)
 
