@@ -20,7 +20,7 @@ def control(theatre: Any, tmp_path: Path, scale: float, seed: int, tell: Callabl
     """Enacts a control and says what the targets saw."""
 
     def enact(join: str, attack: str) -> Any:
-        runs = max(32, int(RUNS * scale))
+        runs = max(64, int(RUNS * scale))
         play = theatre.enact(
             "act_control", tmp_path, 280, destinations=10 * runs, seed=seed, runs=runs, join=join, attack=attack
         )

@@ -17,7 +17,7 @@ def harmed(
     """Enacts a loss of trust, and asserts what must be so after any."""
 
     def enact(harm: str) -> Any:
-        runs = max(100, int(400 * scale))
+        runs = max(200, int(400 * scale))
         play = theatre.enact(
             "act_trust", tmp_path, 280, destinations=8 * runs, seed=seed, runs=runs, tool=client, after=runs, harm=harm
         )
@@ -30,7 +30,7 @@ def harmed(
         assert figures["files"] == []
         assert figures["children"] == 0
         assert len(play.records) == runs
-        assert set(ends) == {"none", "tor"}
+        assert set(ends) <= {"none", "tor"}
         assert {r["failure"]["blame"] for r in play.records if r["failure"]} == {"local"}
         assert ends["tor"] > runs / 4
         return play
