@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from exitpin.orchestrator.lab.state import LabState
-from exitpin.wrappers.runtime import runtime_directory
 
 from .conftest import Lab, eventually, is_alive
 from .running import SecondController, command
@@ -50,9 +49,13 @@ def _tree(pid: int) -> list[int]:
     return [process.pid for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
 
 
-def _runtime_paths() -> set[Path]:
-    """What a run may leave behind on disk: its directory with its sockets."""
-    return set(runtime_directory().glob("run-*"))
+def _directory_of(tree: list[int]) -> Path:
+    """Where the run keeps its sockets: the launcher was told to preload from there."""
+    for pid in tree:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        if "--preload" in words:
+            return Path(words[words.index("--preload") + 1]).parent
+    raise AssertionError("no launcher in the tree")
 
 
 @pytest.mark.parametrize(
@@ -62,16 +65,17 @@ def _runtime_paths() -> set[Path]:
 def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: signal.Signals, exits: str) -> None:
     control = SecondController(lab.state)
     before = {one: control.circuits(lab.state.relay(one).fingerprint) for one in exits.split(",")}
-    paths = _runtime_paths()
     with sleeping(lab.state, tmp_path, "-e", exits) as running:
         tree = _tree(running.pid)
         assert len(tree) >= 2 + 3 * len(before)
+        directory = _directory_of(tree)
+        assert directory.is_dir()
         running.send_signal(number)
         _, said = running.communicate(timeout=20)
     assert running.returncode == 128 + number
     assert "Traceback" not in said
     assert [pid for pid in tree if is_alive(pid)] == []
-    assert _runtime_paths() <= paths
+    assert not directory.exists()
     eventually(
         lambda: _assert_same(before, {one: control.circuits(lab.state.relay(one).fingerprint) for one in before})
     )

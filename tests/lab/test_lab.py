@@ -181,7 +181,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(lab: Lab) -> None:
             # a signal ends one `read` in some shells and none in others
             terminal.write(b"\n\n")
             assert b"end 1" in _read_until(terminal, b"end 1", seen)
-        assert entered.wait(COMMAND_S) == 0
+            assert entered.wait(COMMAND_S) == 0  # before the terminal hangs up
 
 
 def _take_terminal() -> None:
