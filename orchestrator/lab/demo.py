@@ -12,7 +12,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
@@ -27,6 +26,7 @@ from rich.text import Text
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.namespaces import run_inside
+from ...wrappers.runtime import scratch_directory
 from ..circuits import Pace
 from ..errors import OperatorError
 from ..evidence import EvidenceLog
@@ -121,7 +121,7 @@ class Demo:
 
     async def execute(self) -> int:
         """Run everything and judge it; the exit status."""
-        with tempfile.TemporaryDirectory(prefix="exitpin-demo-", dir="/tmp") as directory:
+        with scratch_directory() as directory:
             async with open_network(Vantage("lab", self._lab.control_socket, self._lab.name)) as network:
                 rng = Random(secrets.randbits(64))
                 cases = plan_cases(self._lab, network.snapshot, self._scan_id, rng)
@@ -129,12 +129,12 @@ class Demo:
                 self._announce(cases)
                 began, seen_before = time.monotonic(), self._lab.log_file.stat().st_size
                 with self._board:
-                    await self._carry_out(network, Path(directory), rng)
+                    await self._carry_out(network, directory, rng)
                     lines = self._lab.log_file.read_bytes()[seen_before:].splitlines()
                     arrivals = read_arrivals(lines, frozenset({PROBE_ADDRESS}))
                     self._board.target_saw(arrivals)
             took = time.monotonic() - began
-            return self._judge(arrivals, Path(directory, "events.ndjson"), took)
+            return self._judge(arrivals, directory / "events.ndjson", took)
 
     def _announce(self, cases: list[Case]) -> None:
         exits, arriving = len({case.exit.nickname for case in cases}), sum(case.must_arrive for case in cases)
