@@ -49,6 +49,7 @@ class Attacher:
         self._watch_timer = self._loop.call_later(WATCH_S, self._watch)
         self.foreign_streams = 0
         control.on_event = self._tor_said
+        self._loop.call_soon(self._hear_what_was_missed)
         control.on_lost = lose_trust
 
     def close(self) -> None:
@@ -87,6 +88,12 @@ class Attacher:
         self._perform(self._pool.release(run_id))
 
     # Tor speaks.
+
+    def _hear_what_was_missed(self) -> None:
+        """Between SETEVENTS and now; runs before the loop can read any later line."""
+        missed, self._control.unheard[:] = self._control.unheard[:], []
+        for line in missed:
+            self._tor_said(line)
 
     def _tor_said(self, line: str) -> None:
         if line.startswith("STREAM_BW "):

@@ -14,6 +14,7 @@ class Control(Protocol):
     """A control connection that pins streams."""
 
     on_event: Callable[[str], None]
+    unheard: list[str]
     on_lost: Callable[[str], None]
 
     @property

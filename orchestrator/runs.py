@@ -70,6 +70,7 @@ class Life:
     resolve: str = "mapped"
     phase: Phase = Phase.QUEUED
     circuit_id: int | None = None
+    is_circuit_wanted: bool = False
     circuits: list[UsedCircuit] = field(default_factory=list)
     names: Names = field(default_factory=Names)
     connections: Connections = field(default_factory=Connections)
@@ -95,6 +96,7 @@ class Life:
     def begin(self) -> list[Effect]:
         """QUEUED -> CIRCUIT."""
         self.phase = Phase.CIRCUIT
+        self.is_circuit_wanted = True
         return [fx.WantCircuit(self.run.run_id)]
 
     def fail(self, failure: Failure, grace_s: float = 0.0) -> list[Effect]:
@@ -121,6 +123,7 @@ class Life:
     # Circuits.
 
     def _circuit_ready(self, event: fx.CircuitReady, now: float) -> list[Effect]:
+        self.is_circuit_wanted = False
         self.circuit_id = event.circuit_id
         self.circuits.append(UsedCircuit(event.circuit_id, tuple(event.path)))
         if self.phase is Phase.CIRCUIT:
@@ -198,13 +201,15 @@ class Life:
         """Claim it for the run's circuit; without one, it waits for the replacement."""
         if not self._is_running() or self.failure is not None or len(self.connections) >= CONNECTIONS_MAX:
             return [fx.AnswerCall(connection.call, ENETUNREACH, EAI_AGAIN if connection.is_lookup else 0)]
-        is_replacement_coming = bool(self.connections.waiting())
         self.connections.add(connection)
         self.times.first_stream = self.times.first_stream or now
         timer = fx.SetTimer(self.run.run_id, f"call {connection.number}", CALL_TIMEOUT_S)
         if self.circuit_id is not None:
             return [self._open(connection, self.circuit_id), timer]
-        return [timer] if is_replacement_coming else [fx.WantCircuit(self.run.run_id), timer]
+        if self.is_circuit_wanted:
+            return [timer]
+        self.is_circuit_wanted = True
+        return [fx.WantCircuit(self.run.run_id), timer]
 
     def _open(self, connection: Connection, circuit_id: int) -> Effect:
         claim = connection.claim(self.run.run_id, circuit_id, self.run.exit.fingerprint)

@@ -64,11 +64,12 @@ async def _self_test(channel: ControlChannel, socks: tuple[str, int]) -> list[st
     seen: asyncio.Future[Endpoint | None] = asyncio.get_running_loop().create_future()
 
     def heard(line: str) -> None:
-        if line.startswith("STREAM "):
-            event = parse_stream(line)
-            if event.status == "NEW" and event.socks_username == tag and not seen.done():
-                seen.set_result(event.source_addr)
-                channel.send(f"CLOSESTREAM {event.stream_id} 6", lambda reply: None)
+        event = parse_stream(line) if line.startswith("STREAM ") else None
+        if event is None or event.socks_username != tag:
+            channel.unheard.append(line)
+        elif event.status == "NEW" and not seen.done():
+            seen.set_result(event.source_addr)
+            channel.send(f"CLOSESTREAM {event.stream_id} 6", lambda reply: None)
 
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     connection.bind((SELF_TEST_ADDRESS, 0))
@@ -82,6 +83,6 @@ async def _self_test(channel: ControlChannel, socks: tuple[str, int]) -> list[st
     except TimeoutError:
         return [f"it did not report a test stream within {SELF_TEST_S:g} s"]
     finally:
-        channel.on_event = lambda line: None
+        channel.on_event = channel.unheard.append
         dialogue.stop()
         connection.close()

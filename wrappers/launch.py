@@ -4,6 +4,7 @@ Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`,
 """
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -148,7 +149,12 @@ class ToolLaunch:
 
     def bind_lookup(self, call: int, host: str) -> None:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connection.bind((self._run.address, 0))
+        try:
+            connection.bind((self._run.address, 0))
+        except OSError:
+            connection.close()
+            self._reports.answer(AnswerCall(call, errno.ENETUNREACH, socket.EAI_AGAIN))
+            return
         self._lookups[call] = connection
         known = self._reports.calls.get(call)
         source = Endpoint(*connection.getsockname())

@@ -58,17 +58,31 @@ class SocksDialogue:
         try:
             self._connect(address)
             self._send(bindings.socks_greeting())
+        except BlockingIOError:
+            self._loop.add_writer(self._fd, self._connected)
         except OSError:
             self._state = "done"
             self._on_answer(-1, "")
-            return
-        self._loop.add_reader(self._fd, self._readable)
+        else:
+            self._loop.add_reader(self._fd, self._readable)
 
     def stop(self) -> None:
         """Leave the socket alone from now on."""
         if self._state != "done":
             self._state = "done"
             self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+
+    def _connected(self) -> None:
+        """A non-blocking socket whose connection Tor took late, or not."""
+        self._loop.remove_writer(self._fd)
+        try:
+            self._send(bindings.socks_greeting())
+        except OSError:
+            self.stop()
+            self._on_answer(-1, "")
+        else:
+            self._loop.add_reader(self._fd, self._readable)
 
     def _connect(self, address: tuple[str, int]) -> None:
         """Loopback connects at once, unless Tor's accept queue is full: a blocking socket then waits a second."""
@@ -77,7 +91,7 @@ class SocksDialogue:
         try:
             self._socket.connect(address)
         except BlockingIOError:
-            pass  # a non-blocking socket: connected by the time that the greeting is sent, or that send fails
+            pass  # a non-blocking socket: connected already, or soon
         finally:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
 

@@ -62,7 +62,8 @@ def authenticate(control_socket: Path | tuple[str, int]) -> socket.socket:
 class ControlChannel:
     """One authenticated control connection, driven by the running event loop.
 
-    `on_event(line)` gets the text of every asynchronous line without its `650 `; `on_lost(why)` is called once.
+    `on_event(line)` gets the text of every asynchronous line without its `650 `; what comes before somebody listens is
+    kept in `unheard`. `on_lost(why)` is called once.
     """
 
     pinning_options = tuple(PINNING_OPTIONS)
@@ -79,7 +80,8 @@ class ControlChannel:
         self._data: list[str] | None = None
         self._is_lost = False
         self._why_lost = "the control connection is closed"
-        self.on_event: Callable[[str], None] = lambda line: None
+        self.unheard: list[str] = []
+        self.on_event: Callable[[str], None] = self.unheard.append
         self.on_lost: Callable[[str], None] = lambda why: None
         self._loop.add_reader(self._socket.fileno(), self._readable)
 

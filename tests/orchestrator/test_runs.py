@@ -201,6 +201,12 @@ def test_a_circuit_that_closes_idle_is_replaced_at_the_next_connect() -> None:
     assert told.life.failure is None
 
 
+def test_one_replacement_is_wanted_even_if_whoever_asked_for_it_went_away() -> None:
+    told = running()
+    told.step(fx.CircuitClosed("s-0001", 7, "FINISHED"), connect(2), ev.CallLost(2))
+    assert told.step(connect(3, 40003)) == [fx.SetTimer("s-0001", "call 2", 90.0)]
+
+
 def test_no_replacement_ends_the_run_and_answers_who_waits() -> None:
     told = running()
     told.step(fx.CircuitClosed("s-0001", 7, "FINISHED"), connect(2))

@@ -69,6 +69,15 @@ def test_bytes_that_are_no_utf8_come_through() -> None:
     played(script)
 
 
+def test_what_comes_before_somebody_listens_is_kept_in_order() -> None:
+    async def script(peer: Peer) -> None:
+        peer.channel.on_event = peer.channel.unheard.append
+        await peer.says("650 STREAM 1 NEW 0 x:80", "650 CONF_CHANGED")
+        assert peer.channel.unheard == ["STREAM 1 NEW 0 x:80", "CONF_CHANGED"]
+
+    played(script)
+
+
 @pytest.mark.parametrize("command", ["GETINFO version", "ATTACHSTREAM 1 7", "ATTACHSTREAM 10 70", "CLOSESTREAM 1 0"])
 def test_a_command_is_sent_as_it_is(command: str) -> None:
     async def script(peer: Peer) -> None:
