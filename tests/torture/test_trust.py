@@ -19,7 +19,15 @@ def harmed(
     def enact(harm: str) -> Any:
         runs = max(200, int(400 * scale))
         play = theatre.enact(
-            "act_trust", tmp_path, 280, destinations=8 * runs, seed=seed, runs=runs, tool=client, after=runs, harm=harm
+            "act_trust",
+            tmp_path,
+            280,
+            destinations=8 * runs,
+            seed=seed,
+            runs=runs,
+            tool=client,
+            after=2 * runs,
+            harm=harm,
         )
         figures, judgement = play.figures, play.judge()
         ends = Counter(record["failure"]["kind"] if record["failure"] else "none" for record in play.records)
