@@ -1,8 +1,8 @@
 """SOCKS 5 towards Tor, spoken on the tool's own socket: username/password, stop and wait, exact reads.
 
 The socket is shared with the tool (one open file description), so nothing here changes its flags or reads a byte
-more than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when
-everything is pipelined, hence the steps (socks-extensions; docs/notes/0001).
+more than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when the
+greeting is not alone (docs/notes/0001); user name and request may go together.
 """
 
 import asyncio
@@ -106,32 +106,35 @@ class SocksDialogue:
                 if not part:
                     raise ConnectionError("Tor closed the SOCKS connection")
                 self._received += part
-                if len(self._received) == self._need:
-                    self._advance()
+                if len(self._received) == self._need and not self._advance():
+                    return
         except BlockingIOError:
             return
         except (OSError, ValueError):
             self.stop()
             self._on_answer(-1, "")
 
-    def _advance(self) -> None:
+    def _advance(self) -> bool:
+        """Take the next step; whether more of Tor's answer may be there already."""
         if self._state == "greeting":
             if self._received != b"\x05\x02":
                 raise ValueError("Tor wants another SOCKS method")
-            self._send(bindings.socks_auth(self._tag, PASSWORD))
+            command = bindings.SOCKS_RESOLVE if self._is_lookup else bindings.SOCKS_CONNECT
+            request = bindings.socks_request(command, self._destination.host, self._destination.port)
+            self._send(bindings.socks_auth(self._tag, PASSWORD) + request)
             self._state, self._received, self._need = "auth", b"", 2
-        elif self._state == "auth":
+            return False
+        if self._state == "auth":
             if self._received != b"\x01\x00":
                 raise ValueError("Tor refuses the SOCKS user name")
-            command = bindings.SOCKS_RESOLVE if self._is_lookup else bindings.SOCKS_CONNECT
-            self._send(bindings.socks_request(command, self._destination.host, self._destination.port))
             self._state, self._received, self._need = "reply", b"", 4
+            return False
+        size = bindings.socks_reply_size(self._received)
+        if size is not None and size <= len(self._received):
+            self._done()
         else:
-            size = bindings.socks_reply_size(self._received)
-            if size is not None and size <= len(self._received):
-                self._done()
-            else:
-                self._need = size or self._need + 1
+            self._need = size or self._need + 1
+        return True
 
     def _done(self) -> None:
         self.stop()

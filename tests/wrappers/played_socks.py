@@ -61,9 +61,8 @@ class Dialogue:
         self.start()
         await self.reads(GREETING)
         await self.says(METHOD)
-        await self.reads(AUTH)
+        await self.reads(AUTH + command)
         await self.says(ACCEPTED)
-        await self.reads(command)
 
 
 def played(
