@@ -26,6 +26,16 @@ class Household:
     def __init__(self) -> None:
         bindings.set_child_subreaper()
         self.launchers: set[int] = set()
+        self._ending: set[int] = set()
+
+    def leave(self, launcher: int) -> None:
+        """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
+        hold up the loop until the scheduler lets it finish."""
+        self._ending.add(launcher)
+        for pid in list(self._ending):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._ending.discard(pid)
+                self.launchers.discard(pid)
 
     def end_orphans(self) -> None:
         """Kill and reap every descendant of ours that no launcher answers for."""
@@ -96,6 +106,7 @@ class LaunchedProcess:
         self._loop = asyncio.get_running_loop()
         self._control: socket.socket | None = None
         self._is_over = False
+        self._has_ended = False
 
     def start(
         self,
@@ -170,7 +181,7 @@ class LaunchedProcess:
             signo = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
             self._post(events.ProcessExited(None if signo else os.WEXITSTATUS(status), signo))
         elif notice.kind == bindings.NoticeKind.ENDED:
-            self._is_over = True
+            self._is_over = self._has_ended = True
             self._post(events.TreeEnded(notice.cpu_us / 1e6, notice.maxrss_kib, notice.swept))
 
     def close(self) -> None:
@@ -184,6 +195,9 @@ class LaunchedProcess:
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
         self._control = None
+        if self._has_ended:
+            self._tree.household.leave(self._tree.launcher)
+            return
         pid, status = os.waitpid(self._tree.launcher, 0)
         self._tree.household.launchers.discard(pid)
         if not self._is_over:
