@@ -27,18 +27,23 @@ OnLine = Callable[[Run, str, bytes], None]
 """(run, "stdout" or "stderr", line)."""
 
 
-def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
-    """What the tool's environment is made of: the caller's, without proxies, with the run's own variables."""
+def tool_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What every tool's environment is made of: the caller's, without proxies."""
     kept = {name: value for name, value in environment.items() if name.lower() not in PROXY_VARIABLES}
-    kept.update(
-        EXITPIN="1",
-        EXITPIN_RUN_ID=run.run_id,
-        EXITPIN_EXIT_FP=run.exit.fingerprint,
-        EXITPIN_EXIT_NICK=run.exit.nickname,
-        EXITPIN_EXIT_IP=run.exit.address,
-    )
     kept["PATH"] = os.pathsep.join((str(passthrough_dir()), kept.get("PATH", os.defpath)))
     return kept
+
+
+def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
+    """A tool's environment with the variables of its run."""
+    return {
+        **environment,
+        "EXITPIN": "1",
+        "EXITPIN_RUN_ID": run.run_id,
+        "EXITPIN_EXIT_FP": run.exit.fingerprint,
+        "EXITPIN_EXIT_NICK": run.exit.nickname,
+        "EXITPIN_EXIT_IP": run.exit.address,
+    }
 
 
 def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
@@ -61,7 +66,7 @@ class ToolLauncher:
     ) -> None:
         self.directory = directory
         self.tor = tor
-        self.environment = environment
+        self.environment = tool_environment(environment)
         self.foreground = foreground
         self.on_line = on_line
         self.household = Household()

@@ -35,6 +35,7 @@ class Call:
     connection: socket.socket
     tool_socket: socket.socket | None = None
     pid: int = 0
+    is_watched: bool = False
 
 
 class ReportSocket:
@@ -81,14 +82,14 @@ class ReportSocket:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            connection.setblocking(False)
             call = Call(next(_CALLS), connection)
             self.calls[call.number] = call
             if not self._read(call):
-                self._loop.add_reader(connection.fileno(), self._readable, call)
+                self._watch(call, self._readable)
 
     def _readable(self, call: Call) -> None:
         self._loop.remove_reader(call.connection.fileno())
+        call.is_watched = False
         if not self._read(call):
             self.forget(call.number)
 
@@ -135,11 +136,15 @@ class ReportSocket:
         if event is None or is_strangers_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
-        if not isinstance(event, events.Denied):
-            self._loop.add_reader(call.connection.fileno(), self._hung_up, call)
         self._post(event)
         if isinstance(event, events.Denied):
             self.forget(call.number)
+        elif call.number in self.calls:  # most are answered at once
+            self._watch(call, self._hung_up)
+
+    def _watch(self, call: Call, react: Callable[[Call], None]) -> None:
+        call.is_watched = True
+        self._loop.add_reader(call.connection.fileno(), react, call)
 
     def _event(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
         number, pid = call.number, call.pid
@@ -193,7 +198,8 @@ class ReportSocket:
         """Drop a call, closing our descriptors of it."""
         call = self.calls.pop(number, None)
         if call is not None:
-            self._loop.remove_reader(call.connection.fileno())
+            if call.is_watched:
+                self._loop.remove_reader(call.connection.fileno())
             call.connection.close()
             if call.tool_socket is not None:
                 call.tool_socket.close()
