@@ -1,4 +1,4 @@
-"""The joblog of `exitpin run` (`--joblog`): a line a run, in the form of GNU parallel, so that its tools can read it."""
+"""The joblog of `exitpin run` (`--joblog`): a line a run, in the form of GNU parallel: its tools can read it."""
 
 import time
 from pathlib import Path
