@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from ..errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_USAGE, OperatorError
 from ..lab import network, start
@@ -96,11 +97,17 @@ def execute_up(args: argparse.Namespace) -> int:
         )
     finally:
         progress.clear()
-    if args.json:
-        print(json.dumps(status_of(state), indent=1), flush=True)
-    else:
-        _say_next(state, was_running)
-    return _stay(state.name, supervisor) if supervisor is not None else 0
+
+    def announce() -> None:
+        if args.json:
+            print(json.dumps(status_of(state), indent=1), flush=True)
+        else:
+            _say_next(state, was_running)
+
+    if supervisor is not None:
+        return _stay(state.name, supervisor, announce)
+    announce()
+    return 0
 
 
 def execute_status(args: argparse.Namespace) -> int:
@@ -207,8 +214,10 @@ def _say_next(state: lab_state.LabState, was_running: bool) -> None:
     )
 
 
-def _stay(name: str, supervisor: "subprocess.Popen[bytes]") -> int:
+def _stay(name: str, supervisor: "subprocess.Popen[bytes]", announce: Callable[[], None]) -> int:
+    """Announce the lab and end with it; Ctrl-C ends it, from the first word of the announcement on."""
     try:
+        announce()
         status = supervisor.wait()
     except KeyboardInterrupt:
         start.down(name)

@@ -19,26 +19,11 @@ from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 
 COMMAND_S = 60.0
-RUN_VERB = """
-import argparse, sys
-from exitpin.orchestrator.cli import lab
-from exitpin.orchestrator.errors import OperatorError
-parser = argparse.ArgumentParser(prog="exitpin")
-lab.register(parser.add_subparsers(required=True))
-args = parser.parse_args()
-try:
-    sys.exit(args.execute(args))
-except OperatorError as error:
-    print("exitpin:", error, file=sys.stderr)
-    sys.exit(error.exit_status)
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
 
 
 def verb(*words: str) -> list[str]:
-    """The argv of `exitpin lab WORDS`, whatever else of the command line is there."""
-    return [sys.executable, "-c", RUN_VERB, "lab", *words]
+    """The argv of `exitpin lab WORDS`."""
+    return [sys.executable, "-m", "exitpin", "lab", *words]
 
 
 def eventually(assertion: Callable[[], None], timeout_s: float = 10.0) -> None:
