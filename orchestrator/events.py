@@ -152,4 +152,6 @@ class TrustLost:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The user ends the run."""
+    """Somebody ends the session before its end: the user, or a reader who has gone."""
+
+    detail: str = "interrupted by the user"

@@ -79,10 +79,10 @@ class Session:
         finally:
             self._attacher.close()
 
-    def interrupt(self) -> None:
+    def interrupt(self, why: str = "interrupted by the user") -> None:
         """Start nothing new, end what runs."""
         self._queue.clear()
-        self._post_all(events.Interrupted())
+        self._post_all(events.Interrupted(why))
         self._fill()
 
     def lose_trust(self, why: str) -> None:

@@ -342,7 +342,7 @@ class Life:
         return self.fail(Failure("tor", "local", True, event.detail))
 
     def _interrupted(self, event: ev.Interrupted, now: float) -> list[Effect]:
-        return self.fail(Failure("interrupted", "local", True, "interrupted by the user"), TERM_GRACE_S)
+        return self.fail(Failure("interrupted", "local", True, event.detail), TERM_GRACE_S)
 
 
 def _gravity(failure: Failure) -> int:

@@ -159,7 +159,11 @@ class Scan:
             session.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
         loop.set_exception_handler(uncaught)
-        self._writers = {name: LineWriter(fd, session.interrupt) for name, fd in (("stdout", 1), ("stderr", 2))}
+
+        def reader_gone() -> None:
+            session.interrupt("whoever read the output has gone")
+
+        self._writers = {name: LineWriter(fd, reader_gone) for name, fd in (("stdout", 1), ("stderr", 2))}
 
         def interrupted(signo: int) -> None:
             self._interrupted_by = signo
