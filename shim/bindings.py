@@ -5,6 +5,7 @@ tests and by chaos tools.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ __all__ = [
     "SOCKS_RESOLVE",
     "SOCKS_RESOLVE_PTR",
     "WIRE_VERSION",
+    "Child",
     "Endpoint",
     "Flag",
     "Notice",
@@ -121,6 +123,31 @@ def socks_errno(reply_code: int) -> int:
     """What connect(2) should say for a SOCKS reply code; 0 for success."""
     error: int = lib.exitpin_socks_errno(reply_code)
     return error
+
+
+class Child:
+    """A process that executes `argv`, started without waiting for its execve (child.h). Raises OSError, ValueError.
+
+    `descriptors` become 0, 1, 2...; each must be above that range. Its signals are blocked, for the launcher, which
+    sets its own mask. Keep this object until the process has been heard of, or has ended: until execve it lives in it.
+    """
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        packed = os.fsencode("\0".join([*argv, *variables, ""]))
+        if not argv or packed.count(b"\0") != len(argv) + len(variables) or min(descriptors) < len(descriptors):
+            raise ValueError("an empty command, a NUL in it, or a descriptor in its own way")
+        child = lib.exitpin_child_start(packed, len(packed), len(argv), len(variables), descriptors, len(descriptors))
+        if child == ffi.NULL:
+            raise OSError(ffi.errno, os.strerror(ffi.errno))
+        self._child = ffi.gc(child, lib.exitpin_child_free)
+        self.pid: int = lib.exitpin_child_pid(child)
+
+    @property
+    def error(self) -> int:
+        """Why it could not execute `argv`, once it has ended; else 0."""
+        error: int = lib.exitpin_child_error(self._child)
+        return error
 
 
 def _check(error: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("shim")
-PURE = ("address", "hosts", "kernel", "program", "record", "socks", "text")
+PURE = ("address", "child", "hosts", "kernel", "program", "record", "socks", "text")
 PURE_CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
@@ -39,6 +39,12 @@ size_t exitpin_socks_auth(const uint8_t *user, size_t user_size, const uint8_t *
 size_t exitpin_socks_request(uint8_t command, const char *host, size_t host_size, uint16_t port, uint8_t *out);
 int exitpin_socks_reply_size(const uint8_t *prefix, size_t size);
 int exitpin_socks_errno(uint8_t code);
+
+struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size_t arguments, size_t variables,
+                                          const int *fds, size_t fds_count);
+int exitpin_child_pid(const struct exitpin_child *child);
+int exitpin_child_error(const struct exitpin_child *child);
+void exitpin_child_free(struct exitpin_child *child);
 
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);

@@ -148,6 +148,11 @@ static inline long sys_fcntl(int fd, int command, long argument)
 	return sys_call(SYS_fcntl, fd, command, argument, 0, 0, 0);
 }
 
+static inline long sys_dup3(int from, int to, int flags)
+{
+	return sys_call(SYS_dup3, from, to, flags, 0, 0, 0);
+}
+
 static inline long sys_fstat(int fd, struct stat *status)
 {
 	return sys_call(SYS_fstat, fd, (long)status, 0, 0, 0, 0);

@@ -116,7 +116,7 @@ class ToolLaunch:
                 stdio=stdio,
                 foreground=launcher.foreground,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
         finally:
             if nothing is not None:

@@ -105,6 +105,7 @@ class LaunchedProcess:
         self._post = post
         self._loop = asyncio.get_running_loop()
         self._control: socket.socket | None = None
+        self._child: bindings.Child | None = None
         self._is_over = False
         self._has_ended = False
 
@@ -118,7 +119,7 @@ class LaunchedProcess:
         stdio: tuple[int, int, int],
         foreground: bool,
     ) -> None:
-        """Start `argv` under the launcher with these three descriptors. Raises OSError."""
+        """Start `argv` under the launcher with these three descriptors. Raises OSError, ValueError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         options = ["--foreground", "--keep-files"] if foreground else []
@@ -129,10 +130,10 @@ class LaunchedProcess:
         # each source is first copied above the range that is assigned to, so that no assignment destroys another source
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 16) for fd in (*stdio, theirs.fileno())]
         try:
-            actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(high)]
-            self._tree.launcher = os.posix_spawn(command[0], command, dict(environment), file_actions=actions)
+            self._child = bindings.Child(command, environment, high)
+            self._tree.launcher = self._child.pid
             self._tree.household.launchers.add(self._tree.launcher)
-        except OSError:
+        except (OSError, ValueError):
             ours.close()
             raise
         finally:
@@ -166,6 +167,7 @@ class LaunchedProcess:
             if not packet:
                 self._hung_up()
                 return
+            self._child = None
             self._notice(bindings.decode_notice(packet))
 
     def _notice(self, notice: bindings.Notice) -> None:
@@ -203,4 +205,7 @@ class LaunchedProcess:
         if not self._is_over:
             self._is_over = True
             self._tree.household.end_orphans()
-            self._post(events.LauncherLost(f"the launcher (pid {pid}) ended with wait status {status}"))
+            problem = f"the launcher (pid {pid}) ended with wait status {status}"
+            if self._child is not None and self._child.error:
+                problem = f"the launcher could not be started: {os.strerror(self._child.error)}"
+            self._post(events.LauncherLost(problem))

@@ -1,0 +1,91 @@
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "child.h"
+#include "sys.h"
+
+enum { STACK_SIZE = 32768, FDS_MAX = 8 };
+
+struct exitpin_child {
+	_Alignas(16) char stack[STACK_SIZE];
+	int pid;
+	volatile int error;
+	int fds[FDS_MAX];
+	size_t fds_count;
+	char **arguments;
+	char **variables;
+	char *pointers[];
+};
+
+/* In the parent's memory, beside the running parent, with its thread's errno and locks: system calls and nothing else. */
+static int become(void *given)
+{
+	struct exitpin_child *child = given;
+	long error = 0;
+
+	for (size_t number = 0; number < child->fds_count && error >= 0; number++)
+		error = sys_dup3(child->fds[number], (int)number, 0);
+	if (error >= 0)
+		error = sys_execve(child->arguments[0], child->arguments, child->variables);
+	child->error = (int)-error;
+	sys_exit(127);
+}
+
+static char *point(char **pointers, size_t count, char *string)
+{
+	for (size_t i = 0; i < count; i++) {
+		pointers[i] = string;
+		string += strlen(string) + 1;
+	}
+	pointers[count] = NULL;
+	return string;
+}
+
+struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size_t arguments, size_t variables,
+					  const int *fds, size_t fds_count)
+{
+	const size_t pointers_size = (arguments + variables + 2) * sizeof(char *);
+	struct exitpin_child *child = fds_count <= FDS_MAX ? malloc(sizeof(*child) + pointers_size + size) : NULL;
+	sigset_t all, before;
+
+	if (child == NULL)
+		return NULL;
+	child->error = 0;
+	child->fds_count = fds_count;
+	memcpy(child->fds, fds, fds_count * sizeof(*fds));
+	char *copy = memcpy((char *)child->pointers + pointers_size, strings, size);
+
+	child->arguments = child->pointers;
+	child->variables = child->pointers + arguments + 1;
+	point(child->variables, variables, point(child->arguments, arguments, copy));
+	/* a handler of ours must not run in the child: it would run in our memory */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	child->pid = clone(become, child->stack + STACK_SIZE, CLONE_VM | SIGCHLD, child);
+	int error = errno;
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (child->pid > 0)
+		return child;
+	free(child);
+	errno = error;
+	return NULL;
+}
+
+int exitpin_child_pid(const struct exitpin_child *child)
+{
+	return child->pid;
+}
+
+int exitpin_child_error(const struct exitpin_child *child)
+{
+	return child->error;
+}
+
+void exitpin_child_free(struct exitpin_child *child)
+{
+	free(child);
+}
