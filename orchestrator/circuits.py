@@ -83,6 +83,7 @@ class Pool:
     wanted: deque[Want] = field(default_factory=deque)
     requests: dict[int, Circuit] = field(default_factory=dict)
     circuits: dict[int, Circuit] = field(default_factory=dict)
+    _building: dict[int, Circuit] = field(default_factory=dict)
     _requests_made: int = 0
     _not_before: float = 0.0
 
@@ -92,15 +93,15 @@ class Pool:
 
     def next_launch(self, now: float) -> float | None:
         """Seconds until `launch` or `expire` has something to do; None: nothing waits."""
-        due = [circuit.launched + self.pace.build_timeout_s for circuit in self._unfinished()]
-        if self.wanted and len(self.requests) + self._building() < self.pace.pending_max:
+        due = [circuit.launched + self.pace.build_timeout_s for circuit in self._building.values()]
+        if self.wanted and len(self.requests) + len(self._building) < self.pace.pending_max:
             due.append(max(self._not_before, min(want.not_before for want in self.wanted)))
         return max(0.0, min(due) - now) if due else None
 
     def launch(self, now: float) -> list[Effect]:
         """Start what the pace allows now."""
         effects: list[Effect] = []
-        while now >= self._not_before and len(self.requests) + self._building() < self.pace.pending_max:
+        while now >= self._not_before and len(self.requests) + len(self._building) < self.pace.pending_max:
             want = next((want for want in self.wanted if want.not_before <= now), None)
             if want is None:
                 break
@@ -120,9 +121,9 @@ class Pool:
     def expire(self, now: float) -> list[Effect]:
         """Give up on circuits that take too long."""
         effects: list[Effect] = []
-        for circuit in self._unfinished():
+        for circuit in list(self._building.values()):
             if now - circuit.launched >= self.pace.build_timeout_s and circuit.circuit_id is not None:
-                del self.circuits[circuit.circuit_id]
+                self._forget(circuit.circuit_id)
                 effects.append(CloseCircuit(circuit.circuit_id))
                 effects += self._retry(circuit, "TIMEOUT", now)
         return effects
@@ -132,7 +133,7 @@ class Pool:
         circuit = self.requests.pop(request)
         circuit.circuit_id = circuit_id
         circuit.state = State.BUILDING
-        self.circuits[circuit_id] = circuit
+        self.circuits[circuit_id] = self._building[circuit_id] = circuit
         return [CloseCircuit(circuit_id)] if circuit.is_released else []
 
     def refused(self, request: int, reason: str, now: float) -> list[Effect]:
@@ -147,12 +148,13 @@ class Pool:
         if event.status == "BUILT" and circuit.state is State.BUILDING:
             built = tuple(hop.fingerprint for hop in event.path)
             if built != circuit.path or event.conflux:
-                del self.circuits[event.circuit_id]
+                self._forget(event.circuit_id)
                 return [CloseCircuit(event.circuit_id), *self._retry(circuit, "another path than asked for", now)]
             circuit.state = State.OPEN
+            del self._building[event.circuit_id]
             return [] if circuit.is_released else [CircuitReady(circuit.run_id, event.circuit_id, built)]
         if event.status in ("CLOSED", "FAILED"):
-            del self.circuits[event.circuit_id]
+            self._forget(event.circuit_id)
             was_open, circuit.state = circuit.state is State.OPEN, State.ENDED
             reason = event.reason or "?"
             if event.remote_reason:
@@ -187,8 +189,6 @@ class Pool:
         self.wanted.append(Want(circuit.run_id, circuit.exit, circuit.attempt + 1, tried, reason, later))
         return []
 
-    def _unfinished(self) -> list[Circuit]:
-        return [circuit for circuit in self.circuits.values() if circuit.state is State.BUILDING]
-
-    def _building(self) -> int:
-        return sum(1 for circuit in self.circuits.values() if circuit.state is State.BUILDING)
+    def _forget(self, circuit_id: int) -> None:
+        del self.circuits[circuit_id]
+        self._building.pop(circuit_id, None)
