@@ -24,6 +24,8 @@ class Household:
     """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
 
     def __init__(self) -> None:
+        import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
+
         bindings.set_child_subreaper()
         self.launchers: set[int] = set()
         self._ending: set[int] = set()
