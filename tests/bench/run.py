@@ -6,6 +6,7 @@ Goals stand beside the figures; nothing is judged here.
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import sys
@@ -35,11 +36,19 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     args = parser.parse_args()
     state, was_running, _ = lab.up(args.name, EXITS + SPECIAL_EXITS)
+    # in a child: who has entered a lab stays there, and could not end it
+    inside = multiprocessing.get_context("fork").Process(target=_enter, args=(state.supervisor_pid, args))
     try:
-        return run_inside(state.supervisor_pid, lambda: measure(args))
+        inside.start()
+        inside.join()
+        return inside.exitcode or 0
     finally:
         if not was_running:
             lab.down(args.name)
+
+
+def _enter(pid: int, args: argparse.Namespace) -> None:
+    sys.exit(run_inside(pid, lambda: measure(args)))
 
 
 def measure(args: argparse.Namespace) -> int:
