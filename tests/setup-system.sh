@@ -40,6 +40,7 @@ missing_packages() {
 		perl perl
 		node nodejs
 		gcc gcc
+		musl-gcc musl-tools
 		/usr/include/stdio.h libc6-dev
 		nft nftables
 		ip iproute2
