@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import IO, cast
 
 SCHEMA = "exitpin.events/1"
-FLUSH_LINES = 2000
+FLUSH_LINES = 500
+
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EvidenceLog:
@@ -43,7 +45,7 @@ class EvidenceLog:
         """Append one entry."""
         if self._file is None:
             return
-        self._lines.append(json.dumps(entry, separators=(",", ":")))
+        self._lines.append(_ENCODE(entry))
         if len(self._lines) >= FLUSH_LINES:
             self._write()
 
