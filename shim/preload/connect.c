@@ -74,7 +74,7 @@ static long open_stream(int fd, const struct exitpin_kind *kind, struct exitpin_
  * Passes: no address, AF_UNSPEC (disconnects), AF_UNIX; whatever a Unix or netlink socket asks.
  * Refuses: EACCES for anything that is not TCP and for this machine's own addresses; ENETUNREACH for multicast,
  *   broadcast and sockets bound to a device, and when the orchestrator is gone. Each with a note.
- * Else binds the socket on the run's address (a tool's own binding stays) and reports source, destination and the
+ * Else binds the socket on the run's address (a binding of the tool stays while it holds a port) and reports source, destination and the
  * socket itself. Blocks until the stream is open or has failed, also for O_NONBLOCK: then 0 instead of EINPROGRESS.
  * A socket whose connect failed is disconnected and may be connected again. */
 EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)

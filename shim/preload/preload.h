@@ -65,8 +65,11 @@ int exitpin_kind_reason(const struct exitpin_kind *kind);
  * IPv4 as IPv4. 0 or minus an errno. */
 long exitpin_read_source(int fd, struct exitpin_endpoint *plain, struct exitpin_endpoint *source);
 
-/* Gives a TCP socket its source endpoint on the run's address, unless it has one; says in source which, and adds to
- * flags. 0 or minus an errno. */
+/* bind(2) of a TCP socket to a free port of the run's address; adds to flags. 0 or minus an errno: EINVAL when it holds a
+ * port already. */
+long exitpin_bind_run_address(int fd, int domain, uint32_t *flags);
+
+/* The same, but a socket that holds a port keeps it; says in source which it is. 0 or minus an errno. */
 long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags);
 
 /* results */

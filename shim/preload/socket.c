@@ -49,7 +49,7 @@ EXPORT int socketpair(int domain, int type, int protocol, int pair[2])
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 {
 	struct exitpin_kind kind;
-	struct exitpin_endpoint endpoint, source;
+	struct exitpin_endpoint endpoint;
 	uint32_t flags = 0;
 	long error = exitpin_kind_of(fd, &kind);
 
@@ -67,9 +67,7 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 		return exitpin_deny_address(reason, address, size), fail(EACCES);
 	if (exitpin_endpoint_scope(&endpoint) != EXITPIN_REASON_LOOPBACK || address->sa_family != kind.domain)
 		return (int)result(sys_bind(fd, address, size));
-	if (exitpin_read_source(fd, &endpoint, &source) == 0 && endpoint.port != 0)
-		return fail(EINVAL);
-	error = exitpin_bind_source(fd, kind.domain, &source, &flags);
+	error = exitpin_bind_run_address(fd, kind.domain, &flags);
 	return error == -ENETUNREACH ? fail(EADDRNOTAVAIL) : (int)result(error);
 }
 

@@ -34,33 +34,43 @@ static void clear_v6only(int fd, uint32_t *flags)
 	sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof(value));
 }
 
-long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags)
+/* With IP_BIND_ADDRESS_NO_PORT set, bind would leave the port 0 until connect, too late to report it. */
+static void clear_no_port(int fd)
+{
+	const int no = 0;
+
+	sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no, sizeof(no));
+}
+
+long exitpin_bind_run_address(int fd, int domain, uint32_t *flags)
 {
 	const struct exitpin_config *config = exitpin_config();
-	struct exitpin_endpoint plain;
 	char address[EXITPIN_SOCKADDR_SIZE];
-	const int no = 0;
-	long error;
 
 	if (config == NULL)
 		return -ENETUNREACH;
 	if (domain == AF_INET6)
 		clear_v6only(fd, flags);
-	error = exitpin_read_source(fd, &plain, source);
-	if (error < 0)
-		return error;
-	if (plain.port != 0) { /* bound: by us before a connect that failed, or by the tool */
-		if (!exitpin_address_is_equal(&plain, &config->source))
-			*flags |= EXITPIN_FLAG_BOUND;
-		return 0;
-	}
-	/* with this option set, bind would leave the port 0 until connect, too late to report it */
-	sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no, sizeof(no));
+	clear_no_port(fd);
 	size_t size = exitpin_endpoint_to_sockaddr(&config->source, (uint16_t)domain, address);
 
-	error = sys_bind(fd, address, (socklen_t)size);
+	return sys_bind(fd, address, (socklen_t)size);
+}
+
+/* Only bind tells whether a socket holds a port: after a connection was reset or disconnected, getsockname still names
+ * one that the kernel has released and will not use again (a bind to port 0 does not lock it). */
+long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags)
+{
+	struct exitpin_endpoint plain;
+	long bound = exitpin_bind_run_address(fd, domain, flags);
+
+	if (bound < 0 && bound != -EINVAL)
+		return bound;
+	long error = exitpin_read_source(fd, &plain, source);
+
 	if (error < 0)
 		return error;
-	error = exitpin_read_source(fd, &plain, source);
-	return error < 0 || plain.port != 0 ? error : -EADDRNOTAVAIL;
+	if (bound == -EINVAL && !exitpin_address_is_equal(&plain, &exitpin_config()->source))
+		*flags |= EXITPIN_FLAG_BOUND;
+	return plain.port != 0 ? 0 : -EADDRNOTAVAIL;
 }

@@ -143,10 +143,13 @@ class StandIn:
         own = passed.getsockname()
         if tuple(own[:2]) != (report.source.host, report.source.port) or passed.family != report.source.family:
             self.mismatches.append((report, own))
-        if report.destination.port == 1:
-            return bindings.encode_answer(errno.ECONNREFUSED)
         mapped = "::ffff:127.0.0.1" if passed.family == socket.AF_INET6 else "127.0.0.1"
         error = passed.connect_ex((mapped, self.port))
+        if passed.getsockname() != own:
+            self.mismatches.append((report, passed.getsockname()))
+        if report.destination.port == 1:  # as an exit refuses: Tor had been reached
+            bindings.disconnect(passed.fileno())
+            return bindings.encode_answer(errno.ECONNREFUSED)
         self.peers[report.source] = report.destination
         return bindings.encode_answer(0 if error == errno.EINPROGRESS else error)
 

@@ -36,6 +36,20 @@ OPENS = {
         "second6=OK",
         "talk6=OK",
     ],
+    "retry_bound": [
+        "any=OK",
+        "held=EINVAL",
+        "first=ECONNREFUSED",
+        "second=ECONNREFUSED",
+        "released=OK",
+        "held_again=EINVAL",
+        "third=OK",
+        "talk=OK",
+        "own=OK",
+        "own_first=ECONNREFUSED",
+        "own_second=OK",
+        "own_talk=OK",
+    ],
 }
 
 
@@ -80,6 +94,14 @@ def test_every_retry_brings_a_source_of_its_own_address_and_a_port(shim):
     assert len(sources) == 5
     assert all(source.host.endswith("127.64.0.9") and source.port > 0 for source in sources)
     assert all(report.flags & Flag.BOUND == 0 for report in shim.stand_in.of(Op.CONNECT))
+
+
+def test_a_port_that_a_failed_connect_released_is_not_claimed_again(shim):
+    """Also `mismatches`: the socket leaves from the very port that was reported."""
+    shim.probe("connects", "retry_bound")
+    reports = shim.stand_in.of(Op.CONNECT)
+    assert [report.source.host for report in reports] == ["127.64.0.9"] * 3 + ["203.0.113.9", "127.64.0.9"]
+    assert [report.flags for report in reports] == [Flag.NONE] * 3 + [Flag.BOUND, Flag.NONE]
 
 
 def test_getpeername_tells_what_the_tool_asked_for(shim):

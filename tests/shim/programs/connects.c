@@ -143,6 +143,33 @@ static void retry(void)
 	talk("talk6", fd6);
 }
 
+static void bind4(const char *what, int fd, const char *host)
+{
+	struct sockaddr_in address = to4(host, 0);
+
+	say(what, bind(fd, (struct sockaddr *)&address, sizeof(address)));
+}
+
+/* The tool's own bindings, before and after a connect that failed. */
+static void retry_bound(void)
+{
+	int fd = tcp4();
+
+	bind4("any", fd, "0.0.0.0");
+	bind4("held", fd, "0.0.0.0");
+	say("first", connect4(fd, TARGET, 1));
+	say("second", connect4(fd, TARGET, 1));
+	bind4("released", fd, "0.0.0.0");
+	bind4("held_again", fd, "0.0.0.0");
+	say("third", connect4(fd, TARGET, 80));
+	talk("talk", fd);
+	fd = tcp4();
+	bind4("own", fd, "203.0.113.9");
+	say("own_first", connect4(fd, TARGET, 1));
+	say("own_second", connect4(fd, TARGET, 80));
+	talk("own_talk", fd);
+}
+
 static void *one_thread(void *unused)
 {
 	int *fails = unused;
@@ -238,8 +265,8 @@ static void alias(void)
 static const struct command commands[] = {
 	{"blocking", blocking}, {"nonblocking", nonblocking}, {"epoll_before", epoll_before}, {"options", options},
 	{"ipv6", ipv6}, {"v6only", v6only}, {"v4mapped", v4mapped}, {"peers", peers}, {"twice", twice},
-	{"unspec", unspec}, {"retry", retry}, {"threads", threads}, {"forks", forks}, {"vforks", vforks},
-	{"close_all", close_all}, {"high_fd", high_fd}, {"interrupted", interrupted}, {"alias", alias}, {NULL, NULL},
+	{"unspec", unspec}, {"retry", retry}, {"retry_bound", retry_bound},
+	{"threads", threads}, {"forks", forks}, {"vforks", vforks}, {"close_all", close_all}, {"high_fd", high_fd}, {"interrupted", interrupted}, {"alias", alias}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
