@@ -20,6 +20,7 @@ from .streams import Streams
 
 COMMAND_TIMEOUT_S = 30.0
 WATCH_S = 5.0
+CIRCUIT_GONE = ("Unknown circuit", "non-open")
 
 Tell = Callable[[str, object], None]
 """(run_id, event for that run)"""
@@ -148,7 +149,8 @@ class Attacher:
     def _attach(self, wish: fx.AttachStream) -> None:
         def replied(reply: Reply) -> None:
             if reply[0] != 250:
-                self._perform(self._streams.refuse_attach(wish.stream_id))
+                is_circuit_gone = any(words in reply[1][-1] for words in CIRCUIT_GONE)
+                self._perform(self._streams.refuse_attach(wish.stream_id, is_circuit_gone))
 
         self._control.send(f"ATTACHSTREAM {wish.stream_id} {wish.circuit_id}", replied)
 
@@ -174,7 +176,7 @@ class Attacher:
     def _tell_of_circuit(self, wish: fx.CircuitReady | fx.CircuitUnavailable | fx.CircuitClosed) -> None:
         self._tell(wish.run_id, wish)
 
-    def _tell_of_stream(self, wish: fx.StreamSent | fx.StreamOpened | fx.StreamFailed) -> None:
+    def _tell_of_stream(self, wish: fx.StreamJoined | fx.StreamSent | fx.StreamOpened | fx.StreamFailed) -> None:
         self._runs_of_streams[wish.stream_id] = wish.claim.run_id
         self._tell(wish.claim.run_id, wish)
 
@@ -201,6 +203,7 @@ _PERFORM: dict[type, Callable[..., None]] = {
     fx.CircuitReady: Attacher._tell_of_circuit,
     fx.CircuitUnavailable: Attacher._tell_of_circuit,
     fx.CircuitClosed: Attacher._tell_of_circuit,
+    fx.StreamJoined: Attacher._tell_of_stream,
     fx.StreamSent: Attacher._tell_of_stream,
     fx.StreamOpened: Attacher._tell_of_stream,
     fx.StreamFailed: Attacher._tell_of_stream,

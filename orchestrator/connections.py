@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from errno import EHOSTUNREACH, ETIMEDOUT
 
-from .effects import AnswerCall, Effect, StreamClosed, StreamFailed, StreamOpened, StreamSent
+from .effects import AnswerCall, Effect, StreamClosed, StreamFailed, StreamJoined, StreamOpened, StreamSent
 from .events import SocksAnswered
 from .model import Claim, Destination, Endpoint, Fingerprint
 from .outcomes import outcome, socks_errno
@@ -69,7 +69,9 @@ class Connections:
     """All connections of one run, by number, by the call that waits, and by stream."""
 
     by_number: dict[int, Connection] = field(default_factory=dict)
-    _by_call: dict[int, Connection] = field(default_factory=dict)
+    by_call: dict[int, Connection] = field(default_factory=dict)
+    _waiting: dict[int, Connection] = field(default_factory=dict)
+    _by_source: dict[Endpoint, Connection] = field(default_factory=dict)
     _by_stream: dict[int, Connection] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -81,23 +83,25 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """A new connection, numbered from 1."""
         self.by_number[connection.number] = connection
-        self._by_call[connection.call] = connection
+        self.by_call[connection.call] = self._waiting[connection.call] = connection
+        if not connection.is_lookup:
+            self._by_source[connection.source] = connection
 
-    def by_call(self, call: int) -> Connection | None:
+    def asking(self, call: int) -> Connection | None:
         """The connection whose hook still waits for the answer to `call`."""
-        return self._by_call.get(call)
+        return self._waiting.get(call)
 
     def by_source(self, source: Endpoint) -> Connection | None:
         """The latest connect from this endpoint."""
-        return next((c for c in reversed(self.by_number.values()) if c.source == source and not c.is_lookup), None)
+        return self._by_source.get(source)
 
     def unanswered(self) -> list[Connection]:
         """Those whose hook waits."""
-        return list(self._by_call.values())
+        return list(self._waiting.values())
 
     def waiting(self) -> list[Connection]:
         """Those that wait for a circuit."""
-        return [connection for connection in self._by_call.values() if connection.status == "waiting"]
+        return [connection for connection in self._waiting.values() if connection.status == "waiting"]
 
     def has_live(self) -> bool:
         """Whether a stream of the run may still be open."""
@@ -115,11 +119,14 @@ class Connections:
         if connection.is_answered:
             return []
         connection.is_answered = True
-        self._by_call.pop(connection.call, None)
+        self._waiting.pop(connection.call, None)
         eai = EAI_AGAIN if error and connection.is_lookup else 0
         return [AnswerCall(connection.call, error, eai, endpoints, disconnect=error != 0)]
 
     # What Tor's control side says.
+
+    def joined(self, event: StreamJoined) -> None:
+        self._joined(event.claim, event.stream_id)
 
     def sent(self, event: StreamSent) -> list[Effect]:
         connection = self._joined(event.claim, event.stream_id)
@@ -173,7 +180,7 @@ class Connections:
     # What Tor's SOCKS side says, and what the clock does.
 
     def socks_answered(self, event: SocksAnswered) -> list[Effect]:
-        connection = self._by_call.get(event.call)
+        connection = self._waiting.get(event.call)
         if connection is None:
             return []
         connection.socks = event
@@ -192,7 +199,7 @@ class Connections:
 
     def abandoned(self, call: int) -> None:
         """The tool went away while it waited."""
-        connection = self._by_call.pop(call, None)
+        connection = self._waiting.pop(call, None)
         if connection is not None:
             connection.is_answered = True
             if connection.status in ("waiting", "claimed", "sent"):

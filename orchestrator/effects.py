@@ -79,6 +79,14 @@ class CircuitClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamJoined:
+    """STREAM NEW and a claim agree: from here on the stream is the run's, whatever becomes of it."""
+
+    claim: Claim
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamSent:
     """SENTCONNECT or SENTRESOLVE, on the claimed circuit."""
 
@@ -165,6 +173,13 @@ class EndTree:
 
 
 @dataclass(frozen=True, slots=True)
+class KillTree:
+    """The tree did not end in time: kill its launcher, and whatever is left of it."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenStream:
     """Claim the source endpoint, then connect the call's socket to Tor and speak SOCKS on it."""
 
@@ -222,11 +237,13 @@ Effect = (
     | StreamClosed
     | StreamForeign
     | StreamViolated
+    | StreamJoined
     | StreamSent
     | StreamRemapped
     | WantCircuit
     | StartProcess
     | EndTree
+    | KillTree
     | OpenStream
     | BindLookup
     | AnswerCall

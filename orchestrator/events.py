@@ -82,7 +82,7 @@ class SocksAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CallLost:
-    """The tool went away while it waited (killed, or jumped out of connect by a signal)."""
+    """The tool went away while it waited: its report connection has hung up."""
 
     call: int
 

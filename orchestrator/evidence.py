@@ -6,7 +6,7 @@ attribution from it.
   {"schema": "exitpin.events/1", "session", "tor", "started"}     first line
   {"t", "run", "begin": {"exit", "address", "nonce", "argv"}}    a run: where its connections come from
   {"t", "run", "pid", "report"}                                  a report as the hook sent it, hex; pid by the kernel
-  {"t", "run", "connection", "claim": {"source", "tag", "circuit", "destination"}}
+  {"t", "run", "connection", "claim": {"source", "tag", "circuit", "exit", "destination"}}
   {"t", "tor"}                                                   an asynchronous line without its `650 `
 """
 

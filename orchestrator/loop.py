@@ -22,7 +22,7 @@ from .ports import Control, Launch, Launcher
 from .runs import Life, Phase
 from .streams import Streams
 
-Finished = Callable[[Life, Launch], None]
+Finished = Callable[[Life, Launch | None], None]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,8 @@ class Active:
 
 
 class Session:
-    """Runs a plan. `on_finished(life, launch)` is called once for each run, in the order in which they end."""
+    """Runs a plan. `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is
+    None for a run that could not even be prepared."""
 
     def __init__(
         self,
@@ -119,7 +120,12 @@ class Session:
     def _begin(self, run: Run) -> None:
         run_id = run.run_id
         life = Life(run, Times(queue=time.time()), _tagger(run), self._resolve)
-        launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
+        try:
+            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
+        except OSError as error:
+            life.never_begun(f"the run can't be prepared: {error}")
+            self._on_finished(life, None)
+            return
         self._active[run_id] = Active(life, launch)
         begin = {"exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex(), "argv": list(run.argv)}
         self._evidence.add({"t": time.time(), "run": run_id, "begin": begin})
@@ -167,6 +173,9 @@ class Session:
     def _end_tree(self, wish: fx.EndTree) -> None:
         self._active[wish.run_id].launch.end(wish.grace_s)
 
+    def _kill_tree(self, wish: fx.KillTree) -> None:
+        self._active[wish.run_id].launch.kill()
+
     def _open_stream(self, wish: fx.OpenStream) -> None:
         claim = wish.claim
         if self._attacher.add_claim(claim):
@@ -188,7 +197,7 @@ class Session:
     def _forget_call(self, active: Active, call: int) -> None:
         """Its socket is taken back, or gone: whatever comes from that endpoint now is foreign."""
         self._run_of_call.pop(call, None)
-        connection = next((c for c in active.life.connections if c.call == call), None)
+        connection = active.life.connections.by_call.get(call)
         if connection is not None and connection.stream_id is None:
             self._attacher.drop_claim(connection.source)
 
@@ -207,6 +216,7 @@ _PERFORM: dict[type, Callable[..., None]] = {
     fx.WantCircuit: Session._want_circuit,
     fx.StartProcess: Session._start_process,
     fx.EndTree: Session._end_tree,
+    fx.KillTree: Session._kill_tree,
     fx.OpenStream: Session._open_stream,
     fx.BindLookup: Session._bind_lookup,
     fx.AnswerCall: Session._answer,

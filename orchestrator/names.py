@@ -47,3 +47,8 @@ def is_mapped(address: str) -> bool:
     """Whether `address` lies in a range of mapped names."""
     parsed = ipaddress.ip_address(address)
     return parsed in (MAPPED_V4 if parsed.version == 4 else MAPPED_V6)
+
+
+def can_exit_reach(host: str) -> bool:
+    """Whether `host` means something to an exit: .onion and .exit are Tor's own names, and never leave through one."""
+    return not host.lower().rstrip(".").endswith((".onion", ".exit"))

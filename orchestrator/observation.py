@@ -14,12 +14,13 @@ from .runs import Life
 
 SCHEMA = "exitpin.run/1"
 SHIM_OPEN = ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets")
+FAILURE_FIELDS = ("kind", "blame", "retryable", "detail")
 WITNESSES = ("source-address", "source-port", "socks-username")
 
 
 def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -> dict[str, object]:
     """The record of a run that is DONE. `scan`: what all runs share; `output`: stdout, stderr, and if they were cut."""
-    run, times, exited, ended = life.run, life.times, life.exited, life.ended
+    run, times = life.run, life.times
     failure = failure_of(life)
     return {
         "schema": SCHEMA,
@@ -29,23 +30,8 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "status": status_of(failure),
         "vantage": scan.get("vantage"),
         "start": times.start,
-        "t": {
-            "queue": times.queue,
-            "circuit": times.circuit,
-            "first_stream": times.first_stream,
-            "first_byte": times.first_byte,
-            "end": times.end,
-        },
-        "exit": {
-            "fingerprint": run.exit.fingerprint,
-            "nickname": run.exit.nickname,
-            "addresses": [run.exit.address],
-            "observed_address": None,
-            "flags": sorted(run.exit.flags),
-            "family": sorted(run.exit.family),
-            "contact": run.exit.contact,
-            "consensus": scan.get("consensus"),
-        },
+        "t": {name: getattr(times, name) for name in ("queue", "circuit", "first_stream", "first_byte", "end")},
+        "exit": _exit(life, scan.get("consensus")),
         "source_address": run.address,
         "circuits": [{"id": c.circuit_id, "path": list(c.path), "reason": c.reason} for c in life.circuits],
         "streams": [_stream(connection) for connection in life.connections],
@@ -54,25 +40,36 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "processes": [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()],
         "containment": {"level": "shim", "asked": scan.get("containment"), "open": list(SHIM_OPEN)},
         "tool": {"argv": list(run.argv)},
-        "process": {
-            "rc": exited.rc if exited else None,
-            "signal": exited.signal if exited else None,
-            "timed_out": life.timed_out,
-            "cpu_s": ended.cpu_s if ended else None,
-            "maxrss_kib": ended.maxrss_kib if ended else None,
-            "swept": ended.swept if ended else None,
-            **output,
-        },
-        "failure": None
-        if failure is None
-        else {
-            "kind": failure.kind,
-            "blame": failure.blame,
-            "retryable": failure.retryable,
-            "detail": failure.detail,
-        },
+        "process": {**_process(life), **output},
+        "failure": None if failure is None else {name: getattr(failure, name) for name in FAILURE_FIELDS},
         "evidence": [scan["events"]] if scan.get("events") else [],
         "reproduce": f"exitpin run -e {run.exit.fingerprint} -- {shlex.join(run.argv)}",
+    }
+
+
+def _exit(life: Life, consensus: object) -> dict[str, object]:
+    relay = life.run.exit
+    return {
+        "fingerprint": relay.fingerprint,
+        "nickname": relay.nickname,
+        "addresses": [relay.address],
+        "observed_address": None,
+        "flags": sorted(relay.flags),
+        "family": sorted(relay.family),
+        "contact": relay.contact,
+        "consensus": consensus,
+    }
+
+
+def _process(life: Life) -> dict[str, object]:
+    exited, ended = life.exited, life.ended
+    return {
+        "rc": exited.rc if exited else None,
+        "signal": exited.signal if exited else None,
+        "timed_out": life.timed_out,
+        "cpu_s": ended.cpu_s if ended else None,
+        "maxrss_kib": ended.maxrss_kib if ended else None,
+        "swept": ended.swept if ended else None,
     }
 
 
@@ -125,6 +122,7 @@ def _stream(connection: Connection) -> dict[str, object]:
         "stream_id": connection.stream_id,
         "circuit_id": connection.circuit_id,
         "status": connection.status,
+        "closed": connection.is_closed,
         "reason": connection.reason,
         "remote_reason": connection.remote_reason,
         "bytes_up": connection.bytes_up,

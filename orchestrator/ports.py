@@ -37,6 +37,9 @@ class Launch(Protocol):
     def end(self, grace_s: float) -> None:
         """End the whole tree."""
 
+    def kill(self) -> None:
+        """Kill the launcher and what is left of the tree; a LauncherLost is posted."""
+
     def open_stream(self, call: int, claim: Claim) -> None:
         """Connect the call's socket to Tor and speak SOCKS; a SocksAnswered is posted."""
 

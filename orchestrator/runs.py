@@ -25,7 +25,7 @@ from . import events as ev
 from .connections import EAI_AGAIN, EAI_NONAME, Connection, Connections
 from .effects import Effect
 from .model import Destination, Endpoint, Failure, Run, Times
-from .names import Names, is_mapped
+from .names import Names, can_exit_reach, is_mapped
 from .outcomes import outcome, stream_failure
 
 HELLO_TIMEOUT_S = 10.0
@@ -33,6 +33,7 @@ CALL_TIMEOUT_S = 90.0
 LATE_STREAM_S = 1.0
 DRAIN_S = 3.0
 TERM_GRACE_S = 2.0
+KILL_AFTER_S = 5.0
 DENIED_MAX = 200
 CONNECTIONS_MAX = 100_000
 
@@ -107,8 +108,14 @@ class Life:
             self.failure = failure
         effects = [wish for c in self.connections.unanswered() for wish in self.connections.answer(c, ENETUNREACH)]
         if self.phase in (Phase.STARTING, Phase.RUNNING):
-            return [*effects, fx.EndTree(self.run.run_id, grace_s)]
+            backstop = fx.SetTimer(self.run.run_id, "kill", grace_s + KILL_AFTER_S)
+            return [*effects, fx.EndTree(self.run.run_id, grace_s), backstop]
         return effects + self._finish() if self.phase <= Phase.CIRCUIT else effects
+
+    def never_begun(self, why: str) -> None:
+        """QUEUED -> DONE: not even its report socket could be made."""
+        self.failure = Failure("shim", "local", True, why)
+        self.phase = Phase.DONE
 
     def _finish(self) -> list[Effect]:
         self.phase = Phase.DONE
@@ -180,11 +187,16 @@ class Life:
         if event.is_reverse:
             name = self.names.original(event.host) if is_mapped(event.host) else None
             return [fx.AnswerCall(event.call, 0, 0 if name else EAI_NONAME, name=name or "")]
+        if not can_exit_reach(event.host):
+            self._note(ev.Denied(event.pid, "name", event.host))
+            return [fx.AnswerCall(event.call, 0, EAI_NONAME)]
         if self.resolve == "exit":
             if event.family == 6:
                 return [fx.AnswerCall(event.call, 0, EAI_NONAME)]
             return [fx.BindLookup(self.run.run_id, event.call, event.host)]
         addresses = self.names.mapped(event.host, event.family)
+        if not addresses:
+            self._note(ev.Denied(event.pid, "too-many-names", event.host))
         endpoints = tuple((address, 0) for address in addresses)
         return [fx.AnswerCall(event.call, 0, 0 if endpoints else EAI_AGAIN, endpoints)]
 
@@ -200,6 +212,7 @@ class Life:
     def _accept(self, connection: Connection, now: float) -> list[Effect]:
         """Claim it for the run's circuit; without one, it waits for the replacement."""
         if not self._is_running() or self.failure is not None or len(self.connections) >= CONNECTIONS_MAX:
+            self._note(ev.Denied(connection.pid, "ending-or-too-many", str(connection.destination)))
             return [fx.AnswerCall(connection.call, ENETUNREACH, EAI_AGAIN if connection.is_lookup else 0)]
         self.connections.add(connection)
         self.times.first_stream = self.times.first_stream or now
@@ -237,6 +250,10 @@ class Life:
 
     # Streams.
 
+    def _stream_joined(self, event: fx.StreamJoined, now: float) -> list[Effect]:
+        self.connections.joined(event)
+        return []
+
     def _stream_sent(self, event: fx.StreamSent, now: float) -> list[Effect]:
         return self.connections.sent(event)
 
@@ -269,7 +286,7 @@ class Life:
 
     def _socks_answered(self, event: ev.SocksAnswered, now: float) -> list[Effect]:
         effects = self.connections.socks_answered(event)
-        connection = self.connections.by_call(event.call)
+        connection = self.connections.asking(event.call)
         if connection is not None and event.reply != 0:
             # Tor's reason is on its way on the control connection; if it never comes, the SOCKS reply has to do
             effects.append(fx.SetTimer(self.run.run_id, f"socks {connection.number}", LATE_STREAM_S))
@@ -306,7 +323,7 @@ class Life:
         if self.pid not in self.processes and self.failure is None:
             detail = "the tool ended without the shim's hello: it was not contained, and nothing of it is attributed"
             self.failure = Failure("shim", "local", False, detail)
-        return []
+        return [fx.SetTimer(self.run.run_id, "kill", KILL_AFTER_S)]
 
     def _tree_ended(self, event: ev.TreeEnded, now: float) -> list[Effect]:
         if self.phase >= Phase.DRAINING:
@@ -334,6 +351,11 @@ class Life:
         if name == "timeout" and self._is_running():
             self.timed_out = True
             return self.fail(Failure("timeout", "unknown", True, f"over {self.run.timeout_s:g} s"), TERM_GRACE_S)
+        if name == "kill" and self._is_running():
+            return [fx.KillTree(self.run.run_id), fx.SetTimer(self.run.run_id, "abandon", KILL_AFTER_S)]
+        if name == "abandon" and self._is_running():
+            self.times.end = now
+            return self._finish()  # what neither ends nor can be killed must not hold up the others
         if name == "drain" and self.phase is Phase.DRAINING:
             return self._finish()
         return []
@@ -353,6 +375,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     fx.CircuitReady: Life._circuit_ready,
     fx.CircuitUnavailable: Life._circuit_unavailable,
     fx.CircuitClosed: Life._circuit_closed,
+    fx.StreamJoined: Life._stream_joined,
     fx.StreamSent: Life._stream_sent,
     fx.StreamRemapped: Life._stream_remapped,
     fx.StreamOpened: Life._stream_opened,

@@ -30,6 +30,7 @@ from .effects import (
     StreamClosed,
     StreamFailed,
     StreamForeign,
+    StreamJoined,
     StreamOpened,
     StreamRemapped,
     StreamSent,
@@ -51,7 +52,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A joined stream. `reason` and `remote_reason` are Tor's last words on it."""
+    """A joined stream."""
 
     stream_id: int
     claim: Claim
@@ -152,11 +153,13 @@ class Streams:
             return []  # Tor's own directory streams: Tor attaches them itself, and they carry nothing of a tool
         return self._step_new(event)
 
-    def refuse_attach(self, stream_id: int) -> list[Effect]:
-        """Tor answered ATTACHSTREAM with an error: the circuit was gone, or the stream was."""
+    def refuse_attach(self, stream_id: int, is_circuit_gone: bool) -> list[Effect]:
+        """Tor answered ATTACHSTREAM with an error: the circuit was gone, or it does not take such a stream at all."""
         stream = self.streams.get(stream_id)
         if stream is None or stream.status is not Status.ATTACHING:
-            return []
+            return []  # the stream was gone, and Tor has said so
+        if not is_circuit_gone:
+            return [CloseStream(stream_id, END_MISC)]  # Tor's FAILED follows, and fails this connection alone
         self.streams[stream_id] = replace(stream, status=Status.CLOSING)
         failed = StreamFailed(stream.claim, stream_id, "CANT_ATTACH", None)
         return [CloseStream(stream_id, END_DESTROY), failed]
@@ -174,7 +177,7 @@ class Streams:
             return [CloseStream(event.stream_id, END_DESTROY), gone]
         self.attached.add(event.stream_id)
         self.streams[event.stream_id] = Stream(event.stream_id, claim, Status.ATTACHING)
-        return [AttachStream(event.stream_id, claim.circuit_id)]
+        return [StreamJoined(claim, event.stream_id), AttachStream(event.stream_id, claim.circuit_id)]
 
     def _step_known(self, stream: Stream, event: StreamEvent) -> list[Effect]:
         problem = self._disagreement(stream, event)

@@ -25,6 +25,7 @@ class SocksDialogue:
     """One dialogue. Begin with `start`; `on_answer` is called exactly once unless `stop` comes first."""
 
     __slots__ = (
+        "_answer",
         "_destination",
         "_fd",
         "_is_lookup",
@@ -50,6 +51,7 @@ class SocksDialogue:
         self._received = b""
         self._need = 2
         self._state = "greeting"
+        self._answer: tuple[int, str] | None = None
 
     def start(self, tor: tuple[str, int]) -> None:
         """Connect to Tor's SOCKS port and greet."""
@@ -101,7 +103,7 @@ class SocksDialogue:
 
     def _readable(self) -> None:
         try:
-            while self._state != "done":
+            while self._answer is None:
                 part = self._socket.recv(self._need - len(self._received), socket.MSG_DONTWAIT)
                 if not part:
                     raise ConnectionError("Tor closed the SOCKS connection")
@@ -111,8 +113,9 @@ class SocksDialogue:
         except BlockingIOError:
             return
         except (OSError, ValueError):
-            self.stop()
-            self._on_answer(-1, "")
+            self._answer = (-1, "")
+        self.stop()
+        self._on_answer(*self._answer)
 
     def _advance(self) -> bool:
         """Take the next step; whether more of Tor's answer may be there already."""
@@ -131,19 +134,19 @@ class SocksDialogue:
             return False
         size = bindings.socks_reply_size(self._received)
         if size is not None and size <= len(self._received):
-            self._done()
+            self._answer = (self._received[1], self._address())
         else:
             self._need = size or self._need + 1
         return True
 
-    def _done(self) -> None:
-        self.stop()
-        answer = ""
-        if self._is_lookup and self._received[1] == 0:
-            kind, body = self._received[3], self._received[4:-2]
-            if kind in (1, 4):
-                answer = socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, body)
-        self._on_answer(self._received[1], answer)
+    def _address(self) -> str:
+        """What a look-up found. Raises ValueError for an answer that is no address."""
+        if not self._is_lookup or self._received[1] != 0:
+            return ""
+        kind, body = self._received[3], self._received[4:-2]
+        if kind not in (1, 4):
+            raise ValueError("Tor answers a look-up with a name")
+        return socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, body)
 
 
 def disconnect(connection: socket.socket) -> None:

@@ -167,7 +167,7 @@ class Demo:
         self._is_interrupted = True
         session.interrupt()
 
-    def _finished(self, life: Life, launch: Launch) -> None:
+    def _finished(self, life: Life, launch: Launch | None) -> None:
         assert isinstance(launch, ToolLaunch)
         case = self._cases[life.run.run_id]
         self._records.append(fold(life, {"scan_id": self._scan_id}, {}))

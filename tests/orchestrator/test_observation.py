@@ -143,8 +143,8 @@ def test_the_record_holds_what_the_proof_needs() -> None:
         {
             "pid": PID, "source_address": "127.64.0.1", "source_port": 40001, "tag": "tag1",
             "destination": "192.0.2.1:80", "is_lookup": False, "resolved": "192.0.2.1", "stream_id": 9,
-            "circuit_id": 7, "status": "succeeded", "reason": "END", "remote_reason": "DONE", "bytes_up": 10,
-            "bytes_down": 20, "witnesses": ["source-address", "source-port", "socks-username"],
+            "circuit_id": 7, "status": "succeeded", "closed": True, "reason": "END", "remote_reason": "DONE",
+            "bytes_up": 10, "bytes_down": 20, "witnesses": ["source-address", "source-port", "socks-username"],
         }
     ]  # fmt: skip
     assert seen["denied"] == [{"pid": PID, "reason": "udp", "what": "192.0.2.53:53"}] and seen["denied_count"] == 1

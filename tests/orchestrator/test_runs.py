@@ -6,7 +6,7 @@ import pytest
 
 from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
-from exitpin.orchestrator.connections import EAI_AGAIN
+from exitpin.orchestrator.connections import EAI_AGAIN, EAI_NONAME
 from exitpin.orchestrator.model import Destination, Endpoint
 from exitpin.orchestrator.runs import DENIED_MAX, DRAIN_S, GRAVITY, TERM_GRACE_S, Phase
 
@@ -15,6 +15,9 @@ from .values import EXIT, GUARD
 
 READY = fx.CircuitReady("s-0001", 7, (GUARD, EXIT))
 ENDED = ev.TreeEnded(0.1, 4096, 0)
+
+
+KILL_SOON = fx.SetTimer("s-0001", "kill", 5.0)
 
 
 def failure(told: Told) -> tuple[str, str]:
@@ -35,7 +38,7 @@ def test_a_run_that_does_nothing_goes_through_every_phase() -> None:
     ]
     assert told.step(ev.Hello(1, PID, "/bin/true", None)) == [fx.AnswerCall(1)]
     seen.append(told.life.phase)
-    assert told.step(ev.ProcessExited(0, None)) == []
+    assert told.step(ev.ProcessExited(0, None)) == [KILL_SOON]
     assert told.step(ENDED) == [fx.RunDone("s-0001")]
     seen.append(told.life.phase)
     assert seen == [Phase.QUEUED, Phase.CIRCUIT, Phase.STARTING, Phase.RUNNING, Phase.DONE]
@@ -79,7 +82,10 @@ def test_timers_that_fire_late_do_nothing() -> None:
 
 def test_a_run_over_its_time_is_ended_with_a_grace() -> None:
     told = running()
-    assert told.step(ev.TimerFired("timeout")) == [fx.EndTree("s-0001", TERM_GRACE_S)]
+    assert told.step(ev.TimerFired("timeout")) == [
+        fx.EndTree("s-0001", TERM_GRACE_S),
+        fx.SetTimer("s-0001", "kill", TERM_GRACE_S + 5.0),
+    ]
     assert failure(told) == ("timeout", "unknown") and told.life.timed_out
 
 
@@ -131,7 +137,7 @@ def test_a_report_in_doubt_is_refused_and_ends_the_tree_at_once(name: str) -> No
         (5, EACCES),
         (2, ENETUNREACH),
     ]
-    assert effects[-1] == fx.EndTree("s-0001", 0.0)
+    assert effects[-2:] == [fx.EndTree("s-0001", 0.0), KILL_SOON]
     assert failure(told) == ("attribution", "local")
 
 
@@ -143,7 +149,7 @@ def test_a_socket_that_the_tool_bound_itself_may_come_from_another_address() -> 
 
 def test_a_violated_stream_ends_the_tree_at_once() -> None:
     told, claim = opened()
-    assert told.step(fx.StreamViolated(claim, 9, "the tag changed")) == [fx.EndTree("s-0001", 0.0)]
+    assert told.step(fx.StreamViolated(claim, 9, "the tag changed")) == [fx.EndTree("s-0001", 0.0), KILL_SOON]
     assert failure(told) == ("attribution", "local")
     assert told.step(ENDED) == [fx.RunDone("s-0001")], "nothing of it is waited for"
 
@@ -182,7 +188,10 @@ def test_nothing_is_opened_while_the_tree_is_being_ended(name: str) -> None:
 
 def test_a_circuit_that_closes_with_a_stream_open_ends_the_run() -> None:
     told, _ = opened()
-    assert told.step(fx.CircuitClosed("s-0001", 7, "DESTROYED/CHANNEL_CLOSED")) == [fx.EndTree("s-0001", 0.0)]
+    assert told.step(fx.CircuitClosed("s-0001", 7, "DESTROYED/CHANNEL_CLOSED")) == [
+        fx.EndTree("s-0001", 0.0),
+        KILL_SOON,
+    ]
     assert failure(told) == ("circuit-lost", "circuit")
     assert [circuit.reason for circuit in told.life.circuits] == ["DESTROYED/CHANNEL_CLOSED"]
 
@@ -201,6 +210,31 @@ def test_a_circuit_that_closes_idle_is_replaced_at_the_next_connect() -> None:
     assert told.life.failure is None
 
 
+def test_a_tree_that_does_not_end_is_killed_and_then_abandoned() -> None:
+    told = running()
+    told.step(ev.Interrupted())
+    assert told.step(ev.TimerFired("kill")) == [fx.KillTree("s-0001"), fx.SetTimer("s-0001", "abandon", 5.0)]
+    assert told.step(ev.TimerFired("abandon")) == [fx.RunDone("s-0001")]
+    assert failure(told) == ("interrupted", "local")
+
+
+@pytest.mark.parametrize("host", ["x.onion", "X.ONION.", "www.example.org.FP.exit"])
+def test_a_name_of_tors_own_is_refused_alone_and_noted(host: str) -> None:
+    told = running()
+    assert told.step(lookup(2, host)) == [fx.AnswerCall(2, 0, EAI_NONAME)]
+    assert told.life.failure is None
+    assert [(denied.reason, denied.what) for denied in told.life.denied] == [("name", host)]
+
+
+def test_a_stream_is_the_runs_from_its_first_word_on() -> None:
+    told = running()
+    told.step(connect(2))
+    (claim,) = told.claims()
+    told.step(fx.StreamJoined(claim, 9), ev.ProcessExited(None, 9))
+    assert told.step(ev.TreeEnded(0.1, 1000, 0)) == [fx.SetTimer("s-0001", "drain", 3.0)]
+    assert told.step(fx.StreamClosed(claim, 9, "DONE", None, was_open=False))[-1] == fx.RunDone("s-0001")
+
+
 def test_one_replacement_is_wanted_even_if_whoever_asked_for_it_went_away() -> None:
     told = running()
     told.step(fx.CircuitClosed("s-0001", 7, "FINISHED"), connect(2), ev.CallLost(2))
@@ -213,6 +247,7 @@ def test_no_replacement_ends_the_run_and_answers_who_waits() -> None:
     assert told.step(fx.CircuitUnavailable("s-0001", "TIMEOUT")) == [
         fx.AnswerCall(2, ENETUNREACH, disconnect=True),
         fx.EndTree("s-0001", 0.0),
+        KILL_SOON,
     ]
     assert failure(told) == ("circuit", "unknown")
 

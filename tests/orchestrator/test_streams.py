@@ -8,6 +8,7 @@ from exitpin.orchestrator.effects import (
     StreamClosed,
     StreamFailed,
     StreamForeign,
+    StreamJoined,
     StreamOpened,
     StreamRemapped,
     StreamSent,
@@ -48,7 +49,7 @@ def table(*claims: Claim) -> Streams:
 def attached(status: Status = Status.ATTACHING) -> tuple[Streams, Claim]:
     """Stream 1 of a claim, in this state."""
     streams, mine = table(claim()), claim()
-    assert streams.step(new_event(1, mine)) == [AttachStream(1, 7)]
+    assert streams.step(new_event(1, mine)) == [StreamJoined(mine, 1), AttachStream(1, 7)]
     streams.streams[1] = Stream(1, mine, status)
     return streams, mine
 
@@ -69,6 +70,7 @@ def test_a_claimed_stream_is_attached_told_and_forgotten() -> None:
         for effect in streams.step(event)
     ]
     assert told == [
+        StreamJoined(mine, 1),
         AttachStream(1, 7),
         StreamSent(mine, 1),
         StreamRemapped(mine, "203.0.113.9"),
@@ -81,7 +83,7 @@ def test_a_claimed_stream_is_attached_told_and_forgotten() -> None:
 def test_a_look_up_is_attached_and_closes_without_having_been_open() -> None:
     mine = claim(is_lookup=True)
     streams = table(mine)
-    assert streams.step(new_event(1, mine)) == [AttachStream(1, 7)]
+    assert streams.step(new_event(1, mine)) == [StreamJoined(mine, 1), AttachStream(1, 7)]
     assert streams.step(stream_event(1, "SENTRESOLVE", 7)) == [StreamSent(mine, 1)]
     assert streams.step(stream_event(1, "REMAP", 7, target="[2001:db8::9]:0", words=" SOURCE=EXIT")) == [
         StreamRemapped(mine, "2001:db8::9")
@@ -181,7 +183,7 @@ def test_a_stream_whose_witnesses_disagree_is_closed_and_counted(changes: dict[s
 def test_a_claim_is_used_once() -> None:
     mine = claim()
     streams = table(mine)
-    assert streams.step(new_event(1, mine)) == [AttachStream(1, 7)]
+    assert streams.step(new_event(1, mine)) == [StreamJoined(mine, 1), AttachStream(1, 7)]
     assert [type(effect) for effect in streams.step(new_event(2, mine))] == [CloseStream, StreamForeign]
 
 
@@ -244,11 +246,18 @@ def test_tors_own_streams_are_let_be(purpose: str) -> None:
     assert streams.step(stream_event(1, "SENTCONNECT", 3, target=target, tag=None)) == []
 
 
+def test_a_stream_that_tor_takes_to_no_circuit_fails_by_tors_own_word_and_alone() -> None:
+    streams, mine = attached()
+    assert streams.refuse_attach(1, False) == [CloseStream(1, 1)]
+    failed = stream_event(1, "FAILED", 0, words=" REASON=TORPROTOCOL")
+    assert streams.step(failed) == [StreamFailed(mine, 1, "TORPROTOCOL", None)]
+
+
 def test_a_refused_attach_closes_the_stream_once() -> None:
     streams, mine = attached()
-    assert streams.refuse_attach(1) == [CloseStream(1, 5), StreamFailed(mine, 1, "CANT_ATTACH", None)]
-    assert streams.refuse_attach(1) == []
-    assert streams.refuse_attach(2) == []
+    assert streams.refuse_attach(1, True) == [CloseStream(1, 5), StreamFailed(mine, 1, "CANT_ATTACH", None)]
+    assert streams.refuse_attach(1, True) == []
+    assert streams.refuse_attach(2, True) == []
     assert streams.step(stream_event(1, "CLOSED", 0, words=" REASON=DESTROY")) == [
         StreamClosed(mine, 1, "DESTROY", None, was_open=False)
     ]
