@@ -15,10 +15,9 @@ from .control_lines import parse_circ, parse_stream
 from .events import BytesSeen
 from .evidence import EvidenceLog
 from .model import Claim, Endpoint, Fingerprint
-from .ports import Control, Reply
+from .ports import COMMAND_TIMEOUT_S, Control, Reply
 from .streams import Streams
 
-COMMAND_TIMEOUT_S = 30.0
 WATCH_S = 5.0
 CIRCUIT_GONE = ("Unknown circuit", "non-open")
 

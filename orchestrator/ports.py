@@ -8,6 +8,9 @@ from .model import Claim, Run
 
 Post = Callable[[object], None]
 Reply = tuple[int, list[str]]
+"""Status code, and the text of every line (a data line's block is one text)."""
+
+COMMAND_TIMEOUT_S = 30.0
 
 
 class Control(Protocol):

@@ -18,9 +18,7 @@ from pathlib import Path
 
 from ..orchestrator.control_lines import parse_circ
 from ..orchestrator.errors import OperatorError
-
-Reply = tuple[int, list[str]]
-"""Status code, and the text of every line (a data line's block is one text)."""
+from ..orchestrator.ports import COMMAND_TIMEOUT_S, Reply
 
 PINNING_OPTIONS = {
     "__LeaveStreamsUnattached": "1",
@@ -28,7 +26,6 @@ PINNING_OPTIONS = {
     "ConfluxEnabled": "0",
 }
 EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED"
-COMMAND_TIMEOUT_S = 30.0
 
 _LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
 _ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from exitpin.wrappers.tor import ControlError, Reply
+from exitpin.orchestrator.ports import Reply
+from exitpin.wrappers.tor import ControlError
 
 from .scripted_tor import Peer, played, turns
 
