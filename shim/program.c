@@ -99,13 +99,23 @@ static int check_file(int fd, char interpreter[SCRIPT_LINE])
 /* Opened for reading anew, since an executable's fd may be O_PATH. */
 static long open_program(int directory, const char *path, int flags)
 {
+	const int how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	char own[14 + 11] = "/proc/self/fd/";
 
-	if ((flags & AT_EMPTY_PATH) && path[0] == '\0' && directory >= 0) {
-		exitpin_format_decimal((uint32_t)directory, own + 14);
-		path = own;
-	}
-	return sys_openat(directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (!(flags & AT_EMPTY_PATH) || path[0] != '\0' || directory < 0)
+		return sys_openat(directory, path, how);
+	exitpin_format_decimal((uint32_t)directory, own + 14);
+	long fd = sys_open(own, how);
+
+	/* no /proc: the kernel could execute what we can't look at */
+	return fd == -ENOENT && sys_fcntl(directory, F_GETFD, 0) >= 0 ? -EACCES : fd;
+}
+
+/* exec will fail for the same reason, and the kernel will say which. No other error of open says that: EMFILE, for one,
+ * is about us. A path that can't be read at all must not reach the note of a refusal. */
+static bool exec_fails_too(long error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EFAULT;
 }
 
 int exitpin_program_check(int directory, const char *path, int flags)
@@ -116,7 +126,7 @@ int exitpin_program_check(int directory, const char *path, int flags)
 		long fd = open_program(directory, path, flags);
 
 		if (fd < 0)
-			return fd == -EACCES ? EXITPIN_REASON_FOREIGN : EXITPIN_REASON_NONE;
+			return exec_fails_too(fd) ? EXITPIN_REASON_NONE : EXITPIN_REASON_FOREIGN;
 		int reason = check_file((int)fd, interpreter);
 
 		sys_close((int)fd);

@@ -5,8 +5,8 @@
 #include "wire.h"
 
 /* The file at path, relative to directory as in execveat(2) (with AT_EMPTY_PATH and an empty path: directory itself),
- * and what interprets it: EXITPIN_REASON_NONE, STATIC, FOREIGN or SETUID. A file that can't be read is FOREIGN: what
- * can't be looked at can't be trusted. One that can't be opened for another reason is NONE: the kernel will say why.
+ * and what interprets it: EXITPIN_REASON_NONE, STATIC, FOREIGN or SETUID. A file that can't be read is FOREIGN, whatever
+ * the reason: what can't be looked at can't be trusted. One that is not there is NONE: the kernel will say so.
  * Raw system calls only. */
 int exitpin_program_check(int directory, const char *path, int flags);
 

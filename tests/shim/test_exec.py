@@ -47,6 +47,38 @@ def test_a_static_program_is_refused(shim, programs, how):
     assert denied.name in (programs["static"], None)
 
 
+AT_THE_LIMIT = """
+import errno, os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try:
+    while True:
+        os.open(os.devnull, os.O_RDONLY)
+except OSError:
+    pass
+try:
+    os.execv(sys.argv[1], sys.argv[1:])
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+def test_a_program_that_can_not_be_looked_at_is_refused(shim, programs):
+    if "static" not in programs:
+        pytest.skip("no static libc here")
+    assert shim.run(sys.executable, "-c", AT_THE_LIMIT, programs["static"]).lines == ["EACCES"]
+
+
+def test_a_descriptor_that_can_not_be_opened_anew_is_refused(shim, programs):
+    """fexecve where no /proc is mounted: the file can't be read through it."""
+    if "static" not in programs:
+        pytest.skip("no static libc here")
+    hide = "import ctypes, os, sys; ctypes.CDLL(None).mount(b'none', b'/proc', b'tmpfs', 0, None)"
+    hide += "; os.path.exists('/proc/self') or os.execv(sys.argv[1], sys.argv[1:])"
+    command = [programs["execs"], "fexecve", programs["static"]]
+    run = shim.run("unshare", "-rm", sys.executable, "-c", hide, *command)
+    assert run.lines == ["fexecve=EACCES"]
+
+
 def test_another_library_in_front_stays_behind_ours(shim):
     script = "import os; os.execve('/usr/bin/env', ['env'], {'LD_PRELOAD': 'libm.so.6', 'A': '1'})"
     run = shim.run(sys.executable, "-c", script)
