@@ -58,6 +58,7 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 				  int failed)
 {
 	char byte;
+	ssize_t told;
 
 	close(go[1]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -67,8 +68,10 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 		setpgid(0, 0);
 	else
 		setsid();
-	while (read(go[0], &byte, 1) < 0 && errno == EINTR)
+	while ((told = read(go[0], &byte, 1)) < 0 && errno == EINTR)
 		;
+	if (told != 1) /* it died before its word */
+		_exit(EXIT_NOT_EXECUTABLE);
 	unblock_signals();
 	if (set_environment(request))
 		execute(path, request->command);
