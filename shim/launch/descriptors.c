@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,22 +30,33 @@ static bool is_harmless(int fd)
 	       (S_ISCHR(status.st_mode) && major(status.st_rdev) != MISC_MAJOR);
 }
 
-static void close_harmful(int control)
+static bool close_all(int control)
+{
+	return (control == 3 || syscall(SYS_close_range, 3, control - 1, 0) == 0) &&
+	       syscall(SYS_close_range, control + 1, ~0U, 0) == 0;
+}
+
+/* One by one. False: this did not see all of them, not even its own. */
+static bool close_listed(int control, bool keep_files)
 {
 	DIR *directory = opendir("/proc/self/fd");
+	bool has_seen_itself = false;
+	struct dirent *entry;
 
-	if (directory == NULL) {
-		syscall(SYS_close_range, 3, control - 1, 0);
-		syscall(SYS_close_range, control + 1, ~0U, 0);
-		return;
-	}
-	for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+	if (directory == NULL)
+		return false;
+	for (errno = 0; (entry = readdir(directory)) != NULL; errno = 0) {
 		int fd = atoi(entry->d_name);
 
-		if (fd > 2 && fd != control && fd != dirfd(directory) && !is_harmless(fd))
+		if (fd == dirfd(directory))
+			has_seen_itself = true;
+		else if (fd > 2 && fd != control && !(keep_files && is_harmless(fd)))
 			close(fd);
 	}
+	bool is_whole = errno == 0 && has_seen_itself;
+
 	closedir(directory);
+	return is_whole;
 }
 
 bool close_inherited(int control, bool keep_files)
@@ -52,12 +64,8 @@ bool close_inherited(int control, bool keep_files)
 	for (int fd = 0; fd <= 2; fd++)
 		if (is_socket_to_elsewhere(fd))
 			return false;
-	if (keep_files) {
-		close_harmful(control);
-		return true;
-	}
-	if (control > 3)
-		syscall(SYS_close_range, 3, control - 1, 0);
-	syscall(SYS_close_range, control + 1, ~0U, 0);
-	return true;
+	if (keep_files)
+		return close_listed(control, true) || close_all(control);
+	/* close_range is missing before Linux 5.9, and forbidden in some containers */
+	return close_all(control) || close_listed(control, false);
 }

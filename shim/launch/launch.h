@@ -27,7 +27,8 @@ void notify_ended(int control, unsigned swept);
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
 int read_order(int control, struct exitpin_order *order);
 
-/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere. */
+/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere, or the kernel
+ * gives no way to find the others. */
 bool close_inherited(int control, bool keep_files);
 
 /* command.c: where execvp(3) would find name; NULL and errno ENOENT or EACCES. */

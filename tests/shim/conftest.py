@@ -206,12 +206,15 @@ class Shim:
     preload: Path
     runs: list[Run] = field(default_factory=list)
 
-    def start(self, *command: str, flags: tuple[str, ...] = (), **popen: object) -> Run:
+    def start(
+        self, *command: str, flags: tuple[str, ...] = (), under: tuple[str, ...] = (), **popen: object
+    ) -> Run:
+        """`flags` for the launcher, which is started by the command `under`."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         mine.settimeout(DEADLINE_S)
         config = bindings.shim_config(NONCE, RUN_ADDRESS, self.stand_in.path)
         launch = [str(bindings.LAUNCHER), "--control", str(theirs.fileno()), "--preload", str(self.preload)]
-        arguments = [*self.world.enter(), *launch, "--shim", config, *flags, "--", *command]
+        arguments = [*self.world.enter(), *under, *launch, "--shim", config, *flags, "--", *command]
         with theirs:
             options: dict[str, object] = {"stdin": subprocess.DEVNULL, "pass_fds": (), **popen}
             options["pass_fds"] = (*options["pass_fds"], theirs.fileno())  # type: ignore[misc]

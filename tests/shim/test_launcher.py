@@ -155,17 +155,32 @@ def test_a_unix_socket_on_stdin_is_how_asyncio_speaks(shim):
         assert shim.run("cat", stdin=theirs.fileno()).lines == ["hello"]
 
 
+KERNELS = {
+    "now": (),
+    "before-5.9": (f"close_range={errno.ENOSYS}",),
+    "old-container": (f"close_range={errno.EPERM}",),
+}
+
+
+@pytest.mark.parametrize("denied", KERNELS.values(), ids=KERNELS)
 @pytest.mark.parametrize("flags", [(), ("--keep-files",)])
-def test_open_descriptors_are_kept_only_if_asked_and_harmless(shim, tmp_path, flags):
+def test_open_descriptors_are_kept_only_if_asked_and_harmless(shim, tmp_path, flags, denied):
     file = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
     reading, writing = os.pipe()
     with socket.socket() as tcp, socket.socketpair()[0] as unix:
         given = (file, reading, writing, tcp.fileno(), unix.fileno())
-        run = shim.start(shim.programs["tree"], "state", flags=flags, pass_fds=given).wait()
+        under = (shim.programs["denies"], *denied)
+        run = shim.start(shim.programs["tree"], "state", flags=flags, under=under, pass_fds=given).wait()
     expected = {file, reading, writing} if flags else set()
     for descriptor in (file, reading, writing):
         os.close(descriptor)
     assert {int(line[3:]) for line in run.lines[1:]} == expected
+
+
+@pytest.mark.parametrize("flags", [(), ("--keep-files",)])
+def test_descriptors_that_can_not_be_closed_are_not_passed_on(refused, shim, flags):
+    under = (shim.programs["denies"], f"close_range={errno.EPERM}", f"getdents64={errno.EPERM}")
+    assert refused("echo", "ran", flags=flags, under=under) == (Reason.INHERITED, 126)
 
 
 @pytest.mark.parametrize("how", ["a b", "a:b"])
