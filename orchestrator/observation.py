@@ -6,6 +6,7 @@ it.
 
 import shlex
 from collections.abc import Mapping
+from math import isinf
 
 from .connections import Connection
 from .model import Failure
@@ -43,8 +44,21 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "process": {**_process(life), **output},
         "failure": None if failure is None else {name: getattr(failure, name) for name in FAILURE_FIELDS},
         "evidence": [scan["events"]] if scan.get("events") else [],
-        "reproduce": f"exitpin run -e {run.exit.fingerprint} -- {shlex.join(run.argv)}",
+        "reproduce": _command_line(life, scan),
     }
+
+
+def _command_line(life: Life, scan: Mapping[str, object]) -> str:
+    """What to type to have this run again, on the same network."""
+    vantage = scan.get("vantage")
+    words = ["exitpin", "run", "-e", life.run.exit.fingerprint]
+    if isinstance(vantage, Mapping) and vantage.get("kind") == "lab":
+        words += ["--lab", "--name", str(vantage.get("name"))]
+    if life.resolve != "mapped":
+        words += ["--resolve", life.resolve]
+    if not isinf(life.run.timeout_s):
+        words += ["--timeout", f"{life.run.timeout_s:g}s"]
+    return shlex.join([*words, "--", *life.run.argv])
 
 
 def _exit(life: Life, consensus: object) -> dict[str, object]:

@@ -114,7 +114,8 @@ def execute_status(args: argparse.Namespace) -> int:
     """Print what is known of the lab; 3 when it is not running, as init scripts do."""
     state = lab_state.find(args.name)
     if state is None:
-        print(f"exitpin: The lab {args.name} is not running. Start it with `exitpin lab up`.", file=sys.stderr)
+        option = _name_option(args.name)
+        print(f"exitpin: The lab {args.name} is not running. Start it with `exitpin lab up{option}`.", file=sys.stderr)
         return 3
     if args.json:
         print(json.dumps(status_of(state), indent=1))
@@ -203,12 +204,16 @@ def _kinds() -> str:
     return "\n".join(["kinds of targets, for --host:", *lines])
 
 
+def _name_option(name: str) -> str:
+    return "" if name == lab_state.DEFAULT_NAME else f" --name {name}"
+
+
 def _say_next(state: lab_state.LabState, was_running: bool) -> None:
-    option = "" if state.name == lab_state.DEFAULT_NAME else f" --name {state.name}"
+    option = _name_option(state.name)
     verb = "is running already" if was_running else f"is up, after {state.start_s:.1f} s"
     print(
         f"The lab {state.name} {verb}: {state.exits} exits, each seen by a target under its own address.\n"
-        f"Next:  exitpin lab status{option}    exitpin run --lab -e all -- curl -s http://web.test/ip    "
+        f"Next:  exitpin lab status{option}    exitpin run --lab{option} -e all -- curl -s http://web.test/ip    "
         f"exitpin lab down{option}",
         flush=True,
     )

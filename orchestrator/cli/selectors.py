@@ -65,7 +65,7 @@ def _names(given: list[str]) -> tuple[str, ...]:
                 names += sys.stdin.read().split()
             elif word.startswith("@"):
                 try:
-                    names += Path(word[1:]).read_text().split()
+                    names += Path(word[1:]).read_text(errors="replace").split()
                 except OSError as error:
                     raise OperatorError(f"{word[1:]}: {error.strerror}.", "", EXIT_USAGE) from error
             elif word:

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,9 @@ def add_vantage(parser: argparse.ArgumentParser) -> None:
 
 def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
     """Run `work` where the chosen tor is: in the lab's namespaces, or here. Returns its exit status."""
+    if os.environ.get("EXITPIN") == "1":
+        hint = "What this command starts is pinned to the run's own exit already."
+        raise OperatorError("this is the inside of a run, and a run can't hold another one.", hint)
     if args.lab and args.control:
         raise OperatorError("--lab and --control exclude each other.", "", EXIT_USAGE)
     if args.lab or (os.environ.get("EXITPIN_LAB") and not args.control):
@@ -31,7 +36,10 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
 
         state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
         vantage = Vantage("lab", state.control_socket, state.name)
-        return run_inside(state.supervisor_pid, lambda: work(vantage))
+        status = run_inside(state.supervisor_pid, lambda: work(vantage))
+        if status == 128 + signal.SIGKILL:
+            print("exitpin: killed: the lab has ended, or somebody ended this process inside it.", file=sys.stderr)
+        return status
     control = args.control or load_settings(os.environ).control
     if control:
         return work(Vantage("control", _control(control)))

@@ -15,7 +15,17 @@ from exitpin.orchestrator.policy import parse_policy
 from .lives import PID, SOURCE, Told, connect, lookup, opened, running, starting, waiting_for_circuit
 from .values import EXIT, GUARD, relay
 
-SCAN = {"scan_id": "s", "vantage": {"kind": "lab"}, "consensus": "2026-01-02 03:00:00", "events": "/tmp/events.jsonl"}
+SCAN = {
+    "scan_id": "s",
+    "vantage": {"kind": "lab", "name": "mine"},
+    "consensus": "2026-01-02 03:00:00",
+    "events": "/tmp/events.jsonl",
+}
+    "scan_id": "s",
+    "vantage": {"kind": "lab", "name": "mine"},
+    "consensus": "2026-01-02 03:00:00",
+    "events": "/tmp/events.jsonl",
+}
 
 
 def failed(told: Told, call: int, reason: str, remote_reason: str | None, **changes: object) -> None:
@@ -151,7 +161,9 @@ def test_the_record_holds_what_the_proof_needs() -> None:
     assert seen["processes"] == [{"pid": PID, "exe": "/usr/bin/curl", "hello": True}]
     assert (seen["process"]["rc"], seen["process"]["stdout"]) == (0, "hello\n")
     assert seen["evidence"] == ["/tmp/events.jsonl"]
-    assert seen["reproduce"] == f"exitpin run -e {EXIT} -- curl -sS http://example.com/"
+    assert seen["reproduce"] == (
+        f"exitpin run -e {EXIT} --lab --name mine --timeout 30s -- curl -sS http://example.com/"
+    )
 
 
 def test_a_weak_witness_is_not_claimed_and_a_stream_that_never_was_has_none() -> None:
