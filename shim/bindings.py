@@ -129,7 +129,7 @@ class Child:
     """A process that executes `argv`, started without waiting for its execve (child.h). Raises OSError, ValueError.
 
     `descriptors` become 0, 1, 2...; each must be above that range. Its signals are blocked, for the launcher, which
-    sets its own mask. Keep this object until the process has been heard of, or has ended: until execve it lives in it.
+    sets its own mask. Until execve it lives in our memory, which it keeps, whatever becomes of this object.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> None:

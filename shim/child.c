@@ -12,6 +12,7 @@ enum { STACK_SIZE = 32768, FDS_MAX = 8 };
 struct exitpin_child {
 	_Alignas(16) char stack[STACK_SIZE];
 	int pid;
+	int lives_here; /* cleared by the kernel when the child has called execve or has ended */
 	volatile int error;
 	int fds[FDS_MAX];
 	size_t fds_count;
@@ -54,6 +55,7 @@ struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size
 	if (child == NULL)
 		return NULL;
 	child->error = 0;
+	child->lives_here = 1;
 	child->fds_count = fds_count;
 	memcpy(child->fds, fds, fds_count * sizeof(*fds));
 	char *copy = memcpy((char *)child->pointers + pointers_size, strings, size);
@@ -64,7 +66,8 @@ struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size
 	/* a handler of ours must not run in the child: it would run in our memory */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	child->pid = clone(become, child->stack + STACK_SIZE, CLONE_VM | SIGCHLD, child);
+	child->pid = clone(become, child->stack + STACK_SIZE, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, child, NULL, NULL,
+			   &child->lives_here);
 	int error = errno;
 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -87,5 +90,6 @@ int exitpin_child_error(const struct exitpin_child *child)
 
 void exitpin_child_free(struct exitpin_child *child)
 {
-	free(child);
+	if (__atomic_load_n(&child->lives_here, __ATOMIC_ACQUIRE) == 0)
+		free(child);
 }

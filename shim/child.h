@@ -19,7 +19,7 @@ int exitpin_child_pid(const struct exitpin_child *child);
 /* Why execve failed; 0: it has not (yet). The child then ended with status 127. */
 int exitpin_child_error(const struct exitpin_child *child);
 
-/* Only once the child has been heard of, or has ended: until execve it lives in this memory. */
+/* At any time: a child that has not come to execve lives in this memory, and then it is left to it. */
 void exitpin_child_free(struct exitpin_child *child);
 
 #endif

@@ -80,6 +80,15 @@ def test_a_child_that_can_not_be_executed_says_why():
     assert child.error == errno.ENOENT
 
 
+def test_a_child_that_nobody_holds_keeps_its_stack():
+    high = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 16)
+    try:
+        pids = [bindings.Child(["/bin/true"], {}, [high]).pid for _ in range(200)]
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 200
+    finally:
+        os.close(high)
+
+
 @pytest.mark.parametrize(("argv", "descriptor"), [([], 16), (["a\0b"], 16), (["/bin/true"], 0)])
 def test_a_child_that_can_not_be_meant_is_refused(argv: list[str], descriptor: int):
     with pytest.raises(ValueError):
