@@ -14,8 +14,9 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
-from .output import Output
-from .process import Household, LaunchedProcess, Tree
+from .household import Household
+from .output import Flow, Output
+from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .torsocks import passthrough_dir
@@ -52,7 +53,10 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
 
 
 class ToolLauncher:
-    """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there)."""
+    """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there).
+
+    `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while.
+    """
 
     def __init__(
         self,
@@ -63,12 +67,14 @@ class ToolLauncher:
         *,
         foreground: bool = False,
         on_line: OnLine | None = None,
+        flow: Callable[[str], Flow] | None = None,
     ) -> None:
         self.directory = directory
         self.tor = tor
         self.environment = tool_environment(environment)
         self.foreground = foreground
         self.on_line = on_line
+        self.flow = flow
         self.household = Household()
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
@@ -100,20 +106,21 @@ class ToolLaunch:
 
     def start(self) -> str | None:
         launcher, run = self._launcher, self._run
-        config = bindings.shim_config(run.nonce, run.address, self._reports.path)
+        stdio = [0, 1, 2]
         nothing: int | None = None
-        stdio = (0, 1, 2)
-        if not launcher.foreground:
-            self.stdout, self.stderr = (Output(OUTPUT_MAX, self._line_of(name)) for name in ("stdout", "stderr"))
-            nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            stdio = (nothing, self.stdout.descriptor, self.stderr.descriptor)
         try:
+            self._reports.open()
+            if not launcher.foreground:
+                nothing = stdio[0] = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                self.stdout = self._output("stdout")
+                self.stderr = self._output("stderr")
+                stdio[1:] = self.stdout.descriptor, self.stderr.descriptor
             self._process.start(
                 run.argv,
                 preload=launcher.preload,
-                shim_config=config,
+                shim_config=bindings.shim_config(run.nonce, run.address, self._reports.path),
                 environment=run_environment(launcher.environment, run),
-                stdio=stdio,
+                stdio=(stdio[0], stdio[1], stdio[2]),
                 foreground=launcher.foreground,
             )
         except (OSError, ValueError) as error:
@@ -126,6 +133,10 @@ class ToolLaunch:
                     output.started()
         return None
 
+    def _output(self, name: str) -> Output:
+        flow = self._launcher.flow
+        return Output(OUTPUT_MAX, self._line_of(name), flow(name) if flow is not None else None)
+
     def _line_of(self, name: str) -> Callable[[bytes], None] | None:
         on_line, run = self._launcher.on_line, self._run
         return None if on_line is None else lambda line: on_line(run, name, line)
@@ -136,6 +147,10 @@ class ToolLaunch:
     def signal(self, signo: int) -> None:
         """Hand a signal on to the tool's process group."""
         self._process.signal(signo)
+
+    def kill(self) -> None:
+        """Kill the launcher and then all that it had started, without waiting; a LauncherLost is posted."""
+        self._process.kill()
 
     def open_stream(self, call: int, claim: Claim) -> None:
         connection = self._lookups.get(call)
@@ -153,11 +168,13 @@ class ToolLaunch:
         dialogue.start(self._launcher.tor)
 
     def bind_lookup(self, call: int, host: str) -> None:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection: socket.socket | None = None
         try:
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             connection.bind((self._run.address, 0))
         except OSError:
-            connection.close()
+            if connection is not None:
+                connection.close()
             self._reports.answer(AnswerCall(call, errno.ENETUNREACH, socket.EAI_AGAIN))
             return
         self._lookups[call] = connection
@@ -166,15 +183,22 @@ class ToolLaunch:
         self._post(events.LookupBound(call, known.pid if known else 0, source, host))
 
     def answer(self, answer: AnswerCall) -> None:
-        self._drop_dialogue(answer.call)
-        known = self._reports.calls.get(answer.call)
-        if answer.disconnect and known is not None and known.tool_socket is not None:
-            disconnect(known.tool_socket)
+        if answer.disconnect:
+            self._take_back(answer.call)
+        else:
+            self._drop_dialogue(answer.call)
         self._reports.answer(answer)
+
+    def _take_back(self, call: int) -> None:
+        """No stream came of this call. Another process may share the socket: it must not read Tor's SOCKS reply."""
+        self._drop_dialogue(call)
+        known = self._reports.calls.get(call)
+        if known is not None and known.tool_socket is not None:
+            disconnect(known.tool_socket)
 
     def _heard(self, event: object) -> None:
         if isinstance(event, events.CallLost):
-            self._drop_dialogue(event.call)
+            self._take_back(event.call)
         elif isinstance(event, events.TreeEnded):
             self._reports.drain()
         self._post(event)

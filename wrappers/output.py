@@ -5,24 +5,43 @@ terminal would obey.
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 CHUNK = 1 << 16
+QUEUED_MAX = 4 << 20
+LINE_COST = 64  # of a line in the queue, beside its bytes
 LINE_MAX = 1 << 16
 LAST_READS = 64  # more than the largest pipe holds, and an end for somebody who never stops writing
 
 
-class Output:
-    """One stream of one run. `descriptor` is the end that the tool writes to; close it once the tool has it."""
+class Flow(Protocol):
+    """Who takes lines, and may have too many of them."""
 
-    def __init__(self, cap: int, on_line: Callable[[bytes], None] | None = None) -> None:
+    @property
+    def is_full(self) -> bool:
+        """Whether no more should come."""
+
+    def call_when_drained(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once, on the loop, when more may come."""
+
+
+class Output:
+    """One stream of one run. `descriptor` is the end that the tool writes to; close it once the tool has it.
+
+    While `flow` is full the pipe is not read: the tool waits, as it would for a slow reader of its own.
+    """
+
+    def __init__(self, cap: int, on_line: Callable[[bytes], None] | None = None, flow: Flow | None = None) -> None:
         self._reading, self.descriptor = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._reading, False)
         self._cap = cap
         self._on_line = on_line
+        self._flow = flow
         self._line = b""
         self._loop = asyncio.get_running_loop()
         self.kept = bytearray()
@@ -56,7 +75,13 @@ class Output:
 
     def _readable(self) -> None:
         """One read a turn: a tool that writes as fast as it is read must not hold up the loop, its timeout included."""
-        self._read()
+        if self._read() and self._flow is not None and self._flow.is_full:
+            self._loop.remove_reader(self._reading)
+            self._flow.call_when_drained(self._resume)
+
+    def _resume(self) -> None:
+        if self._reading >= 0:
+            self._loop.add_reader(self._reading, self._readable)
 
     def _read(self) -> bool:
         """Read once; False when there is nothing more."""
@@ -88,39 +113,100 @@ class Output:
 class LineWriter:
     """Writes to a stream from a thread of its own, so that a reader who is slow does not hold up the loop.
 
-    `on_broken` is called once, on the loop, when the reader has gone; after `close`, `problem` says why.
+    `on_broken` is called once, on the loop, when the reader has gone; after `close`, `problem` says why. Nobody is
+    stopped from putting lines, but `is_full` says when it should wait: it implements `Flow`.
     """
 
-    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, on_broken: Callable[[], None], max_queued: int = QUEUED_MAX) -> None:
         self._descriptor = descriptor
         self._on_broken = on_broken
+        self._max_queued = max_queued
+        self._queued = 0
+        self._waiting: list[Callable[[], None]] = []
         self.problem: str | None = None
         self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is queued that tools should wait. Nobody waits for a reader who has gone."""
+        return self._queued > self._max_queued and not self._ended.done()
+
+    def call_when_drained(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once, on the loop, when half of what may be queued is."""
+        self._waiting.append(resume)
+
     def put(self, line: bytes) -> None:
         """Queue bytes, which are written whole and in order."""
-        self._lines.put(line)
+        if line and not self._ended.done():
+            self._queued += len(line) + LINE_COST
+            self._lines.put(line)
 
-    def close(self) -> None:
-        """Return when all of it is written, or can't be."""
+    async def close(self, hurry: asyncio.Event | None = None, patience_s: float = 1.0) -> None:
+        """Return when all of it is written, or can't be, or `patience_s` after `hurry` was set."""
         self._lines.put(None)
-        self._thread.join()
+        if hurry is not None:
+            hurried = self._loop.create_task(hurry.wait())
+            await asyncio.wait((self._ended, hurried), return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
+            await asyncio.wait((self._ended,), timeout=patience_s)
+        else:
+            await self._ended
+        if not self._ended.done():
+            self.problem = "its reader took too long"
 
     def _write(self) -> None:
-        while (rest := self._lines.get()) is not None:
-            try:
+        """In the thread."""
+        rest, cost = self._next()
+        try:
+            while rest:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
-            except OSError as error:
-                self.problem = error.strerror
-                self._loop.call_soon_threadsafe(self._on_broken)
-                return
+                self._tell(self._written, cost)
+                rest, cost = self._next()
+        except OSError as error:
+            self.problem = error.strerror
+            self._tell(self._on_broken)
+        self._tell(self._end)
+
+    def _next(self) -> tuple[bytes, int]:
+        """What is to be written, some lines at a time, and what it cost in the queue; no bytes: that was all."""
+        lines: list[bytes] = []
+        size = 0
+        while not lines or (size < CHUNK and not self._lines.empty()):
+            line = self._lines.get()
+            if line is None:
+                self._lines.put(None)
+                break
+            lines.append(line)
+            size += len(line)
+        return b"".join(lines), size + LINE_COST * len(lines)
+
+    def _tell(self, what: Callable[..., None], *given: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+            self._loop.call_soon_threadsafe(what, *given)
+
+    def _written(self, cost: int) -> None:
+        self._queued -= cost
+        if self._queued <= self._max_queued // 2:
+            self._resume_all()
+
+    def _end(self) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+        self._resume_all()
+
+    def _resume_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for resume in waiting:
+            resume()
 
 
-def printable(line: bytes) -> str:
-    """A line for a terminal: every control character but the tab is shown, not obeyed."""
-    text = line.decode("utf-8", "backslashreplace")
+def printable(text: str | bytes) -> str:
+    """Text for a terminal: every control character but the tab is shown, not obeyed."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

@@ -15,41 +15,10 @@ from pathlib import Path
 
 from ..orchestrator import events
 from ..shim import bindings
+from .household import Household
 
 NOTICE_MAX = 256
 ANCESTRY_TRIES = 10
-
-
-class Household:
-    """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
-
-    def __init__(self) -> None:
-        import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
-
-        bindings.set_child_subreaper()
-        self.launchers: set[int] = set()
-        self._ending: set[int] = set()
-
-    def leave(self, launcher: int) -> None:
-        """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
-        hold up the loop until the scheduler lets it finish."""
-        self._ending.add(launcher)
-        for pid in list(self._ending):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                self._ending.discard(pid)
-                self.launchers.discard(pid)
-
-    def end_orphans(self) -> None:
-        """Kill and reap every descendant of ours that no launcher answers for."""
-        import psutil
-
-        while orphans := [c for c in psutil.Process().children() if c.pid not in self.launchers]:
-            for orphan in orphans:
-                with contextlib.suppress(psutil.Error):
-                    for process in (*orphan.children(recursive=True), orphan):
-                        process.kill()
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(orphan.pid, 0)
 
 
 class Tree:
@@ -57,7 +26,7 @@ class Tree:
 
     def __init__(self, household: Household) -> None:
         self.household = household
-        self.launcher = 0
+        self.launcher: int | None = None
         self._members: set[int] = set()
 
     def contains(self, pid: int) -> bool | None:
@@ -122,19 +91,22 @@ class LaunchedProcess:
         foreground: bool,
     ) -> None:
         """Start `argv` under the launcher with these three descriptors. Raises OSError, ValueError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
         options = ["--foreground", "--keep-files"] if foreground else []
         command = [
             str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
             *argv,
         ]  # fmt: skip
-        # each source is first copied above the range that is assigned to, so that no assignment destroys another source
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 16) for fd in (*stdio, theirs.fileno())]
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        high: list[int] = []
         try:
-            self._child = bindings.Child(command, environment, high)
+            ours.setblocking(False)
+            # each source is first copied above the range that is assigned to, so that no assignment destroys another
+            for source in (*stdio, theirs.fileno()):
+                high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
+            with self._tree.household.callers_file_limit():
+                self._child = bindings.Child(command, environment, high)
             self._tree.launcher = self._child.pid
-            self._tree.household.launchers.add(self._tree.launcher)
+            self._tree.household.launchers.add(self._child.pid)
         except (OSError, ValueError):
             ours.close()
             raise
@@ -194,20 +166,27 @@ class LaunchedProcess:
             self._is_over = True
             self._hung_up()
 
+    def kill(self) -> None:
+        """SIGKILL the launcher, even one that is stopped, and end its orphans; LauncherLost is posted after that."""
+        if self._tree.launcher is not None:
+            self._tree.household.kill(self._tree.launcher)
+            if self._control is not None:
+                self._hung_up()
+
     def _hung_up(self) -> None:
-        assert self._control is not None
+        assert self._control is not None and self._tree.launcher is not None
         self._loop.remove_reader(self._control.fileno())
         self._control.close()
         self._control = None
         if self._has_ended:
             self._tree.household.leave(self._tree.launcher)
-            return
-        pid, status = os.waitpid(self._tree.launcher, 0)
-        self._tree.household.launchers.discard(pid)
+        else:
+            self._tree.household.part(self._tree.launcher, self._gone)
+
+    def _gone(self, status: int) -> None:
         if not self._is_over:
             self._is_over = True
-            self._tree.household.end_orphans()
-            problem = f"the launcher (pid {pid}) ended with wait status {status}"
+            problem = f"the launcher (pid {self._tree.launcher}) ended with wait status {status}"
             if self._child is not None and self._child.error:
                 problem = f"the launcher could not be started: {os.strerror(self._child.error)}"
             self._post(events.LauncherLost(problem))

@@ -3,12 +3,17 @@
 One SOCK_SEQPACKET connection carries one operation. What a report says is compared with what the kernel says: the
 socket's own name against the reported source, the sender's pid (SO_PEERCRED) against the run's process tree. The
 difference becomes the event's `problem`; deciding what follows is the core's business.
+
+Each hook that waits costs two descriptors of ours. A run has a share of them (`max_calls`): what is over it is refused.
+When there are none left all the same, this run is lost, and only this one.
 """
 
 import array
 import asyncio
 import contextlib
+import errno
 import os
+import resource
 import socket
 import struct
 from collections.abc import Callable
@@ -25,6 +30,9 @@ from .process import Tree
 _PEER = struct.Struct("3i")
 _CALLS = count(1)
 REPORT_MAX = 1024
+CALLS_MAX = 1000
+LIMIT_SHARE = 8
+DESCRIPTORS_MAX = 16
 
 
 @dataclass(slots=True)
@@ -57,19 +65,29 @@ class ReportSocket:
         self._on_report = on_report
         self._is_drained = False
         self._loop = asyncio.get_running_loop()
+        self._max_calls = max_calls()
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Listen. Raises OSError."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        self._socket.bind(str(path))
+        self._socket.bind(str(self.path))
         self._socket.listen(512)
         self._loop.add_reader(self._socket.fileno(), self._acceptable)
 
     def close(self) -> None:
         """Hang up on everybody; a hook that waits gets ENETUNREACH."""
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
-        self.path.unlink(missing_ok=True)
+        self._stop_listening()
         for number in list(self.calls):
             self.forget(number)
+
+    def _stop_listening(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+            self.path.unlink(missing_ok=True)
 
     def drain(self) -> None:
         """The tree has ended: read what was still under way. Of the dead, only refusals count."""
@@ -78,14 +96,27 @@ class ReportSocket:
 
     def _acceptable(self) -> None:
         for _ in range(64):
+            if self._socket is None:  # a report may end the run
+                return
             try:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
+            except OSError as error:
+                self._lose(f"a report could not be taken: {error.strerror}")
+                return
+            if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
+                connection.close()
+                continue
             call = Call(next(_CALLS), connection)
             self.calls[call.number] = call
             if not self._read(call):
                 self._watch(call, self._readable)
+
+    def _lose(self, why: str) -> None:
+        """Reports are missing: nothing that this run does can be told for sure any more."""
+        self._stop_listening()
+        self._post(events.LauncherLost(why))
 
     def _readable(self, call: Call) -> None:
         self._loop.remove_reader(call.connection.fileno())
@@ -96,14 +127,20 @@ class ReportSocket:
     def _read(self, call: Call) -> bool:
         """Read the report if it is there; False when it is not (yet)."""
         try:
-            packet, ancillary, _, _ = call.connection.recvmsg(
-                REPORT_MAX, socket.CMSG_SPACE(16 * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+            packet, ancillary, flags, _ = call.connection.recvmsg(
+                REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return False
         except OSError:
-            packet, ancillary = b"", []
+            packet, ancillary, flags = b"", [], 0
         received = _descriptors(ancillary)
+        if flags & socket.MSG_CTRUNC and len(received) < DESCRIPTORS_MAX:
+            for descriptor in received:
+                os.close(descriptor)
+            self.forget(call.number)
+            self._lose("the socket that came with a report could not be taken: too many open files")
+            return True
         try:
             if not packet:
                 raise ValueError("empty")
@@ -136,11 +173,22 @@ class ReportSocket:
         if event is None or is_strangers_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
+        if problem is None and self._is_over_share(call, event):
+            return
         self._post(event)
         if isinstance(event, events.Denied):
             self.forget(call.number)
         elif call.number in self.calls:  # most are answered at once
             self._watch(call, self._hung_up)
+
+    def _is_over_share(self, call: Call, event: object) -> bool:
+        """Refuse a call that would wait when too many wait already."""
+        if not isinstance(event, events.ConnectReported | events.LookupReported) or len(self.calls) <= self._max_calls:
+            return False
+        what = str(event.destination) if isinstance(event, events.ConnectReported) else event.host
+        self.answer(AnswerCall(call.number, errno.ENETUNREACH, socket.EAI_AGAIN))
+        self._post(events.Denied(call.pid, "too-many-calls", what))
+        return True
 
     def _watch(self, call: Call, react: Callable[[Call], None]) -> None:
         call.is_watched = True
@@ -203,6 +251,12 @@ class ReportSocket:
             call.connection.close()
             if call.tool_socket is not None:
                 call.tool_socket.close()
+
+
+def max_calls() -> int:
+    """How many calls of one run may wait at a time: CALLS_MAX, or a share of the descriptors that we may open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import scratch_directory
 from ..circuits import FirstHops, Pace
-from ..errors import EXIT_FAILED, EXIT_TIMEOUT, EXIT_USAGE, OperatorError
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Run
@@ -31,13 +30,13 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import BUILT_IN, Settings, load_settings
+from .conclusion import Ending, conclude, conclude_foreground
 from .joblog import Joblog
 from .selectors import choose, parse_destination
 
-EXIT_SOME_FAILED = 123
-NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
 WIDE_RUNS = 20
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WARNING = """\
 exitpin: containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static
 exitpin: binaries, daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
@@ -56,6 +55,7 @@ class Scan:
         self._lives: list[Life] = []
         self._is_foreground = False
         self._interrupted_by: int | None = None
+        self._interrupted = asyncio.Event()
         self._writers: dict[str, LineWriter] = {}
         self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": args.containment}
         self._joblog = Joblog(args.joblog) if args.joblog else None
@@ -80,6 +80,11 @@ class Scan:
             if not self._vantage.is_lab:
                 self._refuse_a_wide_scan(len(plan))
                 print(WARNING, file=sys.stderr)
+            if any(name.startswith("TORSOCKS_") for name in self._environment):
+                from ...wrappers.torsocks import read_torsocks_settings
+
+                for note in read_torsocks_settings(self._environment).notes():
+                    _say(note)
             for name in dropped_proxies(self._environment):
                 _say(f"{name} is not passed on: inside a run every connection goes through the exit")
             return await self._carry_out(network, plan)
@@ -98,6 +103,7 @@ class Scan:
             launcher = ToolLauncher(
                 directory, bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
                 on_line=None if self._is_foreground or self._args.json else self._show_line,
+                flow=lambda name: self._writers["stdout" if self._args.json else name],
             )  # fmt: skip
             session = Session(
                 network.channel,
@@ -111,16 +117,18 @@ class Scan:
             )
             self._guard(session)
             try:
-                await session.run(plan, self._settings.jobs)
-            finally:
-                for writer in self._writers.values():
-                    writer.close()
                 try:
-                    evidence.close()
-                except OSError as error:
-                    problem = f"{events_path} could not be written to its end: {error.strerror}."
-                    raise OperatorError(problem, "There is no proof of what was run.") from error
-        return self._conclude(session, len(plan))
+                    await session.run(plan, self._settings.jobs)
+                    await launcher.household.settle()
+                finally:
+                    await self._writers["stdout"].close(self._interrupted)
+                    _close(evidence, events_path)
+                status = self._conclude(session, len(plan))
+            finally:
+                await self._writers["stderr"].close(self._interrupted)
+                for signo in SIGNALS:
+                    asyncio.get_running_loop().remove_signal_handler(signo)
+        return status if self._writers["stderr"].problem is None else status or EXIT_FAILED
 
     def _refuse_a_wide_scan(self, runs: int) -> None:
         """Many exits at one door look like an attack to whoever lives behind it. Raises OperatorError."""
@@ -167,25 +175,26 @@ class Scan:
 
         def interrupted(signo: int) -> None:
             self._interrupted_by = signo
+            self._interrupted.set()
             session.interrupt()
 
-        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signo in SIGNALS:
             loop.add_signal_handler(signo, interrupted, signo)
 
-    def _finished(self, life: Life, launch: Launch) -> None:
+    def _finished(self, life: Life, launch: Launch | None) -> None:
         self._lives.append(life)
-        assert isinstance(launch, ToolLaunch)
+        assert launch is None or isinstance(launch, ToolLaunch)
         if self._args.json:
             record = fold(life, self._scan, _written(launch))
             self._writers["stdout"].put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
-                _say(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {printable(failure.detail.encode())}")
+                self._tell(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {failure.detail}")
         if self._joblog is not None:
-            self._joblog.add(life, launch.stdout.size if launch.stdout else 0)
+            self._joblog.add(life, launch.stdout.size if launch and launch.stdout else 0)
         if not self._is_foreground and sys.stderr.isatty():
-            print(f"\r{len(self._lives)} runs done", end="\r", file=sys.stderr)
+            self._writers["stderr"].put(f"\r{len(self._lives)} runs done\r".encode())
 
     def _show_line(self, run: Run, name: str, line: bytes) -> None:
         stream = sys.stdout if name == "stdout" else sys.stderr
@@ -193,44 +202,17 @@ class Scan:
         self._writers[name].put(f"{_tag(run)}\t{text}\n".encode("utf-8", "surrogateescape"))
 
     def _conclude(self, session: Session, planned: int) -> int:
-        failures = Counter(failure.kind for life in self._lives if (failure := failure_of(life)) is not None)
-        if self._is_foreground:
-            return self._foreground_status()
-        connections = sum(len(life.connections) for life in self._lives)
-        good = len(self._lives) - failures.total()
-        why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
-        account = f"{len(self._lives)} of {planned} runs: {good} ok{why}; {connections} connections"
-        doubt = f"{failures['attribution']} runs with attribution in doubt"
-        _say(f"{account}, {doubt}, {session.foreign_streams} foreign streams closed")
-        if session.trust_lost is not None:
-            _say(f"stopped: {session.trust_lost}")
-        if self._interrupted_by is not None:
-            return 128 + self._interrupted_by
-        lost = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
-        for name, problem in lost.items():
-            _say(f"{name} could not be written to its end: {problem}")
-        if lost or any(kind in NOT_ATTRIBUTED for kind in failures):
-            return EXIT_FAILED
-        return EXIT_SOME_FAILED if failures else 0
+        unwritten = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
+        lost, foreign = session.trust_lost, session.foreign_streams
+        ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
+        sentences, status = conclude_foreground(ending) if self._is_foreground else conclude(ending)
+        for sentence in sentences:
+            self._tell(sentence)
+        return status
 
-    def _foreground_status(self) -> int:
-        life = self._lives[0]
-        failure = life.failure
-        if life.refused is not None:
-            _say(_refusal(life))
-            return life.refused.exit_status
-        if self._interrupted_by is not None:
-            return 128 + self._interrupted_by
-        if failure is not None:
-            _say(f"{failure.kind}: {failure.detail}")
-            return EXIT_TIMEOUT if failure.kind == "timeout" else EXIT_FAILED
-        found = failure_of(life)
-        if found is not None and found.kind != "tool":
-            _say(f"{found.kind} (blame: {found.blame}): {found.detail}")
-        exited = life.exited
-        if exited is None:
-            return EXIT_FAILED
-        return 128 + exited.signal if exited.signal else exited.rc or 0
+    def _tell(self, sentence: str) -> None:
+        """Say it without waiting for whoever reads stderr."""
+        self._writers["stderr"].put(f"exitpin: {printable(sentence)}\n".encode())
 
     def _events_path(self) -> Path | None:
         if self._args.events:
@@ -256,29 +238,25 @@ def _settings(args: argparse.Namespace, environment: Mapping[str, str], vantage:
     return load_settings(environment, given)
 
 
+def _close(evidence: EvidenceLog, path: Path | None) -> None:
+    try:
+        evidence.close()
+    except OSError as error:
+        problem = f"{path} could not be written to its end: {error.strerror}."
+        raise OperatorError(problem, "There is no proof of what was run.") from error
+
+
 def _say(text: str) -> None:
-    print(f"exitpin: {text}", file=sys.stderr)
+    print(f"exitpin: {printable(text)}", file=sys.stderr)
 
 
 def _tag(run: Run) -> str:
     return f"{run.exit.nickname}/{run.exit.fingerprint[:8]}"
 
 
-def _written(launch: ToolLaunch) -> dict[str, object]:
-    outputs: list[tuple[str, Output | None]] = [("stdout", launch.stdout), ("stderr", launch.stderr)]
+def _written(launch: ToolLaunch | None) -> dict[str, object]:
+    outputs: list[tuple[str, Output | None]] = [(name, getattr(launch, name, None)) for name in ("stdout", "stderr")]
     written: dict[str, object] = {"truncated": any(o is not None and o.is_truncated for _, o in outputs)}
     for name, output in outputs:
         written[name] = bytes(output.kept).decode("utf-8", "backslashreplace") if output else None
     return written
-
-
-def _refusal(life: Life) -> str:
-    refused, command = life.refused, life.run.argv[0]
-    assert refused is not None
-    return {
-        "static": f"{command} is a static binary: the shim can't be loaded into it, so nothing would pin it.",
-        "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
-        "foreign": f"{command} is built for another class, machine or C library: the shim can't be loaded into it.",
-        "not-found": f"{command}: command not found.",
-        "inherited": "input or output of this command is a network socket. Put a pipe in between.",
-    }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

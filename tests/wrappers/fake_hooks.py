@@ -31,6 +31,7 @@ class Run:
         self.events: list[object] = []
         self.packets: list[tuple[bytes, int]] = []
         self.reports = ReportSocket(path, NONCE, tree, self.events.append, lambda *seen: self.packets.append(seen))  # type: ignore[arg-type]
+        self.reports.open()
 
     def hook(self) -> socket.socket:
         """A hook's connection."""

@@ -1,0 +1,84 @@
+"""What `exitpin run` says when it is over, and its exit status. Pure: `run_scan.py` asks, and prints.
+
+A status of 0 says that every run of the plan was done, attributed, and written down, and that its command returned 0.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import EXIT_FAILED, EXIT_TIMEOUT
+from ..observation import failure_of
+from ..runs import Life
+
+EXIT_SOME_FAILED = 123
+NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a plan ended. `lives`: the runs that were done; `unwritten`: why a stream of ours lacks its end, by name."""
+
+    lives: Sequence[Life]
+    planned: int
+    trust_lost: str | None = None
+    foreign_streams: int = 0
+    interrupted_by: int | None = None
+    unwritten: Mapping[str, str] = field(default_factory=dict)
+
+
+def conclude(ending: Ending) -> tuple[list[str], int]:
+    """Sentences and status of a plan of several runs."""
+    lives = ending.lives
+    failures = Counter(failure.kind for life in lives if (failure := failure_of(life)) is not None)
+    connections = sum(len(life.connections) for life in lives)
+    why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
+    account = (
+        f"{len(lives)} of {ending.planned} runs: {len(lives) - failures.total()} ok{why}; {connections} connections"
+    )
+    doubt = f"{failures['attribution']} runs with attribution in doubt"
+    sentences = [f"{account}, {doubt}, {ending.foreign_streams} foreign streams closed"]
+    if ending.trust_lost is not None:
+        sentences.append(f"stopped: {ending.trust_lost}")
+    sentences += [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
+    if ending.interrupted_by is not None:
+        return sentences, 128 + ending.interrupted_by
+    is_incomplete = ending.trust_lost is not None or len(lives) < ending.planned or bool(ending.unwritten)
+    if is_incomplete or any(kind in NOT_ATTRIBUTED for kind in failures):
+        return sentences, EXIT_FAILED
+    return sentences, EXIT_SOME_FAILED if failures else 0
+
+
+def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
+    """Sentences and status of one run that had the terminal: the command's own status, if it can be vouched for."""
+    life = ending.lives[0] if ending.lives else None
+    if life is not None and life.refused is not None:
+        return [_refusal(life)], life.refused.exit_status
+    if ending.interrupted_by is not None:
+        return [], 128 + ending.interrupted_by
+    if life is None:
+        return [f"the command was not run: {ending.trust_lost or 'its run was never begun'}"], EXIT_FAILED
+    if life.failure is not None:
+        status = EXIT_TIMEOUT if life.failure.kind == "timeout" else EXIT_FAILED
+        return [f"{life.failure.kind}: {life.failure.detail}"], status
+    sentences = []
+    found = failure_of(life)
+    if found is not None and found.kind != "tool":
+        sentences.append(f"{found.kind} (blame: {found.blame}): {found.detail}")
+    if ending.trust_lost is not None:
+        sentences.append(f"stopped: {ending.trust_lost}")
+    if ending.trust_lost is not None or life.exited is None:
+        return sentences, EXIT_FAILED
+    return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
+
+
+def _refusal(life: Life) -> str:
+    refused, command = life.refused, life.run.argv[0]
+    assert refused is not None
+    return {
+        "static": f"{command} is a static binary: the shim can't be loaded into it, so nothing would pin it.",
+        "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
+        "foreign": f"{command} is built for another class, machine or C library: the shim can't be loaded into it.",
+        "not-found": f"{command}: command not found.",
+        "inherited": "input or output of this command is a network socket. Put a pipe in between.",
+    }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

@@ -1,0 +1,162 @@
+"""Launchers that do not end by themselves, orphans, and what the loop must not wait for."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+
+from exitpin.orchestrator.events import LauncherLost, ProcessStarted
+from exitpin.shim import bindings
+from exitpin.wrappers.household import Household
+from exitpin.wrappers.process import LaunchedProcess, Tree
+
+DEADLINE_S = 10.0
+CONFIG = bindings.shim_config(b"\x07" * 16, "127.64.0.1", "/nowhere")
+
+
+def apart(script: Callable[[], Awaitable[None]]) -> None:
+    """Run the script in a process of its own: a household keeps what it does to its process."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            asyncio.run(asyncio.wait_for(script(), DEADLINE_S))  # type: ignore[arg-type]
+            status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def played(script: Callable[[Household], Awaitable[None]]) -> None:
+    """The same, with a household."""
+
+    async def play() -> None:
+        await script(Household())
+
+    apart(play)
+
+
+class Launched:
+    """A tool under its launcher, without the shim: nobody would answer its hello. ld.so ignores what is no library."""
+
+    def __init__(self, household: Household, *argv: str) -> None:
+        self.events: list[object] = []
+        self.tree = Tree(household)
+        self.process = LaunchedProcess(self.tree, self.events.append)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        self.process.start(
+            argv,
+            preload=Path(__file__),
+            shim_config=CONFIG,
+            environment={"PATH": os.defpath},
+            stdio=(nothing, nothing, nothing),
+            foreground=False,
+        )
+        os.close(nothing)
+
+    async def heard(self, kind: type) -> object:
+        while not (found := [event for event in self.events if isinstance(event, kind)]):
+            await asyncio.sleep(0.005)
+        return found[0]
+
+
+async def stopped(launched: Launched) -> int:
+    """The tool's pid, once it has started and its launcher is stopped."""
+    started = await launched.heard(ProcessStarted)
+    assert isinstance(started, ProcessStarted) and launched.tree.launcher is not None
+    os.kill(launched.tree.launcher, signal.SIGSTOP)
+    return started.pid
+
+
+def test_a_stopped_launcher_is_killed_with_its_tree_and_the_loop_goes_on() -> None:
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sleep", "60")
+        pid = await stopped(launched)
+        before = time.monotonic()
+        launched.process.kill()
+        assert time.monotonic() - before < 0.1
+        assert isinstance(await launched.heard(LauncherLost), LauncherLost)
+        assert not psutil.pid_exists(pid) and not household.launchers
+        launched.process.kill()
+        launched.process.close()
+        assert len([event for event in launched.events if isinstance(event, LauncherLost)]) == 1
+
+    played(script)
+
+
+def test_a_launcher_that_was_hung_up_on_and_does_not_end_is_killed() -> None:
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sleep", "60")
+        pid = await stopped(launched)
+        launched.process.close()
+        await household.settle()
+        assert not psutil.pid_exists(pid) and not household.launchers
+        assert not any(isinstance(event, LauncherLost) for event in launched.events)
+
+    played(script)
+
+
+def test_children_that_were_there_before_are_spared() -> None:
+    async def script() -> None:
+        before = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        launched = Launched(Household(), "sleep", "60")
+        await launched.heard(ProcessStarted)
+        launched.process.kill()
+        await launched.heard(LauncherLost)
+        assert before.poll() is None
+        before.kill()
+        before.wait()
+
+    apart(script)
+
+
+def test_our_limit_of_open_files_is_raised_and_a_tool_gets_its_callers(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    async def script() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+        household = Household()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        with household.callers_file_limit():
+            assert subprocess.check_output(["sh", "-c", "ulimit -Sn; ulimit -Hn"], text=True).split() == [
+                "300",
+                str(hard),
+            ]
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+    apart(script)
+
+
+def test_nobody_is_of_a_tree_that_has_no_launcher_yet() -> None:
+    async def script(household: Household) -> None:
+        assert Tree(household).contains(os.getpid()) is False
+        assert Tree(household).contains(1) is False
+
+    played(script)
+
+
+def test_a_start_without_descriptors_leaves_none_behind() -> None:
+    async def script(household: Household) -> None:
+        before = os.listdir("/proc/self/fd")
+        process = LaunchedProcess(Tree(household), lambda event: None)
+        for stdio in ((0, 1, 999), (0, 999, 2)):
+            try:
+                process.start(
+                    ("true",), preload=bindings.PRELOAD, shim_config=CONFIG, environment={}, stdio=stdio,
+                    foreground=False,
+                )  # fmt: skip
+            except OSError:
+                continue
+            raise AssertionError("999 is no descriptor")
+        assert os.listdir("/proc/self/fd") == before
+
+    played(script)

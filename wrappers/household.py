@@ -1,0 +1,135 @@
+"""All launchers of this process, and what becomes of those that part from us before their tree has ended.
+
+Nothing here waits for a process: the loop looks again a little later. Decides when a launcher that does not end is
+killed and which of our children are its orphans; `process.py` decides what that means for a run.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..shim import bindings
+
+LOOK_S = 0.005
+PATIENCE_S = 1.0
+ORPHANS_S = 3.0
+SETTLE_S = 5.0
+
+Gone = Callable[[int], None]
+"""Called with the launcher's wait status."""
+
+
+@dataclass(slots=True)
+class Parting:
+    """A launcher that hung up before its tree had ended, or was hung up on. It is killed at `kill_at` (loop time)."""
+
+    on_gone: Gone
+    kill_at: float
+    status: int | None = None
+    give_up_at: float = 0.0
+
+
+class Household:
+    """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
+
+    def __init__(self) -> None:
+        import psutil  # before the first run: it takes 20 ms, in which the loop would stand still
+
+        self._others = {child.pid for child in psutil.Process().children()}  # such as the keeper of our own tor
+        bindings.set_child_subreaper()
+        self._file_limits = _raise_file_limit()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self.launchers: set[int] = set()
+        self._ending: set[int] = set()
+        self._parting: dict[int, Parting] = {}
+
+    @contextlib.contextmanager
+    def callers_file_limit(self) -> Iterator[None]:
+        """A process that is started in this block gets the soft limit of open files that we were given: a tool that
+        uses select(2) would not survive a descriptor above 1023, and is none the wiser."""
+        ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._file_limits)
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, ours)
+
+    def leave(self, launcher: int) -> None:
+        """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
+        hold up the loop until the scheduler lets it finish."""
+        self._ending.add(launcher)
+        for pid in list(self._ending):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._ending.discard(pid)
+                self.launchers.discard(pid)
+
+    def part(self, launcher: int, on_gone: Gone) -> None:
+        """A launcher that may still have a tree is on its own now: `on_gone` is called when nothing is left of either,
+        or can't be ended. One that does not end by itself (it may be stopped) is killed."""
+        self._parting[launcher] = Parting(on_gone, self._loop.time() + PATIENCE_S)
+        self._look()
+
+    def kill(self, launcher: int) -> None:
+        """SIGKILL a launcher that has not been waited for; it is still ours to `part` with."""
+        if launcher in self.launchers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(launcher, signal.SIGKILL)
+
+    async def settle(self) -> None:
+        """Return when every launcher that was parted with is gone, with its orphans; give up after some seconds."""
+        deadline = self._loop.time() + SETTLE_S
+        while self._parting and self._loop.time() < deadline:
+            await asyncio.sleep(LOOK_S)
+
+    def _look(self) -> None:
+        """Take one look at all who are parting, and come back while there are any."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._loop.time()
+        for launcher, parting in self._parting.items():
+            if parting.status is None:
+                self._reap(launcher, parting, now)
+        gone = [(launcher, one) for launcher, one in self._parting.items() if one.status is not None]
+        if gone:
+            is_clean = not self._kill_orphans()
+            for launcher, one in gone:
+                if is_clean or now >= one.give_up_at:
+                    del self._parting[launcher]
+                    assert one.status is not None
+                    self._loop.call_soon(one.on_gone, one.status)
+        if self._parting:
+            self._timer = self._loop.call_later(LOOK_S, self._look)
+
+    def _reap(self, launcher: int, parting: Parting, now: float) -> None:
+        pid, status = os.waitpid(launcher, os.WNOHANG)
+        if pid:
+            parting.status, parting.give_up_at = status, now + ORPHANS_S
+            self.launchers.discard(launcher)
+        elif now >= parting.kill_at:
+            self.kill(launcher)
+
+    def _kill_orphans(self) -> bool:
+        """Kill every descendant of ours that no launcher answers for, and reap the dead; whether there were any."""
+        import psutil
+
+        orphans = [c for c in psutil.Process().children() if c.pid not in self.launchers | self._others]
+        for orphan in orphans:
+            with contextlib.suppress(psutil.Error):
+                for process in (*orphan.children(recursive=True), orphan):
+                    process.kill()
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(orphan.pid, os.WNOHANG)
+        return bool(orphans)
+
+
+def _raise_file_limit() -> tuple[int, int]:
+    """Raise our soft limit of open files to the hard one: each connect that waits takes two. What it was before."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    return before
