@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from .torrc import Line, client_torrc
 KEPT_S = 600.0
 START_TIMEOUT_S = 30.0
 STUCK_S = 180.0
+LOCK_WAIT_S = 0.2
 _PHASE = re.compile(r'PROGRESS=(\d+).*SUMMARY="([^"]*)"')
 
 
@@ -42,8 +44,16 @@ def data_directory() -> Path:
 
 def ensure_tor() -> None:
     """Start the keeper unless it runs; return when tor's control socket answers. Raises OperatorError."""
-    if _is_kept():
-        return
+    keeper = None if _is_kept() else _start_keeper()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (_is_kept() and _answers()):
+        if (keeper is not None and keeper.poll() is not None) or time.monotonic() > deadline:
+            raise OperatorError("the own tor did not start.", f"Read {data_directory()}/notice.log and keeper.log.")
+        time.sleep(0.05)
+
+
+def _start_keeper() -> "subprocess.Popen[bytes]":
+    """Our child, until we end: whoever ends children of this process has to know those that were there before."""
     if shutil.which("tor") is None and not Path("/usr/sbin/tor").exists():
         raise OperatorError(
             "tor is not installed.",
@@ -51,20 +61,14 @@ def ensure_tor() -> None:
         )
     private_directory(control_socket().parent)
     private_directory(data_directory())
-    log = (data_directory() / "keeper.log").open("ab")
-    with log:
-        keeper = subprocess.Popen(
+    with (data_directory() / "keeper.log").open("ab") as log:
+        return subprocess.Popen(
             [sys.executable, "-m", __spec__.name if __spec__ else __name__],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not (_is_kept() and control_socket().exists()):
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            raise OperatorError("the own tor did not start.", f"Read {data_directory()}/notice.log and keeper.log.")
-        time.sleep(0.05)
 
 
 def _is_kept() -> bool:
@@ -79,6 +83,16 @@ def _is_kept() -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def _answers() -> bool:
+    """Whether somebody listens on the control socket: a socket that a killed tor left is not enough."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(control_socket()))
+        except OSError:
+            return False
+    return True
 
 
 def _keeper_lock() -> Path:
@@ -108,10 +122,9 @@ async def wait_bootstrapped(channel: ControlChannel, show: Callable[[str], None]
 def keep(network: Sequence[Line] = (), kept_s: float = KEPT_S) -> int:
     """The keeper: start tor, and end with it when nobody has used it for `kept_s` seconds. `network`: a private one."""
     lock = os.open(_keeper_lock(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _take(lock):
         return 0  # another keeper was quicker
+    control_socket().unlink(missing_ok=True)  # of a tor that was killed
     torrc = data_directory() / "torrc"
     torrc.write_text(client_torrc(data_directory(), control_socket=control_socket(), network=network))
     command = [shutil.which("tor") or "/usr/sbin/tor", "--quiet", "-f", str(torrc), "--defaults-torrc", os.devnull]
@@ -134,6 +147,20 @@ def keep(network: Sequence[Line] = (), kept_s: float = KEPT_S) -> int:
         fcntl.flock(in_use, fcntl.LOCK_UN)
     control_socket().unlink(missing_ok=True)
     return tor.returncode
+
+
+def _take(lock: int) -> bool:
+    """Lock it; somebody who only looks whether it is locked (`_is_kept`) is waited for."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 if __name__ == "__main__":
