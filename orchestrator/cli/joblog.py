@@ -8,6 +8,8 @@ from ..errors import EXIT_NOT_EXECUTABLE, OperatorError
 from ..runs import Life
 
 COLUMNS = ("Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command")
+ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+"""What would end a field or a line."""
 
 
 class Joblog:
@@ -15,7 +17,7 @@ class Joblog:
 
     def __init__(self, path: str) -> None:
         try:
-            self._file: TextIO = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as we run
+            self._file: TextIO = Path(path).open("w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - open as long as we run
             self._write(*COLUMNS)
         except OSError as error:
             raise OperatorError(f"{path} can't be written: {error.strerror}.") from error
@@ -29,7 +31,7 @@ class Joblog:
         sent_bytes = 0
         self._write(
             run.index, run.exit.fingerprint, f"{start:.3f}", f"{runtime_s:.3f}", sent_bytes, received_bytes, rc, signo,
-            " ".join(run.argv),
+            " ".join(run.argv).translate(ESCAPES),
         )  # fmt: skip
 
     def _write(self, *fields: object) -> None:

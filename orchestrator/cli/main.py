@@ -34,6 +34,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
+    _fill_standard_descriptors()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser(arguments).parse_args(arguments)
@@ -47,6 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read our output has gone: that is their right, and nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+
+
+def _fill_standard_descriptors() -> None:
+    """A caller may have closed some of 0 to 2: what we open next must not become a tool's input or output."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: all before are there
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115 - open as long as we run
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
