@@ -7,12 +7,12 @@ pid 1 and the same file is found through EXITPIN_LAB_DIR.
 import json
 import os
 import re
-import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...wrappers.runtime import private_directory as private_directory
+from ...wrappers.runtime import runtime_directory
 from ..errors import EXIT_USAGE, OperatorError
 
 ENV_NAME = "EXITPIN_LAB"
@@ -125,24 +125,7 @@ def base_directory() -> Path:
     given = os.environ.get(ENV_DIR)
     if given:
         return Path(given)
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if runtime.startswith("/") and len(runtime) < 40 and Path(runtime).is_dir():
-        return Path(runtime) / "exitpin" / "lab"
-    return Path("/tmp") / f"exitpin-{os.getuid()}" / "lab"
-
-
-def private_directory(path: Path) -> Path:
-    """Make `path` and what is missing above it, 0700; refuse one that belongs to somebody else or is a link."""
-    if not path.parent.exists():
-        private_directory(path.parent)
-    with suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise OperatorError(
-            f"{path} is not a directory that only you can write to.", "Remove it, or set XDG_RUNTIME_DIR."
-        )
-    return path
+    return runtime_directory() / "lab"
 
 
 def check_name(name: str) -> None:
