@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from ... import shim
 from ...wrappers import machine
+from ...wrappers.output import printable
 from ...wrappers.program import look_at, read_elf
 from ..errors import OperatorError
 from ..settings import load_settings
 
-TOR_AT_LEAST = (0, 4, 3)
+TOR_AT_LEAST = (0, 4, 8)  # ConfluxEnabled
 LANDLOCK_WITH_NETWORK = 4
 COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 
@@ -79,11 +80,6 @@ def line(check: Check, coloured: bool) -> str:
         state = f"{COLOURS[check.state]}{state}\033[0m"
     text = f"{check.found}: {check.advice}" if check.advice else check.found
     return f"{state} {check.name:<12} {printable(text)}"
-
-
-def printable(text: str) -> str:
-    """A path or a message of others may hold control characters."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def check_machine() -> Iterator[Check]:
