@@ -4,59 +4,38 @@ Reads nothing that the live session concluded, but what it claimed: for each str
 evidence
 
   a report    the record's pid reported this source endpoint, with the run's nonce, before the stream was there
-  a claim     it was claimed for this circuit with this tag, after the report and before STREAM NEW
+  a claim     it was claimed for this circuit, exit and destination with this tag, after the report, before STREAM NEW
   NEW         Tor saw it come from that endpoint, with that tag, for that destination, and no other stream had the tag
   SENT        it was sent on that circuit, and no line of it names another one
   the circuit BUILT with the record's path before that, its last hop the record's exit
-  success     SUCCEEDED for a connection that the record calls succeeded
+  the rules   every line of it passes the live table once more
+  its end     status, reasons and address are what those lines lead to (`verify_replay.py`)
 
-and, the other way round, that every stream that Tor sent anywhere for a SOCKS client stands in a record. It says
-"consistent": whoever writes the evidence could write it all. What makes it proof is that our own tor wrote the
-lines.
+and of each record, that it blames its exit only for what a stream of it met there. A stream without an id must have
+left no trace on a circuit. The other way round, every stream that Tor sent anywhere for a SOCKS client stands in a
+record. It says "consistent": whoever writes the evidence could write it all. What makes it proof is that our own tor
+wrote the lines.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .control_lines import ControlLineError, StreamEvent, parse_circ, parse_endpoint, parse_stream
-from .model import Endpoint
+from .control_lines import parse_endpoint
+from .model import Endpoint, join_host_port
+from .outcomes import stream_failure
+from .verify_evidence import ON_A_CIRCUIT, SENT, Evidence, Seen, read_evidence
+from .verify_replay import NO_REASONS, RESOLVEFAILED, SOCKS, TIMEOUT, claim_of, outcome_problems, reasons_of, replay
 
-SENT = frozenset({"SENTCONNECT", "SENTRESOLVE"})
-ON_A_CIRCUIT = SENT | {"REMAP", "SUCCEEDED"}
-OP_CONNECT = 2
-_SOURCE_OFFSET = 40
+__all__ = ["Evidence", "Verdict", "read_evidence", "verify"]
 
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A line about one stream, and where in the evidence it stands."""
-
-    place: int
-    event: StreamEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A CONNECT report: where it stands, the nonce that it carries, and the pid that the kernel named."""
-
-    place: int
-    nonce: bytes
-    pid: object
-
-
-@dataclass(slots=True)
-class Evidence:
-    """The evidence file, indexed. Places are line numbers: the order is the proof."""
-
-    runs: dict[str, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
-    reports: dict[tuple[str, Endpoint], list[Report]] = field(default_factory=dict)
-    claims: dict[tuple[str, str], tuple[int, Mapping[str, object]]] = field(default_factory=dict)
-    streams: dict[int, list[Seen]] = field(default_factory=dict)
-    tags: dict[str, set[int]] = field(default_factory=dict)
-    built: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
-    circuit_ends: dict[int, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+Json = Mapping[str, object]
+NEW = frozenset({"NEW", "NEWRESOLVE"})
+WITHOUT_A_STREAM = {
+    "waiting": {NO_REASONS},
+    "claimed": {NO_REASONS},
+    "abandoned": {NO_REASONS},
+    "failed": {TIMEOUT, SOCKS, RESOLVEFAILED},
+}
 
 
 @dataclass(slots=True)
@@ -70,183 +49,205 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
 
 
-def read_evidence(lines: Iterable[str]) -> Evidence:
-    """Index an evidence file. Raises ValueError when it is none; a line that can't be read becomes a problem."""
-    evidence = Evidence()
-    for place, text in enumerate(lines, start=1):
-        try:
-            entry = json.loads(text)
-            if place == 1:
-                if entry.get("schema") != "exitpin.events/1":
-                    raise ValueError("not evidence of exitpin: the first line has no schema exitpin.events/1")
-            elif "tor" in entry:
-                _tor_line(evidence, place, entry["tor"])
-            elif "begin" in entry:
-                evidence.runs[entry["run"]] = (place, entry["begin"])
-            elif "claim" in entry:
-                evidence.claims[entry["run"], entry["claim"]["tag"]] = (place, entry["claim"])
-            elif "report" in entry:
-                _report(evidence, place, entry)
-        except (ValueError, KeyError, TypeError, AttributeError, ControlLineError) as error:
-            if place == 1:
-                raise ValueError(str(error)) from error
-            evidence.problems.append(f"line {place} of the evidence can't be read: {error}")
-    return evidence
-
-
-def _tor_line(evidence: Evidence, place: int, line: str) -> None:
-    if line.startswith("STREAM "):
-        event = parse_stream(line)
-        evidence.streams.setdefault(event.stream_id, []).append(Seen(place, event))
-        if event.socks_username and event.status in ON_A_CIRCUIT:
-            evidence.tags.setdefault(event.socks_username, set()).add(event.stream_id)
-    elif line.startswith("CIRC "):
-        circuit = parse_circ(line)
-        if circuit.status == "BUILT" and not circuit.conflux:
-            path = tuple(hop.fingerprint for hop in circuit.path)
-            if evidence.built.setdefault(circuit.circuit_id, (place, path))[1] != path:
-                evidence.problems.append(f"circuit {circuit.circuit_id} was BUILT with two paths")
-        elif circuit.status in ("CLOSED", "FAILED"):
-            evidence.circuit_ends.setdefault(circuit.circuit_id, place)
-
-
-def _report(evidence: Evidence, place: int, entry: Mapping[str, str]) -> None:
-    """Index a CONNECT report by its source (the layout is that of shim/wire.h; others don't name a source)."""
-    packet = bytes.fromhex(entry["report"])
-    if len(packet) < 80 or int.from_bytes(packet[6:8], "little") != OP_CONNECT:
-        return
-    family = int.from_bytes(packet[_SOURCE_OFFSET : _SOURCE_OFFSET + 2], "little")
-    port = int.from_bytes(packet[_SOURCE_OFFSET + 2 : _SOURCE_OFFSET + 4], "little")
-    address = packet[_SOURCE_OFFSET + 4 : _SOURCE_OFFSET + 20]
-    quad = address[:4] if family == 2 else address[12:]
-    source = Endpoint(".".join(str(byte) for byte in quad), port)
-    report = Report(place, packet[8:24], entry.get("pid"))
-    evidence.reports.setdefault((entry["run"], source), []).append(report)
-
-
-def verify(evidence: Evidence, records: Iterable[Mapping[str, object]]) -> Verdict:
+def verify(evidence: Evidence, records: Iterable[Json]) -> Verdict:
     """Recompute every attribution of `records`. `problems` is empty when all of it is consistent."""
     verdict = Verdict(problems=list(evidence.problems))
     accounted: set[int] = set()
     for record in records:
         verdict.records += 1
         run_id = str(record.get("run_id"))
+        streams = _list(record, "streams")
         if run_id not in evidence.runs:
-            verdict.problems.append(f"{run_id}: the evidence knows no such run")
+            if streams or not _never_begun(record):
+                verdict.problems.append(f"{run_id}: the evidence knows no such run")
             continue
-        in_doubt = isinstance(failure := record.get("failure"), Mapping) and failure.get("kind") == "attribution"
-        streams = record.get("streams")
-        for stream in streams if isinstance(streams, list) else []:
-            stream_id = stream.get("stream_id") if isinstance(stream, Mapping) else "?"
-            if stream_id is None:
-                continue
-            if not isinstance(stream_id, int):
+        verdict.problems += [f"{run_id}: {problem}" for problem in _record_problems(evidence, run_id, record)]
+        for stream in streams:
+            if isinstance(stream, Mapping):
+                _check(evidence, run_id, record, stream, verdict, accounted)
+            else:
                 verdict.problems.append(f"{run_id}: a stream of the record can't be read: {stream!r:.200}")
-                continue
-            if stream_id in accounted:
-                verdict.problems.append(f"{run_id}: stream {stream_id} stands in two places")
-            accounted.add(stream_id)
-            verdict.streams += 1
-            try:
-                problems = _disagreements(evidence, run_id, record, stream)
-            except (ValueError, TypeError, AttributeError) as error:
-                problems = [f"the record of it can't be read: {error}"]
-            if problems and in_doubt:
-                continue  # the record itself accuses nobody: it says that its attribution failed
-            verdict.problems += [f"{run_id}: stream {stream_id}: {problem}" for problem in problems]
-            verdict.consistent += not problems
-    for stream_id, seen in evidence.streams.items():
-        if stream_id in accounted or not any(s.event.purpose in ("USER", "DNS_REQUEST") for s in seen):
-            continue
-        if any(s.event.status in ON_A_CIRCUIT for s in seen):
-            verdict.problems.append(f"stream {stream_id} left through a circuit and stands in no record")
-        else:
-            verdict.refused += 1
+    _check_the_rest(evidence, accounted, verdict)
     return verdict
 
 
-def _disagreements(
-    evidence: Evidence, run_id: str, record: Mapping[str, object], stream: Mapping[str, object]
-) -> list[str]:
-    """Why this stream of this record is not what the evidence says; [] when they agree."""
-    tag, circuit_id = str(stream.get("tag")), stream.get("circuit_id")
-    source = Endpoint(str(stream.get("source_address")), int(str(stream.get("source_port"))))
+def _never_begun(record: Json) -> bool:
+    """Whether the record says itself that not even its beginning could be written down."""
+    return record.get("start") is None and _failure(record).get("kind") == "shim"
+
+
+def _check(evidence: Evidence, run_id: str, record: Json, stream: Json, verdict: Verdict, accounted: set[int]) -> None:
+    """One stream of one record. When the record itself says that its attribution failed, it accuses nobody."""
+    stream_id, in_doubt = stream.get("stream_id"), _failure(record).get("kind") == "attribution"
+    name = f"{run_id}: stream {stream_id}"
+    try:
+        if stream_id is None:
+            name = f"{run_id}: connection {stream.get('tag')}"
+            problems = _problems_without_stream(evidence, stream)
+        elif not isinstance(stream_id, int) or isinstance(stream_id, bool):
+            verdict.problems.append(f"{run_id}: a stream of the record can't be read: {stream!r:.200}")
+            return
+        else:
+            if stream_id in accounted:
+                verdict.problems.append(f"{name} stands in two places")
+            if any(s.event.socks_username == stream.get("tag") for s in evidence.streams.get(stream_id, ())):
+                accounted.add(stream_id)
+            verdict.streams += 1
+            problems = _disagreements(evidence, run_id, record, stream)
+            verdict.consistent += not problems
+    except (ValueError, TypeError, AttributeError) as error:
+        problems = [f"the record of it can't be read: {error}"]
+    if not in_doubt:
+        verdict.problems += [f"{name}: {problem}" for problem in problems]
+
+
+def _check_the_rest(evidence: Evidence, accounted: set[int], verdict: Verdict) -> None:
+    """Streams of clients that stand in no record: they must not have left.
+
+    A REMAP or SUCCEEDED alone may belong to a stream of an earlier session, unless its tag was claimed in this one.
+    """
+    claimed = {tag for _, tag in evidence.claims}
+    for stream_id, seen in evidence.streams.items():
+        tags = {s.event.socks_username for s in seen} - {None}
+        if stream_id in accounted or not (tags or any(s.event.purpose in ("USER", "DNS_REQUEST") for s in seen)):
+            continue
+        words = {s.event.status for s in seen}
+        is_ours = bool(words & (NEW | SENT) or tags & claimed)
+        if words & ON_A_CIRCUIT and is_ours:
+            unseen = "" if words & NEW else ", and its NEW is missing"
+            verdict.problems.append(f"stream {stream_id} left through a circuit and stands in no record{unseen}")
+        elif words & NEW:
+            verdict.refused += 1
+
+
+def _record_problems(evidence: Evidence, run_id: str, record: Json) -> list[str]:
+    """What is wrong with the record as a whole: address, exit, and whom it blames."""
     _, begin = evidence.runs[run_id]
-    seen = evidence.streams.get(int(str(stream.get("stream_id"))), [])
-    news = [s for s in seen if s.event.status in ("NEW", "NEWRESOLVE")]
-    if len(news) != 1:
-        return [f"the evidence has {len(news)} NEW lines for it"]
-    new, problems = news[0], []
-    if seen[0] is not new:
-        problems.append(f"its {seen[0].event.status} came before its NEW")
-    if new.event.source_addr != source:
-        problems.append(f"Tor saw it come from {new.event.source_addr}, the record says {source}")
-    asked, is_lookup = str(stream.get("destination")), bool(stream.get("is_lookup"))
-    if new.event.target != (f"{asked}:0" if is_lookup else asked) or (new.event.status == "NEWRESOLVE") != is_lookup:
-        problems.append(f"Tor saw {new.event.status} for {new.event.target}, the record says {asked}")
-    if len(evidence.tags.get(tag, ())) > 1:
-        problems.append(f"{len(evidence.tags[tag])} streams left with its tag")
+    failure, status, problems = _failure(record), record.get("status"), []
     if record.get("source_address") != begin.get("address"):
         problems.append(f"the record's address is not {begin.get('address')}, the run's")
-    if "source-address" in _list(stream, "witnesses") and source.host != begin.get("address"):
-        problems.append(f"it came from {source.host}, the run's address is {begin.get('address')}")
-    problems += [f"its {s.event.status} carries another tag" for s in seen if s.event.socks_username not in (None, tag)]
-    if new.event.socks_username != tag:
-        problems.append("its NEW does not carry the record's tag")
-    problems += _claim_problems(evidence, run_id, stream, source, new.place)
-    sent = [s for s in seen if s.event.status in SENT]
-    others = {s.event.circuit_id for s in seen if _tells_circuit(s.event)} - {circuit_id}
-    if others:
-        problems.append(f"it was on circuit {sorted(others)}, the record says {circuit_id}")
-    if sent or stream.get("status") == "succeeded":
-        problems += _circuit_problems(evidence, record, circuit_id, [s for s in seen if s.event.status in ON_A_CIRCUIT])
     if begin.get("exit") != _exit_of(record):
         problems.append(f"the run was begun for {begin.get('exit')}, the record names {_exit_of(record)}")
-    is_open = any(s.event.status == "SUCCEEDED" for s in seen)
-    if stream.get("status") == "succeeded" and not stream.get("is_lookup") and not is_open:
-        problems.append("the record says succeeded, Tor never did")
+    blames_exit = failure.get("blame") == "exit"
+    due = "broken" if blames_exit else "error" if record.get("failure") is not None else "ok"
+    if status != due:
+        problems.append(f"the record's status is {status}, its failure says {due}")
+    if blames_exit and not _is_for_a_stream(record, failure):
+        problems.append("it blames the exit for what none of its streams met")
     return problems
 
 
-def _tells_circuit(event: StreamEvent) -> bool:
-    """Whether the line's circuit is the one that it is on: CONTROLLER_WAIT shows an old one, an end may show 0."""
-    return event.status in ON_A_CIRCUIT or (event.circuit_id != 0 and event.status != "CONTROLLER_WAIT")
+def _is_for_a_stream(record: Json, failure: Json) -> bool:
+    """Whether the last settled connection failed in a way that may be the exit's fault.
+
+    Whether a policy was declared, only the exit's descriptor tells, which is no evidence here.
+    """
+    streams = [s for s in _list(record, "streams") if isinstance(s, Mapping)]
+    settled = [
+        s for s in streams if s.get("status") == "failed" or (s.get("status") == "succeeded" and not s.get("is_lookup"))
+    ]
+    if not settled or settled[-1].get("status") != "failed":
+        return False
+    reasons = (settled[-1].get("reason"), settled[-1].get("remote_reason"))
+    if not all(reason is None or isinstance(reason, str) for reason in reasons):
+        return False
+    found = [stream_failure(*reasons, is_declared) for is_declared in (None, False, True)]
+    return failure.get("kind") in [one.kind for one in found if one.blame == "exit"]
 
 
-def _exit_of(record: Mapping[str, object]) -> object:
-    exit_of = record.get("exit")
-    return exit_of.get("fingerprint") if isinstance(exit_of, Mapping) else None
+def _problems_without_stream(evidence: Evidence, stream: Json) -> list[str]:
+    """Why this connection can't have been without a stream."""
+    tag, status, problems = str(stream.get("tag")), str(stream.get("status")), []
+    if left := evidence.tags.get(tag):
+        problems.append(f"the record knows no stream of it, but {sorted(left)} left with its tag")
+    if reasons_of(stream) not in WITHOUT_A_STREAM.get(status, ()):
+        words = " ".join(str(word) for word in (status, stream.get("reason"), stream.get("remote_reason")) if word)
+        problems.append(f"the record says {words} and knows no stream of it")
+    if stream.get("resolved") is not None or stream.get("closed"):
+        problems.append("the record knows what became of a stream and knows no stream of it")
+    return problems
 
 
-def _claim_problems(
-    evidence: Evidence, run_id: str, stream: Mapping[str, object], source: Endpoint, new_place: int
-) -> list[str]:
-    place, claim = evidence.claims.get((run_id, str(stream.get("tag"))), (0, {}))
+def _disagreements(evidence: Evidence, run_id: str, record: Json, stream: Json) -> list[str]:
+    """Why this stream of this record is not what the evidence says; [] when they agree."""
+    tag = str(stream.get("tag"))
+    source = Endpoint(str(stream.get("source_address")), int(str(stream.get("source_port"))))
+    seen = evidence.streams.get(int(str(stream.get("stream_id"))), [])
+    news = [s for s in seen if s.event.status in NEW]
+    if len(news) != 1:
+        return [f"the evidence has {len(news)} NEW lines for it"]
+    problems = [f"its {seen[0].event.status} came before its NEW"] if seen[0] is not news[0] else []
+    problems += _new_problems(news[0], stream, source)
+    if len(evidence.tags.get(tag, ())) > 1:
+        problems.append(f"{len(evidence.tags[tag])} streams left with its tag")
+    address = evidence.runs[run_id][1].get("address")
+    if "source-address" in _list(stream, "witnesses") and source.host != address:
+        problems.append(f"it came from {source.host}, the run's address is {address}")
+    problems += [f"its {s.event.status} carries another tag" for s in seen if s.event.socks_username not in (None, tag)]
+    problems += _circuit_problems(evidence, record, stream, seen)
+    place, claim = evidence.claims.get((run_id, tag), (0, {}))
     if not claim:
-        return ["nothing was claimed with its tag"]
-    problems = []
-    if not place < new_place:
+        return [*problems, "nothing was claimed with its tag"]
+    if not place < news[0].place:
         problems.append("it was claimed after it was there")
-    if parse_endpoint(str(claim.get("source"))) != source or claim.get("circuit") != stream.get("circuit_id"):
-        problems.append("the claim names another source or circuit")
+    problems += _claim_problems(claim, record, stream, source)
+    problems += _report_problems(evidence, run_id, stream, source, place)
+    times = record.get("t")
+    end = times.get("end") if isinstance(times, Mapping) else None
+    claimed = claim_of(run_id, claim, stream.get("is_lookup") is True)
+    replayed = replay(claimed, seen, end if isinstance(end, int | float) else None)
+    return problems + list(replayed.violations) + outcome_problems(stream, replayed)
+
+
+def _new_problems(new: Seen, stream: Json, source: Endpoint) -> list[str]:
+    event, problems = new.event, []
+    if event.source_addr != source:
+        problems.append(f"Tor saw it come from {event.source_addr}, the record says {source}")
+    asked, is_lookup = str(stream.get("destination")), bool(stream.get("is_lookup"))
+    if event.target != (f"{asked}:0" if is_lookup else asked) or (event.status == "NEWRESOLVE") != is_lookup:
+        problems.append(f"Tor saw {event.status} for {event.target}, the record says {asked}")
+    if event.socks_username != stream.get("tag"):
+        problems.append("its NEW does not carry the record's tag")
+    return problems
+
+
+def _claim_problems(claim: Json, record: Json, stream: Json, source: Endpoint) -> list[str]:
+    asked = str(stream.get("destination"))
+    due = {
+        "source": source, "circuit": stream.get("circuit_id"), "exit": _exit_of(record),
+        "destination": join_host_port(asked, 0) if stream.get("is_lookup") else asked,
+    }  # fmt: skip
+    told = {**claim, "source": parse_endpoint(str(claim.get("source")))}
+    return [
+        f"the claim's {name} is {told.get(name)}, the record's {due[name]}"
+        for name in due
+        if told.get(name) != due[name]
+    ]
+
+
+def _report_problems(evidence: Evidence, run_id: str, stream: Json, source: Endpoint, place: int) -> list[str]:
     if stream.get("is_lookup"):
-        return problems  # the orchestrator's own socket: no hook reports it
+        return []  # the orchestrator's own socket: no hook reports it
     nonce = bytes.fromhex(str(evidence.runs[run_id][1].get("nonce")))
     reports = [r for r in evidence.reports.get((run_id, source), []) if r.nonce == nonce and r.place < place]
     if not reports:
-        problems.append("the shim reported no such socket before it was claimed")
-    elif stream.get("pid") not in {report.pid for report in reports}:
-        problems.append(f"pid {stream.get('pid')} reported no such socket")
-    return problems
+        return ["the shim reported no such socket before it was claimed"]
+    pid = stream.get("pid")
+    return [] if pid in {report.pid for report in reports} else [f"pid {pid} reported no such socket"]
 
 
-def _circuit_problems(
-    evidence: Evidence, record: Mapping[str, object], circuit_id: object, on_it: list[Seen]
-) -> list[str]:
+def _circuit_problems(evidence: Evidence, record: Json, stream: Json, seen: list[Seen]) -> list[str]:
+    circuit_id, problems = stream.get("circuit_id"), []
+    # CONTROLLER_WAIT shows an old circuit, an end may show 0
+    on_one = [s for s in seen if s.event.circuit_id != 0 and s.event.status != "CONTROLLER_WAIT"]
+    on_it = [s for s in seen if s.event.status in ON_A_CIRCUIT]
+    if others := {s.event.circuit_id for s in on_one + on_it} - {circuit_id}:
+        problems.append(f"it was on circuit {sorted(others)}, the record says {circuit_id}")
+    if not on_it and stream.get("status") != "succeeded":
+        return problems
     place, path = evidence.built.get(int(str(circuit_id)), (0, ()))
     if not path:
-        return [f"circuit {circuit_id} was never BUILT"]
-    problems = []
+        return [*problems, f"circuit {circuit_id} was never BUILT"]
     if not any(s.event.status in SENT for s in on_it):
         problems.append("it was never sent")
     elif not place < on_it[0].place:
@@ -261,6 +262,16 @@ def _circuit_problems(
     return problems
 
 
-def _list(mapping: Mapping[str, object], key: str) -> list[object]:
+def _exit_of(record: Json) -> object:
+    exit_of = record.get("exit")
+    return exit_of.get("fingerprint") if isinstance(exit_of, Mapping) else None
+
+
+def _failure(record: Json) -> Json:
+    failure = record.get("failure")
+    return failure if isinstance(failure, Mapping) else {}
+
+
+def _list(mapping: Json, key: str) -> list[object]:
     value = mapping.get(key)
     return value if isinstance(value, list) else []

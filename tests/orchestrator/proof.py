@@ -50,9 +50,9 @@ def claimed(one: Claim) -> Entry:
     return {"t": 1.0, "run": one.run_id, "connection": one.connection, "claim": told}
 
 
-def stream(stream_id: int, status: str, one: Claim, circuit_id: int = 0, words: str = "") -> Entry:
+def stream(stream_id: int, status: str, one: Claim, circuit_id: int = 0, words: str = "", target: str = "") -> Entry:
     source = one.source if status.startswith("NEW") else None
-    target = str(one.destination)
+    target = target or str(one.destination)
     return tor(stream_line(stream_id, status, circuit_id, target=target, tag=one.tag, source=source, words=words))
 
 
@@ -77,8 +77,9 @@ def evidence() -> list[Entry]:
         stream(3, "CLOSED", foreign, words=" REASON=MISC"),
         tor(stream_line(4, "NEW", target="198.51.100.7:9001", tag=None, words=" PURPOSE=DIR_FETCH")),
         tor(stream_line(4, "SENTCONNECT", 3, target="198.51.100.7:9001", tag=None)),
-        stream(1, "REMAP", ONE, 7, " SOURCE=EXIT"),
+        stream(1, "REMAP", ONE, 7, " SOURCE=EXIT", "192.0.2.10:80"),
         stream(1, "SUCCEEDED", ONE, 7),
+        stream(2, "REMAP", LOOKUP, 8, " SOURCE=EXIT", "192.0.2.9:0"),
         stream(2, "CLOSED", LOOKUP, 8, " REASON=DONE"),
         report(TWO),
         claimed(TWO),
@@ -92,7 +93,7 @@ def evidence() -> list[Entry]:
     ]
 
 
-def recorded(stream_id: int, one: Claim, status: str) -> Record:
+def recorded(stream_id: int, one: Claim, status: str, **more: object) -> Record:
     return {
         "pid": 0 if one.is_lookup else PIDS[one.run_id],
         "source_address": one.source.host,
@@ -100,16 +101,22 @@ def recorded(stream_id: int, one: Claim, status: str) -> Record:
         "tag": one.tag,
         "destination": one.destination.host if one.is_lookup else str(one.destination),
         "is_lookup": one.is_lookup,
+        "resolved": None,
         "stream_id": stream_id,
         "circuit_id": one.circuit_id,
         "status": status,
+        "closed": True,
+        "reason": None,
+        "remote_reason": None,
         "witnesses": ["source-address", "source-port", "socks-username"],
+        **more,
     }
 
 
 def record(run_id: str, exit: Fingerprint, address: str, circuit_id: int, streams: list[Record]) -> Record:
     return {
         "run_id": run_id,
+        "status": "ok",
         "exit": {"fingerprint": exit},
         "source_address": address,
         "circuits": [{"id": circuit_id, "path": [GUARD, exit], "reason": None}],
@@ -119,9 +126,16 @@ def record(run_id: str, exit: Fingerprint, address: str, circuit_id: int, stream
 
 
 def records() -> list[Record]:
-    never_sent = {**recorded(0, TWO, "waiting"), "stream_id": None, "circuit_id": None, "tag": "s-0002.3.d"}
-    two = [recorded(2, LOOKUP, "succeeded"), recorded(5, TWO, "failed"), never_sent]
+    one = recorded(1, ONE, "succeeded", resolved="192.0.2.10", reason="DONE")
+    without = {"stream_id": None, "circuit_id": None, "tag": "s-0002.3.d", "closed": False}
+    never_sent = {**recorded(0, TWO, "waiting"), **without}
+    two = [
+        recorded(2, LOOKUP, "succeeded", resolved="192.0.2.9"),
+        recorded(5, TWO, "failed", reason="END", remote_reason="MISC"),
+        never_sent,
+    ]
+    failed = {"status": "error", "failure": {"kind": "refused", "blame": "unknown"}}
     return [
-        record("s-0001", EXIT, "127.64.0.1", 7, [recorded(1, ONE, "succeeded")]),
-        record("s-0002", OTHER_EXIT, "127.64.0.2", 8, two),
+        record("s-0001", EXIT, "127.64.0.1", 7, [one]),
+        {**record("s-0002", OTHER_EXIT, "127.64.0.2", 8, two), **failed},
     ]

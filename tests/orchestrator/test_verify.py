@@ -179,7 +179,7 @@ def test_a_thief_of_a_tag_who_was_refused_takes_nothing_from_its_owner() -> None
 def test_a_record_that_says_itself_that_its_attribution_failed_accuses_nobody() -> None:
     entries, told = evidence(), records()
     replaced("SENTCONNECT 7", "SENTCONNECT 8", "STREAM 1 ")(entries)
-    told[0]["failure"] = {"kind": "attribution", "blame": "local"}
+    told[0].update(status="error", failure={"kind": "attribution", "blame": "local"})
     verdict = verdict_on(entries, told)
     assert (verdict.problems, verdict.streams, verdict.consistent) == ([], 3, 2)
 
