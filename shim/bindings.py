@@ -40,7 +40,6 @@ __all__ = [
     "PRELOAD",
     "SOCKS_CONNECT",
     "SOCKS_RESOLVE",
-    "SOCKS_RESOLVE_PTR",
     "WIRE_VERSION",
     "Child",
     "Endpoint",
@@ -57,11 +56,12 @@ __all__ = [
     "encode_answer",
     "encode_order",
     "encode_report",
+    "mount",
     "set_child_subreaper",
+    "set_death_signal",
     "setns",
     "shim_config",
     "socks_auth",
-    "socks_errno",
     "socks_greeting",
     "socks_reply_size",
     "socks_request",
@@ -84,7 +84,6 @@ def shim_config(nonce: bytes, run_address: str, report_socket: str | Path) -> st
 
 SOCKS_CONNECT: Final = 0x01
 SOCKS_RESOLVE: Final = 0xF0
-SOCKS_RESOLVE_PTR: Final = 0xF1
 
 
 def socks_greeting() -> bytes:
@@ -117,12 +116,6 @@ def socks_reply_size(prefix: bytes) -> int | None:
     if size < 0:
         raise ValueError("not a SOCKS5 reply")
     return size or None
-
-
-def socks_errno(reply_code: int) -> int:
-    """What connect(2) should say for a SOCKS reply code; 0 for success."""
-    error: int = lib.exitpin_socks_errno(reply_code)
-    return error
 
 
 class Child:
@@ -163,6 +156,20 @@ def setns(fd: int, flags: int = 0) -> None:
 def unshare(flags: int) -> None:
     """unshare(2), for the calling thread."""
     _check(lib.exitpin_unshare(flags))
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
+    """mount(2); an empty `options` is none."""
+    _check(
+        lib.exitpin_mount(
+            os.fsencode(source), os.fsencode(target), os.fsencode(kind), flags, os.fsencode(options) or ffi.NULL
+        )
+    )
+
+
+def set_death_signal(signo: int) -> None:
+    """prctl(2) PR_SET_PDEATHSIG: what we get when our parent ends; 0 is none."""
+    _check(lib.exitpin_set_death_signal(signo))
 
 
 def set_child_subreaper() -> None:

@@ -1,4 +1,7 @@
-"""Build the cffi module: the pure parts of the shim, compiled from the very files that the hooks and the launcher use.
+"""Build the cffi module: the shim's C that Python calls.
+
+Most of it is the very code of the hooks and the launcher, its pure parts; `child` and `kernel` are Python's alone, and
+call Linux.
 
 Called by setuptools (``cffi_modules`` in setup.py), from the root of the project.
 """
@@ -8,8 +11,8 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("shim")
-PURE = ("address", "child", "hosts", "kernel", "program", "record", "socks", "text")
-PURE_CDEF = """
+PARTS = ("address", "child", "hosts", "kernel", "program", "record", "socks", "text")
+CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
 int exitpin_endpoint_scope(const struct exitpin_endpoint *endpoint);
@@ -38,7 +41,6 @@ size_t exitpin_socks_auth(const uint8_t *user, size_t user_size, const uint8_t *
                           uint8_t *out);
 size_t exitpin_socks_request(uint8_t command, const char *host, size_t host_size, uint16_t port, uint8_t *out);
 int exitpin_socks_reply_size(const uint8_t *prefix, size_t size);
-int exitpin_socks_errno(uint8_t code);
 
 struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size_t arguments, size_t variables,
                                           const int *fds, size_t fds_count);
@@ -48,6 +50,8 @@ void exitpin_child_free(struct exitpin_child *child);
 
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
+int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
+int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 int exitpin_disconnect(int fd);
 """
@@ -60,12 +64,12 @@ def wire_cdef() -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(wire_cdef() + PURE_CDEF)
+ffibuilder.cdef(wire_cdef() + CDEF)
 ffibuilder.set_source(
     "exitpin.shim._bindings",
-    "\n".join(f'#include "{name}.h"' for name in PURE) + "\n",
-    sources=[str(HERE / f"{name}.c") for name in PURE],
-    depends=[str(HERE / f"{name}.h") for name in (*PURE, "sys", "wire")],
+    "\n".join(f'#include "{name}.h"' for name in PARTS) + "\n",
+    sources=[str(HERE / f"{name}.c") for name in PARTS],
+    depends=[str(HERE / f"{name}.h") for name in (*PARTS, "sys", "wire")],
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", None)],
     extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden"],

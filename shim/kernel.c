@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/socket.h>
 
 #include "kernel.h"
@@ -14,6 +14,16 @@ int exitpin_setns(int fd, int flags)
 int exitpin_unshare(int flags)
 {
 	return unshare(flags) == 0 ? 0 : errno;
+}
+
+int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options)
+{
+	return mount(source, target, kind, flags, options) == 0 ? 0 : errno;
+}
+
+int exitpin_set_death_signal(int signo)
+{
+	return prctl(PR_SET_PDEATHSIG, signo, 0, 0, 0) == 0 ? 0 : errno;
 }
 
 int exitpin_set_child_subreaper(void)

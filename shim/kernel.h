@@ -4,6 +4,10 @@
 
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
+int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
+
+/* prctl(2): PR_SET_PDEATHSIG (0: none), PR_SET_CHILD_SUBREAPER. */
+int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 
 /* connect(2) to AF_UNSPEC, and takes the error that this may leave pending (ECONNRESET), so that the next connection on

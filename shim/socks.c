@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "socks.h"
@@ -57,26 +55,4 @@ int exitpin_socks_reply_size(const uint8_t *prefix, size_t size)
 	if (prefix[3] != 3)
 		return -1;
 	return size < 5 ? 0 : 7 + prefix[4];
-}
-
-int exitpin_socks_errno(uint8_t code)
-{
-	switch (code) {
-	case 0x00:
-		return 0;
-	case 0x03:
-		return ENETUNREACH;
-	case 0x04:
-		return EHOSTUNREACH;
-	case 0x06:
-		return ETIMEDOUT;
-	case 0x01: /* general failure */
-	case 0x02: /* exit policy */
-	case 0x05: /* refused by the target */
-	case 0x07: /* command not supported */
-	case 0x08: /* address type not supported */
-		return ECONNREFUSED;
-	default: /* tor's extended onion errors (0xf0 and up), and what no one defined */
-		return EHOSTUNREACH;
-	}
 }

@@ -18,7 +18,4 @@ size_t exitpin_socks_request(uint8_t command, const char *host, size_t host_size
 /* The whole size of the reply that begins so; 0: more bytes are needed to tell; -1: not a SOCKS5 reply. */
 int exitpin_socks_reply_size(const uint8_t *prefix, size_t size);
 
-/* The errno of connect(2) for a reply code; 0 for success. */
-int exitpin_socks_errno(uint8_t code);
-
 #endif

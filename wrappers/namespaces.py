@@ -1,11 +1,10 @@
 """Linux namespaces: making a set of them with an init of ours, and running in the set of another process.
 
 Decides nothing about what happens inside. Called by the lab's supervisor (`run_as_init`), and by `lab exec` and
-`run --lab` (`run_inside`). Python has no setns before 3.12 and no unshare with pidfds, hence libc through ctypes.
+`run --lab` (`run_inside`).
 Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), setns(2), PR_SET_PDEATHSIG in prctl(2).
 """
 
-import ctypes
 import errno
 import os
 import signal
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
+from ..shim import bindings
 
 CLONE_NEW = {
     "user": 0x10000000,
@@ -23,7 +23,6 @@ CLONE_NEW = {
     "uts": 0x04000000,
     "ipc": 0x08000000,
 }
-PR_SET_PDEATHSIG = 1
 SI_KERNEL = 0x80
 
 FORWARDED = {
@@ -37,8 +36,6 @@ FORWARDED = {
 }
 
 Main = Callable[[], int]
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run_as_init(main: Main) -> int:
@@ -83,25 +80,23 @@ def run_inside(pid: int, main: Main) -> int:
 
 def die_with_parent(parent_seen_as: int) -> None:
     """Ask to be killed when the parent ends; exit at once if it has ended. A parent outside our PID namespace is 0."""
-    if _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    bindings.set_death_signal(signal.SIGKILL)
     if os.getppid() != parent_seen_as:
         os._exit(128 + signal.SIGKILL)
 
 
 def outlive_parent() -> None:
     """Take back `die_with_parent`."""
-    _libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    bindings.set_death_signal(0)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
     """mount(2); OSError on failure."""
-    if (
-        _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode() or None)
-        != 0
-    ):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), target)
+    try:
+        bindings.mount(source, target, kind, flags, options)
+    except OSError as error:
+        error.filename = target
+        raise
 
 
 def wait_status(pid: int) -> int:
@@ -118,17 +113,25 @@ def shell_status(status: int) -> int:
 def _unshare_all() -> None:
     everything = sum(CLONE_NEW.values())
     uid, gid = os.geteuid(), os.getegid()
-    if _libc.unshare(everything) == 0:
+    number = _unshare(everything)
+    if number == 0:
         try:
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
             Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
         except OSError as error:
             raise _forbidden(error.errno or 0) from error
-        return
-    number = ctypes.get_errno()
-    if uid != 0 or _libc.unshare(everything & ~CLONE_NEW["user"]) != 0:
+    elif uid != 0 or _unshare(everything & ~CLONE_NEW["user"]) != 0:
         raise _forbidden(number)
+
+
+def _unshare(kinds: int) -> int:
+    """0, or the errno."""
+    try:
+        bindings.unshare(kinds)
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return 0
 
 
 def _forbidden(number: int) -> OperatorError:
@@ -156,10 +159,11 @@ def _identity(pid: int, kind: str) -> int:
 def _enter(pid: int, kinds: list[str]) -> None:
     descriptor = os.pidfd_open(pid)
     try:
-        if _libc.setns(descriptor, sum(CLONE_NEW[kind] for kind in kinds)) != 0:
-            number = ctypes.get_errno()
-            hint = "The process must have one thread." if number == errno.EINVAL else "Use the account that made them."
-            raise OperatorError(f"The namespaces of process {pid} can't be entered ({os.strerror(number)}).", hint)
+        bindings.setns(descriptor, sum(CLONE_NEW[kind] for kind in kinds))
+    except OSError as error:
+        has_threads = error.errno == errno.EINVAL
+        hint = "The process must have one thread." if has_threads else "Use the account that made them."
+        raise OperatorError(f"The namespaces of process {pid} can't be entered ({error.strerror}).", hint) from error
     finally:
         os.close(descriptor)
 

@@ -44,14 +44,6 @@ static bool read_preload(const char *value)
 	return false;
 }
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-	while (*prefix != '\0')
-		if (*text++ != *prefix++)
-			return false;
-	return true;
-}
-
 /* Two threads may both do this: they write the same bytes. */
 static int read_environment(void)
 {

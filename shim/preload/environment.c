@@ -3,14 +3,6 @@
 
 #include "exec.h"
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-	while (*prefix != '\0')
-		if (*text++ != *prefix++)
-			return false;
-	return true;
-}
-
 /* Whether libraries, separated by colons or blanks, has this one. */
 static bool has_library(const char *libraries, const char *library)
 {

@@ -65,7 +65,7 @@ EXPORT int execv(const char *path, char *const argv[])
 static const char *search_path(void)
 {
 	for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
-		if (strncmp(*entry, "PATH=", 5) == 0)
+		if (has_prefix(*entry, "PATH="))
 			return *entry + 5;
 	return "/bin:/usr/bin";
 }

@@ -72,6 +72,13 @@ long exitpin_bind_run_address(int fd, int domain, uint32_t *flags);
 /* The same, but a socket that holds a port keeps it; says in source which it is. 0 or minus an errno. */
 long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags);
 
+/* entries of an environment */
+
+static inline bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 /* results */
 
 static inline int fail(int error)

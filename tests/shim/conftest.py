@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.shim import bindings
-from exitpin.shim.bindings import Endpoint, NoticeKind, Op, Report
+from exitpin.shim.bindings import Endpoint, NoticeKind, Op, Reason, Report
 
 HERE = Path(__file__).parent
 NONCE = bytes(range(16))
@@ -206,9 +206,7 @@ class Shim:
     preload: Path
     runs: list[Run] = field(default_factory=list)
 
-    def start(
-        self, *command: str, flags: tuple[str, ...] = (), under: tuple[str, ...] = (), **popen: object
-    ) -> Run:
+    def start(self, *command: str, flags: tuple[str, ...] = (), under: tuple[str, ...] = (), **popen: object) -> Run:
         """`flags` for the launcher, which is started by the command `under`."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         mine.settimeout(DEADLINE_S)
@@ -270,3 +268,18 @@ def shim(world: World, programs: dict[str, str], tmp_path_factory: pytest.TempPa
     assert shim.stand_in.mismatches == []
     assert all(report.nonce == NONCE for report in shim.stand_in.reports)
     assert world.leaks() == []
+
+
+@pytest.fixture
+def refused(shim: Shim) -> Callable[..., tuple[Reason, int]]:
+    """Runs a command that the launcher must refuse; its reason and exit status."""
+
+    def run(*command: str, **popen: object) -> tuple[Reason, int]:
+        done = shim.run(*command, **popen)
+        (notice,) = done.notices
+        assert notice.kind is NoticeKind.REFUSED
+        assert done.stdout == ""
+        assert shim.stand_in.reports == []
+        return notice.reason, done.process.returncode
+
+    return run

@@ -29,6 +29,10 @@ def test_kernel_calls_raise_what_the_kernel_says():
     assert raised.value.errno == errno.EBADF
     with pytest.raises(OSError):
         bindings.unshare(-1)
+    with pytest.raises(FileNotFoundError):
+        bindings.mount("none", "/nonexistent", "tmpfs", 0, "")
+    with pytest.raises(OSError):
+        bindings.set_death_signal(-1)
 
 
 def test_a_subreaper_inherits_orphans():

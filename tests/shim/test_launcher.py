@@ -2,12 +2,9 @@
 
 import errno
 import os
-import resource
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -57,19 +54,6 @@ def test_a_tool_starts_as_from_a_shell(shim):
 
     run = shim.probe("tree", "state", preexec_fn=spoil)
     assert run.lines == ["blocked=0 ignored=0 leader=1 nnp=1"]
-
-
-@pytest.fixture
-def refused(shim):
-    def run(*command, **popen):
-        done = shim.run(*command, **popen)
-        (notice,) = done.notices
-        assert notice.kind is NoticeKind.REFUSED
-        assert done.stdout == ""
-        assert shim.stand_in.reports == []
-        return notice.reason, done.process.returncode
-
-    return run
 
 
 def test_a_command_that_is_not_there(refused):
@@ -139,48 +123,6 @@ def test_a_program_for_another_libc(refused, tmp_path):
     program.write_bytes(content.replace(linker, b"/lib/ld-musl-x86_64.so.1\0\0\0"))
     program.chmod(0o755)
     assert refused(str(program)) == (Reason.FOREIGN, 126)
-
-
-@pytest.mark.parametrize("kind", [(socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_INET6, socket.SOCK_STREAM)])
-def test_an_internet_socket_on_stdin(refused, kind):
-    with socket.socket(*kind) as inherited:
-        assert refused("true", stdin=inherited.fileno()) == (Reason.INHERITED, 126)
-
-
-def test_a_unix_socket_on_stdin_is_how_asyncio_speaks(shim):
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.sendall(b"hello\n")
-        ours.shutdown(socket.SHUT_WR)
-        assert shim.run("cat", stdin=theirs.fileno()).lines == ["hello"]
-
-
-KERNELS = {
-    "now": (),
-    "before-5.9": (f"close_range={errno.ENOSYS}",),
-    "old-container": (f"close_range={errno.EPERM}",),
-}
-
-
-@pytest.mark.parametrize("denied", KERNELS.values(), ids=KERNELS)
-@pytest.mark.parametrize("flags", [(), ("--keep-files",)])
-def test_open_descriptors_are_kept_only_if_asked_and_harmless(shim, tmp_path, flags, denied):
-    file = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
-    reading, writing = os.pipe()
-    with socket.socket() as tcp, socket.socketpair()[0] as unix:
-        given = (file, reading, writing, tcp.fileno(), unix.fileno())
-        under = (shim.programs["denies"], *denied)
-        run = shim.start(shim.programs["tree"], "state", flags=flags, under=under, pass_fds=given).wait()
-    expected = {file, reading, writing} if flags else set()
-    for descriptor in (file, reading, writing):
-        os.close(descriptor)
-    assert {int(line[3:]) for line in run.lines[1:]} == expected
-
-
-@pytest.mark.parametrize("flags", [(), ("--keep-files",)])
-def test_descriptors_that_can_not_be_closed_are_not_passed_on(refused, shim, flags):
-    under = (shim.programs["denies"], f"close_range={errno.EPERM}", f"getdents64={errno.EPERM}")
-    assert refused("echo", "ran", flags=flags, under=under) == (Reason.INHERITED, 126)
 
 
 @pytest.mark.parametrize("how", ["a b", "a:b"])
@@ -292,15 +234,3 @@ def test_a_stopped_tree_is_ended_too(shim):
     eventually(lambda: psutil.Process(tool).status() == psutil.STATUS_STOPPED)
     run.order(OrderKind.END, grace_ms=60_000)
     assert os.waitstatus_to_exitcode(run.wait().of(NoticeKind.EXITED).status) == -signal.SIGTERM
-
-
-def test_descriptors_above_the_old_limit_do_no_harm(shim):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    high = min(hard, 4096) - 1
-    resource.setrlimit(resource.RLIMIT_NOFILE, (high + 1, hard))
-    with open(os.devnull, "rb") as null:
-        os.dup2(null.fileno(), high)
-    run = shim.start(sys.executable, "-c", "print('ran')", flags=("--keep-files",), pass_fds=(high,))
-    os.close(high)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert run.wait().lines == ["ran"]

@@ -1,6 +1,5 @@
 """SOCKS as Tor wants it."""
 
-import errno
 import re
 import string
 
@@ -58,10 +57,3 @@ def test_socks_replies_tell_their_size_in_five_bytes(address, code):
 def test_what_is_not_a_socks_reply_is_refused(reply):
     with pytest.raises(ValueError):
         bindings.socks_reply_size(reply)
-
-
-def test_socks_codes_become_errors_of_connect():
-    codes = {0: 0, 1: errno.ECONNREFUSED, 2: errno.ECONNREFUSED, 3: errno.ENETUNREACH, 4: errno.EHOSTUNREACH}
-    codes |= {5: errno.ECONNREFUSED, 6: errno.ETIMEDOUT, 7: errno.ECONNREFUSED, 8: errno.ECONNREFUSED}
-    assert {code: bindings.socks_errno(code) for code in codes} == codes
-    assert all(bindings.socks_errno(code) > 0 for code in range(1, 256))
