@@ -6,16 +6,23 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
-from ..verify import read_evidence, verify
+from ..verify import Verdict, read_evidence, verify
+from ..verify_evidence import TOO_DEEP
+
+SHOWN_MAX = 50
 
 HELP = """\
 Recompute, without Tor, which exit carried each connection of recorded runs: from Tor's raw lines and the shim's raw
-reports (`exitpin run --events`), compared with the records (`exitpin run --json`).
+reports (`exitpin run --events`), compared with the records (`exitpin run --json`); and whether what became of each
+connection is what Tor said of it.
 
 It says "consistent": the evidence agrees with itself and with the records. Exit status 0; 1 when anything disagrees.
+At most 50 disagreements are shown; --json has all.
 """
 
 
@@ -34,30 +41,50 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def execute(args: argparse.Namespace) -> int:
     """0 when all is consistent, 1 when not."""
-    try:
+    with _mapped(args.events, "Give the file that `run --events` wrote."):
         evidence = read_evidence(_lines(args.events))
-    except ValueError as error:
-        raise OperatorError(
-            f"{args.events}: {error}.", "Give the file that `run --events` wrote.", EXIT_USAGE
-        ) from error
-    try:
-        records = [json.loads(line) for line in _lines(args.records) if line.strip()]
-        if not all(isinstance(record, dict) and record.get("schema") == "exitpin.run/1" for record in records):
-            raise ValueError("not all of it is records of exitpin.run/1")
-        verdict = verify(evidence, records)
-    except (ValueError, TypeError) as error:
-        raise OperatorError(f"{args.records}: {error}.", "Give what `run --json` printed.", EXIT_USAGE) from error
+    with _mapped(args.records, "Give what `run --json` printed."):
+        verdict = verify(evidence, _records(args.records))
     if args.json:
         print(json.dumps({name: getattr(verdict, name) for name in verdict.__slots__}))
     else:
-        for problem in verdict.problems:
-            print(f"INCONSISTENT {problem}")
-        word = "inconsistent" if verdict.problems else "consistent"
-        print(
-            f"{word}: {verdict.consistent} of {verdict.streams} streams in {verdict.records} records,"
-            f" {verdict.refused} foreign streams were refused"
-        )
+        _show(verdict)
     return 1 if verdict.problems else 0
+
+
+def _show(verdict: Verdict) -> None:
+    """Problems quote foreign files: whatever a terminal would obey in them is escaped."""
+    for problem in verdict.problems[:SHOWN_MAX]:
+        print(f"INCONSISTENT {_printable(problem)}")
+    if len(verdict.problems) > SHOWN_MAX:
+        print(f"and {len(verdict.problems) - SHOWN_MAX} more (--json has all)")
+    word = "inconsistent" if verdict.problems else "consistent"
+    print(
+        f"{word}: {verdict.consistent} of {verdict.streams} streams in {verdict.records} records,"
+        f" {verdict.refused} foreign streams were refused"
+    )
+
+
+@contextmanager
+def _mapped(name: str, advice: str) -> Iterator[None]:
+    """What a file that is not what it should be raises, as one sentence."""
+    try:
+        yield
+    except RecursionError as error:
+        raise OperatorError(f"{name}: {TOO_DEEP}.", advice, EXIT_USAGE) from error
+    except (ValueError, TypeError) as error:
+        raise OperatorError(f"{name}: {_printable(str(error))}.", advice, EXIT_USAGE) from error
+
+
+def _printable(text: str) -> str:
+    return printable(text.encode("utf-8", "backslashreplace"))
+
+
+def _records(name: str) -> list[dict[str, object]]:
+    records = [json.loads(line) for line in _lines(name) if line.strip()]
+    if not all(isinstance(record, dict) and record.get("schema") == "exitpin.run/1" for record in records):
+        raise ValueError("not all of it is records of exitpin.run/1")
+    return records
 
 
 def _lines(name: str) -> Iterator[str]:
