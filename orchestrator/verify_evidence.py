@@ -53,7 +53,7 @@ class Evidence:
 
 def read_evidence(lines: Iterable[str]) -> Evidence:
     """Index an evidence file. Raises ValueError when it is none; a line that can't be read becomes a problem."""
-    evidence = Evidence()
+    evidence, place = Evidence(), 0
     for place, text in enumerate(lines, start=1):
         try:
             entry = json.loads(text)
@@ -66,6 +66,8 @@ def read_evidence(lines: Iterable[str]) -> Evidence:
             if place == 1:
                 raise ValueError(why) from error
             evidence.problems.append(f"line {place} of the evidence can't be read: {why}")
+    if place == 0:
+        raise ValueError("not evidence of exitpin: it is empty")
     return evidence
 
 

@@ -91,7 +91,8 @@ def test_a_line_of_evidence_that_is_nested_too_deeply_is_a_problem(
     [
         ((DEEP, ""), "it is nested too deeply"),
         ((lines(session()[0]), DEEP), "it is nested too deeply"),
-        (("", "{}"), "not all of it is records"),
+        (("", ""), "it is empty"),
+        ((lines(session()[0]), "{}"), "not all of it is records"),
         ((lines(session()[0]), '{"schema": "other"}'), "not all of it is records"),
         ((lines(session()[1]), ""), "not evidence of exitpin"),
     ],

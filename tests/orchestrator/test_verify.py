@@ -203,6 +203,8 @@ def test_a_socket_that_the_tool_bound_itself_need_not_come_from_the_runs_address
 def test_what_is_no_evidence_is_said_to_be_none(first: str) -> None:
     with pytest.raises(ValueError):
         read_evidence([first])
+    with pytest.raises(ValueError, match="empty"):
+        read_evidence([])
 
 
 def test_tors_own_streams_are_none_of_ours() -> None:
