@@ -1,0 +1,67 @@
+"""The exit status: 0 says that all of the plan was done, attributed and written down."""
+
+import pytest
+
+from exitpin.orchestrator.cli.conclusion import Ending, conclude, conclude_foreground
+from exitpin.orchestrator.events import ProcessExited, ProcessRefused
+from exitpin.orchestrator.model import Failure, Fingerprint, Relay, Run, Times
+from exitpin.orchestrator.policy import parse_policy
+from exitpin.orchestrator.runs import Life
+
+
+def life(rc: int | None = 0, signo: int | None = None, failure: Failure | None = None) -> Life:
+    relay = Relay(
+        Fingerprint("A" * 40), "exit", "198.51.100.1", 9001, frozenset({"Exit"}), parse_policy("accept *:*"), 1
+    )
+    run = Run("s-0001", 1, relay, ("true",), "127.64.0.1", b"\x01" * 16, 30.0)
+    one = Life(run, Times(queue=1.0), str)
+    one.exited = None if rc is None and signo is None else ProcessExited(rc, signo)
+    one.failure = failure
+    return one
+
+
+TOR = Failure("tor", "local", True, "tor went away")
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        (Ending([life(), life()], 2), 0),
+        (Ending([life(), life(1)], 2), 123),
+        (Ending([life()], 2), 125),
+        (Ending([], 2), 125),
+        (Ending([life(), life()], 2, trust_lost="tor went away"), 125),
+        (Ending([life(), life(failure=TOR)], 2), 125),
+        (Ending([life()], 2, interrupted_by=15), 143),
+        (Ending([life(), life()], 2, unwritten={"stdout": "Broken pipe"}), 125),
+    ],
+)
+def test_several_runs_are_a_success_only_when_nothing_is_missing(ending: Ending, status: int) -> None:
+    assert conclude(ending)[1] == status
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "words"),
+    [
+        (Ending([life(3)], 1), 3, ""),
+        (Ending([life(None, 9)], 1), 137, ""),
+        (Ending([], 1), 125, "the command was not run: its run was never begun"),
+        (Ending([], 1, trust_lost="tor went away"), 125, "the command was not run: tor went away"),
+        (Ending([life()], 1, trust_lost="tor went away"), 125, "stopped: tor went away"),
+        (Ending([life(failure=TOR)], 1), 125, "tor: tor went away"),
+        (Ending([life()], 1, interrupted_by=2), 130, ""),
+        (Ending([life(None)], 1), 125, ""),
+    ],
+)
+def test_a_run_in_the_foreground_has_its_commands_status_only_if_it_was_done(
+    ending: Ending, status: int, words: str
+) -> None:
+    sentences, found = conclude_foreground(ending)
+    assert (found, "\n".join(sentences)) == (status, words)
+
+
+def test_a_refused_command_is_named() -> None:
+    one = life(None)
+    one.refused = ProcessRefused("static", 126, "")
+    sentences, status = conclude_foreground(Ending([one], 1))
+    assert status == 126 and sentences[0].startswith("true is a static binary")
