@@ -28,10 +28,16 @@ class Run:
     """A report socket, and everything that it posted."""
 
     def __init__(self, path: Path, tree: FakeTree) -> None:
+        self.tree = tree
         self.events: list[object] = []
+        self.on_event: Callable[[object], None] = lambda event: None
         self.packets: list[tuple[bytes, int]] = []
-        self.reports = ReportSocket(path, NONCE, tree, self.events.append, lambda *seen: self.packets.append(seen))  # type: ignore[arg-type]
+        self.reports = ReportSocket(path, NONCE, tree, self._post, lambda *seen: self.packets.append(seen))  # type: ignore[arg-type]
         self.reports.open()
+
+    def _post(self, event: object) -> None:
+        self.events.append(event)
+        self.on_event(event)
 
     def hook(self) -> socket.socket:
         """A hook's connection."""

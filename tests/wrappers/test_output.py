@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from exitpin.wrappers.output import LINE_MAX, Output, printable
+from exitpin.wrappers.output import LINE_COST, LINE_MAX, LineWriter, Output, printable
 
 DEADLINE_S = 5.0
 
@@ -100,6 +101,87 @@ def test_a_tool_that_never_stops_writing_holds_up_neither_the_loop_nor_the_end()
     played(script)
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        await asyncio.sleep(0.005)
+
+
+def test_a_tool_waits_while_the_reader_of_its_lines_does() -> None:
+    async def script() -> None:
+        reading, writing = os.pipe()
+        writer = LineWriter(writing, lambda: None, max_queued=1 << 17)
+        output = Output(10, lambda line: writer.put(line + b"\n"), writer)
+        os.set_blocking(output.descriptor, False)
+        sent = 0
+        blocked_at = 0.0
+        while not blocked_at or time.monotonic() < blocked_at + 0.1:
+            try:
+                sent += os.write(output.descriptor, b"x" * 1023 + b"\n")
+            except BlockingIOError:
+                blocked_at = blocked_at or time.monotonic()
+            await asyncio.sleep(0)
+        assert writer.is_full and sent < 1 << 20, "two pipes and the bound"
+        taken = 0
+        while taken < sent:
+            taken += len(await asyncio.to_thread(os.read, reading, 1 << 16))
+        await until(lambda: not writer.is_full)
+        os.write(output.descriptor, b"more\n")
+        assert await asyncio.to_thread(os.read, reading, 100) == b"more\n"
+        output.started()
+        output.finish()
+        await writer.close()
+        assert writer.problem is None
+
+    played(script)
+
+
+def test_lines_are_written_whole_and_in_order_before_it_closes() -> None:
+    async def script() -> None:
+        reading, writing = os.pipe()
+        writer = LineWriter(writing, lambda: None)
+        for number in range(1000):
+            writer.put(b"%d\n" % number)
+        writer.put(b"")
+        await writer.close()
+        assert os.read(reading, 1 << 16) == b"".join(b"%d\n" % number for number in range(1000))
+
+    played(script)
+
+
+def test_a_stalled_reader_is_waited_for_until_somebody_is_in_a_hurry() -> None:
+    async def script() -> None:
+        reading, writing = os.pipe()
+        writer, hurry = LineWriter(writing, lambda: None), asyncio.Event()
+        writer.put(b"x" * (1 << 20))
+        closing = asyncio.ensure_future(writer.close(hurry, patience_s=0.01))
+        await asyncio.sleep(0.05)
+        assert not closing.done(), "and the loop goes on"
+        hurry.set()
+        await closing
+        assert writer.problem == "its reader took too long"
+        os.close(reading)
+
+    played(script)
+
+
+def test_a_reader_who_has_gone_is_told_of_once_and_nothing_is_kept_for_him() -> None:
+    async def script() -> None:
+        told: list[str] = []
+        reading, writing = os.pipe()
+        os.close(reading)
+        writer = LineWriter(writing, lambda: told.append("gone"), max_queued=LINE_COST)
+        writer.put(b"one\n")
+        await until(lambda: bool(told))
+        await turns()
+        for _ in range(10):
+            writer.put(b"more\n")
+        assert not writer.is_full
+        await writer.close()
+        assert told == ["gone"] and writer.problem == "Broken pipe"
+
+    played(script)
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
@@ -109,7 +191,8 @@ def test_a_tool_that_never_stops_writing_holds_up_neither_the_loop_nor_the_end()
         ("é ☃".encode(), "é ☃"),
         (b"\xff\xfe", "\\xff\\xfe"),
         ("\x9b31m\u202e".encode(), "\\x9b31m\\u202e"),
+        ("a\udcff\n", "a\\udcff\\n"),
     ],
 )
-def test_a_terminal_is_shown_control_characters_and_does_not_obey_them(line: bytes, shown: str) -> None:
+def test_a_terminal_is_shown_control_characters_and_does_not_obey_them(line: bytes | str, shown: str) -> None:
     assert printable(line) == shown

@@ -1,0 +1,130 @@
+"""Descriptors are finite: what a run may hold of them, and who pays when there are none left."""
+
+import errno
+import os
+import resource
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from exitpin.orchestrator.effects import AnswerCall
+from exitpin.orchestrator.events import ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.wrappers import reports
+
+from .fake_hooks import NONCE, Run, played, turns
+from .test_reports import REPORTS, bound, connect_report, heard
+
+
+@contextmanager
+def only_more(count: int) -> Iterator[None]:
+    """No more than `count` descriptors can be opened in this block."""
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
+    for descriptor in free:
+        os.close(descriptor)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_report_that_cannot_be_accepted_loses_its_run_and_no_other(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        other = Run(tmp_path / "other", run.tree)
+        hook = run.hook()
+        hook.send(REPORTS[Hello])
+        with only_more(0):
+            await turns()
+        assert run.events == [LauncherLost("a report could not be taken: Too many open files")]
+        await other.report(REPORTS[Hello])
+        assert [type(event) for event in other.events] == [Hello]
+        other.reports.close()
+
+    played(tmp_path, script)
+
+
+def test_a_socket_that_cannot_be_taken_loses_its_run(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        with bound() as tool:
+            hook = run.hook()
+            socket.send_fds(hook, [connect_report(tool)], [tool.fileno()])
+            with only_more(1):
+                await turns()
+            (lost,) = run.events
+            assert isinstance(lost, LauncherLost) and "too many open files" in lost.detail
+            assert not run.reports.calls
+
+    played(tmp_path, script)
+
+
+@pytest.mark.parametrize("kind", ["connect", "lookup"])
+def test_calls_over_the_runs_share_are_refused_and_noted(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "CALLS_MAX", 3)
+
+    async def script(run: Run) -> None:
+        with bound() as tool:
+            packet = connect_report(tool) if kind == "connect" else REPORTS[LookupReported]
+            passed = [tool.fileno()] if kind == "connect" else []
+            hooks = [await run.report(packet, *passed) for _ in range(4)]
+            event = ConnectReported if kind == "connect" else LookupReported
+            assert [type(seen) for seen in run.events] == [event] * 3 + [Denied]
+            what = "192.0.2.1:80" if kind == "connect" else "web.test"
+            assert run.events[3] == Denied(os.getpid(), "too-many-calls", what)
+            assert struct.unpack_from("=Iii", heard(hooks[3]))[1:] == (errno.ENETUNREACH, socket.EAI_AGAIN)
+            run.reports.answer(AnswerCall(run.events[0].call))  # type: ignore[attr-defined]
+            await run.report(packet, *passed)
+            assert isinstance(run.events[-1], event), "there is room again"
+
+    played(tmp_path, script)
+
+
+def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "CALLS_MAX", 2)
+
+    async def script(run: Run) -> None:
+        hooks = [run.hook() for _ in range(6)]
+        await turns()
+        assert len(run.reports.calls) == 4
+        assert [heard(hook) for hook in hooks[4:]] == [b"", b""]
+
+    played(tmp_path, script)
+
+
+def test_a_small_limit_makes_a_small_share() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        assert reports.max_calls() == 256 // reports.LIMIT_SHARE
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_report_that_ends_its_run_may_close_the_socket_it_came_by(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        run.on_event = lambda event: run.reports.close()
+        hooks = [run.hook() for _ in range(3)]
+        for hook in hooks:
+            hook.send(REPORTS[Hello].replace(NONCE, b"\x08" * 16))
+        await turns()
+        assert len(run.events) == 1
+        run.reports.drain()
+        run.reports.close()
+
+    played(tmp_path, script)
+
+
+def test_a_directory_that_is_gone_is_told_when_it_opens(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        late = reports.ReportSocket(tmp_path / "no" / "s", NONCE, run.tree, run.events.append, print)  # type: ignore[arg-type]
+        with pytest.raises(OSError):
+            late.open()
+        late.close()
+
+    played(tmp_path, script)
