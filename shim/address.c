@@ -5,6 +5,16 @@
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+static void from_ipv6(const struct sockaddr_in6 *in6, struct exitpin_endpoint *endpoint)
+{
+	const uint8_t *address = in6->sin6_addr.s6_addr;
+	bool is_mapped = memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+
+	endpoint->port = ntohs(in6->sin6_port);
+	endpoint->family = is_mapped ? AF_INET : AF_INET6;
+	memcpy(endpoint->address, is_mapped ? address + 12 : address, is_mapped ? 4 : 16);
+}
+
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint)
 {
 	struct sockaddr_in in;
@@ -25,14 +35,7 @@ bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exi
 	if (family != AF_INET6 || size < offsetof(struct sockaddr_in6, sin6_scope_id))
 		return false;
 	memcpy(&in6, address, offsetof(struct sockaddr_in6, sin6_scope_id));
-	endpoint->port = ntohs(in6.sin6_port);
-	if (memcmp(&in6.sin6_addr, mapped_prefix, sizeof(mapped_prefix)) == 0) {
-		endpoint->family = AF_INET;
-		memcpy(endpoint->address, in6.sin6_addr.s6_addr + 12, 4);
-	} else {
-		endpoint->family = AF_INET6;
-		memcpy(endpoint->address, &in6.sin6_addr, 16);
-	}
+	from_ipv6(&in6, endpoint);
 	return true;
 }
 

@@ -45,12 +45,28 @@ static char *point(char **pointers, size_t count, char *string)
 	return string;
 }
 
+/* On a stack of its own, with all signals blocked: a handler of ours must not run there, in our memory. The pid, or -1
+ * and errno. */
+static int start(struct exitpin_child *child)
+{
+	const int flags = CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int pid = clone(become, child->stack + STACK_SIZE, flags, child, NULL, NULL, &child->lives_here);
+	int error = errno;
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return pid;
+}
+
 struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size_t arguments, size_t variables,
 					  const int *fds, size_t fds_count)
 {
 	const size_t pointers_size = (arguments + variables + 2) * sizeof(char *);
 	struct exitpin_child *child = fds_count <= FDS_MAX ? malloc(sizeof(*child) + pointers_size + size) : NULL;
-	sigset_t all, before;
 
 	if (child == NULL)
 		return NULL;
@@ -63,16 +79,11 @@ struct exitpin_child *exitpin_child_start(const char *strings, size_t size, size
 	child->arguments = child->pointers;
 	child->variables = child->pointers + arguments + 1;
 	point(child->variables, variables, point(child->arguments, arguments, copy));
-	/* a handler of ours must not run in the child: it would run in our memory */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	child->pid = clone(become, child->stack + STACK_SIZE, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, child, NULL, NULL,
-			   &child->lives_here);
-	int error = errno;
-
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	child->pid = start(child);
 	if (child->pid > 0)
 		return child;
+	int error = errno;
+
 	free(child);
 	errno = error;
 	return NULL;

@@ -101,48 +101,68 @@ bool exitpin_parse_quad(const char *text, size_t size, uint8_t address[4])
 	return true;
 }
 
+struct groups {
+	uint8_t bytes[16];
+	size_t filled;
+	size_t gap; /* where `::` stood; NO_GAP: nowhere */
+};
+
+enum { NO_GAP = 17 };
+
+/* One group of up to four digits, or an IPv4 tail. Returns how much was read; 0: neither. */
+static size_t read_group(const char *text, size_t size, struct groups *groups)
+{
+	uint32_t group = 0;
+	size_t end = 0;
+
+	while (end < size && end < 5 && digit_value(text[end]) < 16)
+		group = group << 4 | (uint32_t)digit_value(text[end++]);
+	if (end < size && text[end] == '.') {
+		if (groups->filled > 12 || !exitpin_parse_quad(text, size, groups->bytes + groups->filled))
+			return 0;
+		groups->filled += 4;
+		return size;
+	}
+	if (end > 4 || groups->filled > 14)
+		return 0;
+	groups->bytes[groups->filled++] = (uint8_t)(group >> 8);
+	groups->bytes[groups->filled++] = (uint8_t)group;
+	return end;
+}
+
+/* The groups before the gap, zeros, the groups after it. */
+static void spread(const struct groups *groups, uint8_t address[16])
+{
+	size_t before = groups->gap == NO_GAP ? groups->filled : groups->gap, after = groups->filled - before;
+
+	memset(address, 0, 16);
+	memcpy(address, groups->bytes, before);
+	memcpy(address + 16 - after, groups->bytes + before, after);
+}
+
 bool exitpin_parse_ipv6(const char *text, size_t size, uint8_t address[16])
 {
-	uint8_t bytes[16] = {0};
-	size_t filled = 0, gap = 17, i = 0;
+	struct groups groups = {.gap = NO_GAP};
+	size_t i = 0;
 
 	if (size >= 2 && text[0] == ':' && text[1] == ':')
-		gap = 0, i = 2;
+		groups.gap = 0, i = 2;
 	while (i < size) {
-		size_t end = i;
-		uint32_t group = 0;
+		size_t length = read_group(text + i, size - i, &groups);
 
-		while (end < size && digit_value(text[end]) < 16 && end - i < 5)
-			group = group << 4 | (uint32_t)digit_value(text[end++]);
-		if (end < size && text[end] == '.') {
-			if (filled > 12 || !exitpin_parse_quad(text + i, size - i, bytes + filled))
-				return false;
-			filled += 4;
-			break;
-		}
-		if (end == i || end - i > 4 || filled > 14)
+		i += length;
+		if (length == 0 || (i < size && (text[i] != ':' || i + 1 == size)))
 			return false;
-		bytes[filled++] = (uint8_t)(group >> 8);
-		bytes[filled++] = (uint8_t)group;
-		if (end == size)
-			break;
-		if (text[end] != ':' || end + 1 == size)
-			return false;
-		i = end + 1;
-		if (text[i] == ':') {
-			if (gap <= 16)
+		if (i < size && text[++i] == ':') {
+			if (groups.gap != NO_GAP)
 				return false;
-			gap = filled;
+			groups.gap = groups.filled;
 			i++;
 		}
 	}
-	if (gap > 16 ? filled != 16 : filled > 14)
+	if (groups.gap == NO_GAP ? groups.filled != 16 : groups.filled > 14)
 		return false;
-	memset(address, 0, 16);
-	if (gap > 16)
-		gap = filled;
-	memcpy(address, bytes, gap);
-	memcpy(address + 16 - (filled - gap), bytes + gap, filled - gap);
+	spread(&groups, address);
 	return true;
 }
 
@@ -201,35 +221,46 @@ static size_t format_group(unsigned group, char *text)
 	return length;
 }
 
-/* The longest run of at least two zero groups is left out, the first of equals; IPv4 tails as glibc's inet_ntop has them. */
-static size_t format_ipv6(const uint8_t address[16], char *text)
+struct run {
+	int start, count;
+};
+
+/* The longest run of at least two zero groups, the first of equals; start -1: none. */
+static struct run longest_zeros(const uint8_t address[16])
 {
-	int best = -1, best_count = 1;
-	size_t length = 0;
+	struct run best = {-1, 1};
 
 	for (int i = 0; i < 8; i++) {
 		int count = 0;
 
 		while (i + count < 8 && address[2 * (i + count)] == 0 && address[2 * (i + count) + 1] == 0)
 			count++;
-		if (count > best_count)
-			best = i, best_count = count;
+		if (count > best.count)
+			best = (struct run){i, count};
 	}
-	bool has_quad = best == 0 && (best_count == 6 ||
-				      (best_count == 5 && address[10] == 0xff && address[11] == 0xff));
+	return best;
+}
+
+/* The longest run of zeros is left out; IPv4 tails as glibc's inet_ntop has them. */
+static size_t format_ipv6(const uint8_t address[16], char *text)
+{
+	const struct run zeros = longest_zeros(address);
+	const bool is_mapped = zeros.count == 5 && address[10] == 0xff && address[11] == 0xff;
+	const bool has_quad = zeros.start == 0 && (zeros.count == 6 || is_mapped);
+	size_t length = 0;
+
 	for (int i = 0; i < 8; i++) {
-		if (i == best) {
+		if (i > 0 || i == zeros.start)
 			text[length++] = ':';
-			i += best_count - 1;
+		if (i == zeros.start) {
+			i += zeros.count - 1;
 			if (i == 7)
 				text[length++] = ':';
-			continue;
-		}
-		if (i > 0)
-			text[length++] = ':';
-		if (i == 6 && has_quad)
+		} else if (i == 6 && has_quad) {
 			return length + format_quad(address + 12, text + length);
-		length += format_group((unsigned)address[2 * i] << 8 | address[2 * i + 1], text + length);
+		} else {
+			length += format_group((unsigned)address[2 * i] << 8 | address[2 * i + 1], text + length);
+		}
 	}
 	text[length] = '\0';
 	return length;

@@ -75,31 +75,36 @@ static bool is_no_such_file(long error)
 	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE || error == -ENODEV || error == -ETIMEDOUT;
 }
 
-long exitpin_search(const char *file, long (*attempt)(const char *path, void *context), void *context)
+/* `folder/file`; an empty folder is the current one. False: it does not fit. */
+static bool join(const char *folder, size_t length, const char *file, char path[PATH_MAX])
 {
 	const size_t size = strlen(file);
+
+	if (length + size + 2 > PATH_MAX)
+		return false;
+	memcpy(path, folder, length);
+	path[length] = '/';
+	memcpy(path + length + (length > 0), file, size + 1);
+	return true;
+}
+
+long exitpin_search(const char *file, long (*attempt)(const char *path, void *context), void *context)
+{
 	char path[PATH_MAX];
 	long error = -ENOENT;
 
 	if (strchr(file, '/') != NULL)
 		return attempt(file, context);
-	if (size == 0)
+	if (file[0] == '\0')
 		return -ENOENT;
 	for (const char *next = search_path(), *end;; next = end + 1) {
 		end = strchrnul(next, ':');
-		size_t length = (size_t)(end - next);
+		long outcome = join(next, (size_t)(end - next), file, path) ? attempt(path, context) : -ENOENT;
 
-		if (length + size + 2 <= sizeof(path)) {
-			memcpy(path, next, length);
-			path[length] = '/';
-			memcpy(path + length + (length > 0), file, size + 1);
-			long outcome = attempt(path, context);
-
-			if (outcome != -EACCES && !is_no_such_file(outcome))
-				return outcome;
-			if (outcome == -EACCES)
-				error = outcome;
-		}
+		if (outcome == -EACCES)
+			error = outcome;
+		else if (!is_no_such_file(outcome))
+			return outcome;
 		if (*end == '\0')
 			return error;
 	}
