@@ -21,11 +21,6 @@ SCAN = {
     "consensus": "2026-01-02 03:00:00",
     "events": "/tmp/events.jsonl",
 }
-    "scan_id": "s",
-    "vantage": {"kind": "lab", "name": "mine"},
-    "consensus": "2026-01-02 03:00:00",
-    "events": "/tmp/events.jsonl",
-}
 
 
 def failed(told: Told, call: int, reason: str, remote_reason: str | None, **changes: object) -> None:
