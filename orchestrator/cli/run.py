@@ -18,6 +18,7 @@ lines are tagged with the exit, or come as one JSON record a run with --json.
 EPILOG = """\
 exit status, one exit:      the command's own; 124 timeout; 125 exitpin, Tor or the attribution failed (even if the
                             command returned 0); 126 not executable; 127 not found; 128+N killed by signal N
+                            2 exitpin was misused
 exit status, several exits: 0 every command returned 0; 123 a command failed; 125 a run could not be attributed
 
 examples:
