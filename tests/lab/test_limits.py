@@ -93,7 +93,8 @@ def test_a_tool_has_its_callers_limit_of_open_files(lab: Lab) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
 def test_a_tool_gets_dev_null_where_its_caller_closed_a_stream(lab: Lab, tmp_path: Path, closed: str) -> None:
     told = tmp_path / "told"
-    tool = ("sh", "-c", f"exec 3>{told}; for fd in 0 1; do readlink /proc/$$/fd/$fd >&3; done")
+    look = "import os, sys; links = [os.readlink(f'/proc/self/fd/{fd}') for fd in (0, 1)]"
+    tool = ("python3", "-c", f"{look}; open(sys.argv[1], 'w').write('\\n'.join(links))", str(told))
     argv = command(lab.state, "-e", "exit01", "--", *tool)
     done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *argv], stderr=subprocess.PIPE, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
