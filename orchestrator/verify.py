@@ -226,13 +226,13 @@ def _claim_problems(claim: Json, record: Json, stream: Json, source: Endpoint) -
 
 
 def _report_problems(evidence: Evidence, run_id: str, stream: Json, source: Endpoint, place: int) -> list[str]:
-    if stream.get("is_lookup"):
-        return []  # the orchestrator's own socket: no hook reports it
-    nonce = bytes.fromhex(str(evidence.runs[run_id][1].get("nonce")))
+    nonce, pid = bytes.fromhex(str(evidence.runs[run_id][1].get("nonce"))), stream.get("pid")
+    if stream.get("is_lookup"):  # on the orchestrator's own socket; pid 0: the tool had gone when it was made
+        is_known = pid == 0 or evidence.reporters.get((run_id, nonce, pid), place) < place
+        return [] if is_known else [f"pid {pid} had reported nothing before it was claimed"]
     reports = [r for r in evidence.reports.get((run_id, source), []) if r.nonce == nonce and r.place < place]
     if not reports:
         return ["the shim reported no such socket before it was claimed"]
-    pid = stream.get("pid")
     return [] if pid in {report.pid for report in reports} else [f"pid {pid} reported no such socket"]
 
 

@@ -39,10 +39,12 @@ class Report:
 
 @dataclass(slots=True)
 class Evidence:
-    """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name."""
+    """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name;
+    `reporters`: where run, nonce and pid first stand in a report of any kind."""
 
     runs: dict[str, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
     reports: dict[tuple[str, Endpoint], list[Report]] = field(default_factory=dict)
+    reporters: dict[tuple[str, bytes, object], int] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[int, Mapping[str, object]]] = field(default_factory=dict)
     streams: dict[int, list[Seen]] = field(default_factory=dict)
     tags: dict[str, set[int]] = field(default_factory=dict)
@@ -105,8 +107,9 @@ def _tor_line(evidence: Evidence, place: int, at: float, line: str) -> None:
 
 
 def _report(evidence: Evidence, place: int, entry: Mapping[str, object]) -> None:
-    """Index a CONNECT report by its source (the layout is that of shim/wire.h; others don't name a source)."""
+    """Index a report by who sent it, a CONNECT also by its source (the layout is that of shim/wire.h)."""
     packet = bytes.fromhex(_text(entry["report"]))
+    evidence.reporters.setdefault((_text(entry["run"]), packet[8:24], entry.get("pid")), place)
     if len(packet) < 80 or int.from_bytes(packet[6:8], "little") != OP_CONNECT:
         return
     family = int.from_bytes(packet[_SOURCE_OFFSET : _SOURCE_OFFSET + 2], "little")
