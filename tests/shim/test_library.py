@@ -1,5 +1,6 @@
 """What the native files need and give."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ print(time.process_time() - began)
 """
 
 
-def test_the_bindings_are_cheap_to_import():
-    """Once in twenty is enough: a machine that is busy with other work makes any of them dear."""
-    assert any(float(subprocess.check_output([sys.executable, "-c", CLOCK])) < 0.015 for _ in range(20))
+def test_the_bindings_are_cheap_to_import(tmp_path):
+    """With bytecode, as installed. Once is enough: on a busy machine any of them may be dear."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, "-c", CLOCK]
+    assert any(float(subprocess.check_output(command, env=environment)) < 0.015 for _ in range(10))
