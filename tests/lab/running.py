@@ -110,7 +110,10 @@ def cut_connections(pid: int, peer: str) -> int:
     libc, count = ctypes.CDLL(None, use_errno=True), 0
     seen: set[int] = set()
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-        descriptor = os.pidfd_open(process.pid)
+        try:
+            descriptor = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            continue  # it ended in between
         for number in os.listdir(f"/proc/{process.pid}/fd"):
             copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
             if copy < 0:

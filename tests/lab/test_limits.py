@@ -107,3 +107,9 @@ def test_settings_of_torsocks_that_are_not_followed_are_told(lab: Lab) -> None:
     assert (done.returncode, "TorPort is not followed" in done.stderr) == (0, True)
     done = run(lab.state, "-e", "exit01", "--", "true", env={"TORSOCKS_LOG_LEVEL": "3"})
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_tool_that_stops_its_launcher_does_not_hold_up_the_session(lab: Lab) -> None:
+    tool = ("sh", "-c", "kill -STOP $PPID; exec sleep 1000")
+    found = records(lab.state, "-e", "exit01,exit02", "--timeout", "1s", "--", *tool)
+    assert [record["failure"]["kind"] for record in found] == ["timeout"] * 2
