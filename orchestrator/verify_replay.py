@@ -27,7 +27,7 @@ CANT_ATTACH: Reasons = ("CANT_ATTACH", None)
 RESOLVEFAILED: Reasons = ("RESOLVEFAILED", None)
 TIMEOUT: Reasons = ("TIMEOUT", None)
 SOCKS: Reasons = ("SOCKS", None)
-"""Stands for every `SOCKS n`."""
+"""Stands for every `SOCKS n`; -1: the SOCKS side hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _problems(stream: Mapping[str, object], account: Account, addresses: frozens
 def reasons_of(stream: Mapping[str, object]) -> Reasons:
     """The record's reasons of a stream, every `SOCKS n` as one."""
     reason, remote = (None if stream.get(key) is None else str(stream[key]) for key in ("reason", "remote_reason"))
-    if reason is not None and reason.startswith("SOCKS ") and reason[6:].isdecimal():
+    if reason is not None and reason.startswith("SOCKS ") and reason[6:].removeprefix("-").isdecimal():
         reason = "SOCKS"
     return reason, remote
 

@@ -150,6 +150,7 @@ HONEST: list[tuple[tuple[tuple[str, int, str], ...], Told, bool]] = [
     ((("FAILED", 0, " REASON=DESTROY"), GONE), ("failed", "CANT_ATTACH", None), True),
     ((SENT,), ("sent", None, None), False),
     ((SENT,), ("failed", "SOCKS 1", None), False),
+    ((SENT, GONE), ("failed", "SOCKS -1", None), True),
     ((SENT, GONE), ("abandoned", "DESTROY", None), True),
     ((SENT, GONE), ("failed", "TIMEOUT", None), True),
     ((SENT, REFUSED, GONE), ("failed", "END", "EXITPOLICY"), True),
