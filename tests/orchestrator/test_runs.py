@@ -6,11 +6,11 @@ import pytest
 
 from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
-from exitpin.orchestrator.connections import EAI_AGAIN, EAI_NONAME
-from exitpin.orchestrator.model import Destination, Endpoint
-from exitpin.orchestrator.runs import DENIED_MAX, DRAIN_S, GRAVITY, TERM_GRACE_S, Phase
+from exitpin.orchestrator.connections import EAI_AGAIN
+from exitpin.orchestrator.model import Endpoint
+from exitpin.orchestrator.runs import DRAIN_S, GRAVITY, TERM_GRACE_S, Phase
 
-from .lives import PID, WEB, Told, connect, lookup, opened, queued, running, starting, waiting_for_circuit
+from .lives import PID, WEB, Told, connect, opened, queued, running, starting, waiting_for_circuit
 from .values import EXIT, GUARD
 
 READY = fx.CircuitReady("s-0001", 7, (GUARD, EXIT))
@@ -218,14 +218,6 @@ def test_a_tree_that_does_not_end_is_killed_and_then_abandoned() -> None:
     assert failure(told) == ("interrupted", "local")
 
 
-@pytest.mark.parametrize("host", ["x.onion", "X.ONION.", "www.example.org.FP.exit"])
-def test_a_name_of_tors_own_is_refused_alone_and_noted(host: str) -> None:
-    told = running()
-    assert told.step(lookup(2, host)) == [fx.AnswerCall(2, 0, EAI_NONAME)]
-    assert told.life.failure is None
-    assert [(denied.reason, denied.what) for denied in told.life.denied] == [("name", host)]
-
-
 def test_a_stream_is_the_runs_from_its_first_word_on() -> None:
     told = running()
     told.step(connect(2))
@@ -280,44 +272,6 @@ def test_what_comes_after_the_end_of_the_tree_opens_nothing() -> None:
     told.step(ENDED)
     assert told.step(connect(5, 40005)) == [fx.AnswerCall(5, ENETUNREACH)]
     assert told.step(ENDED, ev.LauncherLost("gone")) == []
-
-
-# Names and refusals.
-
-
-def test_a_mapped_name_is_connected_to_by_name_and_shown_as_it_was_asked_for() -> None:
-    told = running()
-    (answer,) = told.step(lookup(2, "web.test", 4))
-    assert isinstance(answer, fx.AnswerCall)
-    ((address, _),) = answer.endpoints
-    assert told.step(lookup(3, address, is_reverse=True)) == [fx.AnswerCall(3, name="web.test")]
-    told.step(connect(4, to=Destination(address, 443)))
-    assert [claim.destination for claim in told.claims()] == [Destination("web.test", 443)]
-    peer = told.step(ev.PeerAsked(5, told.claims()[0].source, None))
-    assert peer == [fx.AnswerCall(5, endpoints=((address, 443),))]
-
-
-def test_a_mapped_address_that_nobody_was_given_is_refused_and_noted() -> None:
-    told = running()
-    assert told.step(connect(2, to=Destination("198.18.0.9", 80))) == [fx.AnswerCall(2, ENETUNREACH)]
-    assert [denied.reason for denied in told.life.denied] == ["unknown-mapped-address"]
-
-
-def test_a_name_of_no_mapped_address_and_a_peer_of_no_connection_are_not_invented() -> None:
-    told = running()
-    assert told.step(lookup(2, "192.0.2.1", is_reverse=True)) == [fx.AnswerCall(2, 0, -2)]
-    assert told.step(ev.PeerAsked(3, Endpoint("127.64.0.1", 9), None)) == [fx.AnswerCall(3, ENETUNREACH)]
-    told.step(connect(4))
-    assert told.step(ev.PeerAsked(5, told.claims()[0].source, NOT_OURS)) == [fx.AnswerCall(5, ENETUNREACH)]
-
-
-def test_refusals_are_all_counted_and_kept_once_each_up_to_a_limit() -> None:
-    told = running()
-    for port in range(DENIED_MAX + 50):
-        for _ in range(2):
-            told.step(ev.Denied(PID, "udp", f"192.0.2.1:{port}"))
-    assert told.life.denied_count == 2 * (DENIED_MAX + 50)
-    assert len(told.life.denied) == DENIED_MAX == len(set(told.life.denied))
 
 
 def test_an_unknown_event_is_a_bug() -> None:

@@ -1,0 +1,56 @@
+"""A run's names, and what it notes of what was refused."""
+
+from errno import ENETUNREACH
+
+import pytest
+
+from exitpin.orchestrator import effects as fx
+from exitpin.orchestrator import events as ev
+from exitpin.orchestrator.connections import EAI_NONAME
+from exitpin.orchestrator.model import Destination, Endpoint
+from exitpin.orchestrator.runs import DENIED_MAX
+
+from .lives import PID, connect, lookup, running
+
+
+def test_a_mapped_name_is_connected_to_by_name_and_shown_as_it_was_asked_for() -> None:
+    told = running()
+    (answer,) = told.step(lookup(2, "web.test", 4))
+    assert isinstance(answer, fx.AnswerCall)
+    ((address, _),) = answer.endpoints
+    assert told.step(lookup(3, address, is_reverse=True)) == [fx.AnswerCall(3, name="web.test")]
+    told.step(connect(4, to=Destination(address, 443)))
+    assert [claim.destination for claim in told.claims()] == [Destination("web.test", 443)]
+    peer = told.step(ev.PeerAsked(5, told.claims()[0].source, None))
+    assert peer == [fx.AnswerCall(5, endpoints=((address, 443),))]
+
+
+def test_a_mapped_address_that_nobody_was_given_is_refused_and_noted() -> None:
+    told = running()
+    assert told.step(connect(2, to=Destination("198.18.0.9", 80))) == [fx.AnswerCall(2, ENETUNREACH)]
+    assert [denied.reason for denied in told.life.denied] == ["unknown-mapped-address"]
+
+
+def test_a_name_of_no_mapped_address_and_a_peer_of_no_connection_are_not_invented() -> None:
+    told = running()
+    assert told.step(lookup(2, "192.0.2.1", is_reverse=True)) == [fx.AnswerCall(2, 0, -2)]
+    assert told.step(ev.PeerAsked(3, Endpoint("127.64.0.1", 9), None)) == [fx.AnswerCall(3, ENETUNREACH)]
+    told.step(connect(4))
+    assert told.step(ev.PeerAsked(5, told.claims()[0].source, NOT_OURS)) == [fx.AnswerCall(5, ENETUNREACH)]
+
+
+def test_refusals_are_all_counted_and_kept_once_each_up_to_a_limit() -> None:
+    told = running()
+    for port in range(DENIED_MAX + 50):
+        for _ in range(2):
+            told.step(ev.Denied(PID, "udp", f"192.0.2.1:{port}"))
+    assert told.life.denied_count == 2 * (DENIED_MAX + 50)
+    assert len(told.life.denied) == DENIED_MAX == len(set(told.life.denied))
+
+
+@pytest.mark.parametrize("host", ["x.onion", "X.ONION.", "www.example.org.FP.exit"])
+def test_a_name_of_tors_own_is_refused_alone_and_noted(host: str) -> None:
+    told = running()
+    assert told.step(lookup(2, host)) == [fx.AnswerCall(2, 0, EAI_NONAME)]
+    assert told.life.failure is None
+    assert [(denied.reason, denied.what) for denied in told.life.denied] == [("name", host)]
