@@ -155,7 +155,7 @@ class Connections:
         if connection.is_lookup:
             return []  # the SOCKS reply says what came of it
         connection.note_end(event.reason, event.remote_reason)
-        if event.was_open or connection.status in ("failed", "abandoned"):
+        if event.was_open or connection.status in ("succeeded", "failed", "abandoned"):
             return []
         connection.status = "failed"
         return self.answer(connection, outcome(event.reason, event.remote_reason).errno)

@@ -277,3 +277,11 @@ def test_what_comes_after_the_end_of_the_tree_opens_nothing() -> None:
 def test_an_unknown_event_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="BUG"):
         running().step(WEB)
+
+
+def test_a_connection_that_succeeded_and_broke_has_succeeded() -> None:
+    told, claim = opened()
+    told.step(fx.StreamFailed(claim, 9, "CONNRESET", None))
+    told.step(fx.StreamClosed(claim, 9, "CONNRESET", None, was_open=False))
+    (connection,) = told.life.connections
+    assert (connection.status, connection.reason, connection.is_closed) == ("succeeded", "CONNRESET", True)
