@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ..wrappers.directory import read_snapshot
@@ -20,7 +21,7 @@ from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepar
 from .errors import OperatorError
 from .model import Snapshot
 
-LOCK_NOTICE_S = 1.0
+LOCK_NOTICE_S, LOCK_LOOK_S = 1.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,58 +50,70 @@ class Network:
 @asynccontextmanager
 async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
     """The network, for as long as the block lasts. Raises OperatorError."""
-    lock = await _lock(vantage)
-    channel = None
-    try:
+    async with _locked(vantage):
         if vantage.kind == "own":
             from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
 
             ensure_tor()
         channel = ControlChannel(authenticate(vantage.control_socket))
-        if vantage.kind == "own":
-            await wait_bootstrapped(channel, _show)
-        socks = await prepare(channel)
-        if vantage.kind == "control":
-            from ..wrappers.given_tor import check_given_tor
+        try:
+            if vantage.kind == "own":
+                await wait_bootstrapped(channel, _show)
+            socks = await prepare(channel)
+            if vantage.kind == "control":
+                from ..wrappers.given_tor import check_given_tor
 
-            await check_given_tor(channel, socks)
-        await close_leftovers(channel)
-        snapshot = await read_snapshot(channel)
-        version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
-        yield Network(channel, socks, snapshot, version)
-    finally:
-        if channel is not None:
+                await check_given_tor(channel, socks)
+            await close_leftovers(channel)
+            snapshot = await read_snapshot(channel)
+            version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
+            yield Network(channel, socks, snapshot, version)
+        finally:
             channel.close()
+
+
+@asynccontextmanager
+async def _locked(vantage: Vantage) -> AsyncIterator[None]:
+    """Hold the lock of this tor. The file beside our own tors stays; one for a given tor goes with its last user."""
+    path = _lock_path(vantage)
+    lock = await _hold(path)
+    try:
+        yield
+    finally:
+        if vantage.kind == "control":
+            path.unlink(missing_ok=True)  # while it is held: who waited for it sees that it is gone, and makes it anew
         os.close(lock)
 
 
-async def _lock(vantage: Vantage) -> int:
-    """A descriptor that holds the lock of this tor."""
+def _lock_path(vantage: Vantage) -> Path:
     if vantage.kind == "control":
         name = "-".join(str(part) for part in _parts(vantage.control_socket))
-        path = private_directory(runtime_directory()) / f"control-{name}.lock"
-    else:
-        assert isinstance(vantage.control_socket, Path)
-        private_directory(vantage.control_socket.parent)
-        path = vantage.control_socket.with_name("exitpin.lock")
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise OperatorError(f"{path} can't be opened: {error.strerror}.") from error
-    waited = 0.0
-    while True:
+        return private_directory(runtime_directory()) / f"control-{name[-200:]}.lock"
+    assert isinstance(vantage.control_socket, Path)
+    private_directory(vantage.control_socket.parent)
+    return vantage.control_socket.with_name("exitpin.lock")
+
+
+async def _hold(path: Path) -> int:
+    """A descriptor that holds the lock at `path`; says for whom it waits, when it waits long."""
+    for waited in count():
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise OperatorError(f"{path} can't be opened: {error.strerror}.") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink:
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                return lock
         except BlockingIOError:
-            if waited == LOCK_NOTICE_S:
+            if waited == LOCK_NOTICE_S / LOCK_LOOK_S:
                 holder = os.pread(lock, 32, 0).decode().strip() or "?"
                 print(f"exitpin: waiting for exitpin (pid {holder}), which uses this tor", file=sys.stderr)
-            await asyncio.sleep(0.05)
-            waited = round(waited + 0.05, 2)
-            continue
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        return lock
+        os.close(lock)
+        await asyncio.sleep(LOCK_LOOK_S)
+    raise AssertionError("BUG: counting has no end")
 
 
 def _parts(control_socket: Path | tuple[str, int]) -> tuple[object, ...]:
