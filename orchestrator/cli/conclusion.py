@@ -31,13 +31,13 @@ def conclude(ending: Ending) -> tuple[list[str], int]:
     """Sentences and status of a plan of several runs."""
     lives = ending.lives
     failures = Counter(failure.kind for life in lives if (failure := failure_of(life)) is not None)
-    connections = sum(len(life.connections) for life in lives)
+    connections = _counted(sum(len(life.connections) for life in lives), "connection")
     why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
-    account = (
-        f"{len(lives)} of {ending.planned} runs: {len(lives) - failures.total()} ok{why}; {connections} connections"
-    )
-    doubt = f"{failures['attribution']} runs with attribution in doubt"
-    sentences = [f"{account}, {doubt}, {ending.foreign_streams} foreign streams closed"]
+    account = f"{len(lives)} of {_counted(ending.planned, 'run')}: {len(lives) - failures.total()} ok{why}"
+    doubt = f"{_counted(failures['attribution'], 'run')} with attribution in doubt"
+    sentences = [f"{account}; {connections}, {doubt}"]
+    if ending.foreign_streams:
+        sentences.append(f"{_counted(ending.foreign_streams, 'stream')} that nobody claimed (any more): closed")
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
     sentences += [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
@@ -53,7 +53,7 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     """Sentences and status of one run that had the terminal: the command's own status, if it can be vouched for."""
     life = ending.lives[0] if ending.lives else None
     if life is not None and life.refused is not None:
-        return [_refusal(life)], life.refused.exit_status
+        return [refusal(life)], life.refused.exit_status
     if ending.interrupted_by is not None:
         return [], 128 + ending.interrupted_by
     if life is None:
@@ -65,6 +65,10 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     found = failure_of(life)
     if found is not None and found.kind != "tool":
         sentences.append(f"{found.kind} (blame: {found.blame}): {found.detail}")
+    if life.ended is not None and life.ended.swept:
+        sentences.append(
+            f"{_counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command"
+        )
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
     if ending.trust_lost is not None or life.exited is None:
@@ -72,7 +76,12 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
 
 
-def _refusal(life: Life) -> str:
+def _counted(count: int, noun: str, ending: str = "s") -> str:
+    return f"{count} {noun}{'' if count == 1 else ending}"
+
+
+def refusal(life: Life) -> str:
+    """Why the launcher did not start the command."""
     refused, command = life.refused, life.run.argv[0]
     assert refused is not None
     return {

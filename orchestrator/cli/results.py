@@ -61,7 +61,7 @@ def _show(verdict: Verdict) -> None:
     word = "inconsistent" if verdict.problems else "consistent"
     print(
         f"{word}: {verdict.consistent} of {verdict.streams} streams in {verdict.records} records,"
-        f" {verdict.refused} foreign streams were refused"
+        f" {verdict.refused} streams that nobody claimed were refused"
     )
 
 

@@ -30,7 +30,7 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import BUILT_IN, Settings, load_settings
-from .conclusion import Ending, conclude, conclude_foreground
+from .conclusion import Ending, conclude, conclude_foreground, refusal
 from .joblog import Joblog
 from .selectors import choose, parse_destination
 
@@ -190,7 +190,8 @@ class Scan:
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
-                self._tell(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {failure.detail}")
+                detail = failure.detail if life.refused is None else refusal(life)
+                self._tell(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {detail}")
         if self._joblog is not None:
             self._joblog.add(life, launch.stdout.size if launch and launch.stdout else 0)
         if not self._is_foreground and sys.stderr.isatty():

@@ -44,7 +44,7 @@ def lines(entries: list[Any]) -> str:
 
 def test_what_agrees_is_said_to_be_consistent(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(*map(lines, session())) == 0
-    summary = "consistent: 3 of 3 streams in 2 records, 1 foreign streams were refused\n"
+    summary = "consistent: 3 of 3 streams in 2 records, 1 streams that nobody claimed were refused\n"
     assert capsys.readouterr().out == summary
 
 

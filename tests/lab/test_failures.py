@@ -227,7 +227,7 @@ def test_a_stream_that_nobody_claimed_is_closed_and_counted(lab: Lab, own_addres
         SecondController(lab.state).ask(f"CLOSECIRCUIT {circuit}")
         _, said = end_of(running)
     assert foreign.returncode != 0
-    assert "1 foreign streams closed" in said
+    assert "1 stream that nobody claimed (any more): closed" in said
     assert not [line for line in log.lines() if line["own"][0] == own_address]
 
 
