@@ -116,16 +116,11 @@ def check_tor() -> Check:
 
 
 def check_shim(folder: Path) -> Iterator[Check]:
-    """The C parts: there, for this machine, and at a path that ld.so takes."""
+    """The C parts: there, and for this machine. (Any path will do: a run has a link that ld.so takes.)"""
     yield _built("launcher", folder / "exitpin-launch", os.X_OK)
     preload = _built("preload", folder / "exitpin-preload.so", os.R_OK)
-    if preload.state == "ok":
-        if any(char in str(folder) for char in " :$\n"):
-            preload = Check(
-                "preload", "fail", f"{folder} holds a space or a colon", "install exitpin elsewhere (ld.so(8))"
-            )
-        elif b"connect\0" not in (folder / "exitpin-preload.so").read_bytes():
-            preload = Check("preload", "fail", "it has no hook for connect", "build it anew: make")
+    if preload.state == "ok" and b"connect\0" not in (folder / "exitpin-preload.so").read_bytes():
+        preload = Check("preload", "fail", "it has no hook for connect", "build it anew: make")
     yield preload
     try:
         from ...shim import bindings  # noqa: F401 # that it loads is the question

@@ -51,12 +51,12 @@ def test_an_empty_shim_folder_fails_and_says_how_to_build(tmp_path: Path) -> Non
     assert "make setup" in launcher.advice
 
 
-def test_a_preload_library_that_ld_so_would_not_take_fails(tmp_path: Path) -> None:
-    folder = tmp_path / "a b"
+def test_a_preload_library_may_lie_at_a_path_that_ld_so_would_not_take(tmp_path: Path) -> None:
+    folder = tmp_path / "a b:c"
     folder.mkdir()
     (folder / "exitpin-preload.so").write_bytes(Path("/bin/true").read_bytes() + b"\0connect\0")
     checks = {check.name: check for check in doctor.check_shim(folder)}
-    assert "space" in checks["preload"].found
+    assert checks["preload"].state == "ok"
 
 
 def test_bad_settings_are_a_failure_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
