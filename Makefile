@@ -13,6 +13,8 @@ SHIM := $(wildcard shim/*.c shim/*.h shim/*.py shim/*.map shim/*/*.c shim/*/*.h 
 TYPED := build/typed/exitpin
 
 export PYTHON
+# Whatever the caller's environment says: hundreds of starts are not worth compiling the same modules for.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types unit lab torture bench clean packages
