@@ -144,10 +144,6 @@ class ToolLaunch:
     def end(self, grace_s: float) -> None:
         self._process.end(grace_s)
 
-    def signal(self, signo: int) -> None:
-        """Hand a signal on to the tool's process group."""
-        self._process.signal(signo)
-
     def kill(self) -> None:
         """Kill the launcher and then all that it had started, without waiting; a LauncherLost is posted."""
         self._process.kill()

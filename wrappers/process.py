@@ -121,10 +121,6 @@ class LaunchedProcess:
         """TERM to the whole tree, KILL after `grace_s` (0: at once)."""
         self._order(bindings.encode_order(bindings.OrderKind.END, grace_ms=int(grace_s * 1000)))
 
-    def signal(self, signo: int) -> None:
-        """`signo` to the tool's process group."""
-        self._order(bindings.encode_order(bindings.OrderKind.SIGNAL, signo=signo))
-
     def _order(self, packet: bytes) -> None:
         if self._control is not None:
             with contextlib.suppress(OSError):  # the launcher is ending: its last notice is about to be read
