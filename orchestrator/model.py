@@ -61,9 +61,32 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How a declared tool's run differs from a command line that somebody typed: nothing is inherited, all is bounded.
+
+    `directory`: made for the run, with `home` and `artifacts` and the file `facts` in it; whoever plans the run removes
+    it. `environment`: all of it, but for the EXITPIN_ variables. `destinations`: the only ones that it may open (port 0:
+    a look-up); None: any. Limits in bytes, seconds of CPU, processes in the tree; None: no limit.
+    """
+
+    directory: str
+    environment: tuple[tuple[str, str], ...] = ()
+    stdin: bytes = b""
+    destinations: tuple[Destination, ...] | None = None
+    stdout_max: int = 1 << 20
+    stderr_max: int = 1 << 20
+    artifacts_max: int = 2 << 20
+    memory_max: int | None = None
+    cpu_s: float | None = None
+    procs_max: int | None = None
+    kill_after_s: float = 2.0
+    resolve: str = "mapped"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One tool, through one exit, once. `address`: the loopback address that its connections come from; `timeout_s`
-    may be infinite."""
+    may be infinite; `setup` None: as the caller's own command."""
 
     run_id: str
     index: int
@@ -73,6 +96,7 @@ class Run:
     nonce: bytes
     timeout_s: float
     attempt: int = 1
+    setup: Setup | None = None
 
 
 @dataclass(frozen=True, slots=True)
