@@ -65,8 +65,8 @@ class Setup:
     """How a declared tool's run differs from a command line that somebody typed: nothing is inherited, all is bounded.
 
     `directory`: made for the run, with `home` and `artifacts` and the file `facts` in it; whoever plans the run removes
-    it. `environment`: all of it, but for the EXITPIN_ variables. `destinations`: the only ones that it may open (port 0:
-    a look-up); None: any. Limits in bytes, seconds of CPU, processes in the tree; None: no limit.
+    it. `environment`: all of it, but for the EXITPIN_ variables. `destinations`: the only ones that it may open (port
+    0: a look-up); None: any. Limits in bytes, seconds of CPU, processes in the tree; None: no limit.
     """
 
     directory: str
