@@ -1,4 +1,4 @@
-"""A session: the plan's runs, each with its life and its hold on the world, on one asyncio loop that owns all state.
+"""A session: runs, each with its life and its hold on the world, on one asyncio loop that owns all state.
 
 Takes events, calls the pure core, and carries its effects out: those for Tor through the `Attacher`, those for
 tools through the ports `Launcher` and `Launch`. Nothing here decides what a stream or a run means.
@@ -35,8 +35,11 @@ class Active:
 
 
 class Session:
-    """Runs a plan. `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is
-    None for a run that could not even be prepared."""
+    """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
+
+    `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
+    that could not even be prepared. It may call `start`.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,9 @@ class Session:
         self._active: dict[str, Active] = {}
         self._run_of_call: dict[int, str] = {}
         self._queue: deque[Run] = deque()
+        self._starting: deque[Run] = deque()
         self._jobs = 1
+        self._is_finishing = False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
 
@@ -70,24 +75,46 @@ class Session:
         """How many streams nobody had claimed; all of them were closed."""
         return self._attacher.foreign_streams
 
+    @property
+    def active_count(self) -> int:
+        """How many runs were begun and have not ended."""
+        return len(self._active) + len(self._starting)
+
     async def run(self, plan: Iterable[Run], jobs: int) -> None:
         """Carry out the plan, `jobs` runs at a time. Returns when every run has ended."""
         self._queue = deque(plan)
         self._jobs = jobs
-        self._fill()
+        self.finish()
+        await self.serve()
+
+    def start(self, run: Run) -> None:
+        """Begin one run at the loop's next turn: nothing is heard of it before this returns."""
+        if self._over.done():
+            raise AssertionError("BUG: a session that is over can't start a run")
+        self._starting.append(run)
+        self._loop.call_soon(self._begin_started)
+
+    async def serve(self) -> None:
+        """Returns when `finish` was called and every run has ended."""
         try:
             await self._over
         finally:
             self._attacher.close()
 
+    def finish(self) -> None:
+        """Let `serve` return as soon as nothing runs."""
+        self._is_finishing = True
+        self._fill()
+
     def interrupt(self, why: str = "interrupted by the user") -> None:
-        """Start nothing new, end what runs."""
+        """Begin nothing more of the plan, end what runs; whether something new is started is up to the caller."""
         self._queue.clear()
+        self._begin_started()
         self._post_all(events.Interrupted(why))
         self._fill()
 
     def lose_trust(self, why: str) -> None:
-        """Nothing can be proven any more: every run of the plan ends as an error, and says why."""
+        """Nothing can be proven any more: every run ends as an error, the later ones too, and says why."""
         if self.trust_lost is None:
             self.trust_lost = why
         self._post_all(events.TrustLost(why))
@@ -114,17 +141,24 @@ class Session:
     def _fill(self) -> None:
         while self._queue and len(self._active) < self._jobs:
             self._begin(self._queue.popleft())
-        if not self._queue and not self._active and not self._over.done():
+        is_idle = not self._queue and not self._starting and not self._active
+        if self._is_finishing and is_idle and not self._over.done():
             self._over.set_result(None)
+
+    def _begin_started(self) -> None:
+        while self._starting:
+            self._begin(self._starting.popleft())
 
     def _begin(self, run: Run) -> None:
         run_id = run.run_id
-        life = Life(run, Times(queue=time.time()), _tagger(run), self._resolve)
+        resolve = run.setup.resolve if run.setup is not None else self._resolve
+        life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
             launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
         except OSError as error:
             life.never_begun(f"the run can't be prepared: {error}")
             self._on_finished(life, None)
+            self._loop.call_soon(self._fill)
             return
         self._active[run_id] = Active(life, launch)
         begin = {"exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex(), "argv": list(run.argv)}
