@@ -28,12 +28,16 @@ DNS_ADDRESS = "192.0.2.53"
 BLACKHOLE_ADDRESS = "198.51.100.66"
 UNREACHABLE_ADDRESS = "198.51.100.67"
 SERVFAIL_NAME = "servfail.test"
+ROTATING_NAME = "rotating.test"
+LONG_CHAIN_NAME = "long-chain.test"
 SLOW_DELAY_S = 1.5
 
 ECHO_PORT = 7
 SSH_PORT = 22
+SMTP_PORTS = (25, 587)
 DNS_PORT = 53
 HTTP_PORTS = (80, 8080)
+IMAP_PORT = 143
 HTTPS_PORT = 443
 SINK_PORTS = tuple(range(9000, 9100))
 REFUSED_PORT = 81
@@ -127,8 +131,36 @@ BUILT_IN_TARGETS = (
         "web",
         ("192.0.2.10", "2001:db8:1::10"),
         (*HTTP_PORTS, HTTPS_PORT),
-        "/ /ip /bytes/N /delay/S /redirect /status/N /repo.git",
+        "/ /page /headers /ip /bytes/N /delay/S /redirect /status/N /repo.git",
     ),
+    Target("public.test", "public", ("192.0.2.10",), (80,), "the web target under a name with one address"),
+    Target(
+        "secure.test",
+        "secure",
+        ("192.0.2.15", "2001:db8:1::15"),
+        (80, HTTPS_PORT),
+        "port 80 sends one to https; https has a Strict-Transport-Security",
+    ),
+    Target("files.test", "files", ("192.0.2.16", "2001:db8:1::16"), (80, HTTPS_PORT), "/tool.bin /big.html"),
+    Target("changing.test", "changing", ("192.0.2.17", "2001:db8:1::17"), (80, HTTPS_PORT), "never the same: / /ads"),
+    Target(
+        ROTATING_NAME, "rotating", ("192.0.2.18", "2001:db8:1::18"), (HTTPS_PORT,), "one of two certificates, by chance"
+    ),
+    Target(
+        "mail.test",
+        "mail",
+        ("192.0.2.25", "2001:db8:1::25"),
+        (*SMTP_PORTS, IMAP_PORT),
+        "SMTP and IMAP with STARTTLS; takes no mail",
+    ),
+    Target(
+        "evil.test",
+        "evil",
+        ("192.0.2.68", "2001:db8:1::68"),
+        (80, HTTPS_PORT),
+        "/random/N /regex /escapes /headers/N /endless /slow: what readers of output must withstand",
+    ),
+    Target(LONG_CHAIN_NAME, "long-chain", ("192.0.2.67",), (HTTPS_PORT,), "a chain of 200 certificates"),
     Target("v4.test", "v4", ("192.0.2.11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv4 address only"),
     Target("v6.test", "v6", ("2001:db8:1::11",), (*HTTP_PORTS, HTTPS_PORT), "has an IPv6 address only"),
     Target("echo.test", "echo", ("192.0.2.12", "2001:db8:1::12"), (ECHO_PORT,), "sends back what it gets"),
