@@ -1,0 +1,324 @@
+"""A case: one tool against one exit, from its first run to its verdict.
+
+Theory. A case wants runs and controls, and is told what came of them; it decides when to ask again, and what all of it
+says together.
+
+  PROBING     -> CONFIRMING  a run lied, or every run failed in a way that may be the exit's fault
+  PROBING    --> DONE        every run is judged, and there is nothing to confirm
+  CONFIRMING --> DONE        every run is judged, and judged again by controls that are younger than the finding
+
+Two questions, two ways to add runs up. *Integrity*: did the exit change what it carried? The worst evidence wins: one
+more lie makes `tampered` of a lie, and no honest run takes it back ("k of n runs lied"). *Reachability*: does the exit
+carry it at all? The best attempt wins: `broken` needs REACH_RUNS failures and no success, while fresh controls are
+well. A run that says nothing about the exit (its circuit was lost, its attribution is in doubt) counts for neither.
+Re-checked controls may show that what looked like a lie is one of the target's own answers: then it was none. That is
+not an acquittal by honest runs, of which there can be any number.
+
+Pure; called by `auditing.py`, which runs, extracts and judges.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .model import Failure, Relay
+from .tool import Status, Tool
+from .verdict import Judgement, Observation
+
+REACH_RUNS = 6
+"""Failures in a row before an exit counts as broken: a relay that fails a third of its streams meets that once in 700."""
+
+RECHECK_CONTROLS = 16
+"""How many controls a lie is held against: a target that answers in two ways at random shows both of them twice in so
+many, but for once in 4,000 times."""
+
+
+class Role(StrEnum):
+    """Why a run was made."""
+
+    PROBE = "probe"
+    RETRY = "retry"
+    CONFIRM = "confirm"
+    CONTROL = "control"
+
+
+class Phase(StrEnum):
+    """Where a case stands; forward only."""
+
+    PROBING = "probing"
+    CONFIRMING = "confirming"
+    DONE = "done"
+
+
+LAYERS = {
+    "attribution": "exitpin", "shim": "exitpin", "interrupted": "exitpin", "exec": "tool", "tor": "tor",
+    "circuit": "circuit", "circuit-lost": "circuit", "parse": "parse",
+}  # fmt: skip
+"""The layer of a failure that says nothing about exit or target; every other kind is one of the stream."""
+
+
+def says_nothing(failure: Failure | None) -> bool:
+    """Whether a run that failed so tells nothing about its exit or its target."""
+    return failure is not None and failure.kind in LAYERS
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One run that has ended. `observation` None: it says nothing about the exit, as `failure` tells. `doubts`: why its
+    attribution can't be recomputed from the evidence; `judgement` None: it waits for controls."""
+
+    run_id: str
+    role: Role
+    ended_at: float
+    observation: Observation | None
+    failure: Failure | None = None
+    judgement: Judgement | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status | None:
+        return None if self.judgement is None else self.judgement.status
+
+    @property
+    def is_lie(self) -> bool:
+        return self.judgement is not None and self.judgement.status.is_lie
+
+    @property
+    def is_unreached(self) -> bool:
+        """Whether the tool got no usable answer, for reasons that may lie with the exit."""
+        if self.judgement is None or self.observation is None or self.is_our_choice:
+            return False
+        return self.status is Status.BROKEN or (self.status is Status.ERROR and not self.judgement.layer)
+
+    @property
+    def is_our_choice(self) -> bool:
+        """Whether the exit refused what its descriptor says that it refuses."""
+        return self.failure is not None and self.failure.kind == "policy" and self.failure.blame == "local"
+
+    @property
+    def is_retryable(self) -> bool:
+        if self.observation is None:
+            return self.failure is not None and self.failure.retryable and self.failure.kind != "interrupted"
+        return self.is_unreached
+
+
+# Wishes of a case.
+
+
+@dataclass(frozen=True, slots=True)
+class StartRuns:
+    """So many runs of the tool through the exit, each on a fresh circuit."""
+
+    role: Role
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantControls:
+    """Controls to judge by. `fresh_after`: enough of them must have ended after that time; `at_least`: so many in all,
+    if they can be had."""
+
+    fresh_after: float | None = None
+    at_least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The verdict on an exit, for one tool. `lied` of `of` runs that got an answer; `rule`: which of the tool's rules;
+    `layer`: what failed, of an error; `blame` as in a failure."""
+
+    status: Status
+    reason: str
+    rule: int | None = None
+    layer: str = ""
+    blame: str = "unknown"
+    retryable: bool = False
+    lied: int = 0
+    of: int = 0
+    undecided: tuple[str, ...] = ()
+
+
+Wish = StartRuns | WantControls | Conclusion
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """One tool against one exit. `repeat`: how many probes."""
+
+    tool: Tool
+    exit: Relay
+    repeat: int = 1
+    phase: Phase = Phase.PROBING
+    attempts: list[Attempt] = field(default_factory=list)
+    expected: int = 0
+    retried: int = 0
+    is_rechecked: bool = True
+    fresh_after: float | None = None
+
+    def begin(self) -> list[Wish]:
+        """The first runs."""
+        return [self._more(Role.PROBE, self.repeat), WantControls()]
+
+    def ended(self, attempt: Attempt) -> list[Wish]:
+        """A run has ended. One that says nothing about the exit needs no judge."""
+        self.expected -= 1
+        self.attempts.append(attempt)
+        if attempt.observation is None:
+            failure = attempt.failure or Failure("tor", "local", True, "it ended without a reason")
+            layer = LAYERS.get(failure.kind, "exitpin")
+            attempt.judgement = Judgement(Status.ERROR, f"{failure.kind}: {failure.detail}", None, layer)
+            return self._consider([attempt])
+        return []
+
+    def judged(self, judgements: Mapping[str, Judgement], *, is_fresh: bool) -> list[Wish]:
+        """Judgements of runs, by run id. `is_fresh`: by controls that satisfy the last WantControls."""
+        told = []
+        for attempt in self.attempts:
+            if attempt.run_id in judgements:
+                attempt.judgement = judgements[attempt.run_id]
+                told.append(attempt)
+        self.is_rechecked = self.is_rechecked or is_fresh
+        return self._consider(told)
+
+    def without_controls(self, why: str) -> list[Wish]:
+        """There will be no (fresh) controls: what needs them can't be judged."""
+        failed = Judgement(Status.ERROR, f"no controls: {why}", None, "control")
+        for attempt in self.attempts:
+            if attempt.judgement is None or (not self.is_rechecked and attempt.status is not Status.OK):
+                attempt.judgement = failed
+        self.is_rechecked = True
+        return self._consider([])
+
+    def abandon(self) -> list[Wish]:
+        """Nothing more will be run. A lie that was seen is told, though nobody could confirm it; all else is open."""
+        if self.phase is Phase.DONE:
+            return []
+        self.phase = Phase.DONE
+        for attempt in self.waiting:
+            attempt.judgement = Judgement(Status.ERROR, "interrupted before it was judged", None, "interrupted")
+        if any(attempt.is_lie for attempt in self.attempts):
+            return [conclude(self)]
+        return [Conclusion(Status.ERROR, "interrupted before it was known", None, "interrupted", "local", True)]
+
+    @property
+    def waiting(self) -> list[Attempt]:
+        """The runs that have not been judged."""
+        return [attempt for attempt in self.attempts if attempt.judgement is None]
+
+    # What follows.
+
+    def _consider(self, told: list[Attempt]) -> list[Wish]:
+        if self.phase is Phase.DONE:
+            return []
+        wishes = self._retries(told)
+        lies = [attempt for attempt in told if attempt.is_lie]
+        if lies and self.phase is Phase.PROBING:
+            wishes += self._confirm(max(lie.ended_at for lie in lies), self.tool.confirm.runs, RECHECK_CONTROLS)
+        if self.expected or self.waiting:
+            return wishes
+        if self.phase is Phase.PROBING:
+            missing = self._reach_runs_missing()
+            if missing is not None:
+                return self._confirm(max(a.ended_at for a in self.attempts), missing, 0)
+        if not self.is_rechecked:
+            return wishes
+        self.phase = Phase.DONE
+        return [conclude(self)]
+
+    def _retries(self, told: list[Attempt]) -> list[Wish]:
+        """Another run for each that failed, while there are retries left; when confirming, only for what says nothing."""
+        wishes: list[Wish] = []
+        for attempt in told:
+            is_wanted = attempt.observation is None or self.phase is Phase.PROBING
+            if attempt.is_retryable and is_wanted and self.retried < self.tool.command.retries:
+                self.retried += 1
+                wishes.append(self._more(Role.RETRY, 1))
+        return wishes
+
+    def _confirm(self, after: float, runs: int, controls: int) -> list[Wish]:
+        """PROBING -> CONFIRMING."""
+        self.phase = Phase.CONFIRMING
+        wishes: list[Wish] = [self._more(Role.CONFIRM, runs)] if runs else []
+        if self.tool.confirm.recheck_baseline and self.tool.baseline.mode not in ("none", "pinned"):
+            self.is_rechecked = False
+            self.fresh_after = after
+            wishes.append(WantControls(after, controls))
+        return wishes
+
+    def _reach_runs_missing(self) -> int | None:
+        """How many runs more it takes to call the exit broken; None when that is not the question."""
+        unreached = [attempt for attempt in self.attempts if attempt.is_unreached]
+        heard = [a for a in self.attempts if a.status is Status.OK or a.is_lie or a.is_our_choice]
+        if not unreached or heard or Status.BROKEN not in self.tool.confirm.statuses:
+            return None
+        return max(0, REACH_RUNS - len(unreached))
+
+    def _more(self, role: Role, count: int) -> StartRuns:
+        self.expected += count
+        return StartRuns(role, count)
+
+
+def conclude(case: Case) -> Conclusion:
+    """What all runs of a case say together."""
+    lies = [attempt for attempt in case.attempts if attempt.is_lie]
+    honest = [attempt for attempt in case.attempts if attempt.status is Status.OK]
+    doubts = [doubt for lie in lies for doubt in lie.doubts]
+    if doubts:
+        return Conclusion(Status.ERROR, f"the attribution is in doubt: {doubts[0]}", None, "exitpin", "local")
+    if lies:
+        return _conclude_lies(lies, len(lies) + len(honest))
+    if honest:
+        return _conclude_honest(honest, len(case.attempts))
+    unreached = [attempt for attempt in case.attempts if attempt.is_unreached]
+    if len(unreached) >= REACH_RUNS and not any(attempt.doubts for attempt in unreached):
+        return _conclude_broken(unreached)
+    return _conclude_error(case.attempts)
+
+
+def _conclude_lies(lies: list[Attempt], heard: int) -> Conclusion:
+    """One more lie makes `tampered` of a lie; a single one stays suspect."""
+    worst = next((lie for lie in lies if lie.status is Status.TAMPERED), lies[0])
+    assert worst.judgement is not None
+    count, reason, status = len(lies), worst.judgement.reason, worst.judgement.status
+    if count == 1:
+        status = Status.SUSPECT
+        note = "intermittent" if heard > 1 else "not confirmed: no other run got an answer"
+        reason = f"{reason} ({note})"
+    return Conclusion(
+        status, reason, worst.judgement.rule, "", "exit", False, count, heard, worst.judgement.undecided
+    )  # fmt: skip
+
+
+def _conclude_honest(honest: list[Attempt], runs: int) -> Conclusion:
+    judgement = honest[0].judgement
+    assert judgement is not None
+    reason = judgement.reason
+    if len(honest) < runs:
+        reason = f"{reason}; " if reason else ""
+        reason += f"{runs - len(honest)} of {runs} runs got no answer"
+    return Conclusion(Status.OK, reason, judgement.rule, "", "unknown", False, 0, len(honest), judgement.undecided)
+
+
+def _conclude_broken(unreached: list[Attempt]) -> Conclusion:
+    reason, rule = _most_common(unreached)
+    sentence = f"{reason or 'no answer'}; {len(unreached)} runs of {len(unreached)}, while controls are well"
+    return Conclusion(Status.BROKEN, sentence, rule, "", "exit", True, 0, 0)
+
+
+def _conclude_error(attempts: list[Attempt]) -> Conclusion:
+    """An error names its most common layer; a failing control is named first, for it hides everything else."""
+    judgements = [attempt.judgement for attempt in attempts if attempt.judgement is not None]
+    if not judgements:
+        return Conclusion(Status.ERROR, "it was not run", None, "exitpin", "local", True)
+    layers = Counter(judgement.layer or "stream" for judgement in judgements)
+    layer = "control" if layers["control"] else layers.most_common(1)[0][0]
+    first = next(judgement for judgement in judgements if (judgement.layer or "stream") == layer)
+    blame = next((a.failure.blame for a in attempts if a.judgement is first and a.failure), "unknown")
+    retryable = layer in ("exitpin", "tor", "circuit", "stream", "control")
+    return Conclusion(Status.ERROR, first.reason, first.rule, layer, blame, retryable)
+
+
+def _most_common(attempts: list[Attempt]) -> tuple[str, int | None]:
+    found = Counter((a.judgement.reason, a.judgement.rule) for a in attempts if a.judgement is not None)
+    return found.most_common(1)[0][0]

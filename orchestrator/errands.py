@@ -1,0 +1,105 @@
+"""An errand: one run that an audit wants made, and how a declared tool's run is put together from it.
+
+Pure. Says where a run's directory is and what its command line becomes; `auditing.py` has it carried out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .cases import Case, Role
+from .controls import ControlPool
+from .model import Destination, Fingerprint, Relay, Run, Setup
+from .params import Bound
+from .templates import fill, fill_all
+from .tool import Tool
+
+URGENCY = {Role.CONFIRM: 0, Role.CONTROL: 1, Role.RETRY: 2, Role.PROBE: 2}
+BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
+
+
+@dataclass(slots=True, eq=False)
+class Audit:
+    """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control; `waiting`:
+    the cases that can't be judged yet; `destinations`: where its runs go, as far as that is known before a run."""
+
+    tool: Tool
+    bound: Bound
+    key: str
+    pool: ControlPool
+    candidates: tuple[Relay, ...]
+    destinations: tuple[Destination, ...]
+    waiting: set[Case] = field(default_factory=set)
+    under_way: int = 0
+    given_up: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errand:
+    """One run that is to be made. `case` None: it is a control."""
+
+    audit: Audit
+    relay: Relay
+    role: Role
+    case: Case | None = None
+
+    @property
+    def exit(self) -> Fingerprint:
+        return self.relay.fingerprint
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        return self.audit.destinations
+
+    @property
+    def urgency(self) -> int:
+        return URGENCY[self.role]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who the run is, and where it lives: numbers, names and paths that the plan of a scan gives out."""
+
+    run_id: str
+    index: int
+    address: str
+    nonce: bytes
+    directory: str
+    attempt: int = 1
+
+
+def make_run(
+    errand: Errand,
+    place: Place,
+    values: Mapping[str, str],
+    destinations: tuple[Destination, ...],
+    timeout_max_s: float | None = None,
+) -> Run:
+    """The run of an errand. `values`: all placeholders. Raises KeyError for one that has no value."""
+    command = errand.audit.tool.command
+    environment = [*BASE_ENVIRONMENT, *((name, fill(text, values)) for name, text in command.environment)]
+    limits = command.limits
+    setup = Setup(
+        directory=place.directory,
+        environment=tuple(environment),
+        stdin=fill(command.stdin, values).encode(),
+        destinations=destinations,
+        stdout_max=limits.stdout,
+        stderr_max=limits.stderr,
+        artifacts_max=limits.artifacts,
+        memory_max=limits.memory,
+        cpu_s=limits.cpu_s,
+        procs_max=limits.procs,
+        kill_after_s=command.kill_after_s,
+        resolve=command.resolve,
+    )
+    return Run(
+        run_id=place.run_id,
+        index=place.index,
+        exit=errand.relay,
+        argv=fill_all(command.argv, values),
+        address=place.address,
+        nonce=place.nonce,
+        timeout_s=min(command.timeout_s, timeout_max_s or command.timeout_s),
+        attempt=place.attempt,
+        setup=setup,
+    )

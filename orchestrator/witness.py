@@ -1,0 +1,65 @@
+"""The evidence of the runs under way, by run: so that a finding's attribution is recomputed before anybody is accused.
+
+Listens to what the evidence log is given. Decides nothing: `verify.py` does, on the lines that `of` returns.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from .verify import read_evidence, verify
+
+CIRCUITS_MAX = 20_000
+
+Entry = tuple[int, Mapping[str, object]]
+
+
+class Witness:
+    """Keeps the entries of each run until they are asked for."""
+
+    def __init__(self, header: Mapping[str, object]) -> None:
+        self._header = header
+        self._place = 0
+        self._runs: dict[str, list[Entry]] = {}
+        self._circuits: dict[int, list[Entry]] = {}
+        self._run_of_stream: dict[int, str] = {}
+
+    def note(self, entry: Mapping[str, object]) -> None:
+        """One entry of the evidence log, in order."""
+        self._place += 1
+        run_id, line = entry.get("run"), entry.get("tor")
+        if isinstance(run_id, str):
+            self._runs.setdefault(run_id, []).append((self._place, entry))
+        elif isinstance(line, str):
+            self._note_line(line, (self._place, entry))
+
+    def _note_line(self, line: str, entry: Entry) -> None:
+        kind, number, *_ = line.split(" ", 2)
+        if kind == "CIRC":
+            self._circuits.setdefault(int(number), []).append(entry)
+            if len(self._circuits) > CIRCUITS_MAX:
+                del self._circuits[next(iter(self._circuits))]
+        elif kind == "STREAM":
+            run_id = _run_of_tag(line) or self._run_of_stream.get(int(number))
+            if run_id in self._runs:
+                self._run_of_stream[int(number)] = run_id
+                self._runs[run_id].append(entry)
+
+    def of(self, run_id: str, circuit_ids: Iterable[int]) -> list[Mapping[str, object]]:
+        """The entries of a run that is over, in order, under the log's header; they are forgotten here."""
+        entries = self._runs.pop(run_id, [])
+        for stream_id in [known for known, owner in self._run_of_stream.items() if owner == run_id]:
+            del self._run_of_stream[stream_id]
+        circuits = chain.from_iterable(self._circuits.pop(circuit_id, []) for circuit_id in circuit_ids)
+        return [self._header, *(entry for _, entry in sorted((*entries, *circuits), key=lambda one: one[0]))]
+
+
+def doubts(entries: Iterable[Mapping[str, object]], record: Mapping[str, object]) -> tuple[str, ...]:
+    """What does not agree between a record and the evidence of its run; nothing: every stream is proven."""
+    return tuple(verify(read_evidence(json.dumps(entry) for entry in entries), [record]).problems)
+
+
+def _run_of_tag(line: str) -> str | None:
+    """The run that a line's SOCKS user name names (the tags are RUN.CONNECTION.RANDOM)."""
+    _, found, rest = line.partition('SOCKS_USERNAME="')
+    return rest.partition('"')[0].rsplit(".", 2)[0] if found else None
