@@ -1,0 +1,261 @@
+"""The stand-in for tor: real tools under the real session, launcher and shim, and big scans that start nothing."""
+
+import asyncio
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from exitpin.orchestrator.circuits import Pace
+from exitpin.orchestrator.control_lines import parse_circ, parse_stream
+from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.loop import Session
+from exitpin.orchestrator.model import Run
+from exitpin.orchestrator.observation import fold
+from exitpin.orchestrator.plan import make_plan
+from exitpin.orchestrator.ports import Launch, Launcher, Reply
+from exitpin.orchestrator.runs import Life
+from exitpin.orchestrator.selection import first_hop_chooser
+from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.shim import bindings
+from exitpin.wrappers.launch import ToolLauncher
+from exitpin.wrappers.stand_in import Port, StandIn, stand_in_relay, stand_in_snapshot
+from exitpin.wrappers.stand_in_launch import Play, StandInLauncher
+from exitpin.wrappers.stand_in_streams import garbage
+
+from .test_household import apart
+
+FAST = Pace(build_delay_s=0, build_jitter_s=0, pending_max=64, retry_s=0.01)
+CONNECTS = """
+import socket, sys
+there = socket.create_connection(("a.test", 80), 5)
+there.settimeout(0.5)
+there.sendall(b"hello\\n")
+try:
+    while part := there.recv(65536):
+        sys.stdout.buffer.write(part)
+except OSError as error:
+    print(type(error).__name__)
+"""
+LOOKS_UP = "import socket; print(socket.gethostbyname('a.test'))"
+
+Ended = dict[str, tuple[Life, Launch | None]]
+
+
+def plan_for(argv: tuple[str, ...], exits: int = 1, timeout_s: float = 8.0) -> list[Run]:
+    relays = [stand_in_relay(number) for number in range(1, exits + 1)]
+    return make_plan(relays, argv, scan_id="s", timeout_s=timeout_s, rng=Random(1))
+
+
+async def carried_out(
+    tor: StandIn,
+    launcher: Launcher,
+    plan: list[Run],
+    *,
+    jobs: int = 1,
+    resolve: str = "mapped",
+    log: Path | None = None,
+) -> Ended:
+    ended: Ended = {}
+
+    def finished(life: Life, launch: Launch | None) -> None:
+        ended[life.run.run_id] = (life, launch)
+
+    evidence = EvidenceLog(log, {"session": "s", "tor": "stand-in", "started": "now"})
+    session = Session(
+        tor, launcher, pace=FAST, first_hops=first_hop_chooser(stand_in_snapshot(2000)), rng=Random(1),
+        evidence=evidence, on_finished=finished, resolve=resolve,
+    )  # fmt: skip
+    await session.run(plan, jobs)
+    evidence.close()
+    assert session.trust_lost is None and session.foreign_streams == 0
+    return ended
+
+
+def one_run(port: Port, program: str, check: Callable[[dict[str, object], bytes, Path], None], resolve: str) -> None:
+    """Run a Python program for real, and look at its record, what it wrote, and the evidence."""
+
+    async def script() -> None:
+        with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
+            tor = StandIn(port, seed=3)
+            launcher = ToolLauncher(Path(directory), bindings.PRELOAD, await tor.open(), {"PATH": "/usr/bin:/bin"})
+            log = Path(directory) / "events"
+            plan = plan_for((sys.executable, "-I", "-c", program))
+            ((life, launch),) = (await carried_out(tor, launcher, plan, resolve=resolve, log=log)).values()
+            await launcher.household.settle()
+            tor.close()
+            assert launch is not None and launch.stdout is not None  # type: ignore[attr-defined]
+            check(fold(life, {"scan_id": "s"}, {}), bytes(launch.stdout.kept), log)  # type: ignore[attr-defined]
+
+    apart(script)
+
+
+def failure_of(record: dict[str, object]) -> object:
+    failure = record["failure"]
+    return failure["kind"] if isinstance(failure, dict) else None
+
+
+@pytest.mark.parametrize(
+    ("port", "kind", "written"),
+    [
+        (Port.CLOSED, "refused", b""),
+        (Port.SILENT, None, b"TimeoutError\n"),
+        (Port.RESET, None, b"ConnectionResetError\n"),
+        (Port.EMPTY, None, b""),
+    ],
+)
+def test_a_real_tool_meets_a_dead_port(port: Port, kind: str | None, written: bytes) -> None:
+    def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
+        assert (failure_of(record), stdout) == (kind, written)
+
+    one_run(port, CONNECTS, check, "mapped")
+
+
+def test_garbage_reaches_the_tool_and_is_counted() -> None:
+    def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
+        (stream,) = record["streams"]  # type: ignore[misc]
+        assert failure_of(record) is None
+        assert len(stdout) > 1000 and stream["bytes_down"] == len(stdout) and stream["bytes_up"] == 6
+
+    one_run(Port.GARBAGE, CONNECTS, check, "mapped")
+
+
+@pytest.mark.parametrize("port", [Port.CLOSED, Port.RESET, Port.GARBAGE])
+def test_its_lines_hold_together_as_tors_do(port: Port) -> None:
+    """Not a proof of anything but the stand-in: what it says is consistent, so a tool never ends as misattributed."""
+
+    def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
+        assert record["status"] != "error" or failure_of(record) == "refused"
+        with log.open() as lines:
+            assert not verify(read_evidence(lines), [record]).problems
+
+    one_run(port, CONNECTS, check, "mapped")
+
+
+@pytest.mark.parametrize(("port", "kind"), [(Port.SILENT, "dns"), (Port.GARBAGE, None)])
+def test_a_look_up_fails_or_finds_anything(port: Port, kind: str | None) -> None:
+    def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
+        assert failure_of(record) == kind
+        assert stdout.startswith(b"203.0.113.") == (kind is None)
+
+    one_run(port, LOOKS_UP, check, "exit")
+
+
+def test_chance_comes_from_the_seed() -> None:
+    assert garbage(Random(7)) == garbage(Random(7)) != garbage(Random(8))
+
+
+def test_commands_that_tor_refuses_are_refused_alike() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED)
+        replies: list[Reply] = []
+        for command in ("ATTACHSTREAM 1 1", "CLOSESTREAM 1 1", "CLOSECIRCUIT 9", "SIGNAL NEWNYM"):
+            tor.send(command, replies.append)
+        assert replies == []
+        assert (await tor.ask("GETINFO version"))[0].startswith("version=")
+        with pytest.raises(ValueError, match="552"):
+            await tor.ask("GETINFO ns/all")
+        assert [code for code, _ in replies] == [552, 552, 552, 510]
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_a_foreign_stream_waits_for_a_controller_and_is_closed_by_it() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.SILENT)
+        host, port = await tor.open()
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(bindings.socks_greeting())
+        assert await reader.readexactly(2) == b"\x05\x02"
+        writer.write(bindings.socks_auth(b"tag", b"exitpin") + bindings.socks_request(bindings.SOCKS_CONNECT, "a", 80))
+        assert await reader.readexactly(2) == b"\x01\x00"
+        while len(tor.unheard) < 2:
+            await asyncio.sleep(0)
+        new = parse_stream(tor.unheard[0])
+        assert new.status == "NEW" and new.socks_username == "tag"
+        assert new.source_addr == writer.get_extra_info("sockname")
+        tor.send(f"CLOSESTREAM {new.stream_id} 3", lambda reply: None)
+        assert (await reader.read())[:2] == b"\x05\x05"
+        ends = [parse_stream(line) for line in tor.unheard[2:]]
+        assert [(end.status, end.reason) for end in ends] == [
+            ("FAILED", "CONNECTREFUSED"),
+            ("CLOSED", "CONNECTREFUSED"),
+        ]
+        writer.close()
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_circuits_take_time_and_fail_as_often_as_asked() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED, seed=5, circuit_failures=0.5)
+        for number in range(1, 101):
+            tor.send(f"EXTENDCIRCUIT 0 ${'A' * 40},${number:040X} purpose=general", lambda reply: None)
+        ends: list[str] = []
+        while len(ends) < 100:
+            await asyncio.sleep(0)
+            ends = [line for line in tor.unheard if line.split()[2] in ("BUILT", "FAILED")]
+        assert 30 < sum(parse_circ(line).status == "FAILED" for line in ends) < 70
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_a_scan_of_200_runs_ends_without_a_process() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED, seed=1, circuit_failures=0.1, circuit_s=0.002)
+        await tor.open()
+        launcher = StandInLauncher(lambda run: Play(0.001, run.run_id.encode(), exit_code=run.index % 2))
+        before = time.monotonic()
+        ended = await carried_out(tor, launcher, plan_for(("true",), exits=200), jobs=64)
+        assert time.monotonic() - before < 10.0
+        assert len(ended) == 200
+        for run_id, (life, launch) in ended.items():
+            if life.failure is None:
+                assert launch is not None and bytes(launch.stdout.kept) == run_id.encode()  # type: ignore[attr-defined]
+                assert life.exited is not None and life.exited.rc == life.run.index % 2
+            else:
+                assert life.failure.kind == "circuit"
+        assert sum(life.failure is None for life, _ in ended.values()) > 190
+        tor.close()
+
+    asyncio.run(script())
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+def test_a_play_that_takes_too_long_times_out(lasts: bool) -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED)
+        launcher = StandInLauncher(lambda run: Play(60.0, b"never", lasts=lasts))
+        ((life, launch),) = (await carried_out(tor, launcher, plan_for(("sleep",), timeout_s=0.05))).values()
+        assert life.timed_out and life.failure is not None and life.failure.kind == "timeout"
+        assert life.exited is not None and life.exited.signal == (9 if lasts else 15)
+        assert launch is not None and launch.stdout.kept == b""  # type: ignore[attr-defined]
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_what_a_play_wrote_is_capped_like_a_real_runs() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED)
+        launcher = StandInLauncher(lambda run: Play(stdout=b"x" * (2 << 20)))
+        ((_, launch),) = (await carried_out(tor, launcher, plan_for(("yes",)))).values()
+        stdout = launch.stdout  # type: ignore[union-attr]
+        assert (len(stdout.kept), stdout.size, stdout.is_truncated) == (1 << 20, 2 << 20, True)
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_its_relays_are_of_other_networks_and_no_address_of_theirs_is_in_use() -> None:
+    addresses = [relay.address for relay in stand_in_snapshot(4000).relays.values()]
+    assert len({address.split(".")[0] + "." + address.split(".")[1] for address in addresses}) == 4000
+    assert all(socket.inet_aton(address)[0] >= 240 for address in addresses)
