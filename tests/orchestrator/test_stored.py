@@ -1,0 +1,113 @@
+"""What the store holds, read back: found by what it is about, in order, and counted by scan."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exitpin.orchestrator.stored import Wanted, open_store
+
+from .recorded import ids, reader, run_record, verdict_record, write
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "exitpin" / "results.sqlite"
+
+
+def test_what_is_written_is_read_back_whole_and_newest_first(path: Path) -> None:
+    records = [run_record(1, note="\ud800 \x1b[31m"), verdict_record(2), run_record(3)]
+    write(path, records)
+    with reader(path) as store:
+        assert list(store.query(Wanted())) == records[::-1]
+        assert store.record("s1-v0002") == records[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(kind="verdict"), [3]),
+        (Wanted(kind="run"), [4, 2, 1]),
+        (Wanted(scan="s2"), [4]),
+        (Wanted(tool="dns-exit"), [2]),
+        (Wanted(exit="exit02"), [2]),
+        (Wanted(exit="$AB"), []),
+        (Wanted(exit="abcd12"), [4]),
+        (Wanted(exit="ABCD1"), [4]),
+        (Wanted(statuses=frozenset({"tampered", "broken"})), [4, 3]),
+        (Wanted(since=1003.5), [4, 3]),
+        (Wanted(limit=2), [4, 3]),
+        (Wanted(gravest_first=True), [3, 4, 2, 1]),
+        (Wanted(exit="' OR 1=1 --"), []),
+    ],
+)
+def test_records_are_found_by_what_they_are_about(path: Path, wanted: Wanted, found: list[int]) -> None:
+    elsewhere = {"fingerprint": "ABCD12" + "0" * 34, "nickname": "other"}
+    write(
+        path,
+        [
+            run_record(1),
+            run_record(2, tool={"id": "dns-exit"}),
+            verdict_record(3, status="tampered", severity="high"),
+            run_record(4, scan_id="s2", status="broken", exit=elsewhere),
+        ],
+    )
+    assert [int(name[-1]) for name in ids(path, wanted)] == found
+
+
+def test_among_equal_statuses_the_severest_comes_first(path: Path) -> None:
+    severities = ("info", "critical", "low", "high")
+    write(path, [verdict_record(n, status="tampered", severity=word) for n, word in enumerate(severities)])
+    assert [int(name[-1]) for name in ids(path, Wanted(gravest_first=True))] == [1, 3, 2, 0]
+
+
+def test_ids_are_found_by_their_beginning(path: Path) -> None:
+    write(path, [run_record(1), run_record(2), run_record(3, run_id="s%_x", scan_id="s2")])
+    with reader(path) as store:
+        assert store.ids("s1-") == ["s1-0001", "s1-0002"]
+        assert store.ids("s%") == ["s%_x"]
+        assert store.ids("%") == store.ids("zz") == []
+        assert store.scan_ids("s") == ["s1", "s2"]
+        assert store.record("s1-") is None
+
+
+def test_scans_are_counted_from_the_table(path: Path) -> None:
+    write(
+        path,
+        [
+            run_record(1),
+            run_record(2, role="control"),
+            verdict_record(1, status="tampered"),
+            verdict_record(3, tool={"id": "dns-exit"}),
+            run_record(9, scan_id="s2"),
+        ],
+    )
+    with reader(path) as store:
+        newest, oldest = store.scans()
+        assert store.latest_scan() == newest.scan_id == "s2"
+        assert (newest.runs, newest.verdicts, newest.counts) == (1, 0, {})
+        assert (oldest.started, oldest.ended) == (1001.0, 1005.0)
+        assert (oldest.tools, oldest.exits, oldest.runs) == (("dns-exit", "tls-cert"), 2, 2)
+        assert (oldest.verdicts, oldest.counts) == (2, {"tampered": 1, "ok": 1})
+        assert store.count(Wanted(scan="s1")) == 4
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()], ids=["no file", "an empty one"])
+def test_before_the_first_record_there_is_no_store(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "results.sqlite"
+    make(path)
+    assert open_store(path) is None
+
+
+def test_an_empty_store_has_no_latest_scan(path: Path) -> None:
+    write(path, [])
+    with reader(path) as store:
+        assert store.latest_scan() is None and store.scans() == [] and list(store.query(Wanted())) == []
+
+
+def test_a_copy_where_nothing_may_be_written_can_be_read(path: Path) -> None:
+    write(path, [run_record()])
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    assert ids(path) == ["s1-0001"]
+    path.parent.chmod(0o700)
