@@ -1,8 +1,8 @@
 """The lab's name server: a pure answer to one message.
 
-Names: every target and relay of the network, `*.any.test` (the web target: a fresh name for every run), and
-`192-0-2-77.ip.test` for any target address. Addresses answer PTR. Everything else is NXDOMAIN; `servfail.test` is
-SERVFAIL. Needs dnspython (extra `lab`).
+Names: every target and relay of the network, `*.any.test` (the web target: a fresh name for every run),
+`*.evil.test`, and `192-0-2-77.ip.test` for any target address. Addresses answer PTR. Everything else is NXDOMAIN,
+`*.nx.test` for good, whatever is declared; `servfail.test` is SERVFAIL. Needs dnspython (extra `lab`).
 """
 
 import ipaddress
@@ -22,6 +22,8 @@ from ..orchestrator.lab.network import SERVFAIL_NAME, TARGET_NETWORK6, TARGET_NE
 
 TTL_S = 60
 ANY_SUFFIX = ".any.test"
+EVIL_SUFFIX = ".evil.test"
+NEVER_SUFFIX = ".nx.test"
 ADDRESS_SUFFIX = ".ip.test"
 
 _TARGETS = tuple(ipaddress.ip_network(prefix) for prefix in (*TARGET_NETWORKS, TARGET_NETWORK6))
@@ -49,10 +51,14 @@ def zone(network: Network) -> Zone:
 
 def look_up(where: Zone, name: str) -> tuple[str, ...] | None:
     """The addresses of a name in lower case; None: there is no such name."""
+    if name.endswith(NEVER_SUFFIX):
+        return None
     if name in where.addresses:
         return where.addresses[name]
     if name.endswith(ANY_SUFFIX):
         return where.addresses["web.test"]
+    if name.endswith(EVIL_SUFFIX):
+        return where.addresses["evil.test"]
     if name.endswith(ADDRESS_SUFFIX):
         return _spelled(name.removesuffix(ADDRESS_SUFFIX))
     return None

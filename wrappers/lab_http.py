@@ -2,32 +2,26 @@
 
 import asyncio
 import mimetypes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .lab_sites import BINARY, BODY_MAX_BYTES, Response, Visit, site_response
+
 HEAD_MAX_BYTES = 32 * 1024
-BODY_MAX_BYTES = 64 * 1024 * 1024
 DELAY_MAX_S = 600.0
 REPOSITORY_PREFIX = "/repo.git/"
 INDEX = b"<!doctype html><title>exitpin lab</title><p>This is a target of the exitpin lab.</p>\n"
+ANYBODY = Visit()
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What to send, and after how long."""
-
-    status: HTTPStatus
-    body: bytes = b""
-    kind: str = "text/plain"
-    location: str = ""
-    delay_s: float = 0.0
-
-
-def respond(path: str, peer: str, repository: Path | None) -> Response:
+def respond(path: str, peer: str, repository: Path | None, visit: Visit = ANYBODY) -> Response:
     """The answer to a path; `peer` is the client's address, `repository` a bare git repository or None."""
     path = unquote(urlsplit(path).path)
+    if (own := site_response(path, visit)) is not None:
+        return own
     word, _, value = path.strip("/").partition("/")
     if path == "/":
         return Response(HTTPStatus.OK, INDEX, "text/html")
@@ -47,7 +41,7 @@ def respond(path: str, peer: str, repository: Path | None) -> Response:
 def _bytes(count: int) -> Response:
     if count > BODY_MAX_BYTES:
         return Response(HTTPStatus.BAD_REQUEST, f"at most {BODY_MAX_BYTES}\n".encode())
-    return Response(HTTPStatus.OK, (b"0123456789abcde\n" * (count // 16 + 1))[:count], "application/octet-stream")
+    return Response(HTTPStatus.OK, (b"0123456789abcde\n" * (count // 16 + 1))[:count], BINARY)
 
 
 def _status(number: int) -> Response:
@@ -69,18 +63,25 @@ def _file(root: Path, name: str) -> Response:
     path = (root / name).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
         return Response(HTTPStatus.NOT_FOUND, b"not found\n")
-    return Response(HTTPStatus.OK, path.read_bytes(), mimetypes.guess_type(name)[0] or "application/octet-stream")
+    return Response(HTTPStatus.OK, path.read_bytes(), mimetypes.guess_type(name)[0] or BINARY)
 
 
 class HttpProtocol(asyncio.Protocol):
-    """One connection: requests one after the other, each answered whole."""
+    """One connection: requests one after the other, each answered whole. `kinds`: the kind of a target by its name."""
 
-    def __init__(self, peer: str, repository: Path | None) -> None:
+    def __init__(
+        self, peer: str, repository: Path | None, kinds: Mapping[str, str] | None = None, *, is_tls: bool = False
+    ) -> None:
         self.peer = peer
         self.repository = repository
+        self.kinds = kinds or {}
+        self.is_tls = is_tls
         self.buffer = b""
         self.transport: asyncio.Transport | None = None
         self.is_answering = False
+        self.is_full = False
+        self.endless = Response(HTTPStatus.OK)
+        self.next_piece: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -113,23 +114,52 @@ class HttpProtocol(asyncio.Protocol):
         }
         wish = headers.get("connection", "")
         is_last = wish == "close" or (words[2] == "HTTP/1.0" and wish != "keep-alive")
-        response = respond(words[1], self.peer, self.repository)
+        response = respond(words[1], self.peer, self.repository, self._visit(headers.get("host", "")))
         self.is_answering = True
         if response.delay_s:
             asyncio.get_running_loop().call_later(response.delay_s, self._send, response, words[0] == "HEAD", is_last)
         else:
             self._send(response, words[0] == "HEAD", is_last)
 
+    def _visit(self, host: str) -> Visit:
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        return Visit(name, self.kinds.get(name.rstrip("."), ""), self.is_tls)
+
     def _send(self, response: Response, is_head: bool, is_last: bool) -> None:
         self.is_answering = False
         if self.transport is None:
             return
+        is_last = is_last or bool(response.endless)
         lines = [f"HTTP/1.1 {response.status.value} {response.status.phrase}", "Server: exitpin-lab"]
-        lines += [f"Content-Type: {response.kind}", f"Content-Length: {len(response.body)}"]
+        lines += [f"Date: {formatdate(usegmt=True)}"] if response.headers else []
+        lines += [f"Content-Type: {response.kind}"]
+        lines += [] if response.endless else [f"Content-Length: {len(response.body)}"]
         lines += [f"Location: {response.location}"] if response.location else []
+        lines += [f"{name}: {value}" for name, value in response.headers]
         lines += ["Connection: close" if is_last else "Connection: keep-alive", "", ""]
-        self.transport.write("\r\n".join(lines).encode() + (b"" if is_head else response.body))
-        if is_last:
+        self.transport.write("\r\n".join(lines).encode("latin-1") + (b"" if is_head else response.body))
+        if response.endless and not is_head:
+            self.is_answering = True
+            self.endless = response
+            self._go_on()
+        elif is_last:
             self.transport.close()
         else:
             self._next()
+
+    def _go_on(self) -> None:
+        """Send the next piece of what has no end; the transport says when the client can't take more."""
+        if self.next_piece is not None:
+            self.next_piece.cancel()
+        if self.transport is None or self.is_full or self.transport.is_closing():
+            return
+        self.next_piece = asyncio.get_running_loop().call_later(self.endless.pace_s, self._go_on)
+        self.transport.write(self.endless.endless)
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
+        if self.endless.endless:
+            self._go_on()

@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from ..orchestrator.lab import network
 from . import lab_dns
 from .lab_certificates import make_certificates
 from .lab_http import HttpProtocol
+from .lab_mail import ImapServer, SmtpServer
 
 BACKLOG = 16384
 IP_PKTINFO = 8  # linux/in.h; the socket module has it from Python 3.14 on
@@ -107,6 +108,7 @@ def services(directory: Path, lab: network.Network, zone: lab_dns.Zone, tls: ssl
     """All TCP services of the lab."""
     loop = asyncio.get_running_loop()
     repository = directory / "repo.git"
+    kinds = {target.name: target.kind for target in lab.targets}
 
     def with_protocol(
         make: Callable[[Endpoint, Endpoint], asyncio.Protocol], context: ssl.SSLContext | None = None
@@ -118,17 +120,22 @@ def services(directory: Path, lab: network.Network, zone: lab_dns.Zone, tls: ssl
         return serve
 
     def web(own: Endpoint, peer: Endpoint) -> HttpProtocol:
-        return HttpProtocol(peer[0], repository)
+        return HttpProtocol(peer[0], repository, kinds)
+
+    def safe_web(own: Endpoint, peer: Endpoint) -> HttpProtocol:
+        return HttpProtocol(peer[0], repository, kinds, is_tls=True)
 
     def sink(own: Endpoint, peer: Endpoint) -> Echo:
         return Echo(f"{own[0]} {own[1]} {peer[0]} {peer[1]}\n".encode())
 
     return (
         Service("http", network.HTTP_PORTS, with_protocol(web)),
-        Service("https", (network.HTTPS_PORT,), with_protocol(web, tls)),
+        Service("https", (network.HTTPS_PORT,), with_protocol(safe_web, tls)),
         Service("echo", (network.ECHO_PORT,), with_protocol(lambda own, peer: Echo())),
         Service("sink", network.SINK_PORTS, with_protocol(sink)),
         Service("dns", (network.DNS_PORT,), with_protocol(lambda own, peer: DnsOverTcp(zone))),
+        Service("smtp", network.SMTP_PORTS, with_protocol(lambda own, peer: SmtpServer(tls))),
+        Service("imap", (network.IMAP_PORT,), with_protocol(lambda own, peer: ImapServer(tls))),
         Service("ssh", (network.SSH_PORT,), _ssh()),
     )
 
@@ -150,9 +157,9 @@ def _ssh() -> Serve:
 class Doors:
     """The listening sockets and the one accept path."""
 
-    def __init__(self, truth: GroundTruth, slow: frozenset[str]) -> None:
+    def __init__(self, truth: GroundTruth, late_s: Mapping[str, float]) -> None:
         self.truth = truth
-        self.slow = slow
+        self.late_s = late_s
         self.tasks: set[asyncio.Task[Any]] = set()
 
     def open(self, service: Service) -> None:
@@ -181,8 +188,8 @@ class Doors:
             task.add_done_callback(self.tasks.discard)
 
     async def _serve(self, service: Service, accepted: socket.socket, own: Endpoint, peer: Endpoint) -> None:
-        if peer[0] in self.slow and own[0] != network.PROBE_ADDRESS:
-            await asyncio.sleep(network.SLOW_DELAY_S)
+        if peer[0] in self.late_s and own[0] != network.PROBE_ADDRESS:
+            await asyncio.sleep(self.late_s[peer[0]])
         await service.serve(accepted, own, peer)
 
 
@@ -246,12 +253,13 @@ def make_repository(directory: Path) -> None:
 async def run(spec: dict[str, Any]) -> None:
     """Open everything, say so on stdout, and serve until the end."""
     directory = Path(spec["directory"])
-    lab = network.build(spec["exits"], tuple((name, kind) for name, kind in spec["hosts"]))
+    lab = network.of_spec(spec)
     zone = lab_dns.zone(lab)
     tls = make_certificates(directory, lab)
     truth = GroundTruth(Path(spec["log_file"]))
-    slow = [relay for relay in lab.exits if relay.behaviour is network.Behaviour.SLOW]
-    doors = Doors(truth, frozenset(address for relay in slow for address in (relay.address, relay.address6)))
+    slow = [relay for relay in lab.exits if relay.conduct.latency_s]
+    late_s = {address: relay.conduct.latency_s for relay in slow for address in (relay.address, relay.address6)}
+    doors = Doors(truth, late_s)
     for service in services(directory, lab, zone, tls):
         doors.open(service)
     open_datagram_dns(truth, zone)

@@ -32,3 +32,14 @@ def serving(serve: Serve, visit: Callable[[int], str], context: ssl.SSLContext |
             return await asyncio.to_thread(visit, server.sockets[0].getsockname()[1])
 
     return asyncio.run(both())
+
+
+def visited(make: Callable[[], asyncio.Protocol], visit: Callable[[int], str]) -> str:
+    """As `serving`, for a server that is a protocol."""
+
+    async def both() -> str:
+        server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+        async with server:
+            return await asyncio.to_thread(visit, server.sockets[0].getsockname()[1])
+
+    return asyncio.run(both())
