@@ -40,6 +40,8 @@ class Household:
         import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
 
         self._others = _children()  # such as the keeper of our own tor
+        self.guests: set[int] = set()
+        """Children that threads of ours start meanwhile (filters.py); below zero: one that is about to be there."""
         bindings.set_child_subreaper()
         self._file_limits = _raise_file_limit()
         self._loop = asyncio.get_running_loop()
@@ -118,7 +120,11 @@ class Household:
         """Kill every descendant of ours that no launcher answers for, and reap the dead; whether there were any."""
         import psutil
 
-        orphans = [c for c in psutil.Process().children() if c.pid not in self.launchers | self._others]
+        children = psutil.Process().children()
+        known = self.launchers | self._others | self.guests  # after the look: who is seen has been announced before
+        if any(guest < 0 for guest in known):
+            return True
+        orphans = [child for child in children if child.pid not in known]
         for orphan in orphans:
             with contextlib.suppress(psutil.Error):
                 for process in (*orphan.children(recursive=True), orphan):

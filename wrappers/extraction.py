@@ -1,0 +1,212 @@
+"""What a run left behind is read as facts: the declared ones, and nothing else.
+
+All of it was possibly written by the suspect. So bytes are capped before they are looked at, patterns run under a time
+limit and without the interpreter's lock, files are opened only where they are plain files in the run's own folder, and
+a value never grows beyond a size that can be stored and shown. Decides no verdict; but a fact that could not be *read*
+(rather than: is not there) makes the extraction a failure, since no verdict may rest on it. Called in a thread.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..orchestrator.tool import Extract, Facts, Tool, Value
+from . import values
+from .filters import FilterBroken, FilterFailed, Offline
+from .harvest import Harvest, Sources
+from .values import Unreadable
+
+PATTERN_TIMEOUT_S: Final = 0.5
+MATCHES_MAX: Final = 1000
+PEM_BLOCKS_MAX: Final = 100
+
+__all__ = ["Extraction", "ExtractionTimeout", "Harvest", "extract", "search"]
+
+
+class ExtractionTimeout(Exception):
+    """A pattern did not end in time on a text: nothing is known about the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The facts that were declared, None for those that are not there; `problems`: why, in words. `failure` is
+    `parse` when a fact could not be read, and empty otherwise."""
+
+    facts: Facts
+    problems: tuple[str, ...] = ()
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class _Work:
+    """One extraction at work. What several facts share (a file, what a filter made of it) is read once."""
+
+    sources: Sources
+    offline: Offline
+    problems: list[str] = field(default_factory=list)
+    is_failed: bool = False
+    filtered: dict[tuple[str, tuple[str, ...]], bytes | None] = field(default_factory=dict)
+    texts: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    def fails(self, what: str) -> None:
+        self.is_failed = True
+        self.problems.append(what)
+
+
+def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set[int] | None = None) -> Extraction:
+    """The tool's facts. `path`: where filters are looked for; `guests`: of the household, see `filters.py`.
+
+    Takes at most half a second for each pattern and five for each filter. Never raises for what was harvested.
+    """
+    work = _Work(Sources(harvest, tool.command.limits), Offline(path, guests))
+    facts: dict[str, Value] = {}
+    for wanted in tool.extracts:
+        try:
+            facts[wanted.name] = _fact(wanted, work)
+        except Unreadable as error:
+            facts[wanted.name] = None
+            work.problems.append(f"{wanted.name}: {error}")
+        except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError) as error:
+            facts[wanted.name] = None
+            work.fails(f"{wanted.name}: {error or type(error).__name__}")
+    problems = tuple(dict.fromkeys((*work.problems, *work.sources.problems)))
+    return Extraction(facts, problems, "parse" if work.is_failed else "")
+
+
+def search(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in the text. Raises ExtractionTimeout when that isn't known after half a second."""
+    for _ in _matches(pattern, text):
+        return True
+    return False
+
+
+def _fact(wanted: Extract, work: _Work) -> Value:
+    if wanted.source == "facts":
+        return _shaped(wanted, work.sources.emitted(wanted.argument or wanted.name))
+    content = _content(wanted, work)
+    if content is None:
+        return None
+    return _HOW[wanted.how](wanted, content, work)
+
+
+def _content(wanted: Extract, work: _Work) -> bytes | None:
+    """The bytes of the source, after the filter; None: they are not there."""
+    content = work.sources.read(wanted.source)
+    if not wanted.filter or content is None:
+        return content
+    key = (wanted.source, wanted.filter)
+    if key not in work.filtered:
+        try:
+            work.filtered[key] = work.offline.run(wanted.filter, content)
+        except FilterFailed as error:
+            work.problems.append(f"{wanted.name}: {error}")
+            work.filtered[key] = None
+    return work.filtered[key]
+
+
+def _text(wanted: Extract, content: bytes, work: _Work) -> str:
+    key = (wanted.source, wanted.filter)
+    if key not in work.texts:
+        work.texts[key] = values.decoded(content)
+    return work.texts[key]
+
+
+def _as_text(wanted: Extract, content: bytes, work: _Work) -> Value:
+    if wanted.form in ("sha256", "size"):
+        return values.digest(content) if wanted.form == "sha256" else len(content)
+    return _shaped(wanted, values.storable(values.decoded(content.rstrip(b"\r\n"))))
+
+
+def _as_regex(wanted: Extract, content: bytes, work: _Work) -> Value:
+    """Group 1, or the whole match where the pattern has no group."""
+    found = []
+    for value in _matches(wanted.argument, _text(wanted, content, work)):
+        found.append(value)
+        if not wanted.every:
+            return _listed(wanted, found) if wanted.form == "set" else _shaped(wanted, value)
+        if len(found) == MATCHES_MAX:
+            work.problems.append(f"{wanted.name}: only the first {MATCHES_MAX} matches were read")
+            break
+    return _listed(wanted, found) if wanted.every or wanted.form == "set" else None
+
+
+def _matches(pattern: str, text: str) -> Iterator[str]:
+    """The matches of a pattern, as they can be stored. Raises ExtractionTimeout."""
+    import regex  # 15 ms, and not every tool has a pattern
+
+    deadline = time.monotonic() + PATTERN_TIMEOUT_S
+    try:
+        for match in regex.compile(pattern).finditer(text, timeout=PATTERN_TIMEOUT_S, concurrent=True):
+            group = 1 if match.re.groups else 0
+            start, end = match.span(group)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            if start >= 0:
+                yield values.storable(text, start, end)
+    except TimeoutError:
+        raise ExtractionTimeout(f"the pattern {pattern!r} took longer than {PATTERN_TIMEOUT_S:g} s") from None
+    except (regex.error, MemoryError) as error:
+        raise ExtractionTimeout(f"the pattern {pattern!r}: {error or 'out of memory'}") from None
+
+
+def _as_json(wanted: Extract, content: bytes, work: _Work) -> Value:
+    found = values.pointed(values.parsed_json(content), wanted.argument)
+    if isinstance(found, list) and (wanted.every or wanted.form == "set"):
+        return _listed(wanted, [values.json_text(item) for item in found[:MATCHES_MAX]])
+    if found is None:
+        return None
+    return _shaped(wanted, values.json_text(found))
+
+
+def _as_pem(wanted: Extract, content: bytes, work: _Work) -> Value:
+    """The blocks with the label, in order; `sha256` is that of what they encode: a certificate's fingerprint."""
+    blocks: list[str] = []
+    for block in values.pem_blocks(content, wanted.argument):
+        if len(blocks) == PEM_BLOCKS_MAX:
+            work.problems.append(f"{wanted.name}: only the first {PEM_BLOCKS_MAX} blocks were read")
+            break
+        blocks.append(values.pem_digest(block) if wanted.form == "sha256" else values.storable(values.decoded(block)))
+    return _listed(wanted, blocks)
+
+
+def _as_lines(wanted: Extract, content: bytes, work: _Work) -> Value:
+    lines = content.split(b"\n", MATCHES_MAX)
+    if len(lines) > MATCHES_MAX:
+        work.problems.append(f"{wanted.name}: only the first {MATCHES_MAX} lines were read")
+    kept = [values.storable(values.decoded(line.rstrip(b"\r"))) for line in lines[:MATCHES_MAX]]
+    return _listed(wanted, [line for line in kept if line])
+
+
+def _shaped(wanted: Extract, value: str | None) -> Value:
+    """One text in the form and of the type that was asked for."""
+    if value is None:
+        return None
+    if wanted.form == "sha256":
+        return values.digest(value.encode("utf-8", "surrogateescape"))
+    if wanted.form == "size":
+        return len(value)
+    if wanted.form == "set":
+        return (value,)
+    return values.typed(value, wanted.type)
+
+
+def _listed(wanted: Extract, found: list[str]) -> Value:
+    """Several texts; None, as for a single one, when nothing was found."""
+    if wanted.form == "size":
+        return len(found)
+    if wanted.form == "sha256" and wanted.how != "pem":
+        found = [values.digest(value.encode("utf-8", "surrogateescape")) for value in found]
+    if wanted.form == "set":
+        found = sorted(set(found))
+    return tuple(found) or None
+
+
+_HOW: Final[Mapping[str, Callable[[Extract, bytes, _Work], Value]]] = {
+    "text": _as_text,
+    "regex": _as_regex,
+    "json": _as_json,
+    "pem": _as_pem,
+    "lines": _as_lines,
+}
