@@ -178,7 +178,8 @@ def describe(
     relays = tuple(
         lab_state.RelayState(
             relay.nickname, who.fingerprints[relay.nickname], relay.role.value, relay.address, relay.address6,
-            relay.policy, relay.behaviour.value, one.plant.pids.get(relay.nickname, 0),
+            relay.policy, relay.behaviour, relay.conduct.kind.value, relay.conduct.expect,
+            one.plant.pids.get(relay.nickname, 0),
         )
         for relay in one.network.relays
     )  # fmt: skip
@@ -195,6 +196,9 @@ def describe(
         started_at=time.time(),
         exits=one.spec["exits"],
         hosts=tuple((name, target) for name, target in one.spec["hosts"]),
+        profile=one.spec["profile"],
+        seed=one.spec["seed"],
+        digest=one.spec["digest"],
         tor_version=one.spec["tor_version"],
         control_socket=one.control_socket,
         cookie_file=one.tor_root / CLIENT / "control_auth_cookie",

@@ -28,8 +28,12 @@ FROZEN_FILES = ("cached-consensus", "cached-certs", "cached-descriptors", "cache
 
 
 def shape(network: Network, tor_version: str) -> str:
-    """What keys and directory depend on, as a directory name. Targets are not part of it."""
-    facts = json.dumps([TEMPLATE_VERSION, tor_version, [asdict(relay) for relay in network.relays]])
+    """What keys and directory depend on, as a directory name. Targets are no part of it, nor what exits do unsaid."""
+    relays = [
+        (one.nickname, one.role, one.address, one.or_port, one.address6, one.dir_port, one.policy, one.is_voted_exit)
+        for one in network.relays
+    ]
+    facts = json.dumps([TEMPLATE_VERSION, tor_version, relays])
     return f"{len(network.exits)}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
 
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab import state as lab_state
-from ..orchestrator.lab.network import build
+from ..orchestrator.lab.network import of_spec
 from . import lab_world
 from .lab_boot import Boot, boot, describe
 from .lab_plant import Plant
@@ -64,8 +64,7 @@ def supervise(spec: dict[str, Any]) -> int:
     try:
         directory = Path(spec["directory"])
         lab_world.furnish(directory, f"lab-{spec['name']}")
-        network = build(spec["exits"], tuple((name, kind) for name, kind in spec["hosts"]))
-        one = Boot(spec, network, Plant(directory), Path(spec["cache"]), say)
+        one = Boot(spec, of_spec(spec), Plant(directory), Path(spec["cache"]), say)
         who, socks, kind = boot(one)
         state = describe(one, who, socks, kind, (outside, start))
         lab_state.save(state)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..orchestrator.lab.network import BLACKHOLE_ADDRESS, DNS_ADDRESS, Behaviour, Network, Relay, Role
+from ..orchestrator.lab.network import Network, Relay, Role
 from .torrc import Line, client_torrc, quoted, render
 
 # Bumped when a change here makes old keys or directories useless.
@@ -65,8 +65,9 @@ def client(network: Network, who: Identities, data_dir: Path, control_socket: Pa
     return client_torrc(data_dir, control_socket=control_socket, network=client_lines(network, who, frozen=frozen))
 
 
-def relay(one: Relay, network: Network, who: Identities, data_dir: Path) -> str:
-    """The torrc of an authority, a middle or an exit."""
+def relay(one: Relay, network: Network, who: Identities, data_dir: Path, *, declares: bool = False) -> str:
+    """The torrc of an authority, a middle or an exit. `declares`: with the policy that the directory is to know, and
+    not with the one that the exit keeps to."""
     common: Sequence[Line] = (
         ("Nickname", one.nickname),
         ("DataDirectory", quoted(data_dir)),
@@ -84,16 +85,16 @@ def relay(one: Relay, network: Network, who: Identities, data_dir: Path) -> str:
         ("DoSConnectionEnabled", "0"),
         ("DoSStreamCreationEnabled", "0"),
     )
-    return render((*common, *_role_lines(one, data_dir), *shared_lines(network, who)))
+    policy = one.policy if declares else one.conduct.enforce or one.policy
+    return render((*common, *_role_lines(one, data_dir, policy), *shared_lines(network, who)))
 
 
 def resolv_conf(one: Relay) -> str:
     """The resolver configuration of an exit."""
-    server = BLACKHOLE_ADDRESS if one.behaviour is Behaviour.DNS_SILENT else DNS_ADDRESS
-    return f"nameserver {server}\n"
+    return f"nameserver {one.resolver_address}\n"
 
 
-def _role_lines(one: Relay, data_dir: Path) -> tuple[Line, ...]:
+def _role_lines(one: Relay, data_dir: Path, policy: Sequence[str]) -> tuple[Line, ...]:
     if one.role is Role.AUTHORITY:
         return (
             ("AuthoritativeDirectory", "1"),
@@ -116,7 +117,7 @@ def _role_lines(one: Relay, data_dir: Path) -> tuple[Line, ...]:
         ("IPv6Exit", "1"),
         ("OutboundBindAddressExit", one.address),
         ("OutboundBindAddressExit", f"[{one.address6}]"),
-        *(("ExitPolicy", rule) for rule in one.policy),
+        *(("ExitPolicy", rule) for rule in policy),
         ("ServerDNSResolvConfFile", quoted(data_dir / "resolv.conf")),
         ("ServerDNSAllowBrokenConfig", "1"),
         ("ServerDNSDetectHijacking", "0"),

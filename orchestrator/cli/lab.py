@@ -5,12 +5,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from ..errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_USAGE, OperatorError
 from ..lab import network, start
 from ..lab import state as lab_state
+from .lab_status import print_status, status_of
 
 DESCRIPTION = """\
 The lab is a private Tor network with a small internet of its own, on this machine, in namespaces that no packet can
@@ -26,7 +26,27 @@ examples:
   exitpin lab exec dig web.test                   any command inside, without Tor
   exitpin lab exec sh                             a shell inside
   exitpin lab up --name mine --exits 40 --host www.example.org=web
+  exitpin lab up --name evil --profile hostile --seed 7
   exitpin lab down
+"""
+
+PROFILES = """\
+profiles, for --profile:
+  plain       exits that do as they should, and four special ones behind them: one rejects port 443, one allows
+              port 80 alone, one has a name server that is silent, one is slow
+  hostile     every behaviour that an audit has to tell apart: men in the middle, injections, block pages, liars,
+              broken exits, honest but odd ones, and some that do it only at times
+  ./FILE      your own composition, a table for each behaviour:
+
+                good = 3
+
+                [[exit]]
+                behaviour = "at-times"
+                kind = "hostile"
+                meddle = [{ with = "inject-html", when = { host = "web.test", every = 3 } }]
+                expect = { http-body = ["ok", "tampered"] }
+
+              All keys stand in orchestrator/lab/profile.py; a mistake is told with its place and what is valid there.
 """
 
 
@@ -46,14 +66,23 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "up",
         help="start the lab; returns when every exit has carried a stream",
         formatter_class=formatter,
-        epilog=_kinds(),
+        epilog=f"{PROFILES}\n{_kinds()}",
     )
     up.add_argument(
         "--exits",
         type=int,
-        default=network.EXITS_DEFAULT,
+        default=None,
         metavar="N",
-        help="how many exits, %(default)s unless told; the last four are special",
+        help=f"how many exits in all (of the profile plain: {network.EXITS_DEFAULT} unless told)",
+    )
+    up.add_argument(
+        "--profile",
+        default=network.PROFILE_DEFAULT,
+        metavar="NAME|FILE",
+        help="how the exits conduct themselves: plain (the default), hostile, or a TOML file of yours",
+    )
+    up.add_argument(
+        "--seed", type=_seed, metavar="N", help="shuffle which exit has which behaviour; the same N, the same cast"
     )
     up.add_argument(
         "--host",
@@ -93,7 +122,13 @@ def execute_up(args: argparse.Namespace) -> int:
     progress = Progress(is_shown=sys.stderr.isatty())
     try:
         state, was_running, supervisor = start.up(
-            args.name, args.exits, tuple(args.host), stay=args.foreground, progress=progress
+            args.name,
+            args.exits,
+            tuple(args.host),
+            profile=args.profile,
+            seed=args.seed,
+            stay=args.foreground,
+            progress=progress,
         )
     finally:
         progress.clear()
@@ -120,7 +155,7 @@ def execute_status(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(status_of(state), indent=1))
     else:
-        _print_status(state)
+        print_status(state)
     return 0
 
 
@@ -154,26 +189,6 @@ def execute_down(args: argparse.Namespace) -> int:
     return 0
 
 
-def status_of(state: lab_state.LabState) -> dict[str, object]:
-    """The status as JSON values."""
-    plain = lab_state.encode(state)
-    return {
-        "name": state.name,
-        "pid": state.supervisor_pid,
-        "uptime": round(time.time() - state.started_at, 1),
-        "started_in": state.start_s,
-        "start": state.start_kind,
-        "tor": state.tor_version,
-        "control_socket": plain["control_socket"],
-        "cookie_file": plain["cookie_file"],
-        "socks": f"{state.socks_host}:{state.socks_port}",
-        "ca_file": plain["ca_file"],
-        "log": plain["log_file"],
-        "relays": plain["relays"],
-        "targets": [{**target, "address": target["addresses"][0]} for target in plain["targets"]],
-    }
-
-
 class Progress:
     """One line on the terminal that is written over."""
 
@@ -197,6 +212,12 @@ def _host(text: str) -> tuple[str, str]:
     if not (name and equals and kind):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=KIND, such as www.example.org=web")
     return name, kind
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
 
 
 def _kinds() -> str:
@@ -230,26 +251,3 @@ def _stay(name: str, supervisor: "subprocess.Popen[bytes]", announce: Callable[[
         return 0
     start.down(name)
     return 0 if status == 0 else 125
-
-
-def _print_status(state: lab_state.LabState) -> None:
-    minutes, seconds = divmod(int(time.time() - state.started_at), 60)
-    print(f"lab {state.name}: up for {minutes} min {seconds} s, pid {state.supervisor_pid}, tor {state.tor_version}")
-    print(f"control    {state.control_socket}")
-    print(f"socks      {state.socks_host}:{state.socks_port} (inside)")
-    print(f"CA         {state.ca_file}")
-    print(f"witness    {state.log_file}")
-    print()
-    for relay in state.relays:
-        dead = "" if relay.pid or relay.role == "authority" else "  (dead)"
-        print(f"{relay.nickname:<8} {relay.role:<10} {relay.address:<15} {relay.fingerprint}  {relay.behaviour}{dead}")
-    print()
-    for target in state.targets:
-        ports = _ranges(target.ports)
-        print(f"{target.name:<17} {target.address:<15} {ports:<13} {target.note}")
-
-
-def _ranges(ports: tuple[int, ...]) -> str:
-    if len(ports) > 4:
-        return f"{ports[0]}-{ports[-1]}"
-    return ",".join(map(str, ports))

@@ -8,14 +8,19 @@ Authorities and middles live on 127.N.0.1, each in a /16 of its own, so that the
 Every address of 192.0.2.0/24, 198.51.100.0/24 and 2001:db8:1::/48 answers on all service ports.
 """
 
+import ipaddress
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
+from .conduct import Conduct, decode
 
 EXITS_DEFAULT = 16
 EXITS_MIN = 5
+PROFILE_DEFAULT = "plain"
 EXITS_MAX = 200
 
 EXIT_NETWORK = "203.0.113.0/24"
@@ -30,7 +35,6 @@ UNREACHABLE_ADDRESS = "198.51.100.67"
 SERVFAIL_NAME = "servfail.test"
 ROTATING_NAME = "rotating.test"
 LONG_CHAIN_NAME = "long-chain.test"
-SLOW_DELAY_S = 1.5
 
 ECHO_PORT = 7
 SSH_PORT = 22
@@ -52,13 +56,16 @@ class Role(StrEnum):
 
 
 class Behaviour(StrEnum):
-    """How an exit differs from a plain one."""
+    """How the exits of the profile `plain` differ from a plain one; other profiles have labels of their own."""
 
     PLAIN = "plain"
     NO_HTTPS = "rejects-443"
     WEB_ONLY = "only-80"
     DNS_SILENT = "dns-silent"
     SLOW = "slow"
+
+
+NOTHING_DECLARED = Conduct(policy=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +78,33 @@ class Relay:
     or_port: int
     address6: str = ""
     dir_port: int = 0
-    policy: tuple[str, ...] = ()
-    behaviour: Behaviour = Behaviour.PLAIN
+    conduct: Conduct = NOTHING_DECLARED
+
+    @property
+    def policy(self) -> tuple[str, ...]:
+        """The exit policy that it declares."""
+        return self.conduct.policy
+
+    @property
+    def behaviour(self) -> str:
+        return self.conduct.behaviour
 
     @property
     def is_voted_exit(self) -> bool:
         """Whether the authorities vote it the Exit flag."""
-        return self.role is Role.EXIT and self.behaviour is not Behaviour.WEB_ONLY
+        return self.role is Role.EXIT and self.conduct.exit_flag
 
     @property
     def has_dns(self) -> bool:
-        """Whether names resolve at this exit."""
-        return self.role is Role.EXIT and self.behaviour is not Behaviour.DNS_SILENT
+        """Whether names resolve at this exit as they should."""
+        return self.role is Role.EXIT and not self.conduct.resolver
+
+    @property
+    def resolver_address(self) -> str:
+        """Where the name server of this exit listens: one of its own when it lies."""
+        if self.conduct.resolver == "dead":
+            return BLACKHOLE_ADDRESS
+        return f"127.53.0.{self.address.rpartition('.')[2]}" if self.conduct.resolver else DNS_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +137,6 @@ class Network:
     def exits(self) -> tuple[Relay, ...]:
         return tuple(relay for relay in self.relays if relay.role is Role.EXIT)
 
-
-# The last four exits are the ones with a difference, in this order.
-SPECIAL_EXITS = (
-    (Behaviour.NO_HTTPS, ("reject *:443", "accept *:*")),
-    (Behaviour.WEB_ONLY, ("accept *:80", "reject *:*")),
-    (Behaviour.DNS_SILENT, ("accept *:*",)),
-    (Behaviour.SLOW, ("accept *:*",)),
-)
 
 BUILT_IN_TARGETS = (
     Target("probe.test", "probe", (PROBE_ADDRESS,), (80,), "the lab's own readiness check; never slow"),
@@ -183,20 +197,58 @@ BUILT_IN_TARGETS = (
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
-def build(exits: int = EXITS_DEFAULT, hosts: tuple[tuple[str, str], ...] = ()) -> Network:
-    """The lab with so many exits; `hosts` are (name, kind of a built-in target) pairs that become names of it."""
+def build(
+    exits: int = EXITS_DEFAULT, hosts: tuple[tuple[str, str], ...] = (), cast: Sequence[Conduct] | None = None
+) -> Network:
+    """The lab with so many exits; `hosts` are (name, kind of a built-in target) pairs that become names of it.
+
+    `cast`: how each of the exits conducts itself, in order; None: as in the profile `plain`.
+    """
     if not EXITS_MIN <= exits <= EXITS_MAX:
         raise OperatorError(f"A lab has {EXITS_MIN} to {EXITS_MAX} exits, not {exits}.", "Use --exits.", EXIT_USAGE)
+    if cast is None:
+        from . import profile  # reads a file, and is slow to import for those who only look at a lab
+
+        cast = profile.load(PROFILE_DEFAULT).cast(exits)
+    assert len(cast) == exits, f"BUG: {exits} exits and {len(cast)} conducts"
     authorities = tuple(Relay(f"auth{n}", Role.AUTHORITY, f"127.{n}.0.1", 5001, dir_port=7000) for n in range(1, 4))
     middles = tuple(Relay(f"mid{n}", Role.MIDDLE, f"127.{10 + n}.0.1", 5001) for n in range(1, 5))
-    return Network(authorities + middles + _exits(exits), BUILT_IN_TARGETS + tuple(_declared(host) for host in hosts))
+    targets = BUILT_IN_TARGETS + tuple(_declared(host) for host in hosts)
+    _check_hosts(cast, targets)
+    return Network(authorities + middles + _exits(cast), targets)
 
 
-def _exits(count: int) -> tuple[Relay, ...]:
-    plain = [(Behaviour.PLAIN, ("accept *:*",))] * (count - len(SPECIAL_EXITS))
+def of_spec(spec: Mapping[str, Any]) -> Network:
+    """The lab that a supervisor has been told to start."""
+    hosts = tuple((name, kind) for name, kind in spec["hosts"])
+    return build(spec["exits"], hosts, [decode(one) for one in spec["cast"]])
+
+
+def addresses_of(host: str, targets: Sequence[Target]) -> tuple[str, ...]:
+    """The addresses of a target's name, or of a literal address; none when there is no such target."""
+    try:
+        return (str(ipaddress.ip_address(host)),)
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return next((target.addresses for target in targets if target.name == name), ())
+
+
+def _check_hosts(cast: Sequence[Conduct], targets: Sequence[Target]) -> None:
+    for one in cast:
+        for host in (host for meddle in one.meddle for host in meddle.when.hosts):
+            if not addresses_of(host, targets):
+                names = ", ".join(target.name for target in targets)
+                raise OperatorError(
+                    f"exit {one.behaviour!r}: when: host: there is no target {host!r}.",
+                    f"Use an address or one of {names}; `--host NAME=KIND` declares more.",
+                    EXIT_USAGE,
+                )
+
+
+def _exits(cast: Sequence[Conduct]) -> tuple[Relay, ...]:
     return tuple(
-        Relay(f"exit{n:02}", Role.EXIT, f"203.0.113.{10 + n}", 5001, f"2001:db8:e::{10 + n}", 0, policy, behaviour)
-        for n, (behaviour, policy) in enumerate([*plain, *SPECIAL_EXITS], start=1)
+        Relay(f"exit{n:02}", Role.EXIT, f"203.0.113.{10 + n}", 5001, f"2001:db8:e::{10 + n}", 0, conduct)
+        for n, conduct in enumerate(cast, start=1)
     )
 
 

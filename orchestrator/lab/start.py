@@ -14,11 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import OperatorError
 from . import network
+from .conduct import Conduct, digest, encode
 from .state import SOCKET_PATH_MAX, LabState, base_directory, check_name, find, load, private_directory, process_start
 
 END_S = 5.0
@@ -29,23 +31,48 @@ Hosts = tuple[tuple[str, str], ...]
 Child = subprocess.Popen[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a lab is asked to be: its exits, how each conducts itself, and the names of its targets."""
+
+    cast: tuple[Conduct, ...]
+    hosts: Hosts
+    profile: str
+    seed: int | None
+
+    @property
+    def digest(self) -> str:
+        """By which a running lab is known to be the one asked for."""
+        return digest(self.cast, self.hosts)
+
+
 def up(
-    name: str, exits: int, hosts: Hosts = (), *, stay: bool = False, progress: Progress = lambda *_: None
+    name: str,
+    exits: int | None = None,
+    hosts: Hosts = (),
+    *,
+    profile: str = network.PROFILE_DEFAULT,
+    seed: int | None = None,
+    stay: bool = False,
+    progress: Progress = lambda *_: None,
 ) -> tuple[LabState, bool, Child | None]:
-    """Start a lab, or find it running.
+    """Start a lab, or find it running. `exits`: how many, None: as the profile says; `profile`: a name or a path;
+    `seed` shuffles which exit has which behaviour.
 
     Returns its state, whether it was running before, and (with `stay`) the process whose end is the lab's. Raises
     OperatorError when it can't be started, or runs with another shape. An interrupt while it starts leaves nothing.
     """
     check_name(name)
-    network.build(exits, hosts)
+    shape = shape_of(exits, hosts, profile, seed)
     base = private_directory(base_directory())
     with _locked(base, name, progress):
         running = find(name)
         if running is not None:
-            if (running.exits, running.hosts) != (exits, hosts):
+            if running.digest != shape.digest:
+                seeded = "" if running.seed is None else f", seed {running.seed}"
                 raise OperatorError(
-                    f"The lab {name} is running with another shape ({running.exits} exits).",
+                    f"The lab {name} is running with another shape ({running.exits} exits, "
+                    f"profile {running.profile}{seeded}).",
                     "End it with `exitpin lab down`, or give another --name.",
                 )
             return running, True, None
@@ -53,9 +80,19 @@ def up(
         _remove(directory)
         _remove(failed_directory(directory))
         tor, version = _requirements()
-        spec = _write_spec(directory, name, exits, hosts, tor, version, stay)
+        spec = _write_spec(directory, name, shape, tor, version, stay)
         supervisor = _start(spec, directory, progress)
         return load(name), False, supervisor if stay else None
+
+
+def shape_of(exits: int | None, hosts: Hosts, profile: str, seed: int | None) -> Shape:
+    """What is asked for, checked. OperatorError when it makes no lab."""
+    from . import profile as profiles  # slow to import, for those who only look at a lab
+
+    loaded = profiles.load(profile)
+    cast = loaded.cast(exits, seed)
+    network.build(len(cast), hosts, cast)
+    return Shape(cast, hosts, profile, loaded.seed if seed is None else seed)
 
 
 def down(name: str) -> bool:
@@ -113,7 +150,7 @@ def _requirements() -> tuple[str, str]:
     return tor, words[2].rstrip(".")
 
 
-def _write_spec(directory: Path, name: str, exits: int, hosts: Hosts, tor: str, version: str, stay: bool) -> Path:
+def _write_spec(directory: Path, name: str, shape: Shape, tor: str, version: str, stay: bool) -> Path:
     import platformdirs
 
     private_directory(directory)
@@ -127,8 +164,12 @@ def _write_spec(directory: Path, name: str, exits: int, hosts: Hosts, tor: str, 
         "directory": str(directory),
         "cache": str(platformdirs.user_cache_path("exitpin") / "lab"),
         "log_file": str(directory / "connections.jsonl"),
-        "exits": exits,
-        "hosts": hosts,
+        "exits": len(shape.cast),
+        "hosts": shape.hosts,
+        "cast": [encode(one) for one in shape.cast],
+        "profile": shape.profile,
+        "seed": shape.seed,
+        "digest": shape.digest,
         "tor": tor,
         "tor_version": version,
         "stay": stay,

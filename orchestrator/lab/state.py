@@ -7,6 +7,7 @@ pid 1 and the same file is found through EXITPIN_LAB_DIR.
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 
 @dataclass(frozen=True, slots=True)
 class RelayState:
-    """A relay of a running lab. `pid` is seen from inside the lab; 0 when the process is gone or was never started."""
+    """A relay of a running lab. `pid` is seen from inside the lab; 0 when the process is gone or was never started.
+
+    `behaviour`, `kind` and `expect` (statuses by tool id; a tool that is not there has to find nothing) are the planted
+    truth: they are for tables and for those who score an audit, never for a verdict.
+    """
 
     nickname: str
     fingerprint: str
@@ -35,6 +40,8 @@ class RelayState:
     address6: str
     policy: tuple[str, ...]
     behaviour: str
+    kind: str
+    expect: Mapping[str, tuple[str, ...]]
     pid: int
 
 
@@ -66,6 +73,9 @@ class LabState:
     started_at: float
     exits: int
     hosts: tuple[tuple[str, str], ...]
+    profile: str
+    seed: int | None
+    digest: str
     tor_version: str
     control_socket: Path
     cookie_file: Path
@@ -156,7 +166,16 @@ def decode(plain: dict[str, Any]) -> LabState:
     for field in ("directory", "control_socket", "cookie_file", "log_file", "ca_file"):
         values[field] = Path(values[field])
     values["hosts"] = tuple((name, kind) for name, kind in values["hosts"])
-    values["relays"] = tuple(RelayState(**{**relay, "policy": tuple(relay["policy"])}) for relay in values["relays"])
+    values["relays"] = tuple(
+        RelayState(
+            **{
+                **relay,
+                "policy": tuple(relay["policy"]),
+                "expect": {tool: tuple(statuses) for tool, statuses in relay["expect"].items()},
+            }
+        )
+        for relay in values["relays"]
+    )
     values["targets"] = tuple(
         TargetState(**{**target, "addresses": tuple(target["addresses"]), "ports": tuple(target["ports"])})
         for target in values["targets"]
