@@ -18,28 +18,22 @@ from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import scratch_directory
-from ..circuits import FirstHops, Pace
-from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
+from ..errors import EXIT_FAILED, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
-from ..model import Fingerprint, Run
+from ..model import Destination, Run
 from ..network import Network, Vantage, open_network
 from ..observation import failure_of, fold
 from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
-from ..selection import first_hop_chooser
-from ..settings import BUILT_IN, Settings, load_settings
+from ..settings import BUILT_IN
 from .conclusion import Ending, conclude, conclude_foreground, refusal
 from .joblog import Joblog
+from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose, parse_destination
 
-LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
-WIDE_RUNS = 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-WARNING = """\
-exitpin: containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static
-exitpin: binaries, daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
 
 
 class Scan:
@@ -50,7 +44,7 @@ class Scan:
         self._vantage = vantage
         self._environment = environment
         self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
-        self._settings = _settings(args, environment, vantage)
+        self._settings = settings_in_force(args, environment, vantage)
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._lives: list[Life] = []
         self._is_foreground = False
@@ -78,7 +72,7 @@ class Scan:
                 repeat=self._args.repeat,
             )
             if not self._vantage.is_lab:
-                self._refuse_a_wide_scan(len(plan))
+                refuse_a_wide_scan(self._settings, len(plan), self._named(), is_allowed=self._args.wide)
                 print(WARNING, file=sys.stderr)
             if any(name.startswith("TORSOCKS_") for name in self._environment):
                 from ...wrappers.torsocks import read_torsocks_settings
@@ -108,8 +102,8 @@ class Scan:
             session = Session(
                 network.channel,
                 launcher,
-                pace=self._pace(),
-                first_hops=self._first_hops(network, plan),
+                pace=pace_of(self._settings, self._vantage),
+                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan]),
                 rng=self._rng,
                 evidence=evidence,
                 on_finished=self._finished,
@@ -130,33 +124,13 @@ class Scan:
                     asyncio.get_running_loop().remove_signal_handler(signo)
         return status if self._writers["stderr"].problem is None else status or EXIT_FAILED
 
-    def _refuse_a_wide_scan(self, runs: int) -> None:
-        """Many exits at one door look like an attack to whoever lives behind it. Raises OperatorError."""
-        named = [parse_destination(text) for text in self._args.destinations]
-        is_theirs = bool(named) and all(self._settings.owns(*destination) for destination in named)
-        if runs > WIDE_RUNS and not is_theirs and not self._args.wide:
-            raise OperatorError(
-                f"{runs} runs are a wide scan, and where they go is not declared as yours.",
-                f"Name the destination by --to and in `destinations` of the configuration, take --sample {WIDE_RUNS},"
-                " or say --wide if you may.",
-                EXIT_USAGE,
-            )
+    def _named(self) -> list[Destination]:
+        return [parse_destination(text) for text in self._args.destinations]
 
     def _timeout_s(self) -> float:
         """Somebody may sit at a foreground run: it ends by itself unless a time was asked for."""
         is_asked_for = self._settings.origin("timeout") != BUILT_IN
         return self._settings.timeout_s if is_asked_for or not self._is_foreground else math.inf
-
-    def _pace(self) -> Pace:
-        pending = LAB_PENDING if self._vantage.is_lab else REAL_PENDING
-        rate = self._settings.rate
-        delay_s = max(self._settings.build_delay_s, rate.interval_s if rate else 0.0)
-        return Pace(delay_s, self._settings.build_jitter_s, pending)
-
-    def _first_hops(self, network: Network, plan: list[Run]) -> FirstHops:
-        own = [Fingerprint(name) for name in self._settings.first_hops]
-        tested = {run.exit.fingerprint for run in plan}
-        return first_hop_chooser(network.snapshot, own, tested, self._settings.hops)
 
     def _guard(self, session: Session) -> None:
         """Signals end the session; so does a reader who has gone, and an exception that nobody caught."""
@@ -222,21 +196,6 @@ class Scan:
             return None
         base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
-
-
-def _settings(args: argparse.Namespace, environment: Mapping[str, str], vantage: Vantage) -> Settings:
-    """The settings in force; in the lab nobody has to be polite unless the command line says so."""
-    given = {
-        "build_delay": args.build_delay,
-        "build_jitter": args.build_jitter,
-        "timeout": args.timeout,
-        "jobs": args.jobs,
-    }
-    if vantage.is_lab:
-        given["build_delay"] = given["build_delay"] or "0s"
-        given["build_jitter"] = given["build_jitter"] or "0s"
-        given["jobs"] = given["jobs"] or LAB_JOBS
-    return load_settings(environment, given)
 
 
 def _close(evidence: EvidenceLog, path: Path | None) -> None:

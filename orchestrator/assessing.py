@@ -1,0 +1,131 @@
+"""What a run left behind, assessed in threads: facts read, attribution recomputed, rules asked.
+
+Bytes of suspects are parsed here and not on the loop: a pattern may take half a second, a filter five. Decides nothing
+of its own: `extraction`, `verify` and `verdict` do. Called by `auditing.py`.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
+from .cases import says_nothing
+from .controls import Controls
+from .model import Failure
+from .tool import Facts, Status, Tool
+from .verdict import Judgement, Observation, is_usable_control, judge
+from .witness import doubts
+
+THREADS = 2
+
+Json = Mapping[str, object]
+
+
+@dataclass(slots=True, eq=False)
+class Ended:
+    """A run that is over, kept until its case has its verdict. `record`: what `observation.fold` made of it; `values`:
+    its placeholders; `harvest`: what it left."""
+
+    run_id: str
+    at: float
+    record: Json
+    values: Mapping[str, str]
+    harvest: Harvest
+    failure: Failure | None
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    facts: Facts = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    observation: Observation | None = None
+    judgement: Judgement | None = None
+    controls: Controls | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it was ended before it had said what it had to say."""
+        return self.timed_out or (
+            self.failure is not None and self.failure.kind == "timeout" and self.exit_code is None
+        )
+
+
+class Assessor:
+    """A few threads. `path`: where filters are found; `guests`: the children of ours that are not to be reaped."""
+
+    def __init__(self, path: str, guests: set[int] | None = None) -> None:
+        self._path = path
+        self._guests = guests
+        self._threads = ThreadPoolExecutor(THREADS, "assess")
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    async def read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:
+        """Fill in the facts and the doubts of a run, and remove its directory."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._read, tool, ended, entries, directory)
+
+    def _read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:
+        try:
+            if not says_nothing(ended.failure):
+                self._observe(tool, ended)
+                ended.doubts = doubts(entries, ended.record)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _observe(self, tool: Tool, ended: Ended) -> None:
+        facts = Path(ended.harvest.artifacts).parent / "facts" if isinstance(ended.harvest.artifacts, str) else None
+        found = extract(tool, _with_facts(ended.harvest, facts), path=self._path, guests=self._guests)
+        ended.facts, ended.problems = found.facts, found.problems
+        if found.failure:
+            ended.failure = Failure("parse", "unknown", False, "; ".join(found.problems) or "a fact can't be read")
+            return
+        kind = ended.failure.kind if ended.failure is not None and ended.failure.kind != "tool" else ""
+        ended.observation = Observation(ended.exit_code, ended.signal, ended.timed_out, kind, found.facts)
+
+    async def judge(self, tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> dict[str, Judgement]:
+        """The judgement of each run that has an observation, by run id."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, judge_all, tool, runs, controls)
+
+    async def control_problem(self, tool: Tool, ended: Ended) -> str | None:
+        """Why this run is no control; None: it is one."""
+        if ended.observation is None or ended.is_cut_off:
+            return ended.failure.detail if ended.failure is not None else "it timed out"
+        if ended.doubts:
+            return f"its attribution is in doubt: {ended.doubts[0]}"
+        call = asyncio.get_running_loop().run_in_executor
+        return await call(self._threads, is_usable_control, tool, ended.observation, ended.values, search)
+
+
+def judge_all(tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> dict[str, Judgement]:
+    """As `Assessor.judge`, here and now."""
+    return {ended.run_id: _judge(tool, ended, controls) for ended in runs if ended.observation is not None}
+
+
+def _judge(tool: Tool, ended: Ended, controls: Controls | None) -> Judgement:
+    """A run that was cut off had no chance to say what rules would look for: it got no answer, unless a rule asks."""
+    assert ended.observation is not None
+    asks_for_time = any(c.subject == "timed_out" for rule in tool.verdict for c in (*rule.when, *rule.any))
+    if ended.is_cut_off and not asks_for_time:
+        return Judgement(Status.ERROR, "no answer in time")
+    try:
+        return judge(tool, ended.observation, controls, ended.values, search)
+    except ExtractionTimeout as error:
+        return Judgement(Status.ERROR, f"a pattern took too long: {error}", None, "parse")
+
+
+def _with_facts(harvest: Harvest, path: Path | None) -> Harvest:
+    """The harvest with the facts file, if the run has one: a plain file, and no more of it than is ever read."""
+    from ..wrappers.harvest import FACTS_BYTES, read_artifact
+
+    if path is None:
+        return harvest
+    try:
+        content = read_artifact(str(path.parent), path.name, FACTS_BYTES + 1) or b""
+    except Exception:  # Unreadable: the tool made something else of it, so it emitted nothing
+        content = b""
+    return Harvest(harvest.stdout, harvest.stderr, harvest.artifacts, content)

@@ -1,0 +1,298 @@
+"""The driver of a scan: errands are started as the schedule allows, what they bring is assessed, cases decide.
+
+One loop owns all of it. Nothing here decides what a run means (`verdict.py`), what runs mean together (`cases.py`), or
+when one may start (`schedule.py`): it carries their wishes to the session, and what came of them back. Controls are
+`controlling.py`'s. Called by `exitpin audit`, the lab's demo, and simulations, which bring their own ports.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from .assessing import Assessor, Ended, Harvest
+from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from .controlling import Outlook, Warden
+from .errands import Audit, Errand, Place, make_run
+from .loop import Session
+from .observation import failure_of, fold
+from .params import run_destinations, run_values
+from .plan import run_address
+from .ports import Launch
+from .runs import Life
+from .schedule import Schedule
+from .tool import Status
+from .witness import Witness
+
+NONCE_BYTES = 16
+NO_CIRCUIT = ("circuit", "circuit-lost")
+
+
+class Ledger(Protocol):
+    """Who writes down what came of a scan."""
+
+    def run(self, errand: Errand, ended: Ended) -> None:
+        """A run has been judged (or needs no judge), for the first time or again."""
+
+    def verdict(self, audit: Audit, case: Case, conclusion: Conclusion, runs: Sequence[Ended]) -> None:
+        """A case is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all runs of a scan share. `shared`: the scan's part of each record (`observation.fold`)."""
+
+    scan_id: str
+    scratch: Path
+    shared: dict[str, object]
+    timeout_max_s: float | None = None
+
+
+class Auditor:
+    """Carries out the cases of a scan. `session` calls `finished` for each run; `serve` returns when all are closed."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        schedule: Schedule[Errand],
+        assessor: Assessor,
+        witness: Witness,
+        ledger: Ledger,
+        rng: Random,
+    ) -> None:
+        self._terms = terms
+        self._schedule = schedule
+        self._assessor = assessor
+        self._witness = witness
+        self._ledger = ledger
+        self._rng = rng
+        self._loop = asyncio.get_running_loop()
+        self._session: Session | None = None
+        self._warden = Warden(self._add, self._look_again, rng)
+        self._cases: dict[Case, Audit] = {}
+        self._ended: dict[Case, list[Ended]] = {}
+        self._errands: dict[str, tuple[Errand, Place, dict[str, str]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._judging: set[Case] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._numbers = count(1)
+        self._first_address = rng.getrandbits(22)
+        self.is_draining = False
+        self.verdicts: Counter[Status] = Counter()
+        self.runs_done = 0
+
+    @property
+    def running(self) -> int:
+        """Runs under way."""
+        return len(self._errands)
+
+    @property
+    def open_cases(self) -> int:
+        """Cases without a verdict."""
+        return len(self._cases)
+
+    async def serve(self, session: Session, cases: Iterable[tuple[Audit, Case]]) -> None:
+        """Carry out all cases. Raises what went wrong inside, after everything was ended."""
+        self._session = session
+        for audit, case in cases:
+            self._cases[case] = audit
+            self._ended[case] = []
+        for case in list(self._cases):
+            self._perform(case, case.begin())
+        self._settle()
+        try:
+            await session.serve()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    def drain(self) -> None:
+        """Start nothing new; what runs may end. Cases that can't be closed any more are told as they stand."""
+        self.is_draining = True
+        for errand in self._schedule.stop():
+            self._never(errand)
+        for case in list(self._cases):
+            self._close_if_abandoned(case)
+        self._settle()
+
+    # Runs.
+
+    def _add(self, errand: Errand) -> None:
+        if self.is_draining:
+            self._never(errand)
+        else:
+            self._schedule.add(errand)
+
+    def _never(self, errand: Errand) -> None:
+        """An errand that will not be run: a case is told through `_close_if_abandoned`, the controls here."""
+        if errand.case is None:
+            self._warden.failed(errand, "interrupted")
+
+    def _pump(self) -> None:
+        """Start what may start now, and come back when more may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._loop.time()
+        while (errand := self._schedule.take(now)) is not None:
+            self._start(errand)
+        again = self._schedule.next_at(now)
+        if again is not None:
+            self._timer = self._loop.call_at(again, self._pump)
+
+    def _start(self, errand: Errand) -> None:
+        assert self._session is not None
+        audit, index = errand.audit, next(self._numbers)
+        place = Place(
+            run_id=f"{self._terms.scan_id}-{index:05d}",
+            index=index,
+            address=run_address(self._first_address + index),
+            nonce=self._rng.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big"),
+            directory=str(self._terms.scratch / str(index)),
+            attempt=1 if errand.case is None else len(errand.case.attempts) + 1,
+        )
+        values = run_values(
+            audit.bound,
+            errand.relay,
+            run_id=place.run_id,
+            nonce=f"{self._rng.getrandbits(64):016x}",
+            artifacts=f"{place.directory}/artifacts",
+        )
+        doors = run_destinations(audit.tool, values)
+        self._errands[place.run_id] = errand, place, values
+        self._session.start(make_run(errand, place, values, doors, self._terms.timeout_max_s))
+
+    def finished(self, life: Life, launch: Launch | None) -> None:
+        """The session's word that a run is over."""
+        run_id = life.run.run_id
+        errand, place, values = self._errands[run_id]
+        failure, exited = failure_of(life), life.exited
+        out, err = (getattr(launch, name, None) for name in ("stdout", "stderr"))
+        harvest = Harvest(
+            bytes(out.kept) if out is not None else b"",
+            bytes(err.kept) if err is not None else b"",
+            values["artifacts"],
+        )
+        written = {"truncated": any(o is not None and o.is_truncated for o in (out, err))}
+        ended = Ended(
+            run_id=run_id,
+            at=life.times.end or time.time(),
+            record=fold(life, self._terms.shared, written),
+            values=values,
+            harvest=harvest,
+            failure=failure,
+            exit_code=exited.rc if exited else None,
+            signal=exited.signal if exited else None,
+            timed_out=life.timed_out,
+        )
+        entries = self._witness.of(run_id, [circuit.circuit_id for circuit in life.circuits])
+        kind = failure.kind if failure is not None else ""
+        is_built = True if life.circuits else None if kind in ("tor", "interrupted", "shim") else False
+        self._schedule.ended(errand, is_built and kind not in NO_CIRCUIT)
+        self._spawn(self._assess(errand, place, ended, entries))
+        self._pump()
+
+    async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any]) -> None:
+        tool = errand.audit.tool
+        await self._assessor.read(tool, ended, entries, place.directory)
+        del self._errands[ended.run_id]
+        self.runs_done += 1
+        if errand.case is None:
+            problem = await self._assessor.control_problem(tool, ended)
+            self._ledger.run(errand, ended)
+            self._warden.ended(errand, ended, problem)
+        else:
+            self._ended[errand.case].append(ended)
+            attempt = Attempt(ended.run_id, errand.role, ended.at, ended.observation, ended.failure, None, ended.doubts)
+            self._perform(errand.case, errand.case.ended(attempt))
+            if attempt.judgement is not None:
+                ended.judgement = attempt.judgement
+                self._ledger.run(errand, ended)
+            self._look_again(errand.case)
+            self._close_if_abandoned(errand.case)
+        self._settle()
+
+    # Judging.
+
+    def _look_again(self, case: Case) -> None:
+        """Judge what waits, if its controls are there; later, if somebody judges it at this moment."""
+        if case.phase is Phase.DONE or case in self._judging:
+            return
+        outlook = self._warden.outlook(self._cases[case], case)
+        if outlook.hopeless is not None:
+            self._perform(case, case.without_controls(outlook.hopeless))
+            self._settle()
+        elif outlook.is_enough and (case.waiting or (outlook.is_fresh and not case.is_rechecked)):
+            self._judging.add(case)
+            self._spawn(self._judge(case, outlook))
+
+    async def _judge(self, case: Case, outlook: Outlook) -> None:
+        audit, runs = self._cases[case], self._ended[case]
+        again = not case.is_rechecked and outlook.is_fresh
+        wanted = {attempt.run_id for attempt in (case.attempts if again else case.waiting)}
+        chosen = [ended for ended in runs if ended.run_id in wanted]
+        judgements = await self._assessor.judge(audit.tool, chosen, outlook.controls)
+        self._judging.discard(case)
+        roles = {attempt.run_id: attempt.role for attempt in case.attempts}
+        for ended in chosen:
+            if ended.run_id in judgements:
+                ended.judgement, ended.controls = judgements[ended.run_id], outlook.controls
+                self._ledger.run(Errand(audit, case.exit, roles[ended.run_id], case), ended)
+        self._perform(case, case.judged(judgements, is_fresh=again))
+        self._look_again(case)
+        self._close_if_abandoned(case)
+        self._settle()
+
+    # Wishes.
+
+    def _perform(self, case: Case, wishes: Sequence[Wish]) -> None:
+        audit = self._cases[case]
+        for wish in wishes:
+            if isinstance(wish, StartRuns):
+                for _ in range(wish.count):
+                    self._add(Errand(audit, case.exit, wish.role, case))
+            elif isinstance(wish, WantControls):
+                self._warden.want(audit, case, wish)
+            else:
+                self._conclude(case, wish)
+
+    def _conclude(self, case: Case, conclusion: Conclusion) -> None:
+        audit = self._cases.pop(case)
+        self._warden.forget(audit, case)
+        self.verdicts[conclusion.status] += 1
+        self._ledger.verdict(audit, case, conclusion, self._ended.pop(case))
+
+    def _close_if_abandoned(self, case: Case) -> None:
+        """While draining: a case none of whose runs is under way will never hear of the others."""
+        if not self.is_draining or case not in self._cases or case in self._judging:
+            return
+        if not any(errand.case is case for errand, _, _ in self._errands.values()):
+            self._perform(case, case.abandon())
+
+    def _settle(self) -> None:
+        """Start what may start; when nothing is open any more, let the session end."""
+        self._pump()
+        if not self._cases and not self._errands and self._session is not None:
+            self._session.finish()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task whose failure is a failure of the whole: an exception may not leave a case open for ever."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_report)
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": "an audit's task failed", "exception": error})
+
+
+__all__ = ["Auditor", "Ledger", "Role", "Terms"]

@@ -1,0 +1,110 @@
+"""Controls for those who wait for them: which control runs to make, and when what there is is enough to judge by.
+
+What counts as a control and who may be asked is `controls.py`'s. Called by `auditing.py`, on its loop.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from .assessing import Ended
+from .cases import Case, Role, WantControls
+from .controls import Control, Controls
+from .errands import Audit, Errand
+
+WITHOUT_OTHERS = ("none", "pinned")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a case may be judged by. `is_enough`: as much as was wished, or as much as can be had; `is_fresh`: also
+    young enough; `hopeless`: why there will be none."""
+
+    controls: Controls | None
+    is_enough: bool
+    is_fresh: bool = True
+    hopeless: str | None = None
+
+
+class Warden:
+    """Keeps each audit's pool filled as far as its cases need it. `add` takes errands; `look_again` is told of each
+    waiting case when there is something new."""
+
+    def __init__(self, add: Callable[[Errand], None], look_again: Callable[[Case], None], rng: Random) -> None:
+        self._add = add
+        self._look_again = look_again
+        self._rng = rng
+        self._wishes: dict[Case, WantControls] = {}
+
+    def want(self, audit: Audit, case: Case, wish: WantControls) -> None:
+        """A case waits for controls; a later wish of its replaces an earlier one."""
+        audit.waiting.add(case)
+        self._wishes[case] = wish
+        self._tend(audit)
+
+    def forget(self, audit: Audit, case: Case) -> None:
+        """A case is closed."""
+        audit.waiting.discard(case)
+        self._wishes.pop(case, None)
+
+    def ended(self, errand: Errand, ended: Ended, problem: str | None) -> None:
+        """A control run is over. `problem`: why it is no control."""
+        audit, relay = errand.audit, errand.relay
+        audit.under_way -= 1
+        if problem is None:
+            control = Control("exit", ended.facts, ended.at, ended.run_id, relay.fingerprint)
+            audit.pool.add(control, relay)
+        else:
+            audit.pool.failed(relay, problem)
+        self._tend(audit)
+        self._tell(audit)
+
+    def failed(self, errand: Errand, why: str) -> None:
+        """A control run that will not be made."""
+        errand.audit.under_way -= 1
+        errand.audit.given_up = why
+        self._tell(errand.audit)
+
+    def add_direct(self, audit: Audit, control: Control | None) -> None:
+        """What was seen without Tor, or that nothing was."""
+        if control is not None:
+            audit.pool.add(control, None)
+        self._tell(audit)
+
+    def outlook(self, audit: Audit, case: Case) -> Outlook:
+        """What there is for a case now."""
+        mode, pool, now = audit.tool.baseline.mode, audit.pool, time.time()
+        if mode == "none":
+            return Outlook(None, True)
+        if mode == "pinned":
+            return Outlook(pool.view(now, case.exit), True)
+        wish = self._wishes[case]
+        view = pool.view(now, case.exit)
+        fresh = view if wish.fresh_after is None else pool.view(now, case.exit, wish.fresh_after)
+        is_closed = not audit.under_way
+        has_quorum = len(fresh.samples) >= fresh.quorum
+        if is_closed and not has_quorum:
+            why = audit.given_up or pool.exhausted() or f"only {len(fresh.samples)} of {fresh.quorum} could be had"
+            return Outlook(view, False, False, why)
+        enough = is_closed or (len(fresh.samples) >= audit.tool.baseline.exits and len(view.samples) >= wish.at_least)
+        return Outlook(view, enough and has_quorum, enough and has_quorum)
+
+    def _tend(self, audit: Audit) -> None:
+        """Start as many control runs as the waiting cases need beyond those under way."""
+        if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None:
+            return
+        now = time.time()
+        wishes = [self._wishes[case] for case in audit.waiting]
+        missing = max((audit.pool.wanted(now, wish.fresh_after, wish.at_least) for wish in wishes), default=0)
+        for _ in range(missing):
+            relay = audit.pool.choose(audit.candidates, frozenset(), self._rng)
+            if relay is None:
+                return
+            audit.pool.started(relay)
+            audit.under_way += 1
+            self._add(Errand(audit, relay, Role.CONTROL))
+
+    def _tell(self, audit: Audit) -> None:
+        for case in list(audit.waiting):
+            self._look_again(case)
