@@ -99,7 +99,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The `run` table. `argv` is never given to a shell. `resolve`: `mapped` or `exit` (network.dns)."""
+    """The `run` table. `argv` is never given to a shell. `resolve`: `mapped` or `exit` (network.dns). `cwd`: a template;
+    empty: the run's own folder."""
 
     argv: tuple[str, ...]
     stdin: str = ""
@@ -111,6 +112,7 @@ class Command:
     limits: Limits = field(default_factory=Limits)
     resolve: str = "mapped"
     containment: str = "shim"
+    cwd: str = ""
 
 
 @dataclass(frozen=True, slots=True)
