@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import isinf
 
 from .connections import Connection
-from .model import Failure
+from .model import Failure, Relay
 from .outcomes import stream_failure
 from .runs import Life
 
@@ -32,7 +32,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "vantage": scan.get("vantage"),
         "start": times.start,
         "t": {name: getattr(times, name) for name in ("queue", "circuit", "first_stream", "first_byte", "end")},
-        "exit": _exit(life, scan.get("consensus")),
+        "exit": exit_table(run.exit, scan.get("consensus")),
         "source_address": run.address,
         "circuits": [{"id": c.circuit_id, "path": list(c.path), "reason": c.reason} for c in life.circuits],
         "streams": [_stream(connection) for connection in life.connections],
@@ -42,7 +42,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "containment": {"level": "shim", "asked": scan.get("containment"), "open": list(SHIM_OPEN)},
         "tool": {"argv": list(run.argv)},
         "process": {**_process(life), **output},
-        "failure": None if failure is None else {name: getattr(failure, name) for name in FAILURE_FIELDS},
+        "failure": failure_table(failure),
         "evidence": [scan["events"]] if scan.get("events") else [],
         "reproduce": _command_line(life, scan),
     }
@@ -50,10 +50,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
 
 def _command_line(life: Life, scan: Mapping[str, object]) -> str:
     """What to type to have this run again, on the same network."""
-    vantage = scan.get("vantage")
-    words = ["exitpin", "run", "-e", life.run.exit.fingerprint]
-    if isinstance(vantage, Mapping) and vantage.get("kind") == "lab":
-        words += ["--lab", "--name", str(vantage.get("name"))]
+    words = ["exitpin", "run", "-e", life.run.exit.fingerprint, *vantage_words(scan.get("vantage"))]
     if life.resolve != "mapped":
         words += ["--resolve", life.resolve]
     if not isinf(life.run.timeout_s):
@@ -61,8 +58,15 @@ def _command_line(life: Life, scan: Mapping[str, object]) -> str:
     return shlex.join([*words, "--", *life.run.argv])
 
 
-def _exit(life: Life, consensus: object) -> dict[str, object]:
-    relay = life.run.exit
+def vantage_words(vantage: object) -> list[str]:
+    """The options that lead to the same network again."""
+    if isinstance(vantage, Mapping) and vantage.get("kind") == "lab":
+        return ["--lab", "--name", str(vantage.get("name"))]
+    return []
+
+
+def exit_table(relay: Relay, consensus: object) -> dict[str, object]:
+    """A relay as records show it. `consensus`: its valid-after."""
     return {
         "fingerprint": relay.fingerprint,
         "nickname": relay.nickname,
@@ -73,6 +77,11 @@ def _exit(life: Life, consensus: object) -> dict[str, object]:
         "contact": relay.contact,
         "consensus": consensus,
     }
+
+
+def failure_table(failure: Failure | None) -> dict[str, object] | None:
+    """A failure as records show it."""
+    return None if failure is None else {name: getattr(failure, name) for name in FAILURE_FIELDS}
 
 
 def _process(life: Life) -> dict[str, object]:
