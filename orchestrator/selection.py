@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
@@ -181,11 +182,16 @@ def _fits(relay: Relay, path: Sequence[Relay], snapshot: Snapshot) -> bool:
 def _may_share_path(one: Relay, other: Relay, distinct_subnets: bool) -> bool:
     if one.fingerprint == other.fingerprint:
         return False
-    if other.fingerprint in one.family and one.fingerprint in other.family:
-        return False
-    return not (distinct_subnets and _subnet(one.address) == _subnet(other.address))
+    return not are_family(one, other) and not (distinct_subnets and subnet(one.address) == subnet(other.address))
 
 
-def _subnet(address: str) -> object:
+def are_family(one: Relay, other: Relay) -> bool:
+    """Whether each of two relays declares the other: what only one of them says proves nothing (path-spec 2.2)."""
+    return other.fingerprint in one.family and one.fingerprint in other.family
+
+
+@lru_cache(maxsize=16384)
+def subnet(address: str) -> object:
+    """The /16 of an IPv4 address, the /32 of an IPv6 one."""
     parsed = ipaddress.ip_address(address)
     return ipaddress.ip_network(f"{address}/{16 if parsed.version == 4 else 32}", strict=False)
