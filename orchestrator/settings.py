@@ -16,6 +16,8 @@ from typing import Any
 
 from .errors import EXIT_USAGE, OperatorError
 from .model import join_host_port
+from .tool_settings import NAME as PARAMS
+from .tool_settings import Params, key_of, merged, read_params
 
 SYSTEM_FILE = Path("/etc/exitpin/config.toml")
 BUILT_IN = "built-in"
@@ -46,7 +48,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is in force. `origins` has an entry for each key that is not built-in."""
+    """What is in force. `origins` has an entry for each key that is not built-in; `params`: values for tools'
+    parameters, by tool and name."""
 
     first_hops: tuple[str, ...] = ()
     build_delay_s: float = 3.0
@@ -57,6 +60,7 @@ class Settings:
     hops: int = 2
     destinations: tuple[str, ...] = ()
     control: str = ""
+    params: Params = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, key: str) -> str:
@@ -98,10 +102,14 @@ def load_settings(
     Raises OperatorError with a line for each key that is unknown or has a bad value, over all files and variables.
     """
     found: dict[str, tuple[Any, str]] = {}
+    layers: list[Params] = []
+    origins: dict[str, str] = {}
     wrong: list[str] = []
     for path in config_files(env, system_file):
-        values, errors = _read_file(path)
+        values, params, errors = _read_file(path)
         found.update({name: (value, str(path)) for name, value in values.items()})
+        layers.append(params)
+        origins.update({key_of(tool, name): str(path) for tool, table in params.items() for name in table})
         wrong += errors
     for key in KEYS:
         given = [(env.get(key.variable) or None, key.variable), ((overrides or {}).get(key.name), COMMAND_LINE)]
@@ -119,7 +127,8 @@ def load_settings(
             )
         raise OperatorError("\n".join(wrong), "\nNothing was started.", EXIT_USAGE)
     values = {key.attribute: found[key.name][0] for key in KEYS if key.name in found}
-    return Settings(**values, origins={name: origin for name, (_, origin) in found.items()})
+    origins.update({name: origin for name, (_, origin) in found.items()})
+    return Settings(**values, params=merged(layers), origins=origins)
 
 
 def config_files(env: Mapping[str, str], system_file: Path = SYSTEM_FILE) -> tuple[Path, ...]:
@@ -137,21 +146,23 @@ def _place(key: Key, origin: str) -> str:
     return f"--{key.name.replace('_', '-')}" if origin == COMMAND_LINE else origin
 
 
-def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The values of one file and all that is wrong with it; nothing of either if there is no such file."""
+def _read_file(path: Path) -> tuple[dict[str, Any], Params, list[str]]:
+    """The values of one file, its parameters for tools, and all that is wrong with it; nothing if there is none."""
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return {}, []
+        return {}, {}, []
     except OSError as error:
-        return {}, [f"{path}: can't be read: {error.strerror}"]
+        return {}, {}, [f"{path}: can't be read: {error.strerror}"]
     import tomllib
 
     try:
         table = tomllib.loads(text.decode())
     except ValueError as error:  # tomllib's own, and bytes that are no UTF-8
-        return {}, [f"{path}: not TOML: {error}"]
-    return _validate(path, table)
+        return {}, {}, [f"{path}: not TOML: {error}"]
+    params, wrong = read_params(table.pop(PARAMS, {}), str(path))
+    values, errors = _validate(path, table)
+    return values, params, wrong + errors
 
 
 def _validate(path: Path, table: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -179,8 +190,10 @@ def _explain(path: Path, name: str, kind: str, given: object) -> str:
     if kind != "extra_forbidden":
         key = KEYS[names.index(name)]
         return f"{path}: {name}: {given!r} is not {key.valid}"
-    near = get_close_matches(name.replace("-", "_"), names, 1)
-    return f"{path}: {name}: no such key; " + (f"did you mean {near[0]}?" if near else f"valid are {', '.join(names)}")
+    near = get_close_matches(name.replace("-", "_"), [*names, PARAMS], 1)
+    return f"{path}: {name}: no such key; " + (
+        f"did you mean {near[0]}?" if near else f"valid are {', '.join([*names, PARAMS])}"
+    )
 
 
 def toml_value(value: object) -> str:

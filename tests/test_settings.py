@@ -62,12 +62,44 @@ def test_all_errors_of_all_layers_are_told_at_once(tmp_path: Path) -> None:
             f"{system}: build-delay: no such key; did you mean build_delay?",
             f"{user}: jobs: True is not a whole number from 1 to 1000",
             f"{user}: first_hops: ['moria1'] is not a list of relay fingerprints, 40 hex digits each",
-            f"{user}: colour: no such key; valid are " + ", ".join(key.name for key in KEYS),
+            f"{user}: colour: no such key; valid are " + ", ".join([*(key.name for key in KEYS), "params"]),
             "EXITPIN_RATE: 'fast' is not runs in a time, such as \"20/m\" (s, m or h)",
             "--timeout: 'soon' is not a time up to a day, more than nothing, such as \"90s\" or 90",
             '--build-jitter: \'1d\' is not a time up to a day, such as "1s", "500ms" or 1.0',
         ]
     )
+
+
+def test_parameters_of_tools_are_texts_and_the_later_file_wins_for_each(tmp_path: Path) -> None:
+    system = tmp_path / "system.toml"
+    system.write_text('[params.tls-cert]\nhost = "a.example"\nport = 443\n[params.dns-path]\nport = 53\n')
+    env = write_user_file(tmp_path, '[params.tls-cert]\nhost = "b.example"\nnames = ["x", "y"]\nverify = true\n')
+
+    settings = load_settings(env, system_file=system)
+
+    assert settings.params == {
+        "tls-cert": {"host": "b.example", "port": "443", "names": "x,y", "verify": "true"},
+        "dns-path": {"port": "53"},
+    }
+    assert settings.origin("params.tls-cert.host") == str(tmp_path / "exitpin" / "config.toml")
+    assert settings.origin("params.tls-cert.port") == str(system)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("params = 3\n", "params: must be tables; write [params.tls-cert]"),
+        ('[params]\nhost = "x"\n', "params.host: must be a table with a tool's name"),
+        ("[params.tls-cert]\nhost = { a = 1 }\n", "params.tls-cert.host: must be a text, a number"),
+        ('[params.tls-cert]\n"a b" = 1\n', "params.tls-cert.'a b': is no parameter's name"),
+    ],
+)
+def test_what_is_wrong_with_the_parameters_of_tools_is_told(tmp_path: Path, text: str, told: str) -> None:
+    system = tmp_path / "system.toml"
+    system.write_text(text)
+    with pytest.raises(OperatorError) as caught:
+        load_settings({}, system_file=system)
+    assert told in caught.value.message
 
 
 @pytest.mark.parametrize("content", [b"jobs = ", b"\xff\xfe", b"jobs = 1\njobs = 2\n"])

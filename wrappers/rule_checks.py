@@ -173,8 +173,6 @@ def _operand(condition: ConditionForm, name: str, place: Place, names: Names) ->
             yield from names.check(item, at)
     if name == "matches":
         yield from check_pattern(value, at, is_empty_wrong=True)
-    elif name in CONTROL_MATCHERS and value is False:
-        yield Problem(at, f"can only be true; what does not hold is left to the rules below, so leave {name} out")
     elif name == "in_cidr":
         yield from _networks(items, at)
     elif name == "failure":

@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 from ..settings import Settings, config_files, load_settings, toml_value
+from ..tool_settings import key_of
 
 DESCRIPTION = """\
 Print every setting with its value and where that comes from. Later ones win:
@@ -49,6 +51,8 @@ def as_json(settings: Settings) -> str:
         }
         for key, value in settings.items()
     }
+    for name, text in _params(settings):
+        table[name] = {"value": text, "origin": settings.origin(name)}
     return json.dumps(table, indent=2) + "\n"
 
 
@@ -59,4 +63,14 @@ def as_toml(settings: Settings, files: tuple[str, ...]) -> str:
         text = toml_value(value)
         line = f"{key.name} = {text}" if text else f"# {key.name} is not set"
         lines.append(f"{line:<32} # {settings.origin(key.name)}")
+    for name, text in _params(settings):
+        line = f"{name} = {json.dumps(text)}"
+        lines.append(f"{line:<32} # {settings.origin(name)}")
     return "\n".join(lines) + "\n"
+
+
+def _params(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Each parameter of a tool, as `params.TOOL.NAME`, with its value."""
+    for tool, table in sorted(settings.params.items()):
+        for name, value in sorted(table.items()):
+            yield key_of(tool, name), value

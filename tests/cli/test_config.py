@@ -57,3 +57,17 @@ def test_json_tells_value_and_origin(
     assert shown["rate"] == {"value": "20/m", "origin": str(user_file)}
     assert shown["timeout"] == {"value": 120.0, "origin": "built-in"}
     assert shown["control"] == {"value": None, "origin": "built-in"}
+
+
+def test_parameters_of_tools_are_shown_with_their_origin(
+    parser: argparse.ArgumentParser, user_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user_file.write_text('[params.tls-cert]\nhost = "web.example"\nempty = ""\n')
+    assert show(parser) == 0
+    text = capsys.readouterr().out
+    assert tomllib.loads(text)["params"] == {"tls-cert": {"host": "web.example", "empty": ""}}
+    assert f'params.tls-cert.host = "web.example" # {user_file}' in text
+
+    assert show(parser, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["params.tls-cert.host"] == {"value": "web.example", "origin": str(user_file)}
