@@ -72,6 +72,7 @@ class NoticeKind(IntEnum):
     REFUSED = 2
     EXITED = 3
     ENDED = 4
+    CROWDED = 5
 
 
 class OrderKind(IntEnum):

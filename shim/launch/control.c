@@ -38,6 +38,11 @@ void notify_exited(int control, pid_t pid, int status, const void *usage)
 	send_notice(control, &notice);
 }
 
+void notify_crowded(int control, unsigned count)
+{
+	send_notice(control, &(struct exitpin_notice){.kind = EXITPIN_NOTICE_CROWDED, .swept = count});
+}
+
 void notify_ended(int control, unsigned swept)
 {
 	struct exitpin_notice notice = {.kind = EXITPIN_NOTICE_ENDED, .swept = swept};

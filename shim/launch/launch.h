@@ -7,10 +7,21 @@
 
 #include "../wire.h"
 
+enum limit { LIMIT_CPU, LIMIT_MEMORY, LIMIT_FILE, LIMIT_CORE, LIMIT_PROCESSES, LIMIT_COUNT };
+
+/* Those that are set: seconds of CPU and bytes of address space, of each file and of a core, each for one process; and
+ * processes of the whole tree at a time. */
+struct limits {
+	bool is_set[LIMIT_COUNT];
+	int64_t values[LIMIT_COUNT];
+};
+
 struct request {
 	int control;
 	const char *preload;
 	const char *shim;
+	const char *directory;
+	struct limits limits;
 	bool foreground;
 	bool keep_files;
 	char **command;
@@ -22,6 +33,7 @@ enum { EXIT_MISUSED = 100, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 void notify_started(int control, pid_t pid);
 void notify_refused(int control, int reason, int error);
 void notify_exited(int control, pid_t pid, int status, const void *usage);
+void notify_crowded(int control, unsigned count);
 void notify_ended(int control, unsigned swept);
 
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
@@ -33,6 +45,13 @@ bool close_inherited(int control, bool keep_files);
 
 /* command.c: where execvp(3) would find name; NULL and errno ENOENT or EACCES. */
 const char *find_command(const char *name, char *path, size_t size);
+
+/* limits.c: reads one NAME=VALUE. False: it is none. */
+bool limit_read(const char *text, struct limits *limits);
+
+/* In the child, before exec; never above what was inherited. Over its CPU a tool gets SIGXCPU, a second later SIGKILL;
+ * over its memory ENOMEM; over a file's size SIGXFSZ, or EFBIG when it ignores that. False and errno. */
+bool limits_apply(const struct limits *limits);
 
 /* terminal.c: who reads the terminal. Without one, or in the background of it, these do nothing. */
 void terminal_take(pid_t group);
@@ -48,6 +67,7 @@ pid_t start_tool(const struct request *request, const char *path, int *exec_erro
 
 /* tree.c: signals every descendant of this process; returns how many there were. */
 unsigned signal_descendants(int signo);
+unsigned count_descendants(void);
 
 /* watch.c: until nothing of the tree is left. False: exec had failed, and a REFUSED said so. */
 bool watch_tool(const struct request *request, pid_t tool, int exec_error);

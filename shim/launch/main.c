@@ -1,4 +1,5 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] -- COMMAND ARGUMENT...
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--directory PATH]
+ *                [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
@@ -32,6 +33,10 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->preload = *++arguments;
 		else if (strcmp(*arguments, "--shim") == 0)
 			request->shim = *++arguments;
+		else if (strcmp(*arguments, "--directory") == 0)
+			request->directory = *++arguments;
+		else if (strcmp(*arguments, "--limit") == 0 && limit_read(arguments[1], &request->limits))
+			arguments++;
 		else
 			return false;
 	}
@@ -78,6 +83,8 @@ static int launch(const struct request *request)
 
 	if (!close_inherited(request->control, request->keep_files))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
+	if (request->directory != NULL && chdir(request->directory) != 0)
+		return refuse(request, EXITPIN_REASON_NOT_EXECUTABLE, errno);
 	const char *path = find_command(request->command[0], found, sizeof(found));
 
 	if (path == NULL)
@@ -103,7 +110,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " -- COMMAND ARGUMENT...\n", stderr);
+		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

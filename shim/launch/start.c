@@ -73,7 +73,7 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	if (told != 1) /* it died before its word */
 		_exit(EXIT_NOT_EXECUTABLE);
 	unblock_signals();
-	if (set_environment(request))
+	if (set_environment(request) && limits_apply(&request->limits))
 		execute(path, request->command);
 	int error = errno;
 

@@ -117,7 +117,7 @@ static void scan_all(void)
 	}
 }
 
-unsigned signal_descendants(int signo)
+unsigned count_descendants(void)
 {
 	found_count = 0;
 	bool is_known = add_children(getpid());
@@ -126,6 +126,12 @@ unsigned signal_descendants(int signo)
 		is_known = add_children(found[i]) && is_known;
 	if (!is_known)
 		scan_all();
+	return found_count;
+}
+
+unsigned signal_descendants(int signo)
+{
+	count_descendants();
 	for (unsigned i = 0; i < found_count; i++)
 		kill(found[i], signo);
 	if (signo != SIGKILL)

@@ -11,7 +11,7 @@
 
 #include "launch.h"
 
-enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5 };
+enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5, COUNT_ROUND_MS = 100 };
 
 struct watch {
 	const struct request *request;
@@ -19,7 +19,7 @@ struct watch {
 	int exec_error;
 	bool has_exited, is_ending, is_orphan, is_refused;
 	unsigned swept;
-	int64_t deadline_ms;
+	int64_t deadline_ms, count_ms;
 };
 
 static int64_t now_ms(void)
@@ -111,10 +111,26 @@ static void read_signals(struct watch *watch, int signals)
 			end_tree(watch, SWEEP_GRACE_MS);
 }
 
+/* How many there may be is for the whole tree, and no limit of the kernel is: that one counts all of a user's. */
+static void count_tree(struct watch *watch)
+{
+	const struct limits *limits = &watch->request->limits;
+
+	if (!limits->is_set[LIMIT_PROCESSES] || watch->is_ending || now_ms() < watch->count_ms)
+		return;
+	watch->count_ms = now_ms() + COUNT_ROUND_MS;
+	unsigned count = count_descendants();
+
+	if (count <= limits->values[LIMIT_PROCESSES])
+		return;
+	notify_crowded(watch->request->control, count);
+	end_tree(watch, 0);
+}
+
 static int timeout_ms(const struct watch *watch)
 {
 	if (!watch->is_ending)
-		return -1;
+		return watch->request->limits.is_set[LIMIT_PROCESSES] ? COUNT_ROUND_MS : -1;
 	int64_t left = watch->deadline_ms - now_ms();
 
 	return left > 0 ? (int)(left < 60000 ? left : 60000) : KILL_ROUND_MS;
@@ -135,6 +151,7 @@ bool watch_tool(const struct request *request, pid_t tool, int exec_error)
 	while (reap(&watch)) {
 		if (watch.has_exited && !watch.is_ending)
 			end_tree(&watch, SWEEP_GRACE_MS);
+		count_tree(&watch);
 		if (watch.is_ending && now_ms() >= watch.deadline_ms)
 			signal_descendants(SIGKILL);
 		if (poll(ready, watch.is_orphan ? 1 : 2, timeout_ms(&watch)) <= 0)
