@@ -73,6 +73,7 @@ class Connections:
     _waiting: dict[int, Connection] = field(default_factory=dict)
     _by_source: dict[Endpoint, Connection] = field(default_factory=dict)
     _by_stream: dict[int, Connection] = field(default_factory=dict)
+    _names_with: dict[str, set[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.by_number)
@@ -102,6 +103,10 @@ class Connections:
     def waiting(self) -> list[Connection]:
         """Those that wait for a circuit."""
         return [connection for connection in self._waiting.values() if connection.status == "waiting"]
+
+    def names_with(self, address: str) -> set[str]:
+        """The names that were looked up and for which the exit gave this address."""
+        return self._names_with.get(address, set())
 
     def has_live(self) -> bool:
         """Whether a stream of the run may still be open."""
@@ -219,4 +224,5 @@ class Connections:
             connection.status, connection.reason = "failed", connection.reason or "RESOLVEFAILED"
             return self.answer(connection, EHOSTUNREACH)
         connection.status, connection.resolved = "succeeded", socks.answer
+        self._names_with.setdefault(socks.answer, set()).add(connection.destination.host)
         return self.answer(connection, 0, ((socks.answer, 0),))

@@ -121,6 +121,13 @@ class ProcessExited:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeCrowded:
+    """There were `count` processes in the tree, more than the run may have; the launcher is ending them."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TreeEnded:
     """Nothing of the tree is left. `swept`: how many processes had to be ended."""
 

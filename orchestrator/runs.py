@@ -11,7 +11,7 @@ own ends the tree at once: a tool must never go on when what it does can no long
   DRAINING  -> DONE      every stream is closed, or the drain time is over
 
 Over 300 lines because every event that can end a run is decided here and nowhere else; what becomes of a single
-connection is `connections.py`.
+connection is `connections.py`, and which of them are let in is `admission.py`.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from math import isinf
 
 from . import effects as fx
 from . import events as ev
-from .connections import EAI_AGAIN, EAI_NONAME, Connection, Connections
+from .admission import Admission, Settled, Untrusted
+from .connections import EAI_AGAIN, Connection, Connections
 from .effects import Effect
 from .model import Destination, Endpoint, Failure, Run, Times
-from .names import Names, can_exit_reach, is_mapped
 from .outcomes import outcome, stream_failure
 
 HELLO_TIMEOUT_S = 10.0
@@ -37,7 +37,7 @@ KILL_AFTER_S = 5.0
 DENIED_MAX = 200
 CONNECTIONS_MAX = 100_000
 
-GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "timeout", "interrupted")
+GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "tool", "timeout", "interrupted")
 """Failures that end a run, the gravest first; one of them is never replaced by a lesser one."""
 
 
@@ -73,7 +73,7 @@ class Life:
     circuit_id: int | None = None
     is_circuit_wanted: bool = False
     circuits: list[UsedCircuit] = field(default_factory=list)
-    names: Names = field(default_factory=Names)
+    admission: Admission = field(init=False)
     connections: Connections = field(default_factory=Connections)
     denied: list[ev.Denied] = field(default_factory=list)
     denied_count: int = 0
@@ -84,6 +84,9 @@ class Life:
     ended: ev.TreeEnded | None = None
     failure: Failure | None = None
     timed_out: bool = False
+
+    def __post_init__(self) -> None:
+        self.admission = Admission.of(self.run, self.resolve)
 
     def step(self, event: object, now: float) -> list[Effect]:
         """What one event leads to. `now`: seconds since the epoch. An event of an unknown kind is a bug."""
@@ -123,6 +126,10 @@ class Life:
 
     def _drained(self) -> list[Effect]:
         return self._finish() if self.phase is Phase.DRAINING and not self.connections.has_live() else []
+
+    @property
+    def _grace_s(self) -> float:
+        return TERM_GRACE_S if self.run.setup is None else self.run.setup.kill_after_s
 
     def _is_running(self) -> bool:
         return self.phase in (Phase.STARTING, Phase.RUNNING)
@@ -167,38 +174,26 @@ class Life:
         return [fx.AnswerCall(event.call)]
 
     def _connect_reported(self, event: ev.ConnectReported, now: float) -> list[Effect]:
-        problem = event.problem
-        if problem is None and not event.is_weak and event.source.host != self.run.address:
-            problem = f"the socket is bound to {event.source.host}, the run's address is {self.run.address}"
-        if problem is not None:
-            return self._refuse(event.call, problem)
-        host, port = event.destination
-        name = self.names.original(host) if is_mapped(host) else host
-        if name is None:
-            self._note(ev.Denied(event.pid, "unknown-mapped-address", str(event.destination)))
-            return [fx.AnswerCall(event.call, ENETUNREACH)]
-        connection = self._connection(event.call, event.pid, event.source, Destination(name, port))
+        host = event.destination.host
+        admitted = self.admission.connect(event, self.connections.names_with(host))
+        if not isinstance(admitted, Destination):
+            return self._not_admitted(event.call, admitted)
+        connection = self._connection(event.call, event.pid, event.source, admitted)
         connection.is_weak, connection.asked_host = event.is_weak, host
         return self._accept(connection, now)
 
     def _lookup_reported(self, event: ev.LookupReported, now: float) -> list[Effect]:
-        if event.problem is not None:
-            return self._refuse(event.call, event.problem)
-        if event.is_reverse:
-            name = self.names.original(event.host) if is_mapped(event.host) else None
-            return [fx.AnswerCall(event.call, 0, 0 if name else EAI_NONAME, name=name or "")]
-        if not can_exit_reach(event.host):
-            self._note(ev.Denied(event.pid, "name", event.host))
-            return [fx.AnswerCall(event.call, 0, EAI_NONAME)]
-        if self.resolve == "exit":
-            if event.family == 6:
-                return [fx.AnswerCall(event.call, 0, EAI_NONAME)]
-            return [fx.BindLookup(self.run.run_id, event.call, event.host)]
-        addresses = self.names.mapped(event.host, event.family)
-        if not addresses:
-            self._note(ev.Denied(event.pid, "too-many-names", event.host))
-        endpoints = tuple((address, 0) for address in addresses)
-        return [fx.AnswerCall(event.call, 0, 0 if endpoints else EAI_AGAIN, endpoints)]
+        admitted = self.admission.look_up(event)
+        if not isinstance(admitted, Destination):
+            return self._not_admitted(event.call, admitted)
+        return [fx.BindLookup(self.run.run_id, event.call, admitted.host)]
+
+    def _not_admitted(self, call: int, why: Settled | Untrusted) -> list[Effect]:
+        if isinstance(why, Untrusted):
+            return self._refuse(call, why.problem)
+        if why.denied is not None:
+            self._note(why.denied)
+        return [why.answer]
 
     def _lookup_bound(self, event: ev.LookupBound, now: float) -> list[Effect]:
         connection = self._connection(event.call, event.pid, event.source, Destination(event.host, 0))
@@ -325,6 +320,10 @@ class Life:
             self.failure = Failure("shim", "local", False, detail)
         return [fx.SetTimer(self.run.run_id, "kill", KILL_AFTER_S)]
 
+    def _tree_crowded(self, event: ev.TreeCrowded, now: float) -> list[Effect]:
+        allowed = self.run.setup.procs_max if self.run.setup is not None else None
+        return self.fail(Failure("tool", "tool", False, f"more than {allowed} processes at a time: {event.count}"))
+
     def _tree_ended(self, event: ev.TreeEnded, now: float) -> list[Effect]:
         if self.phase >= Phase.DRAINING:
             return []
@@ -350,7 +349,7 @@ class Life:
             return self.fail(Failure("shim", "local", False, f"no hello from the shim within {HELLO_TIMEOUT_S:g} s"))
         if name == "timeout" and self._is_running():
             self.timed_out = True
-            return self.fail(Failure("timeout", "unknown", True, f"over {self.run.timeout_s:g} s"), TERM_GRACE_S)
+            return self.fail(Failure("timeout", "unknown", True, f"over {self.run.timeout_s:g} s"), self._grace_s)
         if name == "kill" and self._is_running():
             return [fx.KillTree(self.run.run_id), fx.SetTimer(self.run.run_id, "abandon", KILL_AFTER_S)]
         if name == "abandon" and self._is_running():
@@ -364,7 +363,7 @@ class Life:
         return self.fail(Failure("tor", "local", True, event.detail))
 
     def _interrupted(self, event: ev.Interrupted, now: float) -> list[Effect]:
-        return self.fail(Failure("interrupted", "local", True, event.detail), TERM_GRACE_S)
+        return self.fail(Failure("interrupted", "local", True, event.detail), self._grace_s)
 
 
 def _gravity(failure: Failure) -> int:
@@ -394,6 +393,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     ev.ProcessStarted: Life._process_started,
     ev.ProcessRefused: Life._process_refused,
     ev.ProcessExited: Life._process_exited,
+    ev.TreeCrowded: Life._tree_crowded,
     ev.TreeEnded: Life._tree_ended,
     ev.LauncherLost: Life._launcher_lost,
     ev.TimerFired: Life._timer_fired,
