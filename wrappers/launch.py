@@ -14,12 +14,14 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
+from .given import Input
 from .household import Household
 from .output import Flow, Output
 from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .torsocks import passthrough_dir
+from .workspace import artifacts_size, launcher_options, make_workspace, workspace_environment
 
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"})
 OUTPUT_MAX = 1 << 20
@@ -31,12 +33,20 @@ OnLine = Callable[[Run, str, bytes], None]
 def tool_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What every tool's environment is made of: the caller's, without proxies."""
     kept = {name: value for name, value in environment.items() if name.lower() not in PROXY_VARIABLES}
-    kept["PATH"] = os.pathsep.join((str(passthrough_dir()), kept.get("PATH", os.defpath)))
-    return kept
+    return {**kept, "PATH": _tool_path(kept.get("PATH", os.defpath))}
+
+
+def _tool_path(path: str) -> str:
+    return os.pathsep.join((str(passthrough_dir()), path))
 
 
 def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
-    """A tool's environment with the variables of its run."""
+    """A tool's environment with the variables of its run: the caller's; with a setup, of that only where commands
+    are found, and not even that if the setup says it."""
+    if run.setup is not None:
+        given = workspace_environment(run.setup)
+        path = _tool_path(given["PATH"]) if "PATH" in given else environment["PATH"]
+        environment = {**given, "PATH": path}
     return {
         **environment,
         "EXITPIN": "1",
@@ -87,7 +97,8 @@ class ToolLauncher:
 
 
 class ToolLaunch:
-    """One run. After it is done, `stdout` and `stderr` (None in the foreground) hold what the tool wrote."""
+    """One run. After it is done, `stdout` and `stderr` (None in the foreground) hold what the tool wrote, and
+    `artifacts_bytes` says how much it left (None without a setup): more than is allowed is not counted to its end."""
 
     def __init__(
         self, launcher: ToolLauncher, run: Run, post: Callable[[object], None], on_report: Callable[[bytes, int], None]
@@ -103,39 +114,49 @@ class ToolLaunch:
         self._lookups: dict[int, socket.socket] = {}
         self.stdout: Output | None = None
         self.stderr: Output | None = None
+        self.artifacts_bytes: int | None = None
+        self._stdin: Input | None = None
 
     def start(self) -> str | None:
         launcher, run = self._launcher, self._run
-        stdio = [0, 1, 2]
-        nothing: int | None = None
         try:
             self._reports.open()
-            if not launcher.foreground:
-                nothing = stdio[0] = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                self.stdout = self._output("stdout")
-                self.stderr = self._output("stderr")
-                stdio[1:] = self.stdout.descriptor, self.stderr.descriptor
+            if run.setup is not None:
+                make_workspace(run.setup)
             self._process.start(
                 run.argv,
                 preload=launcher.preload,
                 shim_config=bindings.shim_config(run.nonce, run.address, self._reports.path),
                 environment=run_environment(launcher.environment, run),
-                stdio=(stdio[0], stdio[1], stdio[2]),
-                foreground=launcher.foreground,
+                stdio=self._stdio(),
+                options=self._options(),
             )
         except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
         finally:
-            if nothing is not None:
-                os.close(nothing)
-            for output in (self.stdout, self.stderr):
-                if output is not None:
-                    output.started()
+            for ours in (self._stdin, self.stdout, self.stderr):
+                if ours is not None:
+                    ours.started()
         return None
 
-    def _output(self, name: str) -> Output:
+    def _options(self) -> list[str]:
+        if self._run.setup is not None:
+            return launcher_options(self._run.setup)
+        return ["--foreground", "--keep-files"] if self._launcher.foreground else []
+
+    def _stdio(self) -> tuple[int, int, int]:
+        """The caller's own for one run in the foreground; else pipes."""
+        setup = self._run.setup
+        if setup is None and self._launcher.foreground:
+            return 0, 1, 2
+        self._stdin = Input(b"" if setup is None else setup.stdin)
+        self.stdout = self._output("stdout", OUTPUT_MAX if setup is None else setup.stdout_max)
+        self.stderr = self._output("stderr", OUTPUT_MAX if setup is None else setup.stderr_max)
+        return self._stdin.descriptor, self.stdout.descriptor, self.stderr.descriptor
+
+    def _output(self, name: str, cap: int) -> Output:
         flow = self._launcher.flow
-        return Output(OUTPUT_MAX, self._line_of(name), flow(name) if flow is not None else None)
+        return Output(cap, self._line_of(name), flow(name) if flow is not None else None)
 
     def _line_of(self, name: str) -> Callable[[bytes], None] | None:
         on_line, run = self._launcher.on_line, self._run
@@ -213,6 +234,8 @@ class ToolLaunch:
         self._reports.close()
         with contextlib.suppress(OSError):
             self._process.close()
-        for output in (self.stdout, self.stderr):
-            if output is not None:
-                output.finish()
+        for ours in (self._stdin, self.stdout, self.stderr):
+            if ours is not None:
+                ours.finish()
+        if self._run.setup is not None:
+            self.artifacts_bytes = artifacts_size(self._run.setup)

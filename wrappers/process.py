@@ -69,7 +69,8 @@ class Tree:
 
 
 class LaunchedProcess:
-    """One launcher. `post(event)` gets ProcessStarted, ProcessRefused, ProcessExited, TreeEnded or LauncherLost."""
+    """One launcher. `post(event)` gets ProcessStarted, ProcessRefused, ProcessExited, TreeCrowded, TreeEnded or
+    LauncherLost."""
 
     def __init__(self, tree: Tree, post: Callable[[object], None]) -> None:
         self._tree = tree
@@ -88,10 +89,9 @@ class LaunchedProcess:
         shim_config: str,
         environment: Mapping[str, str],
         stdio: tuple[int, int, int],
-        foreground: bool,
+        options: Sequence[str] = (),
     ) -> None:
-        """Start `argv` under the launcher with these three descriptors. Raises OSError, ValueError."""
-        options = ["--foreground", "--keep-files"] if foreground else []
+        """Start `argv` under the launcher (its arguments: `options`) on three descriptors. Raises OSError, ValueError."""
         command = [
             str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
             *argv,
@@ -152,6 +152,8 @@ class LaunchedProcess:
             status = notice.status
             signo = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
             self._post(events.ProcessExited(None if signo else os.WEXITSTATUS(status), signo))
+        elif notice.kind == bindings.NoticeKind.CROWDED:
+            self._post(events.TreeCrowded(notice.swept))
         elif notice.kind == bindings.NoticeKind.ENDED:
             self._is_over = self._has_ended = True
             self._post(events.TreeEnded(notice.cpu_us / 1e6, notice.maxrss_kib, notice.swept))

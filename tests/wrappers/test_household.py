@@ -59,7 +59,6 @@ class Launched:
             shim_config=CONFIG,
             environment={"PATH": os.defpath},
             stdio=(nothing, nothing, nothing),
-            foreground=False,
         )
         os.close(nothing)
 
@@ -150,10 +149,7 @@ def test_a_start_without_descriptors_leaves_none_behind() -> None:
         process = LaunchedProcess(Tree(household), lambda event: None)
         for stdio in ((0, 1, 999), (0, 999, 2)):
             try:
-                process.start(
-                    ("true",), preload=bindings.PRELOAD, shim_config=CONFIG, environment={}, stdio=stdio,
-                    foreground=False,
-                )  # fmt: skip
+                process.start(("true",), preload=bindings.PRELOAD, shim_config=CONFIG, environment={}, stdio=stdio)
             except OSError:
                 continue
             raise AssertionError("999 is no descriptor")
