@@ -19,11 +19,14 @@ from typing import Any
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab import state as lab_state
 from ..orchestrator.lab.network import Network, Relay
-from . import lab_keys, lab_probe, lab_tors
+from . import lab_keys, lab_mitm, lab_probe, lab_tors, lab_world
+from .lab_certificates import TRUSTED_FILE
 from .lab_plant import Child, Plant, lines_of
 
 CLIENT = "client"
 TARGETS = "targets"
+MIDDLEMEN = "mitm"
+READY_S = 30.0
 
 
 @dataclass
@@ -50,22 +53,37 @@ class Boot:
 
     def start_targets(self) -> None:
         """The small internet first: exits ask its name server as soon as they live."""
-        command = [sys.executable, "-m", "exitpin.wrappers.lab_targets", self.spec["path"]]
-        child = self.plant.start(TARGETS, command, os.environ, subprocess.PIPE)
-        for line in lines_of(child, time.monotonic() + 30):
-            if line == b"ready":
-                return
-        raise OperatorError(
-            f"The lab's targets did not start: {self.plant.last_words(TARGETS)}.",
-            "Are asyncssh and dnspython there? `pip install exitpin[lab]`.",
-        )
+        if not self._is_ready(TARGETS, "exitpin.wrappers.lab_targets"):
+            raise OperatorError(
+                f"The lab's targets did not start: {self.plant.last_words(TARGETS)}.",
+                "Are asyncssh and dnspython there? `pip install exitpin[lab]`.",
+            )
+        lab_world.trust(self.directory, (self.directory / TRUSTED_FILE).read_bytes())
 
-    def start_relays(self, relays: Sequence[Relay], who: lab_tors.Identities, environment: Mapping[str, str]) -> None:
+    def start_middlemen(self) -> None:
+        """Whoever sits behind exits that meddle, if there are such exits; before the exits, which ask name servers."""
+        if lab_mitm.is_needed(self.network) and not self._is_ready(MIDDLEMEN, "exitpin.wrappers.lab_mitm"):
+            raise OperatorError(f"The lab's men in the middle did not start: {self.plant.last_words(MIDDLEMEN)}")
+
+    def _is_ready(self, name: str, module: str) -> bool:
+        child = self.plant.start(name, [sys.executable, "-m", module, self.spec["path"]], os.environ, subprocess.PIPE)
+        return any(line == b"ready" for line in lines_of(child, time.monotonic() + READY_S))
+
+    def start_relays(
+        self,
+        relays: Sequence[Relay],
+        who: lab_tors.Identities,
+        environment: Mapping[str, str],
+        *,
+        declares: bool = False,
+    ) -> None:
+        """Start these; `declares`: with the policies that the directory is to know."""
         for relay in relays:
             data_dir = self.tor_root / relay.nickname
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             (data_dir / "resolv.conf").write_text(lab_tors.resolv_conf(relay))
-            self.start_tor(relay.nickname, lab_tors.relay(relay, self.network, who, data_dir), environment)
+            torrc = lab_tors.relay(relay, self.network, who, data_dir, declares=declares)
+            self.start_tor(relay.nickname, torrc, environment)
 
     def start_client(self, who: lab_tors.Identities, *, frozen: bool) -> None:
         data_dir = self.tor_root / CLIENT
@@ -131,6 +149,7 @@ class Boot:
 def boot(one: Boot) -> tuple[lab_tors.Identities, tuple[str, int], str]:
     """Bring the network up: frozen if the cache allows it, else found it first."""
     one.start_targets()
+    one.start_middlemen()
     name = lab_keys.shape(one.network, one.spec["tor_version"])
     shelf = one.cache / name
     environment = lab_keys.link_key_environment(one.cache)
@@ -160,12 +179,16 @@ def _found(one: Boot, shelf: Path, environment: Mapping[str, str]) -> None:
     one.say(phase="waiting for a consensus", done=0, of=1)
     one.start_relays(one.network.authorities, who, environment)
     one.start_client(who, frozen=False)
-    one.start_relays([*one.network.middles, *one.network.exits], who, environment)
+    one.start_relays([*one.network.middles, *one.network.exits], who, environment, declares=True)
     one.probe(who, 120 + 2 * len(one.network.exits), "exits known")
     for name in (CLIENT, *(relay.nickname for relay in one.network.authorities)):
         one.plant.stop(name)
     lab_keys.sweep(one.cache, time.time())
     lab_keys.freeze(shelf, one.network, who, one.tor_root, one.tor_root / CLIENT)
+    liars = [relay for relay in one.network.exits if relay.conduct.enforce]
+    for relay in liars:  # what they declared is known; from now on they do as they will
+        one.plant.stop(relay.nickname)
+    one.start_relays(liars, who, environment)
     shutil.rmtree(one.tor_root / CLIENT)
     (one.tor_root / CLIENT).mkdir(mode=0o700)
     one.control_socket.unlink(missing_ok=True)

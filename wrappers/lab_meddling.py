@@ -11,7 +11,7 @@ A new one costs a coroutine function in a `lab_meddle_*` module and an entry her
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -35,8 +35,9 @@ ALL_PORTS: tuple[int, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A connection that an exit has opened. `address` is where it comes from, `address6` the exit's IPv6 address,
-    `destination` where it was to go, `sibling` the same target's IPv6 address (or empty); `directory` is the lab's."""
+    """A connection that an exit has opened. `address` and `address6` are the exit's own, one for each family;
+    `destination` is where it was to go, an address, `sibling` the same target's IPv6 address (or empty); `directory`
+    is the lab's."""
 
     exit: str
     address: str
@@ -68,7 +69,13 @@ class Option:
         """What is valid, in words."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        words = {str: "a text", bool: "true or false", list: "a list of tables", int: "a whole number"}
+        words = {
+            str: "a text",
+            bool: "true or false",
+            int: "a whole number",
+            list: "a list of tables",
+            dict: "a table of addresses by name",
+        }
         return words.get(self.type, "a number") + (f" from {self.least:g}" if self.type in (int, float) else "")
 
 
@@ -84,6 +91,9 @@ class Entry:
 
 INSIDE = Option(list, ())
 """Meddlers that a decrypted connection goes through, as in a profile's `meddle`."""
+
+NAMES = Option(dict, {})
+"""What is told about which name; the truth about all others."""
 
 MEDDLERS: Mapping[str, Entry] = {
     "tls-mitm": Entry(
@@ -126,15 +136,21 @@ MEDDLERS: Mapping[str, Entry] = {
     "slow": Entry("lab_meddle_tcp:slow", ALL_PORTS, {"seconds": Option(float, 30.0)}),
     "prefer-ipv6": Entry("lab_meddle_tcp:prefer_ipv6", ALL_PORTS),
     "pass": Entry("lab_meddle_tcp:pass_on", ALL_PORTS),
-    "dns-lie-tcp": Entry("lab_meddle_dns:dns_lie_tcp", DNS_PORTS),
+    "dns-lie-tcp": Entry("lab_meddle_dns:dns_lie_tcp", DNS_PORTS, {"address": Option(str, "192.0.2.66")}),
+    "dns-hijack-tcp": Entry("lab_meddle_dns:dns_hijack_tcp", DNS_PORTS, {"address": Option(str, "192.0.2.66")}),
     "ssh-mitm": Entry("lab_meddle_ssh:ssh_mitm", SSH_PORTS),
-    "strip-starttls": Entry("lab_meddle_mail:strip_starttls", SMTP_PORTS + IMAP_PORTS),
+    "strip-starttls": Entry(
+        "lab_meddle_mail:strip_starttls",
+        SMTP_PORTS + IMAP_PORTS,
+        {"style": Option(str, "remove", ("remove", "overwrite"))},
+    ),
 }
 
 RESOLVERS: Mapping[str, Mapping[str, Option]] = {
-    "lie": {"address": Option(str, "198.51.100.99")},
-    "nxdomain-hijack": {"address": Option(str, "198.51.100.99")},
-    "rebind": {"address": Option(str, "127.0.0.1")},
+    "lie": {"address": Option(str, "192.0.2.66"), "names": NAMES},
+    "nxdomain-hijack": {"address": Option(str, "192.0.2.66"), "names": NAMES},
+    "rebind": {"address": Option(str, "127.0.0.1"), "names": NAMES},
+    "refuse": {},
     "dead": {},
 }
 """What the name server of an exit may do, with its options: `lab_meddle_dns.open_resolvers`, but for `dead`."""
@@ -160,10 +176,10 @@ def options_of(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 async def connect_from(meeting: Meeting, host: str, port: int) -> Streams:
     """A connection of the exit's own to somewhere, past the rules that lead its other connections to us.
 
-    It leaves from the exit's address of the family of `host` (a name is looked up). OSError when it fails.
+    It leaves from the exit's address of the family of `host`; a name is looked up as IPv4. OSError when it fails.
     """
     loop = asyncio.get_running_loop()
-    family = socket.AF_INET6 if ":" in host or ":" in meeting.address else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
     own = meeting.address6 if family == socket.AF_INET6 else meeting.address
     wire = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -241,12 +257,18 @@ async def pass_through(_: Meeting, exit_side: Streams, open_target: Open) -> Non
 
 async def splice(one: Streams, other: Streams) -> None:
     """Pass on all bytes both ways until both sides have ended; half-closing is passed on too, and so is a reset."""
-    tasks = [asyncio.ensure_future(pump(one[0], other[1])), asyncio.ensure_future(pump(other[0], one[1]))]
     try:
-        await asyncio.gather(*tasks)
+        await together(pump(one[0], other[1]), pump(other[0], one[1]))
     except OSError:
         abort(one[1])
         abort(other[1])
+
+
+async def together(*ways: Coroutine[Any, Any, None]) -> None:
+    """Let the ways of a connection run to their ends; when one fails the others are cancelled, and so is all of it."""
+    tasks = [asyncio.ensure_future(way) for way in ways]
+    try:
+        await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

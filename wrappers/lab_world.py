@@ -43,12 +43,19 @@ SETTINGS = (
 HOST_RESOLVERS = ("/run/systemd/resolve", "/run/nscd", "/run/dbus", "/run/avahi-daemon")
 
 
+# Where programs look for the authorities that they trust (Debian's openssl, and whoever links to it).
+CERTIFICATES = Path("/etc/ssl/certs")
+BUNDLE = "ca-certificates.crt"
+END = b"-----END CERTIFICATE-----"
+
+
 def furnish(state_dir: Path, host_name: str) -> None:
     """Make the namespaces a place where tors and targets can live. OperatorError when something is missing."""
     _raise_limits()
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     _mount_proc()
     _hide_host_resolvers(state_dir)
+    _own_certificates(state_dir)
     with suppress(OSError):
         socket.sethostname(host_name)
     _configure_network()
@@ -81,6 +88,24 @@ def _hide_host_resolvers(state_dir: Path) -> None:
     # Without the file the C library asks 127.0.0.1, where the lab's server listens too.
     if Path("/etc/resolv.conf").exists():
         mount(str(resolv_conf), "/etc/resolv.conf", flags=MS_BIND)
+
+
+def _own_certificates(state_dir: Path) -> None:
+    """A directory of the lab's own in the place of the machine's trusted authorities; `trust` fills it."""
+    own = state_dir / "certificates"
+    own.mkdir(mode=0o755, exist_ok=True)
+    if CERTIFICATES.is_dir():
+        mount(str(own), str(CERTIFICATES), flags=MS_BIND)
+
+
+def trust(state_dir: Path, bundle: bytes) -> None:
+    """Make these authorities (PEM) the ones that programs in the lab trust, in both forms that openssl reads."""
+    own = state_dir / "certificates"
+    (own / BUNDLE).write_bytes(bundle)
+    for number, one in enumerate(bundle.split(END)[:-1]):
+        (own / f"lab-{number}.pem").write_bytes(one.lstrip() + END + b"\n")
+    with suppress(FileNotFoundError):  # the links are for those who read no bundle
+        subprocess.run(["openssl", "rehash", str(own)], capture_output=True, timeout=10)
 
 
 def _configure_network() -> None:
