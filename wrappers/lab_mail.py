@@ -11,6 +11,7 @@ from contextlib import suppress
 
 LINE_MAX_BYTES = 8192
 NAME = "mail.test"
+HANDSHAKE = b"\x16\x03"  # how a TLS connection begins (RFC 8446, 5.1)
 
 
 class LineServer(asyncio.Protocol):
@@ -41,7 +42,7 @@ class LineServer(asyncio.Protocol):
         self.buffer += data
         while self.transport is not None and self.handshake is None:
             line, separator, rest = self.buffer.partition(b"\n")
-            if len(line) > LINE_MAX_BYTES:
+            if len(line) > LINE_MAX_BYTES or line.startswith(HANDSHAKE):
                 self.transport.close()
                 return
             if not separator:

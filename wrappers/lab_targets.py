@@ -136,11 +136,11 @@ def services(directory: Path, lab: network.Network, zone: lab_dns.Zone, tls: ssl
         Service("dns", (network.DNS_PORT,), with_protocol(lambda own, peer: DnsOverTcp(zone))),
         Service("smtp", network.SMTP_PORTS, with_protocol(lambda own, peer: SmtpServer(tls))),
         Service("imap", (network.IMAP_PORT,), with_protocol(lambda own, peer: ImapServer(tls))),
-        Service("ssh", (network.SSH_PORT,), _ssh()),
+        Service("ssh", (network.SSH_PORT,), make_ssh()),
     )
 
 
-def _ssh() -> Serve:
+def make_ssh() -> Serve:
     keys = [asyncssh.generate_private_key(kind) for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256")]
 
     def greet(process: "asyncssh.SSHServerProcess[str]") -> None:
@@ -167,6 +167,8 @@ class Doors:
             for family in (socket.AF_INET, socket.AF_INET6):
                 listener = socket.socket(family, socket.SOCK_STREAM)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if port == network.DNS_PORT:  # an exit's own name server has an address of its own on it
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 if family == socket.AF_INET6:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.setblocking(False)
@@ -200,6 +202,7 @@ def open_datagram_dns(truth: GroundTruth, zone: lab_dns.Zone) -> None:
         (socket.AF_INET6, socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, socket.IPV6_PKTINFO),
     ):
         server = socket.socket(family, socket.SOCK_DGRAM)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside it, exits have name servers of their own
         if family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         server.setsockopt(level, option, 1)
