@@ -91,7 +91,7 @@ class LaunchedProcess:
         stdio: tuple[int, int, int],
         options: Sequence[str] = (),
     ) -> None:
-        """Start `argv` under the launcher (its arguments: `options`) on three descriptors. Raises OSError, ValueError."""
+        """Start `argv` under the launcher with these descriptors. `options` are for it. Raises OSError, ValueError."""
         command = [
             str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
             *argv,
