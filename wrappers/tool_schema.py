@@ -47,13 +47,13 @@ def read_tool(
     stem: str | None = None,
     script: str | None = None,
     digest: str = "",
-    origins: Mapping[str, str] | None = None,
+    origins: Mapping[tuple[str, ...], str] | None = None,
 ) -> tuple[Tool, list[str]]:
     """The tool, and warnings, a line each.
 
     `path`: the file, named in messages and kept in the tool; `stem`: the id that its name asks for (by default from
     `path`; empty: any); `script`: the text of the script that holds the table, which then is `{{script}}`; `origins`:
-    which file a top-level key came from, when it was another than `path`.
+    which file a key came from, when it was another than `path`.
 
     Raises ToolFileError with a line for each problem.
     """
@@ -66,9 +66,10 @@ def read_tool(
     return _tool(form, path, script, digest), warnings
 
 
-def _told(problem: Problem, path: str, origins: Mapping[str, str] | None) -> str:
-    top = str(problem.place[0]) if problem.place else ""
-    return problem.told((origins or {}).get(top, path))
+def _told(problem: Problem, path: str, origins: Mapping[tuple[str, ...], str] | None) -> str:
+    names = tuple(str(part) for part in problem.place)
+    origin = next((o for n in range(len(names), 0, -1) if (o := (origins or {}).get(names[:n]))), path)
+    return problem.told(origin)
 
 
 def _read(table: dict[str, Any], stem: str, script: str | None) -> tuple[list[Problem], ToolForm | None]:
