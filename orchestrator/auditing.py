@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Protocol
 
 from .assessing import Assessor, Ended, Harvest
-from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from .cases import Attempt, Case, Conclusion, Phase, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
 from .errands import Audit, Errand, Place, make_run
 from .loop import Session
@@ -122,6 +122,15 @@ class Auditor:
             self._close_if_abandoned(case)
         self._settle()
 
+    def abort(self) -> None:
+        """What comes now proves nothing: leave open cases as they are, and let the session end."""
+        self.is_draining = True
+        self._schedule.stop()
+        for case in list(self._cases):
+            self._perform(case, case.abandon())
+        if self._session is not None:
+            self._session.finish()
+
     # Runs.
 
     def _add(self, errand: Errand) -> None:
@@ -208,7 +217,7 @@ class Auditor:
             problem = await self._assessor.control_problem(tool, ended)
             self._ledger.run(errand, ended)
             self._warden.ended(errand, ended, problem)
-        else:
+        elif errand.case in self._cases:
             self._ended[errand.case].append(ended)
             attempt = Attempt(ended.run_id, errand.role, ended.at, ended.observation, ended.failure, None, ended.doubts)
             self._perform(errand.case, errand.case.ended(attempt))
@@ -240,6 +249,8 @@ class Auditor:
         chosen = [ended for ended in runs if ended.run_id in wanted]
         judgements = await self._assessor.judge(audit.tool, chosen, outlook.controls)
         self._judging.discard(case)
+        if case not in self._cases:
+            return
         roles = {attempt.run_id: attempt.role for attempt in case.attempts}
         for ended in chosen:
             if ended.run_id in judgements:
@@ -293,6 +304,3 @@ class Auditor:
 def _report(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         task.get_loop().call_exception_handler({"message": "an audit's task failed", "exception": error})
-
-
-__all__ = ["Auditor", "Ledger", "Role", "Terms"]

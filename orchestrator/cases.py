@@ -27,11 +27,12 @@ from .tool import Status, Tool
 from .verdict import Judgement, Observation
 
 REACH_RUNS = 6
-"""Failures in a row before an exit counts as broken: a relay that fails a third of its streams meets that once in 700."""
+"""Failures before an exit counts as broken, without a success: who fails a third of all streams does that once in 700
+times."""
 
-RECHECK_CONTROLS = 16
-"""How many controls a lie is held against: a target that answers in two ways at random shows both of them twice in so
-many, but for once in 4,000 times."""
+RECHECK_CONTROLS = 20
+"""How many controls a lie is held against: a target that answers in two ways at random shows each of them to three in
+twenty, but for once in 2,500 times."""
 
 
 class Role(StrEnum):
@@ -227,7 +228,7 @@ class Case:
         return [conclude(self)]
 
     def _retries(self, told: list[Attempt]) -> list[Wish]:
-        """Another run for each that failed, while there are retries left; when confirming, only for what says nothing."""
+        """Another run for each that failed, while there are retries; when confirming, only for what says nothing."""
         wishes: list[Wish] = []
         for attempt in told:
             is_wanted = attempt.observation is None or self.phase is Phase.PROBING

@@ -13,7 +13,7 @@ attribution from it.
 import gzip
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, cast
@@ -25,10 +25,17 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EvidenceLog:
-    """Appends to `path` (None: nowhere). Lines are written in batches and synced at `close`."""
+    """Appends to `path` (None: nowhere). Lines are written in batches and synced at `close`. `listener` hears of each
+    entry after the header, kept or not."""
 
-    def __init__(self, path: Path | None, header: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        header: Mapping[str, object],
+        listener: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> None:
         self.path = path
+        self._listener: Callable[[Mapping[str, object]], None] | None = None
         self._lines: list[str] = []
         self._raw: IO[bytes] | None = None
         self._file: IO[bytes] | None = None
@@ -40,9 +47,12 @@ class EvidenceLog:
                 cast(IO[bytes], gzip.GzipFile(fileobj=self._raw, mode="wb", compresslevel=1)) if packed else self._raw
             )
         self.add({"schema": SCHEMA, **header})
+        self._listener = listener
 
     def add(self, entry: Mapping[str, object]) -> None:
         """Append one entry."""
+        if self._listener is not None:
+            self._listener(entry)
         if self._file is None:
             return
         self._lines.append(_ENCODE(entry))

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from .model import Destination, Fingerprint
 
@@ -36,6 +36,9 @@ class Job(Protocol):
         """0: confirms a finding; 1: a control; 2: a probe."""
 
 
+J = TypeVar("J", bound=Job)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`jobs` at a time, `per_exit` of them through one exit; two starts towards one destination are at least
@@ -48,7 +51,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Schedule[J: Job]:
+class Schedule(Generic[J]):
     """All jobs of a scan that have not ended."""
 
     limits: Limits

@@ -99,8 +99,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The `run` table. `argv` is never given to a shell. `resolve`: `mapped` or `exit` (network.dns). `cwd`: a template;
-    empty: the run's own folder."""
+    """The `run` table. `argv` is never given to a shell. `resolve`: `mapped` or `exit` (network.dns). `cwd`: a
+    template; empty: the run's own folder."""
 
     argv: tuple[str, ...]
     stdin: str = ""

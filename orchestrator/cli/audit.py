@@ -1,0 +1,77 @@
+"""`exitpin audit`: declared tools through many exits, compared with controls, confirmed, judged, recorded."""
+
+import argparse
+import asyncio
+import os
+
+from .selectors import add_selectors
+from .vantage import add_vantage, inside
+
+HELP = """\
+Run declared tools through every chosen exit, compare what they see with controls, confirm what looks wrong, and give a
+verdict on each exit: ok, tampered, suspect, broken, error or skipped.
+
+A tool is an id of `exitpin tools list`, @TAG (@all for every tool), or the path of a tool file or script of your own.
+`tampered`, `suspect` and `broken` are findings: each was seen again on fresh circuits, with its controls asked anew and
+its attribution recomputed. `error` says nothing about the exit.
+"""
+
+EPILOG = """\
+exit status: 0 no finding; 1 a finding (see --fail-on); 2 exitpin was misused; 3 not every exit could be judged;
+             125 exitpin or Tor failed; 130 interrupted (once: running jobs end; twice: they are ended)
+
+examples:
+  exitpin audit --lab @all
+  exitpin audit --lab tls-cert http-body -e exit01,exit02 --repeat 3
+  exitpin audit tls-cert -p host=www.example.org --sample 50 --dry-run
+  exitpin audit ./my-check.sh -p host=www.example.org -e FINGERPRINT --json
+  exitpin results list              what the last scan found
+"""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "audit", help="judge exits with declared tools", description=HELP, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("tools", nargs="+", metavar="TOOL", help="ids, @tags, ./paths of tools")
+    add_selectors(parser, required=False)
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "-p", "--param", dest="params", action="append", default=[], metavar="[TOOL.]NAME=VALUE",
+        help="a tool's parameter (`exitpin tools show TOOL`); repeatable",
+    )  # fmt: skip
+    how.add_argument("--repeat", type=int, default=1, metavar="N", help="N probes of each exit by each tool")
+    how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
+    how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
+    how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
+    how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
+    how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less")
+    how.add_argument(
+        "--direct-control", action="store_true",
+        help="allow tools to ask for controls without Tor: connections from this machine in the clear",
+    )  # fmt: skip
+    how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start nothing")
+    out = parser.add_argument_group("what comes of it")
+    out.add_argument(
+        "--fail-on", choices=("tampered", "suspect", "broken"), default="tampered", metavar="STATUS",
+        help="exit status 1 from this on: tampered (default), suspect, or broken",
+    )  # fmt: skip
+    out.add_argument("--json", action="store_true", help="a JSON record a verdict, as each is known, on stdout")
+    out.add_argument("--runs", action="store_true", help="with --json: also a record of each run")
+    out.add_argument("--events", metavar="FILE", help="keep the evidence there (.gz: compressed)")
+    out.add_argument("--store", metavar="FILE", help="keep the records there instead of in your own store")
+    add_vantage(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Carry out the scan; its exit status."""
+    from .audit_scan import AuditScan
+
+    def work(vantage: object) -> int:
+        return asyncio.run(AuditScan(args, vantage, dict(os.environ)).execute())  # type: ignore[arg-type]
+
+    return inside(args, work)

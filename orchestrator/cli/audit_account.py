@@ -1,0 +1,114 @@
+"""The account of a scan: what it will do, what came of each exit and tool, and the exit status. Pure but for rich."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...wrappers.output import printable
+from ..errors import EXIT_FAILED
+from ..scan_plan import ScanPlan, chances
+from ..settings import Settings
+from ..tool import Status
+
+EXIT_INCOMPLETE = 3
+SHOWN_LOAD = 8
+GRAVITY = (Status.TAMPERED, Status.SUSPECT, Status.BROKEN)
+ORDER = (*GRAVITY, Status.ERROR, Status.SKIPPED, Status.OK)
+
+Json = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Account:
+    """Every pair of tool and exit, once. `findings`: their records; `problems`: what the user must hear of."""
+
+    plan: ScanPlan
+    store: Path
+    scan_id: str
+    statuses: Counter[Status] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    findings: list[Json] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, record: Json) -> None:
+        """A record of the scan; only verdicts count."""
+        if record["schema"] != "exitpin.verdict/1":
+            return
+        status = Status(record["status"])
+        self.statuses[status] += 1
+        if status.is_finding:
+            self.findings.append(record)
+        elif status is Status.ERROR:
+            self.errors[str(record["layer"])] += 1
+
+    def problem(self, sentence: str) -> None:
+        """Something that makes the scan less than it seems."""
+        if sentence not in self.problems:
+            self.problems.append(sentence)
+
+    def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
+        """What to say at the end."""
+        planned = len(self.plan.pairs) + len(self.plan.skipped)
+        told = ", ".join(f"{self.statuses[status]} {status}" for status in ORDER if self.statuses[status])
+        said = [f"scan {self.scan_id}: {self.statuses.total()} of {planned} verdicts: {told or 'none'}"]
+        if self.errors:
+            layers = ", ".join(f"{count} {layer}" for layer, count in self.errors.most_common())
+            said.append(f"errors by layer: {layers} (an error says nothing about the exit)")
+        if trust_lost is not None:
+            said.append(f"stopped: {trust_lost}")
+        if interrupted is not None:
+            said.append("interrupted: what was known is recorded; the same command asks again")
+        said += self.problems
+        said.append(f"`exitpin results list --scan {self.scan_id}` shows all of it, `results show ID` one verdict")
+        return said
+
+
+def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_lost: str | None) -> int:
+    """0 no finding, 1 a finding from `fail_on` on, 3 not every exit could be judged, 125 failed, 130 interrupted."""
+    if interrupted is not None:
+        return 128 + interrupted
+    if trust_lost is not None or account.problems:
+        return EXIT_FAILED
+    if any(account.statuses[status] for status in GRAVITY[: GRAVITY.index(Status(fail_on)) + 1]):
+        return 1
+    return EXIT_INCOMPLETE if account.statuses[Status.ERROR] else 0
+
+
+def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[str]:
+    """The plan and its load, before anything is started."""
+    exits = len({relay.fingerprint for _, relay in plan.pairs})
+    tools = len({audit.tool.id for audit, _ in plan.pairs})
+    times = f", {plan.repeat} times each" if plan.repeat > 1 else ""
+    said = [
+        f"plan: {exits} exits, {tools} tools{times}: {plan.probes} probes, {plan.controls()} controls at least;"
+        f" {settings.jobs} at a time" + ("" if is_lab else f", a circuit every {settings.build_delay_s:g} s or more")
+    ]
+    reasons = Counter((one.audit.tool.id, one.layer) for one in plan.skipped)
+    said += [f"skipped: {tool}: {count} exits ({layer})" for (tool, layer), count in sorted(reasons.items())]
+    load = plan.load()
+    shown = ", ".join(f"{count} to {place}" for place, count in load[:SHOWN_LOAD])
+    said.append(f"load: {shown}{f' and {len(load) - SHOWN_LOAD} more' if len(load) > SHOWN_LOAD else ''}")
+    said += [f"{count} clear-net connections from this machine to {place}" for place, count in plan.clear_net()]
+    said.append(chances(plan.repeat))
+    return said
+
+
+def findings_table(account: Account) -> str:
+    """The findings, the gravest first, a line each; nothing for none."""
+    rows = sorted(account.findings, key=lambda r: (ORDER.index(Status(r["status"])), r["tool"]["id"]))
+    return "".join(f"{_line(record)}\n" for record in rows)
+
+
+def _line(record: Json) -> str:
+    lied = f"{record['lied']} of {record['of']} lied" if record["lied"] else ""
+    fields: Sequence[str] = (
+        str(record["status"]),
+        str(record["tool"]["id"]),
+        str(record["exit"]["nickname"]),
+        str(record["exit"]["fingerprint"]),
+        lied,
+        str(record["reason"]),
+    )
+    return "\t".join(printable(text).replace("\t", " ") for text in fields)
