@@ -1,4 +1,7 @@
-"""`exitpin results verify`: recompute every attribution of recorded runs from their evidence."""
+"""`exitpin results`: what was recorded. `list` and `show` live in modules of their own.
+
+Here is `verify`: recompute every attribution of recorded runs from their evidence.
+"""
 
 import argparse
 import gzip
@@ -13,6 +16,7 @@ from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
 from ..verify import Verdict, read_evidence, verify
 from ..verify_evidence import TOO_DEEP
+from . import results_list, results_show
 
 SHOWN_MAX = 50
 
@@ -28,8 +32,10 @@ At most 50 disagreements are shown; --json has all.
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("results", help="check recorded results")
+    parser = subparsers.add_parser("results", help="list, show and check what was recorded")
     verbs = parser.add_subparsers(title="verbs", dest="results_verb", metavar="VERB", required=True)
+    results_list.register(verbs)
+    results_show.register(verbs)
     verifier = verbs.add_parser(
         "verify", help="recompute attributions", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )

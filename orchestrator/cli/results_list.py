@@ -1,0 +1,235 @@
+"""`exitpin results list`: what was found, the worst first."""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..stored import STATUSES, Reader, ScanSummary, Wanted
+from .results_store import add_store, exit_name, moment, opened, shown
+
+FINDINGS = ("tampered", "suspect", "broken")
+STYLES = {"tampered": "bold red", "suspect": "red", "broken": "yellow", "error": "magenta", "ok": "green"}
+VERDICT_COLUMNS = ("status", "severity", "tool", "exit", "lied", "reason", "ended", "id")
+RUN_COLUMNS = ("status", "role", "tool", "exit", "reason", "ended", "id")
+SCAN_COLUMNS = ("scan", "started", "ended", "tools", "exits", "runs")
+
+HELP = """\
+List the verdicts of the latest scan: what accuses an exit first, then what went wrong, then the rest.
+
+  tampered   what came back was changed, and changed again when asked once more
+  suspect    changed once, or in a way that has other explanations
+  broken     the exit does not carry what it offers to carry
+  error      says nothing about the exit: the reason names what failed
+  skipped    was not asked
+  ok         asked, and found honest
+"""
+
+EPILOG = """\
+On a terminal it is a table; elsewhere a line each, tab-separated, without a heading:
+  verdicts    status severity tool exit lied/of reason ended id
+  --runs      status role tool exit reason ended id
+  --scans     scan started ended tools exits runs tampered suspect broken error skipped ok
+--json prints each whole record, one a line (docs/record.rst says what stands in it).
+
+examples:
+  exitpin results list                                  the latest scan
+  exitpin results list --status findings --since 7d     whatever was found in a week, in any scan
+  exitpin results list -e 4F0C --scan all --runs        each run through that exit
+  exitpin results list --scans                          which scans there are
+  exitpin results show ID                               everything about one of them
+"""
+
+_SINCE = re.compile(r"(\d{1,6})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+Json = dict[str, Any]
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "list", help="what was found", description=HELP, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "--scan", metavar="ID", help="a scan's id, or how it begins; last; all (last, with --since all)"
+    )
+    parser.add_argument("--tool", metavar="ID", help="of this tool")
+    parser.add_argument("-e", "--exit", metavar="EXIT", help="of this exit: a nickname, or how its fingerprint begins")
+    parser.add_argument(
+        "--status", metavar="S,..", type=_statuses, default=frozenset(),
+        help=f"only these of {', '.join(STATUSES)}; findings stands for the first three",
+    )  # fmt: skip
+    parser.add_argument("--since", metavar="TIME", type=_since, help="ended in the last 90m, 24h, 7d, or since a date")
+    parser.add_argument("-n", type=_count, default=50, metavar="N", help="at most N of them (50); 0: all")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--runs", action="store_true", help="the runs behind the verdicts, newest first")
+    what.add_argument("--scans", action="store_true", help="the scans, newest first, counted")
+    parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
+    add_store(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the list; 0 even when nothing is found."""
+    with opened(args) as reader:
+        if args.scans:
+            _print_scans(reader.scans(args.n or None), args.json)
+        else:
+            _print_records(reader, args)
+    return 0
+
+
+def _print_records(reader: Reader, args: argparse.Namespace) -> None:
+    scan = find_scan(reader, args.scan or ("all" if args.since is not None else "last"))
+    wanted = Wanted(
+        scan=scan, tool=args.tool, exit=args.exit, statuses=args.status, kind="run" if args.runs else "verdict",
+        since=args.since, limit=args.n or None, gravest_first=not args.runs,
+    )  # fmt: skip
+    records = reader.query(wanted)
+    if args.json:
+        for record in records:
+            print(json.dumps(record, ensure_ascii=True))
+    else:
+        columns = RUN_COLUMNS if args.runs else VERDICT_COLUMNS
+        _print_rows(columns, (_cells(record, columns) for record in records))
+    _say_how_many(reader, wanted, scan)
+
+
+def _say_how_many(reader: Reader, wanted: Wanted, scan: str | None) -> None:
+    """How complete the list is: a scan must not look better for what was not shown."""
+    found = reader.count(wanted)
+    where = f" of scan {shown(scan)}" if scan else ""
+    cut = f"; {wanted.limit} shown, -n 0 shows all" if wanted.limit and found > wanted.limit else ""
+    words = f"{_plural(found, str(wanted.kind))}{where}{cut}"
+    if not found and wanted.kind == "verdict" and (runs := reader.count(Wanted(scan=scan, kind="run"))):
+        words += f" like that; --runs lists {_plural(runs, 'run')}"
+    print(f"exitpin: {words}", file=sys.stderr)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def find_scan(reader: Reader, name: str) -> str | None:
+    """The id of a scan by its name or how it begins; None for all. Raises OperatorError when it is not just one."""
+    if name == "all":
+        return None
+    if name == "last":
+        return reader.latest_scan()
+    found = reader.scan_ids(name)
+    if name in found:
+        return name
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise OperatorError(f"there is no scan {shown(name)}.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
+    raise OperatorError(
+        f"{shown(name)} begins the ids of several scans.", f"Say one of {', '.join(found)}.", EXIT_USAGE
+    )
+
+
+def reason_of(record: Json) -> str:
+    """Why a record says what it says, in a few words."""
+    verdict, failure = record.get("verdict") or {}, record.get("failure") or {}
+    return shown(record.get("reason") or verdict.get("reason") or failure.get("detail") or "")
+
+
+def _cells(record: Json, columns: Sequence[str]) -> list[str]:
+    told = {
+        "exit": exit_name(record),
+        "tool": shown((record.get("tool") or {}).get("id")),
+        "lied": f"{record.get('lied')}/{record.get('of')}" if record.get("of") else "",
+        "reason": reason_of(record),
+        "ended": moment(record.get("ended") or (record.get("t") or {}).get("end")),
+        "id": shown(record.get("verdict_id") or record.get("run_id")),
+    }
+    return [told[name] if name in told else shown(record.get(name)) for name in columns]
+
+
+def _print_scans(scans: Iterable[ScanSummary], as_json: bool) -> None:
+    if as_json:
+        for scan in scans:
+            print(json.dumps(asdict(scan)))
+        return
+    if sys.stdout.isatty():
+        _print_table((*SCAN_COLUMNS, "reason"), [[*_scan_cells(scan), _counts_words(scan)] for scan in scans])
+        return
+    for scan in scans:
+        print("\t".join([*_scan_cells(scan), *(str(scan.counts.get(status, 0)) for status in STATUSES)]))
+
+
+def _scan_cells(scan: ScanSummary) -> list[str]:
+    about = [shown(scan.scan_id), moment(scan.started), moment(scan.ended), shown(", ".join(scan.tools))]
+    return [*about, str(scan.exits), str(scan.runs)]
+
+
+def _counts_words(scan: ScanSummary) -> str:
+    return ", ".join(f"{count} {status}" for status, count in scan.counts.items()) or "no verdict yet"
+
+
+def _print_rows(columns: Sequence[str], rows: Iterator[list[str]]) -> None:
+    if sys.stdout.isatty():
+        _print_table(columns, list(rows))
+        return
+    for cells in rows:
+        print("\t".join(cells))
+
+
+def _print_table(columns: Sequence[str], rows: list[list[str]]) -> None:
+    """A reason stands on lines of its own; an id is never cut, for it is there to be copied."""
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    places = [n for n, name in enumerate(columns) if name != "reason"]
+    widths = {n: max(map(cell_len, (columns[n], *(cells[n] for cells in rows)))) for n in places}
+
+    def line(cells: Sequence[str], style: str) -> Text:
+        text = Text(style=style if style == "bold" else "")
+        for n in places:
+            text.append(cells[n], style if n == 0 else "").append(" " * (widths[n] - cell_len(cells[n]) + 2))
+        text.rstrip()
+        return text
+
+    console.print(line([name.upper() for name in columns], "bold"))
+    for cells in rows:
+        console.print(line(cells, STYLES.get(cells[0], "")))
+        if "reason" in columns and cells[columns.index("reason")]:
+            console.print(Padding(Text(cells[columns.index("reason")], "dim"), (0, 0, 0, 2)))
+
+
+def _statuses(text: str) -> frozenset[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if word not in (*STATUSES, "findings")]
+    if wrong or not words:
+        raise argparse.ArgumentTypeError(f"{text!r}: say some of {', '.join(STATUSES)}, or findings")
+    return frozenset(name for word in words for name in (FINDINGS if word == "findings" else (word,)))
+
+
+def _since(text: str) -> float:
+    match = _SINCE.fullmatch(text)
+    if match:
+        return time.time() - int(match[1]) * _SECONDS[match[2]]
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: say a time such as 24h or 7d, or a date such as 2026-05-01"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r}: say a number from 0")
+    return int(text)

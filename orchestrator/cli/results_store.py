@@ -1,0 +1,50 @@
+"""What `results list` and `results show` share: the store that they read, and how they show what stands in it."""
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...wrappers.output import printable
+from ..errors import EXIT_USAGE, OperatorError
+from ..store import store_path
+from ..stored import Reader, open_store
+
+NOTHING_YET = "nothing was recorded yet"
+FIRST_STEP = "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """The option that names another file."""
+    parser.add_argument(
+        "--store", metavar="PATH", type=Path, help="the file of results ($XDG_STATE_HOME/exitpin/results.sqlite)"
+    )
+
+
+def opened(args: argparse.Namespace) -> Reader:
+    """The store that is asked for. Raises OperatorError, also when nothing was ever recorded in it."""
+    path = args.store or store_path(os.environ)
+    reader = open_store(path)
+    if reader is None:
+        raise OperatorError(f"{NOTHING_YET} ({shown(str(path))}).", FIRST_STEP, EXIT_USAGE)
+    return reader
+
+
+def shown(text: object) -> str:
+    """Text that anybody may have written, for a place within a line: nothing in it is obeyed, tabs and ends of lines
+    included. Empty for None."""
+    return "" if text is None else printable(str(text)).replace("\t", "\\t")
+
+
+def moment(seconds: object) -> str:
+    """A time as people read it, UTC; empty for None."""
+    if not isinstance(seconds, int | float):
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def exit_name(record: dict[str, object]) -> str:
+    """`nickname/fingerprint`, its first eight digits."""
+    found = record.get("exit")
+    of_exit = found if isinstance(found, dict) else {}
+    return f"{shown(of_exit.get('nickname'))}/{shown(of_exit.get('fingerprint'))[:8]}"
