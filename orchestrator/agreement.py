@@ -121,8 +121,9 @@ def _filled(sample: Control, values: Mapping[str, str]) -> Control:
 
 
 def _key(value: Value) -> _Key:
-    """By what values are told apart: their texts, so that a pinned `443` is the number that a run shows."""
-    return None if value is None else tuple(map(text, items(value)))
+    """By what values are told apart: their texts, so that a pinned `443` is the number that a run shows. An empty list
+    is nothing found."""
+    return tuple(map(text, items(value))) or None
 
 
 def _elements(value: Value) -> frozenset[str]:

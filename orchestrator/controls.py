@@ -41,14 +41,14 @@ class ControlPool:
     """The controls of one tool with one set of parameters. `relaxed`: what was given up of `baseline.distinct`."""
 
     baseline: Baseline
-    relaxed: frozenset[str] = frozenset()
-    _samples: dict[Fingerprint | None, Control] = field(default_factory=dict)
-    _relays: dict[Fingerprint, Relay] = field(default_factory=dict)
-    _under_way: set[Fingerprint | None] = field(default_factory=set)
-    _failures: list[_Failure] = field(default_factory=list)
-    _now: float = float("-inf")
-    _stale_before: float = float("-inf")
-    _is_dry: bool = False
+    relaxed: frozenset[str] = field(default=frozenset(), init=False)
+    _samples: dict[Fingerprint | None, Control] = field(default_factory=dict, init=False)
+    _relays: dict[Fingerprint, Relay] = field(default_factory=dict, init=False)
+    _under_way: set[Fingerprint | None] = field(default_factory=set, init=False)
+    _failures: list[_Failure] = field(default_factory=list, init=False)
+    _now: float = field(default=float("-inf"), init=False)
+    _stale_before: float = field(default=float("-inf"), init=False)
+    _is_dry: bool = field(default=False, init=False)
 
     # What to start.
 

@@ -10,7 +10,7 @@ does not match. An `ok` that rests on nothing but undecided comparisons is none:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .agreement import Control, Controls
 from .facts import look_up, text
@@ -60,27 +60,41 @@ def judge(
     except _NoControls as missing:
         return hearing.stop("control", str(missing))
     except _NoValue as missing:
-        return hearing.stop("tool", f"{{{{{missing}}}}} of a rule has no value")
+        return hearing.stop("tool", str(missing))
     return hearing.stop("no-rule", "no rule matched")
 
 
 def is_usable_control(tool: Tool, seen: Observation, values: Mapping[str, str], search: Search) -> str | None:
     """Why a control's own run is nothing to compare with; None: it is usable.
 
-    It is judged as a run is, but without the rules that accuse by comparison: there is nothing to compare it with yet.
-    A rule that says `ok` by comparison holds it against itself, so that what the tool says of all other runs
-    (`tampered`, say, below an `ok` where nothing differs) is not said of it. A control of which no rule speaks is
+    It is judged as a run is, by the rules that need no controls. But where a rule says `ok` of what the controls show
+    too, a control shows just that: what later rules then say of all others is not said of it. That goes for lies, and
+    for rules without conditions; a failure stays one, however many fail alike. A control of which no rule speaks is
     usable if its tool succeeded.
     """
-    asked = [rule for rule in tool.verdict if rule.status is Status.OK or not _compares(rule)]
-    itself = Controls((Control("exit", seen.facts, 0.0),), quorum=1)
-    judgement = judge(replace(tool, verdict=tuple(asked)), seen, itself, values, search)
+    judgement = _judge_control(tool, seen, values, search)
     if judgement.layer == "no-rule":
         is_well = not seen.timed_out and seen.exit_code in tool.command.ok_codes
         return None if is_well else f"it failed: exit status {text(seen.exit_code)}"
     if judgement.status is Status.OK:
         return None
     return f"{judgement.status}: {judgement.reason}" if judgement.reason else str(judgement.status)
+
+
+def _judge_control(tool: Tool, seen: Observation, values: Mapping[str, str], search: Search) -> Judgement:
+    hearing = _Hearing(seen, Controls((Control("exit", seen.facts, 0.0),), quorum=1), values, search)
+    is_as_controls = False
+    try:
+        for place, rule in enumerate(tool.verdict):
+            if _compares(rule):
+                is_as_controls |= rule.status is Status.OK and hearing.is_met(rule)
+            elif is_as_controls and (rule.status.is_lie or not (rule.when or rule.any)):
+                continue
+            elif hearing.is_met(rule):
+                return hearing.conclude(place, rule)
+    except _NoValue as missing:
+        return hearing.stop("tool", str(missing))
+    return hearing.stop("no-rule", "no rule matched")
 
 
 class _NoControls(Exception):
@@ -134,7 +148,7 @@ class _Hearing:
         try:
             operand = operand_of(condition, self.values)
         except KeyError as missing:
-            raise _NoValue(missing.args[0]) from None
+            raise _NoValue(f"{{{{{missing.args[0]}}}}} of a rule has no value") from None
         question = Question(subject, _value(self.seen, subject), operand, self.search, self.controls)
         answer = ask(condition.matcher, question)
         if answer is None:

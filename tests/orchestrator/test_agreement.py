@@ -1,0 +1,205 @@
+"""What controls agree on, and what a run that shows something else is then said to do."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exitpin.orchestrator.controls import Control, Controls
+from exitpin.orchestrator.tool import Value
+
+from .test_matchers import values
+
+A, B, C, D = ("a",), ("b",), ("c",), ("d",)
+NONE = None
+
+
+def controls(*seen: Value, quorum: int = 2, direct: Value | str = "not asked") -> Controls:
+    samples = [Control("exit", {"fact": value}, float(n)) for n, value in enumerate(seen)]
+    if direct != "not asked":
+        samples.append(Control("direct", {"fact": direct}, 99.0))
+    return Controls(tuple(samples), quorum)
+
+
+@pytest.mark.parametrize(
+    ("seen", "quorum", "agreed"),
+    [
+        (("x", "x", "x"), 2, ("x",)),
+        (("x", "x", "y"), 2, ("x",)),
+        (("x", "y", "x", "y", "y"), 2, ("y", "x")),
+        (("x", "y", "z"), 2, ()),
+        (("x",), 2, ()),
+        ((), 2, ()),
+        (("x", "y"), 1, ("x", "y")),
+        (("x", "x", "y", "y", "y"), 3, ("y",)),
+        ((NONE, NONE, "x"), 2, (NONE,)),
+        ((A + B, A + B, B + A), 2, (A + B,)),
+    ],
+)
+def test_a_value_counts_once_a_quorum_of_controls_has_it(
+    seen: tuple[Value, ...], quorum: int, agreed: tuple[Value, ...]
+) -> None:
+    assert controls(*seen, quorum=quorum).agreed("fact") == agreed
+
+
+@pytest.mark.parametrize(
+    ("seen", "value", "differs"),
+    [
+        (("x", "x", "x"), "x", False),
+        (("x", "x", "x"), "y", True),
+        (("x", "x", "x"), NONE, True),
+        (("x", "x", "y"), "y", True),
+        (("x", "x", "y", "y"), "y", False),
+        (("x", "y", "z"), "x", None),
+        (("x", "y", "z"), "w", None),
+        ((NONE, NONE, "x"), NONE, False),
+        ((NONE, NONE, "x"), "x", True),
+        ((NONE, NONE), (), False),
+        ((200, 200), 200, False),
+        ((200, 200), "200", False),
+        ((200, 200), 404, True),
+        ((), "x", None),
+    ],
+)
+def test_a_value_differs_when_the_controls_agree_on_others_only(
+    seen: tuple[Value, ...], value: Value, differs: bool | None
+) -> None:
+    assert controls(*seen).differs("fact", value) is differs
+
+
+@pytest.mark.parametrize(
+    ("seen", "value", "adds"),
+    [
+        ((A, A, A), A, False),
+        ((A, A, A), A + B, True),
+        ((A, A, A), NONE, False),
+        ((A, A, A), "a", False),
+        ((NONE, NONE, NONE), A, True),
+        ((NONE, NONE, NONE), NONE, False),
+        # One control has it: it may be the liar's friend.
+        ((A, A, A + B), A + B, True),
+        ((A, A + B, A + B), A + B, False),
+        # A new element for each visitor proves nothing; but that of which a quorum speaks can't have been added.
+        ((A + B, A + C, A + D), A + ("e",), None),
+        ((A + B, A + C, A + D), A, False),
+        ((A + B, A + C, A), A + ("e",), None),
+        ((A + B, A, A), A + ("e",), True),
+        ((), A, None),
+    ],
+)
+def test_an_element_is_added_when_fewer_than_a_quorum_have_it(
+    seen: tuple[Value, ...], value: Value, adds: bool | None
+) -> None:
+    assert controls(*seen).adds("fact", value) is adds
+
+
+@pytest.mark.parametrize(
+    ("seen", "value", "missing"),
+    [
+        ((A + B, A + B, A + B), A, True),
+        ((A + B, A + B, A + B), A + B + C, False),
+        ((A + B, A + B, A + B), NONE, True),
+        ((NONE, NONE, NONE), NONE, False),
+        # A quorum has it, but not more than half of them: one of the target's several answers.
+        ((A + B, A + B, A, A), A, False),
+        ((A + B, A + B, A), A, True),
+        ((A + B, A, A), A, False),
+        # They share nothing.
+        ((A, B, C), NONE, None),
+        ((A, B, C), A, None),
+        ((A, NONE, NONE), NONE, False),
+        # They share one thing, and each has more: that one can be missed.
+        ((A + B, A + C, A + D), B, True),
+        ((A + B, A + C, A + D), A, False),
+        ((), A, None),
+    ],
+)
+def test_an_element_is_missing_when_more_than_half_of_the_controls_have_it(
+    seen: tuple[Value, ...], value: Value, missing: bool | None
+) -> None:
+    assert controls(*seen).missing("fact", value) is missing
+
+
+def test_what_this_machine_saw_itself_counts_alone() -> None:
+    alone = controls(direct="x")
+    assert alone.is_enough
+    assert alone.agreed("fact") == ("x",)
+    assert alone.differs("fact", "y") is True
+    assert alone.adds("fact", "y") is True
+    assert alone.missing("fact", "y") is True
+
+
+def test_what_this_machine_saw_itself_counts_beside_what_exits_agree_on() -> None:
+    both = controls("x", "x", "z", direct="y")
+    assert set(both.agreed("fact")) == {"x", "y"}
+    assert [both.differs("fact", value) for value in ("x", "y", "z")] == [False, False, True]
+
+
+def test_a_pin_says_nothing_of_facts_that_it_does_not_name() -> None:
+    pinned = Controls((Control("pinned", {"code": "301"}, 0.0),), 1)
+    assert pinned.differs("code", 301) is False
+    assert pinned.differs("code", 302) is True
+    assert (pinned.differs("body", "x"), pinned.adds("body", "x"), pinned.missing("body", "x")) == (None, None, None)
+    assert pinned.differs("body.0", "x") is None
+
+
+@pytest.mark.parametrize(("seen", "is_enough"), [((), False), (("x",), False), (("x", "y"), True)])
+def test_fewer_controls_than_a_quorum_could_never_agree(seen: tuple[Value, ...], is_enough: bool) -> None:
+    assert controls(*seen).is_enough is is_enough
+
+
+def test_no_controls_are_never_enough() -> None:
+    assert not controls(quorum=0).is_enough
+
+
+def test_items_and_their_number_are_compared_like_facts() -> None:
+    three = controls(("leaf", "root"), ("leaf", "other"), ("leaf", "more", "root"))
+    assert three.differs("fact.0", "leaf") is False
+    assert three.differs("fact.0", "forged") is True
+    assert three.differs("fact.1", "root") is None
+    assert three.differs("fact.count", 2) is False
+    assert three.differs("fact.count", 3) is True
+
+
+def test_votes_tell_how_rare_a_value_is() -> None:
+    assert [controls("x", "x", "y").votes("fact", value) for value in ("x", "y", "z")] == [2, 1, 0]
+
+
+seen_lists = st.lists(values, max_size=6)
+ASKED = ("differs", "adds", "missing")
+
+
+@given(seen_lists, values, st.integers(0, 4))
+def test_any_values_can_be_compared(seen: list[Value], value: Value, quorum: int) -> None:
+    against = controls(*seen, quorum=quorum)
+    for field in ("fact", "fact.0", "fact.count", "other"):
+        assert {getattr(against, name)(field, value) for name in ASKED} <= {True, False, None}
+
+
+@given(st.text(), st.text(), st.integers(2, 6), st.data())
+def test_a_lie_that_one_control_tells_is_not_agreed(truth: str, lie: str, honest: int, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, honest))
+    seen: list[Value] = [truth] * honest
+    seen.insert(place, lie)
+    against = controls(*seen)
+    assert against.agreed("fact") == (truth,)
+    assert against.differs("fact", truth) is False
+    assert against.adds("fact", (truth, lie)) is (truth != lie)
+    assert against.missing("fact", truth) is False
+
+
+@given(seen_lists, values, st.randoms())
+def test_the_order_of_samples_does_not_matter(seen: list[Value], value: Value, random: Random) -> None:
+    shuffled = list(seen)
+    random.shuffle(shuffled)
+    one, other = controls(*seen), controls(*shuffled)
+    assert [getattr(one, name)("fact", value) for name in ASKED] == [
+        getattr(other, name)("fact", value) for name in ASKED
+    ]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=12), st.sampled_from("abcd"))
+def test_what_a_quorum_saw_never_differs(seen: list[str], value: str) -> None:
+    if seen.count(value) >= 2:
+        assert controls(*seen).differs("fact", value) is False

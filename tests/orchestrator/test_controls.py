@@ -1,0 +1,348 @@
+"""Which exits are asked for controls, how many, and whose word counts for whom."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exitpin.orchestrator.controls import FORGIVEN_S, Control, ControlPool
+from exitpin.orchestrator.model import Relay
+from exitpin.orchestrator.tool import Baseline
+
+from .values import fingerprint, relay
+
+NOBODY: frozenset[str] = frozenset()
+RELAYS = tuple(relay(number) for number in range(1, 31))
+CROWDED = tuple(relay(number, address="10.0.0.1") for number in range(1, 9))
+MINE = relay(99)
+
+
+def ask(pool: ControlPool, exit: Relay, at: float, **facts: str) -> None:
+    """A control that goes well."""
+    pool.started(exit)
+    pool.add(Control("exit", facts or {"body": "x"}, at, "", exit.fingerprint))
+
+
+def filled(count: int = 3, at: float = 100.0, **baseline: object) -> ControlPool:
+    pool = ControlPool(Baseline(**baseline))  # type: ignore[arg-type]
+    for exit in RELAYS[:count]:
+        ask(pool, exit, at)
+    return pool
+
+
+def choose(pool: ControlPool, candidates: tuple[Relay, ...] = RELAYS, seed: int = 7) -> Relay | None:
+    return pool.choose(candidates, NOBODY, Random(seed))  # type: ignore[arg-type]
+
+
+def asked(pool: ControlPool, now: float = 100.0, exit: Relay | None = None, after: float | None = None) -> set[int]:
+    return {int(sample.exit or "0", 16) for sample in pool.view(now, exit, after).samples}
+
+
+# How many.
+
+
+def test_as_many_as_the_baseline_says_are_wanted_and_those_under_way_count() -> None:
+    pool = ControlPool(Baseline(exits=3))
+    assert pool.wanted(100.0) == 3
+    pool.started(RELAYS[0])
+    assert pool.wanted(100.0) == 2
+    ask(pool, RELAYS[1], 101.0)
+    assert pool.wanted(102.0) == 1
+    pool.failed(RELAYS[0], "refused")
+    assert pool.wanted(103.0) == 2
+
+
+def test_a_quorum_is_wanted_at_least() -> None:
+    assert ControlPool(Baseline(exits=1, quorum=3)).wanted(0.0) == 3
+
+
+def test_more_can_be_asked_for() -> None:
+    pool = filled(3)
+    assert pool.wanted(100.0) == 0
+    assert pool.wanted(100.0, more=4) == 4
+    assert pool.wanted(100.0, at_least=16) == 13
+    assert pool.wanted(100.0, more=4, at_least=5) == 4
+
+
+def test_a_finding_wants_samples_younger_than_itself() -> None:
+    pool = filled(3, at=100.0)
+    assert pool.wanted(110.0, fresh_after=105.0) == 3
+    assert pool.wanted(110.0, fresh_after=100.0) == 3
+    assert pool.wanted(110.0, fresh_after=99.0) == 0
+    assert pool.wanted(110.0, fresh_after=105.0, at_least=5) == 3
+    assert pool.wanted(110.0, fresh_after=105.0, at_least=9) == 6
+    pool.started(RELAYS[5])
+    assert pool.wanted(110.0, fresh_after=105.0) == 2
+
+
+def test_an_old_sample_is_replaced() -> None:
+    pool = filled(3, at=100.0, max_age_s=60.0)
+    assert pool.wanted(160.0) == 0
+    assert pool.wanted(160.1) == 3
+    assert asked(pool, 160.1) == set()
+
+
+def test_what_judges_an_exit_is_not_its_own_word() -> None:
+    pool = filled(3)
+    assert pool.wanted(100.0, exit=MINE) == 0
+    assert pool.wanted(100.0, exit=RELAYS[0]) == 1
+    pool.started(RELAYS[3])
+    assert pool.wanted(100.0, exit=RELAYS[3]) == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "exits", "direct"),
+    [("none", 0, False), ("pinned", 0, False), ("direct", 0, True), ("exits", 3, False), ("direct+exits", 3, True)],
+)
+def test_the_mode_says_what_is_run(mode: str, exits: int, direct: bool) -> None:
+    pool = ControlPool(Baseline(mode=mode))
+    assert pool.wanted(0.0) == exits
+    assert pool.wants_direct(0.0) is direct
+    assert pool.exhausted() is None
+
+
+def test_one_direct_run_is_enough_until_it_is_old_or_a_finding_wants_another() -> None:
+    pool = ControlPool(Baseline(mode="direct", max_age_s=60.0))
+    pool.started(None)
+    assert not pool.wants_direct(0.0)
+    pool.add(Control("direct", {}, 10.0), None)
+    assert not pool.wants_direct(20.0)
+    assert pool.wants_direct(20.0, fresh_after=15.0)
+    assert pool.wants_direct(71.0)
+
+
+def test_a_direct_run_is_tried_three_times() -> None:
+    pool = ControlPool(Baseline(mode="direct"))
+    for _ in range(3):
+        assert pool.wants_direct(0.0)
+        assert pool.exhausted() is None
+        pool.started(None)
+        pool.failed(None, "refused")
+    assert not pool.wants_direct(0.0)
+    assert pool.exhausted() == "3 of 3 controls failed: refused; nobody else is left to ask"
+
+
+def test_with_exits_beside_it_a_failed_direct_run_is_not_the_end() -> None:
+    pool = ControlPool(Baseline(mode="direct+exits"))
+    assert pool.wants_direct(0.0)
+    for _ in range(3):
+        pool.failed(None, "refused")
+    assert pool.exhausted() is None
+    assert pool.wanted(0.0) == 3
+
+
+# Whom.
+
+
+def test_nobody_is_asked_twice() -> None:
+    pool = ControlPool(Baseline())
+    chosen = []
+    while (exit := choose(pool)) is not None:
+        chosen.append(exit)
+        ask(pool, exit, 100.0)
+    assert sorted(chosen, key=lambda each: each.fingerprint) == list(RELAYS)
+    assert not pool.relaxed
+
+
+def test_those_under_way_those_that_failed_and_those_to_avoid_are_left_out() -> None:
+    pool = ControlPool(Baseline())
+    pool.wanted(0.0)
+    pool.started(RELAYS[0])
+    pool.started(RELAYS[1])
+    pool.failed(RELAYS[1], "refused")
+    for seed in range(20):
+        assert pool.choose(RELAYS[:4], frozenset({RELAYS[2].fingerprint}), Random(seed)) is RELAYS[3]
+    assert pool.choose(RELAYS[:3], frozenset({RELAYS[2].fingerprint}), Random(0)) is None
+
+
+def test_the_choice_is_by_chance() -> None:
+    assert len({choose(ControlPool(Baseline()), seed=seed).fingerprint for seed in range(40)}) > 10  # type: ignore[union-attr]
+
+
+def test_controls_are_of_distinct_networks_and_families() -> None:
+    kin = frozenset({fingerprint(1), fingerprint(2)})
+    one, sister = relay(1, family=kin), relay(2, family=kin)
+    neighbour, claims_kin, stranger = relay(3, address="198.1.77.7"), relay(4, family=kin), relay(5)
+    for seed in range(20):
+        pool = ControlPool(Baseline())
+        ask(pool, one, 100.0)
+        assert choose(pool, (sister, neighbour, stranger), seed) is stranger
+        assert not pool.relaxed
+    # A family is what both declare: else anybody could keep a control from being asked.
+    assert choose(pool, (sister, neighbour, claims_kin)) is claims_kin
+
+
+def test_where_all_exits_share_a_network_that_is_given_up_first_and_remembered() -> None:
+    kin = frozenset({fingerprint(1), fingerprint(2)})
+    one, sister, other = (relay(n, address="10.0.0.1", family=kin if n < 3 else frozenset()) for n in (1, 2, 3))
+    pool = ControlPool(Baseline())
+    ask(pool, one, 100.0)
+    assert choose(pool, (sister, other)) is other
+    assert pool.relaxed == {"subnet"}
+    ask(pool, other, 100.0)
+    assert choose(pool, (sister, other)) is sister
+    assert pool.relaxed == {"subnet", "family"}
+
+
+def test_what_the_baseline_does_not_demand_is_not_given_up() -> None:
+    pool = ControlPool(Baseline(distinct=("family",)))
+    ask(pool, CROWDED[0], 100.0)
+    assert choose(pool, CROWDED[:2]) is CROWDED[1]
+    assert pool.relaxed == NOBODY
+
+
+def test_when_younger_samples_are_wanted_exits_may_be_asked_anew_but_others_first() -> None:
+    pool = filled(3, at=100.0)
+    assert choose(pool, RELAYS[:3]) is None
+    assert pool.wanted(110.0, fresh_after=105.0) == 3
+    assert choose(pool, RELAYS[:4]) is RELAYS[3]
+    ask(pool, RELAYS[3], 111.0)
+    for n in (2, 1, 0):
+        again = choose(pool, RELAYS[:4])
+        assert again in RELAYS[:3]
+        ask(pool, again, 112.0)
+        assert pool.wanted(113.0, fresh_after=105.0) == max(0, n - 1)
+    assert choose(pool, RELAYS[:4]) is None
+
+
+# What counts.
+
+
+def test_an_exit_has_one_vote() -> None:
+    pool = filled(2, at=100.0)
+    ask(pool, RELAYS[0], 110.0, body="y")
+    assert [(sample.at, sample.facts["body"]) for sample in pool.view(120.0, None).samples] == [
+        (100.0, "x"),
+        (110.0, "y"),
+    ]
+
+
+def test_a_sample_that_comes_late_does_not_replace_a_younger_one() -> None:
+    pool = filled(1, at=100.0)
+    pool.add(Control("exit", {"body": "old"}, 90.0, "", RELAYS[0].fingerprint))
+    assert pool.view(120.0, None).samples[0].facts == {"body": "x"}
+
+
+def test_a_view_leaves_out_the_exit_itself_and_its_family() -> None:
+    kin = frozenset({fingerprint(1), fingerprint(2)})
+    one, sister, other = relay(1, family=kin), relay(2, family=kin), relay(3)
+    pool = ControlPool(Baseline(distinct=()))
+    for exit in (one, sister, other):
+        ask(pool, exit, 100.0)
+    assert asked(pool) == {1, 2, 3}
+    assert asked(pool, exit=MINE) == {1, 2, 3}
+    assert asked(pool, exit=one) == {3}
+    assert asked(pool, exit=other) == {1, 2}
+    # Who declares everybody its family, and is declared by nobody, does not get rid of its controls.
+    assert asked(pool, exit=relay(9, family=frozenset(map(fingerprint, range(10))))) == {1, 2, 3}
+
+
+def test_a_view_leaves_out_what_is_too_old_for_its_reader() -> None:
+    pool = filled(2, at=100.0)
+    ask(pool, RELAYS[2], 110.0)
+    assert asked(pool, 120.0, after=105.0) == {3}
+    assert asked(pool, 120.0) == {1, 2, 3}
+
+
+def test_the_relay_may_be_told_with_its_sample() -> None:
+    pool = ControlPool(Baseline())
+    pool.add(Control("exit", {}, 100.0, "", CROWDED[0].fingerprint), CROWDED[0])
+    choose(pool, CROWDED[1:])
+    assert pool.relaxed == {"subnet"}
+
+
+@pytest.mark.parametrize(("mode", "quorum"), [("none", 2), ("pinned", 1), ("direct", 1), ("exits", 2)])
+def test_each_mode_has_its_quorum(mode: str, quorum: int) -> None:
+    assert ControlPool(Baseline(mode=mode)).view(0.0, MINE).quorum == quorum
+
+
+def test_pins_are_one_sample_that_is_enough() -> None:
+    view = ControlPool(Baseline(mode="pinned", pins=(("code", "301"),))).view(50.0, MINE)
+    assert view.is_enough
+    assert view.samples == (Control("pinned", {"code": "301"}, 50.0),)
+    assert view.differs("code", 302) is True
+
+
+def test_the_direct_sample_counts_beside_exits() -> None:
+    pool = filled(2, mode="direct+exits")
+    pool.add(Control("direct", {"body": "y"}, 100.0))
+    assert set(pool.view(100.0, MINE).agreed("body")) == {"x", "y"}
+
+
+# When to give up.
+
+
+def test_when_all_others_failed_nobody_is_left() -> None:
+    pool = ControlPool(Baseline())
+    pool.wanted(0.0)
+    for exit in RELAYS[:3]:
+        pool.started(exit)
+    assert pool.exhausted() is None
+    for exit, why in zip(RELAYS, ("refused", "dns", "refused"), strict=False):
+        pool.failed(exit, why)
+    assert pool.exhausted() is None
+    assert choose(pool, RELAYS[:3]) is None
+    assert pool.exhausted() == "2 of 3 controls failed: refused; nobody else is left to ask"
+    assert choose(pool, RELAYS[:4]) is RELAYS[3]
+    assert pool.exhausted() is None
+
+
+def test_where_there_is_only_one_exit_nobody_is_left_to_ask() -> None:
+    pool = ControlPool(Baseline())
+    assert choose(pool, ()) is None
+    assert pool.exhausted() == "no other exit is left to ask"
+
+
+def test_after_many_failures_nobody_is_asked_until_they_are_forgotten() -> None:
+    pool = ControlPool(Baseline(exits=3))
+    assert pool.attempts_max == 20
+    for number in range(21):
+        assert pool.wanted(100.0) == 3
+        pool.started(RELAYS[number])
+        pool.failed(RELAYS[number], "timeout")
+    assert pool.wanted(100.0) == 0
+    assert pool.exhausted() == "21 of 21 controls failed: timeout"
+    assert pool.wanted(101.0 + FORGIVEN_S) == 3
+    assert pool.exhausted() is None
+
+
+def test_a_failure_does_not_take_an_older_sample_away() -> None:
+    pool = filled(3)
+    pool.started(RELAYS[0])
+    pool.failed(RELAYS[0], "refused")
+    assert asked(pool) == {1, 2, 3}
+
+
+# However it goes.
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["well", "badly", "late"]), st.floats(0, 400)), max_size=60),
+    st.booleans(), st.integers(1, 4), st.sampled_from([RELAYS[:8], CROWDED]), st.integers(0, 9),
+)  # fmt: skip
+def test_a_pool_asks_each_exit_once_at_a_time_and_comes_to_an_end(
+    course: list[tuple[str, float]], is_recheck: bool, exits: int, candidates: tuple[Relay, ...], seed: int
+) -> None:
+    pool, rng, under_way, now = ControlPool(Baseline(exits=exits)), Random(seed), [], 0.0
+    after = 1.0 if is_recheck else None
+    for end, step in [*course, *[("well", 1.0)] * 200]:
+        now += step
+        for _ in range(pool.wanted(now, after, at_least=6)):
+            exit = pool.choose(candidates, NOBODY, rng)  # type: ignore[arg-type]
+            if exit is None:
+                break
+            assert exit not in under_way
+            pool.started(exit)
+            under_way.append(exit)
+        if under_way and end != "late":
+            ended = under_way.pop(0)
+            if end == "well":
+                pool.add(Control("exit", {}, now, "", ended.fingerprint))
+            else:
+                pool.failed(ended, "refused")
+        view = pool.view(now, candidates[0], after)
+        names = [sample.exit for sample in view.samples]
+        assert len(set(names)) == len(names) and candidates[0].fingerprint not in names
+    assert not under_way or pool.wanted(now, after) == 0
+    assert len(pool.view(now, None, after).samples) >= exits or pool.exhausted()
