@@ -119,7 +119,7 @@ def failure_of(conclusion: Conclusion, attempts: Sequence[Attempt], detail: str)
         return None
     kinds = [attempt.failure.kind for attempt in attempts if attempt.failure is not None]
     if conclusion.status is Status.SKIPPED:
-        kind = "requirement"
+        kind = "policy" if conclusion.layer == "policy" else "requirement"
     elif conclusion.layer in ("control", "no-rule", "parse") or not kinds:
         kind = _KINDS.get(conclusion.layer, "tool")
     else:

@@ -46,7 +46,12 @@ class Row(NamedTuple):
     record: str
 
 
-_INSERT = f"INSERT INTO runs ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
+_WRITE = (
+    f"INSERT INTO runs ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
+    f" ON CONFLICT (record_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in Row._fields)}"
+    " WHERE scan_id = excluded.scan_id"
+)
+"""A run that is judged again has its record replaced; another scan's record never is."""
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -142,7 +147,10 @@ class Store:
         self._waiting.append(resume)
 
     def add(self, record: Mapping[str, object]) -> None:
-        """Queue a record; it may change afterwards. Raises ValueError for one that `row_of` refuses."""
+        """Queue a record, in place of this scan's earlier one of that id; it may change afterwards.
+
+        Raises ValueError for one that `row_of` refuses.
+        """
         if self._is_closed:
             raise AssertionError("BUG: a record after the store was closed")
         row = row_of(record)
@@ -191,7 +199,8 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             for row in rows:
                 try:
-                    self._connection.execute(_INSERT, row)
+                    if not self._connection.execute(_WRITE, row).rowcount:
+                        refused.append(f"another scan has a record {row.record_id}")
                 except sqlite3.IntegrityError as error:
                     if not is_constraint(error):
                         raise

@@ -222,7 +222,8 @@ REFUSED = Failure("refused", "unknown", True, "refused")
         (Conclusion(Status.ERROR, "", None, "no-rule"), [None], "no-rule"),
         (Conclusion(Status.ERROR, "", None, "exitpin", "local"), [None], "attribution"),
         (Conclusion(Status.ERROR, "", None, "interrupted", "local"), [], "interrupted"),
-        (Conclusion(Status.SKIPPED, "curl is not installed", blame="local"), [], "requirement"),
+        (Conclusion(Status.SKIPPED, "curl is not installed", None, "requirement", "local"), [], "requirement"),
+        (Conclusion(Status.SKIPPED, "its policy refuses a.test:25", None, "policy", "local"), [], "policy"),
     ],
 )
 def test_a_verdict_without_an_answer_names_one_failure(

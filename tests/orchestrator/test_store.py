@@ -190,10 +190,17 @@ def test_a_lock_that_is_given_back_is_waited_for(path: Path) -> None:
     assert ids(path) == ["s1-0001"]
 
 
-def test_a_record_that_is_there_already_takes_no_other_with_it(path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"1 record could not be written .*s1-0001.*UNIQUE"):
-        write(path, [run_record(1), run_record(1, status="broken"), run_record(2)])
-    assert ids(path) == ["s1-0002", "s1-0001"]
+def test_a_run_that_is_judged_again_has_its_record_replaced(path: Path) -> None:
+    write(path, [run_record(1), run_record(2), run_record(1, status="tampered")])
+    with reader(path) as store:
+        assert [record["status"] for record in store.query(Wanted())] == ["ok", "tampered"]
+        assert store.count(Wanted(statuses=frozenset({"tampered"}))) == 1
+
+
+def test_another_scans_record_is_never_replaced_and_takes_no_other_with_it(path: Path) -> None:
+    with pytest.raises(OperatorError, match=r"1 record could not be written .*another scan has a record s1-0001"):
+        write(path, [run_record(1), run_record(1, scan_id="s2", status="broken"), run_record(2)])
+    assert ids(path, Wanted(statuses=frozenset({"ok"}))) == ["s1-0002", "s1-0001"]
 
 
 @pytest.mark.parametrize("record", [{"schema": "other/1"}, run_record(1, facts={"n": float("nan")})])
