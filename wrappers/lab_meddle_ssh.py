@@ -24,7 +24,13 @@ async def ssh_mitm(meeting: Meeting, exit_side: Streams, open_target: Open) -> N
     near, far = _wire()
     try:
         async with asyncssh.connect(
-            sock=theirs, known_hosts=None, username=UNTOLD_USER, config=None, client_keys=None, agent_path=None
+            sock=theirs,
+            known_hosts=None,
+            username=UNTOLD_USER,
+            config=None,
+            client_keys=None,
+            agent_path=None,
+            gss_host=None,  # else our host's name is looked up, and the loop waits for it
         ) as server:
             await _serve(meeting, exit_side, server, near, far)
     except asyncssh.Error as error:
@@ -57,6 +63,7 @@ async def _serve(
             server_version=version or (),
             process_factory=pass_on,
             config=None,
+            gss_host=None,
         )
         await client.wait_closed()
     finally:

@@ -149,7 +149,10 @@ def make_ssh() -> Serve:
 
     async def serve(accepted: socket.socket, own: Endpoint, peer: Endpoint) -> None:
         with suppress(OSError, asyncssh.Error):
-            await asyncssh.run_server(accepted, server_host_keys=keys, server_factory=OpenDoor, process_factory=greet)
+            # Without `gss_host` asyncssh looks up our host's name at each connection, and everything waits for it.
+            await asyncssh.run_server(
+                accepted, server_host_keys=keys, server_factory=OpenDoor, process_factory=greet, gss_host=None
+            )
 
     return serve
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.lab import start
+from exitpin.orchestrator.lab import network, start
 from exitpin.orchestrator.lab.state import LabState, load
 
 COMMAND_S = 60.0
@@ -99,10 +99,12 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def lab_or_skip(name: str, exits: int, hosts: tuple[tuple[str, str], ...] = ()) -> None:
+def lab_or_skip(
+    name: str, exits: int | None, hosts: tuple[tuple[str, str], ...] = (), profile: str = network.PROFILE_DEFAULT
+) -> None:
     """Start a lab; skip the test where this machine can't have one."""
     try:
-        start.up(name, exits, hosts)
+        start.up(name, exits, hosts, profile=profile)
     except OperatorError as error:
         if "make namespaces" in error.message or "needs the program" in error.message:
             pytest.skip(str(error))
