@@ -93,7 +93,7 @@ def _run(form: ToolForm, names: Names, script: str | None) -> Iterator[Problem]:
     if len(argv) == 1 and " " in argv[0]:
         words = ", ".join(f'"{word}"' for word in argv[0].split())
         yield Problem((*place, 0), f"is one program's name with blanks in it, and no shell reads it; write [{words}]")
-    elif "{{" not in argv[0] and "/" not in argv[0] and argv[0] not in form.requires:
+    elif "{{" not in argv[0] and "/" not in argv[0] and argv[0] not in ("sh", *form.requires):
         text = f"{argv[0]} is not required; write requires.{program} = {{}}, so that its absence is no error"
         yield Problem(place, text, True)
     texts: list[tuple[Place, str]] = [(("run", "argv", number), text) for number, text in enumerate(argv)]

@@ -6,41 +6,18 @@ in scripts/ may carry its own table. Reading runs nothing, so a broken or an unt
 hands out only what is right and trusted. Nothing is read before it is asked for. Called by the command line.
 """
 
-import importlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
-from ..orchestrator.settings import config_files
 from ..orchestrator.tool import Tool
+from .tool_layers import SYSTEM, Layer, Source, beside, layers_of, sources_of
 from .tool_tables import Merged, NoTable, digest, read_table, script_block
 from .tool_trust import Refused, Trust, read_own
-
-SYSTEM = (Path("/usr/share/exitpin/tools.d"), Path("/etc/exitpin/tools.d"))
-_BESIDE = re.compile(r"\{\{\s*tool_dir\s*\}\}/([^\0{}]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A folder of tools. `is_ours`: part of exitpin itself; `wants_trust`: used only file by file, as trusted."""
-
-    folder: Path
-    is_ours: bool = False
-    wants_trust: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file of a layer."""
-
-    path: Path
-    layer: Layer
-    is_script: bool = False
 
 
 @dataclass(slots=True)
@@ -72,34 +49,6 @@ class Entry:
         if self.refusals:
             raise OperatorError("\n".join(self.refusals), "", EXIT_USAGE)
         return self.tool
-
-
-def package_folder() -> Path:
-    """Where the tools are that come with exitpin."""
-    found = importlib.import_module(f"{__package__.rpartition('.')[0]}.tools_d").__file__
-    assert found is not None
-    return Path(found).parent
-
-
-def user_folder(env: Mapping[str, str]) -> Path | None:
-    """The user's own layer; None without XDG_CONFIG_HOME and HOME."""
-    files = config_files(env)
-    return files[1].parent / "tools.d" if len(files) > 1 else None
-
-
-def layers_of(
-    env: Mapping[str, str], cwd: Path, package: Path | None = None, system: Sequence[Path] = SYSTEM
-) -> list[Layer]:
-    """The layers that are there, the weaker first; a folder that is one already is not another."""
-    own = user_folder(env)
-    wanted = [Layer(package_folder() if package is None else package, is_ours=True), *map(Layer, system)]
-    wanted += [Layer(own)] if own is not None else []
-    wanted.append(Layer(cwd.absolute() / "tools.d", wants_trust=True))
-    found: dict[Path, Layer] = {}
-    for layer in wanted:
-        if layer.folder.is_dir():
-            found.setdefault(layer.folder.resolve(), layer)
-    return list(found.values())
 
 
 def load_catalogue(
@@ -199,7 +148,7 @@ class Catalogue:
             self._sources = {}
             for layer in self._layers:
                 of_layer: dict[str, Source] = {}
-                for source in _sources(layer):
+                for source in sources_of(layer):
                     other = of_layer.get(source.path.stem)
                     if other is not None:
                         self._doubles.append(f"{source.path}: {other.path} is the same tool; rename one of them")
@@ -226,8 +175,9 @@ class Catalogue:
             entry.merged.add(table, str(each.path))
             script = content if each.is_script else script
         if not entry.problems:
-            beside = [self._content(each, entry) for each in _beside(entry)]
-            scripts = [content for content in (script, *beside) if content is not None]
+            paths = beside(entry.merged.table, source.path.parent)
+            contents = [script, *(self._content(Source(path, source.layer), entry) for path in paths)]
+            scripts = [content for content in contents if content is not None]
             _finish(entry, script, digest(entry.merged.table, scripts))
         return entry
 
@@ -256,26 +206,6 @@ def is_path(word: str) -> bool:
     return "/" in word
 
 
-def _sources(layer: Layer) -> Iterator[Source]:
-    """The tools of a layer: scripts first."""
-    yield from (Source(path, layer, True) for path in _scripts(layer))
-    yield from (Source(path, layer) for path in sorted(layer.folder.glob("*.toml")) if path.is_file())
-
-
-def _scripts(layer: Layer) -> Iterator[Path]:
-    """The scripts of a layer that carry a table; also those whose table is broken."""
-    for path in sorted(layer.folder.glob("scripts/*")):
-        try:
-            if path.is_file() and script_block(path.read_bytes()) is None:
-                continue
-        except NoTable:
-            pass  # told when it is read
-        except OSError:
-            continue
-        if path.is_file():
-            yield path
-
-
 def _table(source: Source, content: bytes) -> dict[str, Any]:
     if not source.is_script:
         return read_table(content)
@@ -283,16 +213,6 @@ def _table(source: Source, content: bytes) -> dict[str, Any]:
     if block is None:
         raise NoTable("has no `# /// exitpin` block; `exitpin tools new NAME --script` writes one to look at")
     return read_table(block.encode())
-
-
-def _beside(entry: Entry) -> Iterator[Source]:
-    """The files of the tool's own folder that its command names: they belong to it."""
-    run = entry.merged.table.get("run")
-    argv = run.get("argv") if isinstance(run, dict) else None
-    for word in argv if isinstance(argv, list) else ():
-        match = _BESIDE.fullmatch(word) if isinstance(word, str) else None
-        if match is not None:
-            yield Source(entry.source.path.parent / match[1], entry.source.layer)
 
 
 def _finish(entry: Entry, script: bytes | None, sha256: str) -> None:

@@ -4,10 +4,10 @@ from ..orchestrator.tool import SCHEMA
 
 SKELETON = f"""\
 schema = "{SCHEMA}"
-id = "@ID@"                                        # the file's name
-summary = "Is what @ID@ reads changed on the way?"     # the question that a verdict answers
-severity = "high"                                  # of a `tampered` verdict: info low medium high critical
-tags = ["http"]                                    # `exitpin audit @http` runs all tools with this tag
+id = "@ID@"  # the file's name
+summary = "Is what @ID@ reads changed on the way?"  # the question that a verdict answers
+severity = "high"  # of a `tampered` verdict: info low medium high critical
+tags = ["http"]  # `exitpin audit @http` runs all tools with this tag
 
 # What has to be installed. Not there, or too old: skipped, and no exit is blamed.
 requires.curl = {{ argv = ["curl", "--version"], regex = '^curl (\\S+)', min = "7.70.0" }}
@@ -31,7 +31,8 @@ baseline = {{ mode = "exits", exits = 3, quorum = 2 }}
 
 # First match wins. What says nothing about the exit comes first; `tampered` needs something that came back.
 verdict = [
-  {{ status = "error", when = [{{ field = "body", absent = true }}], reason = "no answer (exit {{{{exit_code}}}})" }},
+  {{ status = "error", when = [{{ field = "exit_code", not = 0 }}], reason = "it failed (exit {{{{exit_code}}}})" }},
+  {{ status = "error", when = [{{ field = "body", absent = true }}], reason = "no body" }},
   {{ status = "tampered", when = [{{ field = "body", differs = true }}], reason = "no control got {{{{body}}}}" }},
   {{ status = "ok" }},
 ]

@@ -16,6 +16,7 @@ VERBS = {
     "run": "run a command through one or more exits",
     "exits": "list the exits that a selection names, and why others are dropped",
     "lab": "a private Tor network to try everything on",
+    "tools": "the declared tools: list, show, check, test and write them",
     "results": "list, show and check what was recorded",
     "doctor": "what works on this machine, and what to do about the rest",
     "config": "the settings in force, and where each comes from",
