@@ -258,6 +258,7 @@ class FixtureForm(Form):
     stdout: str = ""
     stderr: str = ""
     exit_code: int = Field(default=0, description="0")
+    failure: Text = Field(default="", description='"refused"')
     artifacts: dict[str, str] = Field(default={}, description='{ body = "fixtures/body.html" }')
     facts: str = ""
     control: Annotated[ControlForm | None, BeforeValidator(_control)] = Field(

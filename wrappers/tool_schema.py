@@ -209,6 +209,7 @@ def _fixture(form: FixtureForm) -> Fixture:
         stdout=form.stdout,
         stderr=form.stderr,
         exit_code=form.exit_code,
+        failure=form.failure,
         artifacts=tuple(form.artifacts.items()),
         facts=form.facts,
         control=control.stdout,

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Does an exit let through what its policy says?
+# /// exitpin
+# schema = "exitpin.tool/1"
+# id = "policy-truth"
+# summary = "Does the exit let through the ports that it declares?"
+# description = """
+# Connects to each of the ports that the exit's own policy allows, and says no word. An exit that refuses by policy what
+# its descriptor allows breaks its word, and so does one that declares all of the ports and reaches only some of those
+# that others reach. A target that nobody reaches, or that refuses this exit altogether, says nothing.
+# """
+# severity = "low"
+# tags = ["policy"]
+#
+# requires.bash = {}
+#
+# params.host = { type = "host", lab = "web.test", help = "a server of yours that listens on all of the ports" }
+# params.ports = { type = "port", list = true, default = [80, 443], lab = [22, 25, 80, 143, 443, 587, 8080] }
+# destination = [{ host = "{{host}}", port = "{{ports}}" }]
+# select = "any"
+#
+# run.argv = ["bash", "{{script}}", "{{host}}", "{{exit.ports}}", "{{ports}}"]
+# run.timeout = "300s"
+#
+# extract.open = { from = "artifact:open", lines = true, as = "set" }
+# extract.closed = { from = "artifact:closed", lines = true, as = "set" }
+# extract.undeclared = { from = "artifact:undeclared", lines = true, as = "set" }
+# extract.tried = { from = "facts", type = "int" }
+#
+# baseline = { mode = "exits", exits = 4, quorum = 2 }
+# confirm = { runs = 2 }
+#
+# verdict = [
+#   { status = "error", when = [{ field = "tried", absent = true }], reason = "the ports were not tried to the end" },
+#   { status = "error", when = [{ field = "tried", is = 0 }], reason = "the exit declares none of the ports" },
+#   { status = "ok", when = [{ field = "closed", absent = true }] },
+#   { status = "broken", when = [{ failure = "policy" }], reason = "the exit refuses by policy, against its own descriptor, one of {{closed}}" },
+#   { status = "broken", when = [
+#     { field = "open", absent = false }, { field = "undeclared", absent = true }, { field = "open", missing = true },
+#   ], reason = "the exit declares all ports and reaches {{open}}, but not {{closed}}; controls reach more" },
+#   { status = "error", reason = "no connection to {{closed}} ({{failure}}): the target may be down, or refuse this exit's address" },
+# ]
+#
+# test = [
+#   { expect = "ok", facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "ok", facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/80.txt", undeclared = "fixtures/policy-truth/443.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "broken", exit_code = 1, failure = "policy", facts = "fixtures/policy-truth/tried.facts", artifacts = { closed = "fixtures/policy-truth/443.txt", open = "fixtures/policy-truth/80.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "broken", exit_code = 1, failure = "timeout", facts = "fixtures/policy-truth/tried.facts", artifacts = { closed = "fixtures/policy-truth/443.txt", open = "fixtures/policy-truth/80.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "error", exit_code = 1, failure = "refused", facts = "fixtures/policy-truth/tried.facts", artifacts = { closed = "fixtures/policy-truth/443.txt", open = "fixtures/policy-truth/80.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/80.txt" } } },
+#   { expect = "error", exit_code = 1, failure = "refused", facts = "fixtures/policy-truth/tried.facts", artifacts = { closed = "fixtures/policy-truth/both.txt" }, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "error", exit_code = 1, control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+#   { expect = "error", facts = "fixtures/policy-truth/none-tried.facts", control = { facts = "fixtures/policy-truth/tried.facts", artifacts = { open = "fixtures/policy-truth/both.txt" } } },
+# ]
+# ///
+set -u
+host=$1
+IFS=, read -r -a declared <<<"$2"
+IFS=, read -r -a asked <<<"$3"
+cd "$EXITPIN_ARTIFACTS" || exit 3
+
+reaches() {
+    timeout 20 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$1" 2>>errors
+}
+
+for port in "${asked[@]}"; do
+    [[ ",$2," == *",$port,"* ]] || printf '%s\n' "$port" >>undeclared
+done
+failed=()
+for port in "${declared[@]}"; do
+    if reaches "$port"; then printf '%s\n' "$port" >>open; else failed+=("$port"); fi
+done
+# Once more, and as the last thing: what became of a run's last connection is how the run failed.
+status=0
+for port in "${failed[@]}"; do
+    if reaches "$port"; then printf '%s\n' "$port" >>open; else printf '%s\n' "$port" >>closed; status=1; fi
+done
+printf 'tried=%s\n' "${#declared[@]}" >>"$EXITPIN_FACTS"
+exit "$status"
