@@ -15,7 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from .assessing import Assessor, Ended, Harvest
+from ..wrappers.harvest import Harvest
+from .assessing import Assessor, Ended
 from .cases import Attempt, Case, Conclusion, Phase, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
 from .errands import Audit, Errand, Place, make_run

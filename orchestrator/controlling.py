@@ -95,8 +95,7 @@ class Warden:
         if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None:
             return
         now = time.time()
-        wishes = [self._wishes[case] for case in audit.waiting]
-        missing = max((audit.pool.wanted(now, wish.fresh_after, wish.at_least) for wish in wishes), default=0)
+        missing = max((self._missing(audit, case, now) for case in audit.waiting), default=0)
         for _ in range(missing):
             relay = audit.pool.choose(audit.candidates, frozenset(), self._rng)
             if relay is None:
@@ -104,6 +103,10 @@ class Warden:
             audit.pool.started(relay)
             audit.under_way += 1
             self._add(Errand(audit, relay, Role.CONTROL))
+
+    def _missing(self, audit: Audit, case: Case, now: float) -> int:
+        wish = self._wishes[case]
+        return audit.pool.wanted(now, wish.fresh_after, at_least=wish.at_least, exit=case.exit)
 
     def _tell(self, audit: Audit) -> None:
         for case in list(audit.waiting):

@@ -14,6 +14,7 @@ from ..errors import EXIT_FAILED, OperatorError
 
 VERBS = {
     "run": "run a command through one or more exits",
+    "audit": "judge exits with declared tools",
     "exits": "list the exits that a selection names, and why others are dropped",
     "lab": "a private Tor network to try everything on",
     "tools": "the declared tools: list, show, check, test and write them",
