@@ -1,7 +1,6 @@
 """The rules of a tool, asked in order about what a run showed and what controls saw."""
 
 import re
-from dataclasses import replace
 from itertools import permutations
 from random import Random
 
@@ -145,6 +144,11 @@ def test_an_ok_that_rests_on_undecided_comparisons_alone_is_none() -> None:
     assert found == Judgement(ERROR, reason, None, "control", ("body",))
 
 
+def test_what_was_asked_of_the_run_alone_is_no_comparison() -> None:
+    rules = (Rule(TAMPERED, (Condition("code", "is", 500),)), Rule(SUSPECT, (DIFFERS,)), ALWAYS_OK)
+    assert ask(rules, seen(body="d", code=200), ROTATING).layer == "control"
+
+
 def test_an_ok_stands_where_one_comparison_could_be_decided() -> None:
     rules = (Rule(SUSPECT, (DIFFERS,)), Rule(BROKEN, (CODE_DIFFERS,)), ALWAYS_OK)
     assert ask(rules, seen(body="d", code=200), ROTATING) == Judgement(OK, "", 2, "", ("body",))
@@ -224,60 +228,6 @@ def test_what_a_search_raises_reaches_the_caller() -> None:
     rules = (Rule(TAMPERED, (Condition("body", "matches", "(a+)+$"),)), ALWAYS_OK)
     with pytest.raises(TimeoutError):
         judge(tool(*rules), seen(body="aaaa!"), None, {}, slow)
-
-
-# A control's own run.
-
-DNS = (
-    Rule(ERROR, (Condition("exit_code", "is", 9),), reason="no reply"),
-    Rule(TAMPERED, (Condition("answers", "differs", True),)),
-    Rule(BROKEN, (Condition("rcode", "is", "NXDOMAIN"),), reason="resolver said {{rcode}}"),
-    ALWAYS_OK,
-)
-SAME_IS_OK = (
-    Rule(OK, (Condition("body", "differs", False),)),
-    Rule(ERROR, (Condition("body", "absent", True),)),
-    Rule(BROKEN, (Condition("rcode", "is", "NXDOMAIN"),)),
-    Rule(TAMPERED, (Condition("body", "absent", False),)),
-    Rule(SUSPECT),
-)
-
-
-@pytest.mark.parametrize(
-    ("rules", "run", "why"),
-    [
-        (DNS, seen(answers=("192.0.2.1",), rcode="NOERROR"), None),
-        (DNS, seen(9), "error: no reply"),
-        (DNS, seen(rcode="NXDOMAIN"), "broken: resolver said NXDOMAIN"),
-        (DNS, seen(1, answers=("192.0.2.1",), rcode="NOERROR"), None),
-        (HTTP, seen(**PAGE), None),
-        (HTTP, seen(7), "error: curl exit 7"),
-        (SAME_IS_OK, seen(body="aa"), None),
-        (SAME_IS_OK, seen(), "error"),
-        (SAME_IS_OK, seen(body="aa", rcode="NXDOMAIN"), "broken"),
-        (SAME_IS_OK, seen(7, body="aa"), "it failed: exit status 7"),
-        (
-            (Rule(OK, (Condition("code", "is", 200), Condition("body", "differs", False))), Rule(TAMPERED)),
-            seen(code=404, body="aa"),
-            "tampered",
-        ),
-        ((Rule(TAMPERED, (DIFFERS,)),), seen(body="aa"), None),
-        ((Rule(TAMPERED, (DIFFERS,)),), seen(7), "it failed: exit status 7"),
-        ((Rule(TAMPERED, (DIFFERS,)),), seen(None), "it failed: exit status none"),
-        ((Rule(SUSPECT, (Condition("word", "is", "evil"),)), ALWAYS_OK), seen(word="evil"), "suspect"),
-        ((Rule(OK, (Condition("word", "is", "{{gone}}"),)),), seen(), "error: {{gone}} of a rule has no value"),
-    ],
-)
-def test_a_control_is_usable_unless_it_shows_by_itself_that_it_is_not(
-    rules: tuple[Rule, ...], run: Observation, why: str | None
-) -> None:
-    assert is_usable_control(tool(*rules), run, {}, search) == why
-
-
-def test_a_tool_may_succeed_with_other_codes_than_0() -> None:
-    greps = replace(tool(Rule(TAMPERED, (DIFFERS,))), command=Command(("grep", "x"), ok_codes=(0, 1)))
-    assert is_usable_control(greps, seen(1), {}, search) is None
-    assert is_usable_control(greps, replace(seen(1), timed_out=True), {}, search) is not None
 
 
 # Whatever a suspect prints.
