@@ -15,6 +15,7 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Run
 from .launch import OUTPUT_MAX
+from .workspace import artifacts, facts, make_workspace
 
 FIRST_PID = 1 << 30
 """Above what any kernel gives to a process."""
@@ -25,8 +26,8 @@ TERMINATED, KILLED = 15, 9
 class Play:
     """How one run goes: after `delay_s` seconds it has written this and ends with `exit_code`, or of `signal`.
 
-    `facts` and `artifacts` are written to the directory of the run's setup, if it has one. `lasts`: whether it also
-    outlives the order to end (TERM), for as long as it is given.
+    `facts` and `artifacts` are written to the directory of the run's setup, which is made for them alone. `lasts`:
+    whether it also outlives the order to end (TERM), for as long as it is given.
     """
 
     delay_s: float = 0.0
@@ -77,11 +78,13 @@ class StandInLaunch:
         self._is_over = False
         self.stdout: Written | None = None
         self.stderr: Written | None = None
+        self.artifacts_bytes: int | None = None
 
     def start(self) -> str | None:
         number = next(self._launcher.numbers)
         pid = FIRST_PID + number
         self._play = self._launcher.play(self._run)
+        self.artifacts_bytes = None if self._run.setup is None else sum(len(each) for _, each in self._play.artifacts)
         self.stdout = self.stderr = Written(b"", 0)
         self._loop.call_soon(self._tell, events.ProcessStarted(pid))
         self._loop.call_soon(self._tell, events.Hello(number, pid, self._run.argv[0], None))
@@ -99,10 +102,10 @@ class StandInLaunch:
         self.stdout = _written(play.stdout, setup.stdout_max if setup else OUTPUT_MAX)
         self.stderr = _written(play.stderr, setup.stderr_max if setup else OUTPUT_MAX)
         if setup is not None and (play.facts or play.artifacts):
-            directory = Path(setup.directory)
-            (directory / "facts").write_bytes(play.facts)
+            make_workspace(setup)
+            Path(facts(setup)).write_bytes(play.facts)
             for name, content in play.artifacts:
-                (directory / "artifacts" / name).write_bytes(content)
+                Path(artifacts(setup), name).write_bytes(content)
         self._tell(events.ProcessExited(None if play.signal else play.exit_code, play.signal))
         self._tell(events.TreeEnded(0.0, 0, 0))
 

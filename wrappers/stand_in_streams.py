@@ -26,13 +26,15 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Port(StrEnum):
-    """What lies behind a stream. A look-up fails, but behind `garbage`: there it finds an address drawn at random."""
+    """What lies behind a stream. `unresolved`: its name has no address, or there is no way to it. A look-up finds no
+    address, and behind `garbage` one that is drawn at random."""
 
     CLOSED = "closed"
     SILENT = "silent"
     RESET = "reset"
     GARBAGE = "garbage"
     EMPTY = "empty"
+    UNRESOLVED = "unresolved"
 
 
 class Circuit(Protocol):
@@ -75,6 +77,7 @@ class Stream(asyncio.Protocol):
         self._rng = Random(0)
         self._circuit: Circuit | None = None
         self._end = " REASON=DONE"
+        self._is_name = False
         self.stream_id = 0
         self.is_lookup = False
 
@@ -137,6 +140,7 @@ class Stream(asyncio.Protocol):
             host = address[1:].decode("ascii")
         else:
             host = socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, address)
+        self._is_name = kind == 3
         self.is_lookup = buffer[1] == bindings.SOCKS_RESOLVE
         self._target = join_host_port(host, 0 if self.is_lookup else port)
         self._new()
@@ -215,24 +219,31 @@ class Stream(asyncio.Protocol):
     def _connect(self) -> None:
         circuit = self._circuit
         assert circuit is not None
-        if circuit.port is not Port.CLOSED:
-            self._say("SUCCEEDED", circuit.circuit_id)
-            self._reply(GRANTED)
-            self._waits_for = "client"
-            if circuit.port is Port.EMPTY:
-                self._closed(circuit.circuit_id, " REASON=END REMOTE_REASON=DONE")
-            elif circuit.port is not Port.SILENT:
-                self._after(FIRST_BYTES_S, self._play)
-        elif self._rng.random() < 0.5:
-            self._refuse(
-                circuit.circuit_id, " REASON=END REMOTE_REASON=CONNECTREFUSED", SOCKS_REPLIES["CONNECTREFUSED"]
-            )
+        if circuit.port is Port.UNRESOLVED:
+            self._give_back(circuit, "RESOLVEFAILED" if self._is_name else "NOROUTE")
+        elif circuit.port is Port.CLOSED and self._rng.random() < 0.5:
+            self._give_back(circuit, "MISC")  # the word of an exit on Linux
+        elif circuit.port is Port.CLOSED:
+            refused = SOCKS_REPLIES["CONNECTREFUSED"]
+            self._refuse(circuit.circuit_id, " REASON=END REMOTE_REASON=CONNECTREFUSED", refused)
         else:
-            # an exit on Linux; MISC may be tried again, so tor gives the stream back
-            gone, self._circuit, self._waits_for = circuit, None, "attach"
-            gone.streams.remove(self)
-            self._say("DETACHED", gone.circuit_id, " REASON=END REMOTE_REASON=MISC")
-            self._say("CONTROLLER_WAIT", gone.circuit_id)
+            self._open(circuit)
+
+    def _open(self, circuit: Circuit) -> None:
+        self._say("SUCCEEDED", circuit.circuit_id)
+        self._reply(GRANTED)
+        self._waits_for = "client"
+        if circuit.port is Port.EMPTY:
+            self._closed(circuit.circuit_id, " REASON=END REMOTE_REASON=DONE")
+        elif circuit.port is not Port.SILENT:
+            self._after(FIRST_BYTES_S, self._play)
+
+    def _give_back(self, circuit: Circuit, reason: str) -> None:
+        """What may be tried again elsewhere, tor leaves to the controller."""
+        self._circuit, self._waits_for = None, "attach"
+        circuit.streams.remove(self)
+        self._say("DETACHED", circuit.circuit_id, f" REASON=END REMOTE_REASON={reason}")
+        self._say("CONTROLLER_WAIT", circuit.circuit_id)
 
     def _look_up(self) -> None:
         circuit = self._circuit

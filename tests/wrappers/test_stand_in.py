@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,7 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.control_lines import parse_circ, parse_stream
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
-from exitpin.orchestrator.model import Run
+from exitpin.orchestrator.model import Run, Setup
 from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.plan import make_plan
 from exitpin.orchestrator.ports import Launch, Launcher, Reply
@@ -107,6 +108,7 @@ def failure_of(record: dict[str, object]) -> object:
         (Port.SILENT, None, b"TimeoutError\n"),
         (Port.RESET, None, b"ConnectionResetError\n"),
         (Port.EMPTY, None, b""),
+        (Port.UNRESOLVED, "dns", b""),
     ],
 )
 def test_a_real_tool_meets_a_dead_port(port: Port, kind: str | None, written: bytes) -> None:
@@ -250,6 +252,21 @@ def test_what_a_play_wrote_is_capped_like_a_real_runs() -> None:
         ((_, launch),) = (await carried_out(tor, launcher, plan_for(("yes",)))).values()
         stdout = launch.stdout  # type: ignore[union-attr]
         assert (len(stdout.kept), stdout.size, stdout.is_truncated) == (1 << 20, 2 << 20, True)
+        tor.close()
+
+    asyncio.run(script())
+
+
+def test_what_a_play_leaves_lies_where_a_real_run_leaves_it(tmp_path: Path) -> None:
+    async def script() -> None:
+        tor = StandIn(Port.CLOSED)
+        launcher = StandInLauncher(lambda run: Play(facts=b"a=1\n", artifacts=(("body", b"<html>"),)))
+        (run,) = plan_for(("true",))
+        run = replace(run, setup=Setup(str(tmp_path / "1"), stdout_max=5))
+        ((_, launch),) = (await carried_out(tor, launcher, [run])).values()
+        assert launch.artifacts_bytes == 6  # type: ignore[union-attr]
+        assert (tmp_path / "1" / "artifacts" / "body").read_bytes() == b"<html>"
+        assert (tmp_path / "1" / "facts").read_bytes() == b"a=1\n"
         tor.close()
 
     asyncio.run(script())
