@@ -104,7 +104,9 @@ def test_the_c_library_resolves_through_the_lab(lab: Lab) -> None:
 def test_the_certificate_is_vouched_for_by_the_labs_ca(lab: Lab, host: str) -> None:
     ours = lab.exec(["curl", "-sS", "--cacert", str(lab.state.ca_file), f"https://{host}/ip"])
     assert (ours.returncode, ours.stdout) == (0, "192.0.2.10\n")
-    assert lab.exec(["curl", "-sS", f"https://{host}/ip"]).returncode == 60
+    rogue = ["--cacert", str(lab.state.ca_file.with_name("rogue-ca.pem")), "--capath", "/nonexistent"]
+    assert lab.exec(["curl", "-sS", *rogue, f"https://{host}/ip"]).returncode == 60
+    assert lab.exec(["curl", "-sS", f"https://{host}/ip"]).returncode == 0  # programs in the lab trust it
 
 
 def test_ssh_keyscan_gets_a_host_key(lab: Lab) -> None:
