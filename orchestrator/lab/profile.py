@@ -107,8 +107,10 @@ def load(name: str) -> Profile:
     reading = _Reading()
     profile = reading.profile(name, content)
     if reading.wrong:
-        lines = "\n".join(f"{path}: {line}" for line in reading.wrong)
-        raise OperatorError(f"{lines}.", "\nNothing was started." if len(reading.wrong) > 1 else "", EXIT_USAGE)
+        lines = [f"{path}: {line}" for line in reading.wrong]
+        if len(lines) == 1:
+            raise OperatorError(f"{lines[0]}.", "Nothing was started.", EXIT_USAGE)
+        raise OperatorError("\n".join(lines), "\nNothing was started.", EXIT_USAGE)
     return profile
 
 
@@ -156,8 +158,8 @@ class _Reading:
             return ()
         try:
             allowed = not value or parse_policy("\n".join(value)).allows(*PROBE)
-        except ValueError as error:
-            self.say(place, key, f"{error}; lines are such as 'reject *:25' or 'accept *:*'")
+        except ValueError:
+            self.say(place, key, f"{value!r} is not a policy; its lines are such as 'reject *:25' or 'accept *:*'")
             return ()
         if not allowed:
             self.say(place, key, f"port 80 of {PROBE[0]} must be allowed: there the lab sees that an exit is ready")

@@ -100,11 +100,15 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def lab_or_skip(
-    name: str, exits: int | None, hosts: tuple[tuple[str, str], ...] = (), profile: str = network.PROFILE_DEFAULT
+    name: str,
+    exits: int | None,
+    hosts: tuple[tuple[str, str], ...] = (),
+    profile: str = network.PROFILE_DEFAULT,
+    seed: int | None = None,
 ) -> None:
     """Start a lab; skip the test where this machine can't have one."""
     try:
-        start.up(name, exits, hosts, profile=profile)
+        start.up(name, exits, hosts, profile=profile, seed=seed)
     except OperatorError as error:
         if "make namespaces" in error.message or "needs the program" in error.message:
             pytest.skip(str(error))
