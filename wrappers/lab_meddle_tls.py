@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .lab_certificates import Forger, leaf_for, make_authority, server_context
+from .lab_certificates import leaf_for, make_authority, make_rogue_ca, server_context
 from .lab_meddling import (
     STREAM_LIMIT_BYTES,
     Meddler,
@@ -133,12 +133,11 @@ def _inside(tables: list[Mapping[str, Any]]) -> Meddler:
 
 @cache
 def _context(directory: Path, authority: str, name: str) -> ssl.SSLContext:
-    forger = Forger(directory)
-    if authority == "trusted":
-        return server_context(*forger.by_trusted_ca(name))
+    """The certificate of a man in the middle for a name: each name has one."""
     if authority == "self-signed":
-        return server_context(*forger.self_signed(name))
-    return server_context(*leaf_for(name, make_authority("Nobody's CA")))
+        return server_context(*leaf_for(name))
+    signer = make_rogue_ca(directory) if authority == "trusted" else make_authority("Nobody's CA")
+    return server_context(*leaf_for(name, signer))
 
 
 @cache
