@@ -39,9 +39,10 @@ def parse_value(param: Param, text: str) -> str:
     """
     unknown = [name for name in names_in(text) if name not in _SAMPLES]
     if unknown:
-        raise ValueError(f"{{{{{unknown[0]}}}}} is nothing that a run knows: there are {', '.join(BUILT_IN)}")
+        known = ", ".join(BUILT_IN)
+        raise ValueError(f"{VALID[param.type]} without {{{{{unknown[0]}}}}}, which no run knows (there are {known})")
     if names_in(text) and param.type not in MAY_BE_FILLED:
-        raise ValueError(f"a {param.type} can't hold placeholders")
+        raise ValueError(f"{VALID[param.type]}, without placeholders")
     sample = fill_known(text, _SAMPLES)
     valid = describe(param)
     if "\0" in sample or (param.is_list and "," in sample):

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping
 
+from ..templates import fill_known, names_in
 from ..tool import Baseline, Condition, Door, Extract, Param, Requirement, Rule, Tool, Value
 
 WIDTH = 9
@@ -52,11 +53,17 @@ def _entries(name: str, texts: "list[str] | tuple[str, ...]") -> Iterator[str]:
 
 def _command(tool: Tool) -> list[str]:
     command = tool.command
-    lines = [shlex.join(command.argv).replace("'{{", "{{").replace("}}'", "}}")]
+    lines = [" ".join(map(_word, command.argv))]
     if command.stdin:
         lines.append(f"with {len(command.stdin.encode())} bytes of standard input")
     lines.append(f"for at most {command.timeout_s:g} s; again on an error, up to {command.retries} times")
     return lines
+
+
+def _word(word: str) -> str:
+    """As a shell would want it; placeholders need no quotes."""
+    bare = fill_known(word, dict.fromkeys(names_in(word), "x"))
+    return word if shlex.quote(bare) == bare else shlex.quote(word)
 
 
 def _requirement(each: Requirement) -> str:
