@@ -190,8 +190,8 @@ class Confirm:
 @dataclass(frozen=True, slots=True)
 class Fixture:
     """A test without network: what the tool printed (and what the control printed), and the status that must come of
-    it. `stdout` and `stderr` are file names beside the tool's file (beside `scripts/` for a script); `facts` and
-    `artifacts` name files likewise. `failure`: the kind of the run's failure, empty if it had none."""
+    it. `stdout` and `stderr` are file names beside the tool's file; `facts` and `artifacts` name files likewise.
+    `failure`: the kind of the run's failure, empty if it had none."""
 
     expect: Status
     stdout: str = ""
