@@ -1,7 +1,7 @@
 """What other vantages saw, and what of it counts: the controls that a run is compared with.
 
 Theory. The exit that carried a control may lie too, so one control proves nothing: what `quorum` of them agree on
-counts. What this machine saw itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A
+counts, and of many controls SHARE of all: two liars with the same lie among twenty are no quorum. What this machine saw itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A
 target may have several true values, so the controls may agree on more than one; it may also have a new one for each
 visitor, and then they agree on nothing, and no run can be compared.
 
@@ -9,8 +9,9 @@ Pure; where the samples come from is `controls.py`'s.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from .facts import fact_name, items, look_up, text
 from .model import Fingerprint
@@ -19,6 +20,10 @@ from .tool import Facts, Value
 
 TRUSTED = ("direct", "pinned")
 """Vantages that no exit has a hand in."""
+
+SHARE = 0.15
+"""Of all controls, at least so many must agree. A target that answers in two ways at random stays clear of it: of twenty
+controls fewer than three see the one answer once in 5,000 times."""
 
 _Key = tuple[str, ...] | None
 
@@ -60,7 +65,7 @@ class Controls:
         votes: Counter[_Key] = Counter()
         for value, weight in values:
             votes[_key(value)] += weight
-        counted = {_key(value): value for value, _ in values if votes[_key(value)] >= self.quorum}
+        counted = {_key(value): value for value, _ in values if votes[_key(value)] >= self._needed(values)}
         return tuple(counted[key] for key in sorted(counted, key=lambda key: (-votes[key], key or ())))
 
     def votes(self, field: str, value: Value) -> int:
@@ -79,7 +84,7 @@ class Controls:
         if not values:
             return None
         votes = _votes(values)
-        if all(votes[element] >= self.quorum for element in _elements(value)):
+        if all(votes[element] >= self._needed(values) for element in _elements(value)):
             return False
         return None if self._is_disagreed(values) else True
 
@@ -89,13 +94,17 @@ class Controls:
         if not values:
             return None
         votes, half = _votes(values), sum(weight for _, weight in values) / 2
-        expected = {element for element, count in votes.items() if count >= self.quorum and count > half}
+        expected = {element for element, count in votes.items() if count >= self._needed(values) and count > half}
         if not expected and self._is_disagreed(values):
             return None
         return not expected <= _elements(value)
 
+    def _needed(self, values: Sequence[tuple[Value, int]]) -> int:
+        """How many votes count as agreement."""
+        return max(self.quorum, ceil(SHARE * len(values)))
+
     def _weight(self, sample: Control) -> int:
-        return self.quorum if sample.vantage in TRUSTED else 1
+        return max(self.quorum, ceil(SHARE * len(self.samples))) if sample.vantage in TRUSTED else 1
 
     def _values(self, field: str) -> list[tuple[Value, int]]:
         """What each control says of the field, and its weight. Pins don't speak of what they don't name."""

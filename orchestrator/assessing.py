@@ -97,8 +97,13 @@ class Assessor:
             return ended.failure.detail if ended.failure is not None else "it timed out"
         if ended.doubts:
             return f"its attribution is in doubt: {ended.doubts[0]}"
-        call = asyncio.get_running_loop().run_in_executor
-        return await call(self._threads, is_usable_control, tool, ended.observation, ended.values, search)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._threads, is_usable_control, tool, ended.observation, ended.values, search
+            )
+        except ExtractionTimeout as error:
+            return f"a pattern took too long: {error}"
 
 
 def judge_all(tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> dict[str, Judgement]:

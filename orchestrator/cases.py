@@ -228,13 +228,17 @@ class Case:
         return [conclude(self)]
 
     def _retries(self, told: list[Attempt]) -> list[Wish]:
-        """Another run for each that failed, while there are retries; when confirming, only for what says nothing."""
+        """All retries that are left for a run that failed; when confirming, one for a run that says nothing.
+
+        They are made side by side: who waits for a dead resolver three times in a row waits for minutes.
+        """
         wishes: list[Wish] = []
         for attempt in told:
-            is_wanted = attempt.observation is None or self.phase is Phase.PROBING
-            if attempt.is_retryable and is_wanted and self.retried < self.tool.command.retries:
-                self.retried += 1
-                wishes.append(self._more(Role.RETRY, 1))
+            left = self.tool.command.retries - self.retried
+            if attempt.is_retryable and left > 0 and (attempt.observation is None or self.phase is Phase.PROBING):
+                count = 1 if attempt.observation is None else left
+                self.retried += count
+                wishes.append(self._more(Role.RETRY, count))
         return wishes
 
     def _confirm(self, after: float, runs: int, controls: int) -> list[Wish]:

@@ -63,6 +63,7 @@ class Warden:
     def failed(self, errand: Errand, why: str) -> None:
         """A control run that will not be made."""
         errand.audit.under_way -= 1
+        errand.audit.pool.failed(errand.relay, why)
         errand.audit.given_up = why
         self._tell(errand.audit)
 
@@ -83,7 +84,7 @@ class Warden:
         view = pool.view(now, case.exit)
         fresh = view if wish.fresh_after is None else pool.view(now, case.exit, wish.fresh_after)
         is_closed = not audit.under_way
-        has_quorum = len(fresh.samples) >= fresh.quorum
+        has_quorum = fresh.is_enough
         if is_closed and not has_quorum:
             why = audit.given_up or pool.exhausted() or f"only {len(fresh.samples)} of {fresh.quorum} could be had"
             return Outlook(view, False, False, why)

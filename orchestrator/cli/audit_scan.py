@@ -28,7 +28,7 @@ from .audit_work import Scan, Work
 from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose
 
-PER_EXIT_LAB, PER_EXIT_REAL = 6, 1
+PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
 
 
 class AuditScan:

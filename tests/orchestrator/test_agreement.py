@@ -207,3 +207,22 @@ def test_the_order_of_samples_does_not_matter(seen: list[Value], value: Value, r
 def test_what_a_quorum_saw_never_differs(seen: list[str], value: str) -> None:
     if seen.count(value) >= 2:
         assert controls(*seen).differs("fact", value) is False
+
+
+def test_two_liars_with_the_same_lie_are_no_quorum_among_many() -> None:
+    honest = [Control("exit", {"answers": ("192.0.2.10",)}, float(n)) for n in range(18)]
+    liars = [Control("exit", {"answers": ("192.0.2.66",)}, float(n)) for n in range(2)]
+    controls = Controls((*honest, *liars))
+    assert controls.differs("answers", ("192.0.2.66",)) is True
+    assert controls.adds("answers", ("192.0.2.66",)) is True
+
+
+def test_a_true_answer_that_few_controls_got_counts_among_many() -> None:
+    common = [Control("exit", {"leaf": "A"}, float(n)) for n in range(17)]
+    rare = [Control("exit", {"leaf": "B"}, float(n)) for n in range(3)]
+    assert Controls((*common, *rare)).differs("leaf", "B") is False
+
+
+def test_one_trusted_sample_weighs_as_much_as_it_takes() -> None:
+    exits = [Control("exit", {"leaf": "A"}, float(n)) for n in range(30)]
+    assert Controls((*exits, Control("direct", {"leaf": "B"}, 1.0))).differs("leaf", "B") is False
