@@ -5,14 +5,17 @@
 # id = "policy-truth"
 # summary = "Does the exit let through the ports that it declares?"
 # description = """
-# Connects to each of the ports that the exit's own policy allows, and says no word. An exit that refuses by policy what
-# its descriptor allows breaks its word, and so does one that declares all of the ports and reaches only some of those
-# that others reach. A target that nobody reaches, or that refuses this exit altogether, says nothing.
+# Connects to each of the ports that the exit's own policy allows, and waits for a server to answer there: that a
+# connection is open is only the exit's word. An exit that refuses by policy what its descriptor allows breaks its word,
+# and so does one that declares all of the ports and reaches only some of those that others reach. A target that nobody
+# reaches, or that refuses this exit altogether, says nothing. Servers of HTTP, SSH, SMTP, FTP, IMAP and POP3 are
+# understood, and of TLS on the ports that are its own.
 # """
 # severity = "low"
 # tags = ["policy"]
 #
 # requires.bash = {}
+# requires.openssl = { argv = ["openssl", "version"], regex = '^OpenSSL (\S+)', min = "1.1.1" }
 #
 # params.host = { type = "host", lab = "web.test", help = "a server of yours that listens on all of the ports" }
 # params.ports = { type = "port", list = true, default = [80, 443], lab = [22, 25, 80, 143, 443, 587, 8080] }
@@ -38,7 +41,7 @@
 #   { status = "broken", when = [
 #     { field = "open", absent = false }, { field = "undeclared", absent = true }, { field = "open", missing = true },
 #   ], reason = "the exit declares all ports and reaches {{open}}, but not {{closed}}; controls reach more" },
-#   { status = "error", reason = "no connection to {{closed}} ({{failure}}): the target may be down, or refuse this exit's address" },
+#   { status = "error", reason = "no answer on {{closed}} ({{failure}}): the target may be down, or refuse this exit's address" },
 # ]
 #
 # test = [
@@ -58,9 +61,21 @@ IFS=, read -r -a declared <<<"$2"
 IFS=, read -r -a asked <<<"$3"
 cd "$EXITPIN_ARTIFACTS" || exit 3
 
+# reaches PORT: whether a server answers there. Most greet; who keeps silent for a while is asked as a web server.
 reaches() {
-    timeout 20 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$host" "$1" 2>>errors
+    case $1 in
+        443 | 465 | 853 | 990 | 993 | 995 | 8443)
+            timeout 20 openssl s_client -brief -connect "$host:$1" -servername "$host" </dev/null >tls 2>&1
+            grep -q '^Protocol version: TLS' tls
+            ;;
+        *) timeout 20 bash -c "$ask" bash "$host" "$1" 2>>errors ;;
+    esac
 }
+ask='
+exec 3<>"/dev/tcp/$1/$2" || exit
+IFS= read -r -n 80 -t 4 line <&3 || { printf "HEAD / HTTP/1.0\r\n\r\n" >&3; IFS= read -r -n 80 line <&3; }
+[[ $line == HTTP/1.* || $line == SSH-* || $line == 220[\ -]* || $line == "* OK"* || $line == +OK* ]]
+'
 
 for port in "${asked[@]}"; do
     [[ ",$2," == *",$port,"* ]] || printf '%s\n' "$port" >>undeclared
