@@ -1,9 +1,10 @@
 """What other vantages saw, and what of it counts: the controls that a run is compared with.
 
 Theory. The exit that carried a control may lie too, so one control proves nothing: what `quorum` of them agree on
-counts, and of many controls SHARE of all: two liars with the same lie among twenty are no quorum. What this machine saw itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A
-target may have several true values, so the controls may agree on more than one; it may also have a new one for each
-visitor, and then they agree on nothing, and no run can be compared.
+counts, and of many controls SHARE of all: two liars with the same lie among twenty are no quorum. What this machine saw
+itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A target may have several true
+values, so the controls may agree on more than one; it may also have a new one for each visitor, and then they agree on
+nothing, and no run can be compared.
 
 Pure; where the samples come from is `controls.py`'s.
 """
@@ -22,8 +23,8 @@ TRUSTED = ("direct", "pinned")
 """Vantages that no exit has a hand in."""
 
 SHARE = 0.15
-"""Of all controls, at least so many must agree. A target that answers in two ways at random stays clear of it: of twenty
-controls fewer than three see the one answer once in 5,000 times."""
+"""Of all controls, at least so many must agree. A target that answers in two ways at random stays clear of it: of
+twenty controls fewer than three see the one answer once in 5,000 times."""
 
 _Key = tuple[str, ...] | None
 

@@ -6,15 +6,17 @@ of its own: `extraction`, `verify` and `verdict` do. Called by `auditing.py`.
 
 import asyncio
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..wrappers.direct import run_directly
 from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from .cases import says_nothing
 from .controls import Controls
-from .model import Failure
+from .model import Failure, Run
 from .tool import Facts, Status, Tool
 from .verdict import Judgement, Observation, is_usable_control, judge
 from .witness import doubts
@@ -90,6 +92,21 @@ class Assessor:
         """The judgement of each run that has an observation, by run id."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, judge_all, tool, runs, controls)
+
+    async def see_directly(self, tool: Tool, run: Run, values: Mapping[str, str]) -> tuple[Ended, str | None]:
+        """Run the tool without Tor: what it saw, and why that is no control (None: it is one)."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, run_directly, run, self._path, self._guests)
+        setup = run.setup
+        assert setup is not None
+        failure = Failure("tool", "local", True, found.problem) if found.problem is not None else None
+        harvest = Harvest(found.stdout, found.stderr, f"{setup.directory}/artifacts")
+        ended = Ended(run.run_id, time.time(), {}, values, harvest, failure, found.exit_code, None, timed_out=False)
+        await loop.run_in_executor(self._threads, self._observe, tool, ended)
+        shutil.rmtree(setup.directory, ignore_errors=True)
+        if found.problem is not None:
+            return ended, found.problem
+        return ended, await self.control_problem(tool, ended)
 
     async def control_problem(self, tool: Tool, ended: Ended) -> str | None:
         """Why this run is no control; None: it is one."""

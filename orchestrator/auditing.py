@@ -10,27 +10,25 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
 from ..wrappers.harvest import Harvest
 from .assessing import Assessor, Ended
-from .cases import Attempt, Case, Conclusion, Phase, StartRuns, WantControls, Wish
+from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
-from .errands import Audit, Errand, Place, make_run
+from .errands import NOBODY, Audit, Errand, Place, Places, make_run
 from .loop import Session
+from .model import Run
 from .observation import failure_of, fold
-from .params import run_destinations, run_values
-from .plan import run_address
+from .params import run_destinations
 from .ports import Launch
 from .runs import Life
 from .schedule import Schedule
 from .tool import Status
 from .witness import Witness
 
-NONCE_BYTES = 16
 NO_CIRCUIT = ("circuit", "circuit-lost")
 
 
@@ -74,15 +72,14 @@ class Auditor:
         self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
-        self._warden = Warden(self._add, self._look_again, rng)
+        self._warden = Warden(self._add, self._see_directly, self._look_again, rng)
         self._cases: dict[Case, Audit] = {}
         self._ended: dict[Case, list[Ended]] = {}
         self._errands: dict[str, tuple[Errand, Place, dict[str, str]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._judging: set[Case] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._numbers = count(1)
-        self._first_address = rng.getrandbits(22)
+        self._places = Places(terms.scan_id, str(terms.scratch), rng)
         self.is_draining = False
         self.verdicts: Counter[Status] = Counter()
         self.runs_done = 0
@@ -159,23 +156,8 @@ class Auditor:
 
     def _start(self, errand: Errand) -> None:
         assert self._session is not None
-        audit, index = errand.audit, next(self._numbers)
-        place = Place(
-            run_id=f"{self._terms.scan_id}-{index:05d}",
-            index=index,
-            address=run_address(self._first_address + index),
-            nonce=self._rng.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big"),
-            directory=str(self._terms.scratch / str(index)),
-            attempt=1 if errand.case is None else len(errand.case.attempts) + 1,
-        )
-        values = run_values(
-            audit.bound,
-            errand.relay,
-            run_id=place.run_id,
-            nonce=f"{self._rng.getrandbits(64):016x}",
-            artifacts=f"{place.directory}/artifacts",
-        )
-        doors = run_destinations(audit.tool, values)
+        place, values = self._places.next(errand)
+        doors = run_destinations(errand.audit.tool, values, errand.relay)
         self._errands[place.run_id] = errand, place, values
         self._session.start(make_run(errand, place, values, doors, self._terms.timeout_max_s))
 
@@ -227,6 +209,16 @@ class Auditor:
                 self._ledger.run(errand, ended)
             self._look_again(errand.case)
             self._close_if_abandoned(errand.case)
+        self._settle()
+
+    def _see_directly(self, audit: Audit) -> None:
+        errand = Errand(audit, NOBODY, Role.CONTROL)
+        place, values = self._places.next(errand)
+        run = make_run(errand, place, values, audit.destinations, self._terms.timeout_max_s)
+        self._spawn(self._control_directly(audit, run, values))
+
+    async def _control_directly(self, audit: Audit, run: Run, values: dict[str, str]) -> None:
+        self._warden.seen_directly(audit, *await self._assessor.see_directly(audit.tool, run, values))
         self._settle()
 
     # Judging.

@@ -17,31 +17,20 @@ not an acquittal by honest runs, of which there can be any number.
 Pure; called by `auditing.py`, which runs, extracts and judges.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .conclusions import LAYERS, REACH_RUNS, Attempt, Conclusion, Role, conclude, says_nothing
 from .model import Failure, Relay
 from .tool import Status, Tool
-from .verdict import Judgement, Observation
+from .verdict import Judgement
 
-REACH_RUNS = 6
-"""Failures before an exit counts as broken, without a success: who fails a third of all streams does that once in 700
-times."""
+__all__ = ["Attempt", "Case", "Conclusion", "Phase", "Role", "StartRuns", "WantControls", "Wish", "says_nothing"]
 
 RECHECK_CONTROLS = 20
 """How many controls a lie is held against: a target that answers in two ways at random shows each of them to three in
 twenty, but for once in 2,500 times."""
-
-
-class Role(StrEnum):
-    """Why a run was made."""
-
-    PROBE = "probe"
-    RETRY = "retry"
-    CONFIRM = "confirm"
-    CONTROL = "control"
 
 
 class Phase(StrEnum):
@@ -50,58 +39,6 @@ class Phase(StrEnum):
     PROBING = "probing"
     CONFIRMING = "confirming"
     DONE = "done"
-
-
-LAYERS = {
-    "attribution": "exitpin", "shim": "exitpin", "interrupted": "exitpin", "exec": "tool", "tor": "tor",
-    "circuit": "circuit", "circuit-lost": "circuit", "parse": "parse",
-}  # fmt: skip
-"""The layer of a failure that says nothing about exit or target; every other kind is one of the stream."""
-
-
-def says_nothing(failure: Failure | None) -> bool:
-    """Whether a run that failed so tells nothing about its exit or its target."""
-    return failure is not None and failure.kind in LAYERS
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One run that has ended. `observation` None: it says nothing about the exit, as `failure` tells. `doubts`: why its
-    attribution can't be recomputed from the evidence; `judgement` None: it waits for controls."""
-
-    run_id: str
-    role: Role
-    ended_at: float
-    observation: Observation | None
-    failure: Failure | None = None
-    judgement: Judgement | None = None
-    doubts: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> Status | None:
-        return None if self.judgement is None else self.judgement.status
-
-    @property
-    def is_lie(self) -> bool:
-        return self.judgement is not None and self.judgement.status.is_lie
-
-    @property
-    def is_unreached(self) -> bool:
-        """Whether the tool got no usable answer, for reasons that may lie with the exit."""
-        if self.judgement is None or self.observation is None or self.is_our_choice:
-            return False
-        return self.status is Status.BROKEN or (self.status is Status.ERROR and not self.judgement.layer)
-
-    @property
-    def is_our_choice(self) -> bool:
-        """Whether the exit refused what its descriptor says that it refuses."""
-        return self.failure is not None and self.failure.kind == "policy" and self.failure.blame == "local"
-
-    @property
-    def is_retryable(self) -> bool:
-        if self.observation is None:
-            return self.failure is not None and self.failure.retryable and self.failure.kind != "interrupted"
-        return self.is_unreached
 
 
 # Wishes of a case.
@@ -122,22 +59,6 @@ class WantControls:
 
     fresh_after: float | None = None
     at_least: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The verdict on an exit, for one tool. `lied` of `of` runs that got an answer; `rule`: which of the tool's rules;
-    `layer`: what failed, of an error; `blame` as in a failure."""
-
-    status: Status
-    reason: str
-    rule: int | None = None
-    layer: str = ""
-    blame: str = "unknown"
-    retryable: bool = False
-    lied: int = 0
-    of: int = 0
-    undecided: tuple[str, ...] = ()
 
 
 Wish = StartRuns | WantControls | Conclusion
@@ -199,7 +120,7 @@ class Case:
         for attempt in self.waiting:
             attempt.judgement = Judgement(Status.ERROR, "interrupted before it was judged", None, "interrupted")
         if any(attempt.is_lie for attempt in self.attempts):
-            return [conclude(self)]
+            return [conclude(self.attempts)]
         return [Conclusion(Status.ERROR, "interrupted before it was known", None, "interrupted", "local", True)]
 
     @property
@@ -225,7 +146,7 @@ class Case:
         if not self.is_rechecked:
             return wishes
         self.phase = Phase.DONE
-        return [conclude(self)]
+        return [conclude(self.attempts)]
 
     def _retries(self, told: list[Attempt]) -> list[Wish]:
         """All retries that are left for a run that failed; when confirming, one for a run that says nothing.
@@ -262,68 +183,3 @@ class Case:
     def _more(self, role: Role, count: int) -> StartRuns:
         self.expected += count
         return StartRuns(role, count)
-
-
-def conclude(case: Case) -> Conclusion:
-    """What all runs of a case say together."""
-    lies = [attempt for attempt in case.attempts if attempt.is_lie]
-    honest = [attempt for attempt in case.attempts if attempt.status is Status.OK]
-    doubts = [doubt for lie in lies for doubt in lie.doubts]
-    if doubts:
-        return Conclusion(Status.ERROR, f"the attribution is in doubt: {doubts[0]}", None, "exitpin", "local")
-    if lies:
-        return _conclude_lies(lies, len(lies) + len(honest))
-    if honest:
-        return _conclude_honest(honest, len(case.attempts))
-    unreached = [attempt for attempt in case.attempts if attempt.is_unreached]
-    if len(unreached) >= REACH_RUNS and not any(attempt.doubts for attempt in unreached):
-        return _conclude_broken(unreached)
-    return _conclude_error(case.attempts)
-
-
-def _conclude_lies(lies: list[Attempt], heard: int) -> Conclusion:
-    """One more lie makes `tampered` of a lie; a single one stays suspect."""
-    worst = next((lie for lie in lies if lie.status is Status.TAMPERED), lies[0])
-    assert worst.judgement is not None
-    count, reason, status = len(lies), worst.judgement.reason, worst.judgement.status
-    if count == 1:
-        status = Status.SUSPECT
-        note = "intermittent" if heard > 1 else "not confirmed: no other run got an answer"
-        reason = f"{reason} ({note})"
-    return Conclusion(
-        status, reason, worst.judgement.rule, "", "exit", False, count, heard, worst.judgement.undecided
-    )  # fmt: skip
-
-
-def _conclude_honest(honest: list[Attempt], runs: int) -> Conclusion:
-    judgement = honest[0].judgement
-    assert judgement is not None
-    reason = judgement.reason
-    if len(honest) < runs:
-        reason = f"{reason}; " if reason else ""
-        reason += f"{runs - len(honest)} of {runs} runs got no answer"
-    return Conclusion(Status.OK, reason, judgement.rule, "", "unknown", False, 0, len(honest), judgement.undecided)
-
-
-def _conclude_broken(unreached: list[Attempt]) -> Conclusion:
-    reason, rule = _most_common(unreached)
-    sentence = f"{reason or 'no answer'}; {len(unreached)} runs of {len(unreached)}, while controls are well"
-    return Conclusion(Status.BROKEN, sentence, rule, "", "exit", True, 0, 0)
-
-
-def _conclude_error(attempts: list[Attempt]) -> Conclusion:
-    """An error names its most common layer; a failing control is named first, for it hides everything else."""
-    judgements = [attempt.judgement for attempt in attempts if attempt.judgement is not None]
-    if not judgements:
-        return Conclusion(Status.ERROR, "it was not run", None, "exitpin", "local", True)
-    layers = Counter(judgement.layer or "stream" for judgement in judgements)
-    layer = "control" if layers["control"] else layers.most_common(1)[0][0]
-    first = next(judgement for judgement in judgements if (judgement.layer or "stream") == layer)
-    blame = next((a.failure.blame for a in attempts if a.judgement is first and a.failure), "unknown")
-    retryable = layer in ("exitpin", "tor", "circuit", "stream", "control")
-    return Conclusion(Status.ERROR, first.reason, first.rule, layer, blame, retryable)
-
-
-def _most_common(attempts: list[Attempt]) -> tuple[str, int | None]:
-    found = Counter((a.judgement.reason, a.judgement.rule) for a in attempts if a.judgement is not None)
-    return found.most_common(1)[0][0]

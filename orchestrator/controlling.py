@@ -28,11 +28,18 @@ class Outlook:
 
 
 class Warden:
-    """Keeps each audit's pool filled as far as its cases need it. `add` takes errands; `look_again` is told of each
-    waiting case when there is something new."""
+    """Keeps each audit's pool filled as far as its cases need it. `add` takes errands, `see_directly` audits that want
+    to be seen without Tor; `look_again` is told of each waiting case when there is something new."""
 
-    def __init__(self, add: Callable[[Errand], None], look_again: Callable[[Case], None], rng: Random) -> None:
+    def __init__(
+        self,
+        add: Callable[[Errand], None],
+        see_directly: Callable[[Audit], None],
+        look_again: Callable[[Case], None],
+        rng: Random,
+    ) -> None:
         self._add = add
+        self._see_directly = see_directly
         self._look_again = look_again
         self._rng = rng
         self._wishes: dict[Case, WantControls] = {}
@@ -67,10 +74,14 @@ class Warden:
         errand.audit.given_up = why
         self._tell(errand.audit)
 
-    def add_direct(self, audit: Audit, control: Control | None) -> None:
-        """What was seen without Tor, or that nothing was."""
-        if control is not None:
-            audit.pool.add(control, None)
+    def seen_directly(self, audit: Audit, ended: Ended, problem: str | None) -> None:
+        """What was seen without Tor, or why nothing was."""
+        audit.under_way -= 1
+        if problem is None:
+            audit.pool.add(Control("direct", ended.facts, ended.at, ended.run_id))
+        else:
+            audit.pool.failed(None, problem)
+        self._tend(audit)
         self._tell(audit)
 
     def outlook(self, audit: Audit, case: Case) -> Outlook:
@@ -96,6 +107,10 @@ class Warden:
         if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None:
             return
         now = time.time()
+        if any(audit.pool.wants_direct(now, self._wishes[case].fresh_after) for case in audit.waiting):
+            audit.pool.started(None)
+            audit.under_way += 1
+            self._see_directly(audit)
         missing = max((self._missing(audit, case, now) for case in audit.waiting), default=0)
         for _ in range(missing):
             relay = audit.pool.choose(audit.candidates, frozenset(), self._rng)

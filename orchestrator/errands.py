@@ -5,15 +5,23 @@ Pure. Says where a run's directory is and what its command line becomes; `auditi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
+from random import Random
 
 from .cases import Case, Role
 from .controls import ControlPool
 from .model import Destination, Fingerprint, Relay, Run, Setup
-from .params import Bound
+from .params import Bound, run_values
+from .plan import run_address
+from .policy import parse_policy
 from .templates import fill, fill_all
 from .tool import Tool
 
 URGENCY = {Role.CONFIRM: 0, Role.CONTROL: 1, Role.RETRY: 2, Role.PROBE: 2}
+NONCE_BYTES = 16
+NOBODY = Relay(Fingerprint("0" * 40), "direct", "127.0.0.1", 0, frozenset(), parse_policy("accept *:*"))
+"""Stands where a relay would, for a run that goes through none."""
+
 BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
 
 
@@ -67,6 +75,32 @@ class Place:
     attempt: int = 1
 
 
+class Places:
+    """Gives each run of a scan its number, its address, its secret and its folder."""
+
+    def __init__(self, scan_id: str, scratch: str, rng: Random) -> None:
+        self._scan_id = scan_id
+        self._scratch = scratch
+        self._rng = rng
+        self._numbers = count(1)
+        self._first_address = rng.getrandbits(22)
+
+    def next(self, errand: Errand) -> tuple[Place, dict[str, str]]:
+        """The place of a new run, and what its placeholders stand for."""
+        index = next(self._numbers)
+        place = Place(
+            run_id=f"{self._scan_id}-{index:05d}",
+            index=index,
+            address=run_address(self._first_address + index),
+            nonce=self._rng.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big"),
+            directory=f"{self._scratch}/{index}",
+            attempt=1 if errand.case is None else len(errand.case.attempts) + 1,
+        )
+        artifacts, nonce = f"{place.directory}/artifacts", f"{self._rng.getrandbits(64):016x}"
+        bound, run_id = errand.audit.bound, place.run_id
+        return place, run_values(bound, errand.relay, run_id=run_id, nonce=nonce, artifacts=artifacts)
+
+
 def make_run(
     errand: Errand,
     place: Place,
@@ -91,6 +125,7 @@ def make_run(
         procs_max=limits.procs,
         kill_after_s=command.kill_after_s,
         resolve=command.resolve,
+        cwd=fill(command.cwd, values),
     )
     return Run(
         run_id=place.run_id,

@@ -122,9 +122,7 @@ class ProcessExited:
 
 @dataclass(frozen=True, slots=True)
 class TreeCrowded:
-    """There were `count` processes in the tree, more than the run may have; the launcher is ending them."""
-
-    count: int
+    """There were more processes in the tree than the run may have; the launcher is killing them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -322,7 +322,7 @@ class Life:
 
     def _tree_crowded(self, event: ev.TreeCrowded, now: float) -> list[Effect]:
         allowed = self.run.setup.procs_max if self.run.setup is not None else None
-        return self.fail(Failure("tool", "tool", False, f"more than {allowed} processes at a time: {event.count}"))
+        return self.fail(Failure("tool", "tool", False, f"more than {allowed} processes at a time"))
 
     def _tree_ended(self, event: ev.TreeEnded, now: float) -> list[Effect]:
         if self.phase >= Phase.DRAINING:

@@ -93,11 +93,14 @@ def make_scan_plan(
 
 
 def in_force(tool: Tool, is_direct_allowed: bool) -> Tool:
-    """The tool as it is judged here: nothing leaves this machine outside Tor unless that was allowed."""
+    """The tool as it is judged here: nothing leaves this machine outside Tor unless that was allowed; if it was, what
+    this machine sees itself is a control for all tools that have any."""
     mode = tool.baseline.mode
-    if is_direct_allowed or not mode.startswith("direct"):
-        return tool
-    return replace(tool, baseline=replace(tool.baseline, mode="exits"))
+    if is_direct_allowed and mode == "exits":
+        return replace(tool, baseline=replace(tool.baseline, mode="direct+exits"))
+    if not is_direct_allowed and mode.startswith("direct"):
+        return replace(tool, baseline=replace(tool.baseline, mode="exits"))
+    return tool
 
 
 def may_carry(tool: Tool, doors: Sequence[Destination], relay: Relay) -> str | None:

@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("orchestrator", "wrappers", "shim", "tools.d")
 
 # Modules of orchestrator/ itself that do I/O or are told of it. All others there are the core.
-SHELL = {"loop", "attacher", "ports", "settings", "store", "stored", "evidence", "network", "daemon"}
+SHELL = {
+    *("loop", "attacher", "ports", "settings", "store", "stored", "evidence", "network", "daemon"),
+    *("assessing", "auditing", "controlling", "ledger"),
+}
 NOT_IN_THE_CORE = {
     *("asyncio", "concurrent", "ctypes", "fcntl", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),
     *("pty", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile"),

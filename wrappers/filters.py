@@ -95,12 +95,20 @@ def _limited(*argv: str) -> list[str]:
 
 
 def run_capped(
-    argv: Sequence[str], content: bytes, environment: Mapping[str, str], guests: set[int], timeout_s: float = TIMEOUT_S
+    argv: Sequence[str],
+    content: bytes,
+    environment: Mapping[str, str],
+    guests: set[int],
+    timeout_s: float = TIMEOUT_S,
+    *,
+    stdout_max: int = OUTPUT_BYTES,
+    stderr_max: int = STDERR_BYTES,
+    directory: str = "/",
 ) -> Ran:
     """Run a command in a session of its own, with `content` as its standard input, and return how it ended.
 
     Raises OSError when it can't be started, TimeoutError after `timeout_s`, OverflowError when it prints more than
-    64 KiB; its process group is killed in each case.
+    `stdout_max`; its process group is killed in each case.
     """
     deadline = time.monotonic() + timeout_s
     with _memory_file(content) as stdin, _guest(guests) as arrived:
@@ -110,14 +118,15 @@ def run_capped(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
-            cwd="/",
+            cwd=directory,
             start_new_session=True,
         )
         arrived(process.pid)
         assert process.stdout is not None and process.stderr is not None
         with process.stdout, process.stderr:
             try:
-                stdout, stderr = _read(process.stdout.fileno(), process.stderr.fileno(), argv[0], deadline)
+                caps = {process.stdout.fileno(): stdout_max, process.stderr.fileno(): stderr_max}
+                stdout, stderr = _read(caps, argv[0], deadline)
                 code = process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 raise TimeoutError(f"{argv[0]} took longer than {timeout_s:g} s") from None
@@ -128,8 +137,9 @@ def run_capped(
     return Ran(code, stdout, stderr)
 
 
-def _read(stdout: int, stderr: int, name: str, deadline: float) -> tuple[bytes, bytes]:
-    """All that comes on both until both are closed; of stderr only the beginning is kept."""
+def _read(caps: Mapping[int, int], name: str, deadline: float) -> tuple[bytes, bytes]:
+    """All that comes on stdout and stderr until both are closed; of stderr only the beginning is kept."""
+    stdout, stderr = caps
     kept = {stdout: bytearray(), stderr: bytearray()}
     with selectors.DefaultSelector() as selector:
         for descriptor in kept:
@@ -144,10 +154,10 @@ def _read(stdout: int, stderr: int, name: str, deadline: float) -> tuple[bytes, 
                     selector.unregister(key.fd)
                 elif key.fd == stdout:
                     kept[stdout] += chunk
-                    if len(kept[stdout]) > OUTPUT_BYTES:
-                        raise OverflowError(f"{name} printed more than {OUTPUT_BYTES >> 10} KiB")
+                    if len(kept[stdout]) > caps[stdout]:
+                        raise OverflowError(f"{name} printed more than {caps[stdout] >> 10} KiB")
                 else:
-                    kept[stderr] += chunk[: STDERR_BYTES - len(kept[stderr])]
+                    kept[stderr] += chunk[: max(0, caps[stderr] - len(kept[stderr]))]
     return bytes(kept[stdout]), bytes(kept[stderr])
 
 

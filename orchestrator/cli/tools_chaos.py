@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from ...shim import bindings
 from ...wrappers.extraction import Harvest, extract
@@ -40,7 +41,7 @@ from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch
 from ..runs import Life
 from ..tool import Tool
-from .tools_chaos_rules import Outcome, Trial, healthy_harvest, judge_trial
+from .tools_chaos_rules import ALONE, Outcome, Trial, healthy_harvest, judge_trial
 
 JOBS = 16
 TIMEOUT_MAX_S = 8.0
@@ -129,11 +130,17 @@ class Chaos:
             on_finished=self._finished,
         )
 
+        loop = asyncio.get_running_loop()
+
         def interrupted() -> None:
             self._is_interrupted = True
             session.interrupt()
 
-        loop = asyncio.get_running_loop()
+        def uncaught(_: object, context: dict[str, Any]) -> None:
+            loop.default_exception_handler(context)
+            session.lose_trust(f"internal error: {context.get('exception') or context['message']}")
+
+        loop.set_exception_handler(uncaught)
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signo, interrupted)
         try:
@@ -194,6 +201,9 @@ class Chaos:
                 print(json.dumps(outcome.table(), ensure_ascii=True))
         elif outcomes:
             _print_table([tool for tool in self._tools if tool.id not in self._unmet], outcomes)
+        unasked = {o.tool for o in outcomes} - {o.tool for o in outcomes if o.rule == ALONE}
+        for name in sorted(unasked):
+            print(f"exitpin: rule b was not asked of {name}: no fixture shows a healthy control", file=sys.stderr)
         for name, why in self._unmet.items():
             print(f"exitpin: {name} was not tested: {printable(why)}", file=sys.stderr)
         if self._is_interrupted:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from exitpin.orchestrator.cases import REACH_RUNS, Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from exitpin.orchestrator.cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from exitpin.orchestrator.conclusions import REACH_RUNS
 from exitpin.orchestrator.model import Failure
 from exitpin.orchestrator.tool import Baseline, Command, Confirm, Rule, Status, Tool
 from exitpin.orchestrator.verdict import Judgement, Observation

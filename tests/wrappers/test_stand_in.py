@@ -1,14 +1,13 @@
-"""The stand-in for tor: real tools under the real session, launcher and shim, and big scans that start nothing."""
+"""The stand-in for tor: real tools under the real session, launcher and shim meet dead ports."""
 
 import asyncio
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.control_lines import parse_circ, parse_stream
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
-from exitpin.orchestrator.model import Run, Setup
+from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.plan import make_plan
 from exitpin.orchestrator.ports import Launch, Launcher, Reply
@@ -26,10 +25,9 @@ from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_relay, stand_in_snapshot
-from exitpin.wrappers.stand_in_launch import Play, StandInLauncher
 from exitpin.wrappers.stand_in_streams import garbage
 
-from .test_household import apart
+from .test_household import DEADLINE_S, apart
 
 FAST = Pace(build_delay_s=0, build_jitter_s=0, pending_max=64, retry_s=0.01)
 CONNECTS = """
@@ -168,17 +166,22 @@ def test_commands_that_tor_refuses_are_refused_alike() -> None:
     asyncio.run(script())
 
 
+async def asked_for(tor: StandIn) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A SOCKS client whose stream waits for a controller."""
+    reader, writer = await asyncio.open_connection(*await tor.open())
+    writer.write(bindings.socks_greeting())
+    assert await reader.readexactly(2) == b"\x05\x02"
+    writer.write(bindings.socks_auth(b"tag", b"exitpin") + bindings.socks_request(bindings.SOCKS_CONNECT, "a", 80))
+    assert await reader.readexactly(2) == b"\x01\x00"
+    while len(tor.unheard) < 2:
+        await asyncio.sleep(0)
+    return reader, writer
+
+
 def test_a_foreign_stream_waits_for_a_controller_and_is_closed_by_it() -> None:
     async def script() -> None:
         tor = StandIn(Port.SILENT)
-        host, port = await tor.open()
-        reader, writer = await asyncio.open_connection(host, port)
-        writer.write(bindings.socks_greeting())
-        assert await reader.readexactly(2) == b"\x05\x02"
-        writer.write(bindings.socks_auth(b"tag", b"exitpin") + bindings.socks_request(bindings.SOCKS_CONNECT, "a", 80))
-        assert await reader.readexactly(2) == b"\x01\x00"
-        while len(tor.unheard) < 2:
-            await asyncio.sleep(0)
+        reader, writer = await asked_for(tor)
         new = parse_stream(tor.unheard[0])
         assert new.status == "NEW" and new.socks_username == "tag"
         assert new.source_addr == writer.get_extra_info("sockname")
@@ -195,6 +198,41 @@ def test_a_foreign_stream_waits_for_a_controller_and_is_closed_by_it() -> None:
     asyncio.run(script())
 
 
+class Hasty:
+    """A stream's transport to a tool that resets the connection as soon as anything comes."""
+
+    def __init__(self, transport: Any, tool: int) -> None:
+        self._transport = transport
+        self._tool = tool
+
+    def write(self, content: bytes) -> None:
+        self._transport.write(content)
+        bindings.disconnect(self._tool)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def test_a_tool_that_hangs_up_in_the_midst_of_garbage_is_no_fault() -> None:
+    async def script() -> None:
+        tor = StandIn(Port.GARBAGE)
+        reader, writer = await asked_for(tor)
+        tor.send(f"EXTENDCIRCUIT 0 ${'A' * 40},${'B' * 40} purpose=general", lambda reply: None)
+        while not any(" BUILT " in line for line in tor.unheard):
+            await asyncio.sleep(0)
+        tor.send("ATTACHSTREAM 1 1", lambda reply: None)
+        assert (await reader.readexactly(10))[1] == 0
+        (stream,) = tor.streams.values()
+        stream._transport = Hasty(stream._transport, writer.get_extra_info("socket").fileno())  # type: ignore[assignment]
+        stream._play()
+        while tor.streams:
+            await asyncio.sleep(0)
+        writer.close()
+        tor.close()
+
+    asyncio.run(asyncio.wait_for(script(), DEADLINE_S))
+
+
 def test_circuits_take_time_and_fail_as_often_as_asked() -> None:
     async def script() -> None:
         tor = StandIn(Port.CLOSED, seed=5, circuit_failures=0.5)
@@ -205,68 +243,6 @@ def test_circuits_take_time_and_fail_as_often_as_asked() -> None:
             await asyncio.sleep(0)
             ends = [line for line in tor.unheard if line.split()[2] in ("BUILT", "FAILED")]
         assert 30 < sum(parse_circ(line).status == "FAILED" for line in ends) < 70
-        tor.close()
-
-    asyncio.run(script())
-
-
-def test_a_scan_of_200_runs_ends_without_a_process() -> None:
-    async def script() -> None:
-        tor = StandIn(Port.CLOSED, seed=1, circuit_failures=0.1, circuit_s=0.002)
-        await tor.open()
-        launcher = StandInLauncher(lambda run: Play(0.001, run.run_id.encode(), exit_code=run.index % 2))
-        before = time.monotonic()
-        ended = await carried_out(tor, launcher, plan_for(("true",), exits=200), jobs=64)
-        assert time.monotonic() - before < 10.0
-        assert len(ended) == 200
-        for run_id, (life, launch) in ended.items():
-            if life.failure is None:
-                assert launch is not None and bytes(launch.stdout.kept) == run_id.encode()  # type: ignore[attr-defined]
-                assert life.exited is not None and life.exited.rc == life.run.index % 2
-            else:
-                assert life.failure.kind == "circuit"
-        assert sum(life.failure is None for life, _ in ended.values()) > 190
-        tor.close()
-
-    asyncio.run(script())
-
-
-@pytest.mark.parametrize("lasts", [False, True])
-def test_a_play_that_takes_too_long_times_out(lasts: bool) -> None:
-    async def script() -> None:
-        tor = StandIn(Port.CLOSED)
-        launcher = StandInLauncher(lambda run: Play(60.0, b"never", lasts=lasts))
-        ((life, launch),) = (await carried_out(tor, launcher, plan_for(("sleep",), timeout_s=0.05))).values()
-        assert life.timed_out and life.failure is not None and life.failure.kind == "timeout"
-        assert life.exited is not None and life.exited.signal == (9 if lasts else 15)
-        assert launch is not None and launch.stdout.kept == b""  # type: ignore[attr-defined]
-        tor.close()
-
-    asyncio.run(script())
-
-
-def test_what_a_play_wrote_is_capped_like_a_real_runs() -> None:
-    async def script() -> None:
-        tor = StandIn(Port.CLOSED)
-        launcher = StandInLauncher(lambda run: Play(stdout=b"x" * (2 << 20)))
-        ((_, launch),) = (await carried_out(tor, launcher, plan_for(("yes",)))).values()
-        stdout = launch.stdout  # type: ignore[union-attr]
-        assert (len(stdout.kept), stdout.size, stdout.is_truncated) == (1 << 20, 2 << 20, True)
-        tor.close()
-
-    asyncio.run(script())
-
-
-def test_what_a_play_leaves_lies_where_a_real_run_leaves_it(tmp_path: Path) -> None:
-    async def script() -> None:
-        tor = StandIn(Port.CLOSED)
-        launcher = StandInLauncher(lambda run: Play(facts=b"a=1\n", artifacts=(("body", b"<html>"),)))
-        (run,) = plan_for(("true",))
-        run = replace(run, setup=Setup(str(tmp_path / "1"), stdout_max=5))
-        ((_, launch),) = (await carried_out(tor, launcher, [run])).values()
-        assert launch.artifacts_bytes == 6  # type: ignore[union-attr]
-        assert (tmp_path / "1" / "artifacts" / "body").read_bytes() == b"<html>"
-        assert (tmp_path / "1" / "facts").read_bytes() == b"a=1\n"
         tor.close()
 
     asyncio.run(script())
