@@ -46,7 +46,8 @@ profiles, for --profile:
                 meddle = [{ with = "inject-html", when = { host = "web.test", every = 3 } }]
                 expect = { http-body = ["ok", "tampered"] }
 
-              All keys stand in orchestrator/lab/profile.py; a mistake is told with its place and what is valid there.
+              All keys and all that an exit may do stand in docs/profiles.rst; a mistake in a file is told with its
+              place and what is valid there.
 """
 
 

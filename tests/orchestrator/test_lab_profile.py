@@ -1,5 +1,7 @@
 """Profiles: what is read from a file, what is said about a bad one, and who gets which behaviour."""
 
+import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import conduct, network, profile
 from exitpin.wrappers import lab_keys, lab_mitm
+from exitpin.wrappers.lab_meddling import MEDDLERS, RESOLVERS
 
 GOOD = """
 good = 2
@@ -157,3 +160,28 @@ def test_it_is_done_to_every_nth_connection_after_the_first_few() -> None:
     plan = lab_mitm.Plan(conduct.Meddle("reset", {}, when), frozenset({"192.0.2.10"}), frozenset({80}))
     assert not plan.concerns(("192.0.2.11", 80)) and not plan.concerns(("192.0.2.10", 443))
     assert [n for n in range(1, 12) if plan.concerns(("192.0.2.10", 80))] == [5, 8, 11]
+
+
+def test_the_manual_names_every_meddler_with_its_ports_and_options() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "profiles.rst").read_text()
+    table = manual.partition("\nMeddlers\n")[2].partition("\nResolvers\n")[0]
+    rows = {row.split("``")[1]: row for row in re.split(r"\n(?=``)", table)[1:]}
+    rows.pop("with")
+    assert rows.keys() == MEDDLERS.keys()
+    for name, entry in MEDDLERS.items():
+        ports = ", ".join(map(str, entry.ports)) or "all"
+        assert re.match(rf"``{name}`` +{ports}  ", rows[name]), name
+        assert [key for key in entry.options if f"``{key}``" not in rows[name]] == []
+    assert [name for name in RESOLVERS if f"``{name}``" not in manual.partition("\nResolvers\n")[2]] == []
+
+
+def test_the_manuals_example_is_a_profile(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "profiles.rst").read_text()
+    block = manual.partition(".. code:: toml\n\n")[2].partition("\nA lab has")[0]
+    found = profile.load(written(tmp_path, textwrap.dedent(block)))
+    assert [one.behaviour for one in found.conducts] == ["injects-at-times"] * 2 + [
+        "refuses-ssh",
+        "reads-https",
+        "late",
+    ]
+    network.build(len(found.cast()), (), found.cast())
