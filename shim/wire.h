@@ -91,7 +91,7 @@ enum exitpin_notice_kind {
 	EXITPIN_NOTICE_REFUSED = 2, /* reason, error: nothing was started; the launcher exits */
 	EXITPIN_NOTICE_EXITED = 3,  /* status: wait(2) status of the tool's first process, with its rusage */
 	EXITPIN_NOTICE_ENDED = 4,   /* nothing of the tree is left; rusage of all of it; swept: how many had to be ended */
-	EXITPIN_NOTICE_CROWDED = 5, /* swept: so many processes were there at once, more than allowed: all are being ended */
+	EXITPIN_NOTICE_CROWDED = 5, /* there were more processes at a time than allowed: all are being killed */
 };
 
 struct exitpin_notice {

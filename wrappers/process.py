@@ -153,7 +153,7 @@ class LaunchedProcess:
             signo = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
             self._post(events.ProcessExited(None if signo else os.WEXITSTATUS(status), signo))
         elif notice.kind == bindings.NoticeKind.CROWDED:
-            self._post(events.TreeCrowded(notice.swept))
+            self._post(events.TreeCrowded())
         elif notice.kind == bindings.NoticeKind.ENDED:
             self._is_over = self._has_ended = True
             self._post(events.TreeEnded(notice.cpu_us / 1e6, notice.maxrss_kib, notice.swept))

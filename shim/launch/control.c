@@ -38,9 +38,9 @@ void notify_exited(int control, pid_t pid, int status, const void *usage)
 	send_notice(control, &notice);
 }
 
-void notify_crowded(int control, unsigned count)
+void notify_crowded(int control)
 {
-	send_notice(control, &(struct exitpin_notice){.kind = EXITPIN_NOTICE_CROWDED, .swept = count});
+	send_notice(control, &(struct exitpin_notice){.kind = EXITPIN_NOTICE_CROWDED});
 }
 
 void notify_ended(int control, unsigned swept)

@@ -33,7 +33,7 @@ enum { EXIT_MISUSED = 100, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 void notify_started(int control, pid_t pid);
 void notify_refused(int control, int reason, int error);
 void notify_exited(int control, pid_t pid, int status, const void *usage);
-void notify_crowded(int control, unsigned count);
+void notify_crowded(int control);
 void notify_ended(int control, unsigned swept);
 
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
@@ -65,9 +65,12 @@ void stop_with_the_tool(pid_t group, int signo);
  * written to the pipe exec_error; nothing is when it succeeds. */
 pid_t start_tool(const struct request *request, const char *path, int *exec_error);
 
-/* tree.c: signals every descendant of this process; returns how many there were. */
+/* tree.c: signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
+ * none is born meanwhile. */
 unsigned signal_descendants(int signo);
-unsigned count_descendants(void);
+
+/* How many descendants there are, and no more than max. */
+unsigned count_descendants(unsigned max);
 
 /* watch.c: until nothing of the tree is left. False: exec had failed, and a REFUSED said so. */
 bool watch_tool(const struct request *request, pid_t tool, int exec_error);

@@ -13,15 +13,30 @@
 enum { TREE_MAX = 32768, TEXT_SIZE = 4096 };
 
 static pid_t found[TREE_MAX];
-static unsigned found_count;
+static unsigned found_count, found_max;
+static bool is_killing;
+
+/* With its group: the kernel kills that at once, however fast it forks. In a session other than ours there is no group
+ * but those of the tree. */
+static void kill_with_group(pid_t pid)
+{
+	pid_t group = getpgid(pid), session = getsid(pid);
+
+	if (group > 1 && session > 0 && session != getsid(0))
+		kill(-group, SIGKILL);
+	kill(pid, SIGKILL);
+}
 
 static void add(pid_t pid)
 {
 	for (unsigned i = 0; i < found_count; i++)
 		if (found[i] == pid)
 			return;
-	if (pid > 0 && found_count < TREE_MAX)
-		found[found_count++] = pid;
+	if (pid <= 0 || found_count >= found_max)
+		return;
+	found[found_count++] = pid;
+	if (is_killing) /* as soon as it is found: what forks all the time is never found to its end */
+		kill_with_group(pid);
 }
 
 static ssize_t read_file(const char *path, char *text, size_t size)
@@ -117,25 +132,33 @@ static void scan_all(void)
 	}
 }
 
-unsigned count_descendants(void)
+static void find(unsigned max, bool kills)
 {
 	found_count = 0;
+	found_max = max < TREE_MAX ? max : TREE_MAX;
+	is_killing = kills;
 	bool is_known = add_children(getpid());
 
 	for (unsigned i = 0; i < found_count; i++)
 		is_known = add_children(found[i]) && is_known;
 	if (!is_known)
 		scan_all();
+}
+
+unsigned count_descendants(unsigned max)
+{
+	find(max, false);
 	return found_count;
 }
 
 unsigned signal_descendants(int signo)
 {
-	count_descendants();
+	find(TREE_MAX, signo == SIGKILL);
+	if (signo == SIGKILL)
+		return found_count;
 	for (unsigned i = 0; i < found_count; i++)
 		kill(found[i], signo);
-	if (signo != SIGKILL)
-		for (unsigned i = 0; i < found_count; i++)
-			kill(found[i], SIGCONT);
+	for (unsigned i = 0; i < found_count; i++)
+		kill(found[i], SIGCONT);
 	return found_count;
 }

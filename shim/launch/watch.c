@@ -11,15 +11,15 @@
 
 #include "launch.h"
 
-enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5, COUNT_ROUND_MS = 100 };
+enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5, COUNT_ROUND_MS = 100, REAP_MAX = 64 };
 
 struct watch {
 	const struct request *request;
 	pid_t tool;
 	int exec_error;
-	bool has_exited, is_ending, is_orphan, is_refused;
+	bool has_exited, is_ending, is_orphan, is_refused, is_crowded, has_more;
 	unsigned swept;
-	int64_t deadline_ms, count_ms;
+	int64_t deadline_ms, count_ms, kill_ms;
 };
 
 static int64_t now_ms(void)
@@ -65,14 +65,15 @@ static void tell_exit(struct watch *watch, int status, const struct rusage *usag
 		notify_exited(watch->request->control, watch->tool, status, usage);
 }
 
-/* False: no child is left. */
+/* So many of those that have ended: a bomb of forks brings more than can be taken in one go. False: no child is left. */
 static bool reap(struct watch *watch)
 {
 	struct rusage usage;
-	int status;
-	pid_t pid;
+	int status, taken = 0;
+	pid_t pid = 1;
 
-	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage)) > 0) {
+	while (taken < REAP_MAX && (pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage)) > 0) {
+		taken++;
 		if (pid != watch->tool)
 			continue;
 		if (WIFSTOPPED(status)) {
@@ -82,7 +83,8 @@ static bool reap(struct watch *watch)
 		}
 		tell_exit(watch, status, &usage);
 	}
-	return pid == 0;
+	watch->has_more = pid > 0;
+	return pid >= 0;
 }
 
 static void obey(struct watch *watch)
@@ -111,29 +113,51 @@ static void read_signals(struct watch *watch, int signals)
 			end_tree(watch, SWEEP_GRACE_MS);
 }
 
-/* How many there may be is for the whole tree, and no limit of the kernel is: that one counts all of a user's. */
+/* How many there may be is for the whole tree, and no limit of the kernel is: that one counts all of a user's. Now and
+ * then, and before what the tool left is swept. */
 static void count_tree(struct watch *watch)
 {
 	const struct limits *limits = &watch->request->limits;
+	bool is_due = (watch->has_exited && !watch->is_ending) || now_ms() >= watch->count_ms;
 
-	if (!limits->is_set[LIMIT_PROCESSES] || watch->is_ending || now_ms() < watch->count_ms)
+	if (!limits->is_set[LIMIT_PROCESSES] || watch->is_crowded || !is_due)
 		return;
 	watch->count_ms = now_ms() + COUNT_ROUND_MS;
-	unsigned count = count_descendants();
+	int64_t allowed = limits->values[LIMIT_PROCESSES];
 
-	if (count <= limits->values[LIMIT_PROCESSES])
+	if (allowed >= UINT32_MAX || count_descendants((unsigned)allowed + 1) <= allowed)
 		return;
-	notify_crowded(watch->request->control, count);
+	watch->is_crowded = true;
+	notify_crowded(watch->request->control);
 	end_tree(watch, 0);
+}
+
+/* Again and again from the deadline on: what a round has not found is found by the next. Looking takes no more than a part
+ * of the time: thousands of processes need it to die. */
+static void kill_tree(struct watch *watch)
+{
+	int64_t began_ms = now_ms();
+
+	if (!watch->is_ending || began_ms < watch->deadline_ms || began_ms < watch->kill_ms)
+		return;
+	signal_descendants(SIGKILL);
+	watch->kill_ms = now_ms() + KILL_ROUND_MS + 4 * (now_ms() - began_ms);
 }
 
 static int timeout_ms(const struct watch *watch)
 {
+	if (watch->has_more)
+		return 0;
+	int longest = watch->request->limits.is_set[LIMIT_PROCESSES] ? COUNT_ROUND_MS : -1;
+
 	if (!watch->is_ending)
-		return watch->request->limits.is_set[LIMIT_PROCESSES] ? COUNT_ROUND_MS : -1;
+		return longest;
 	int64_t left = watch->deadline_ms - now_ms();
 
-	return left > 0 ? (int)(left < 60000 ? left : 60000) : KILL_ROUND_MS;
+	if (left <= 0)
+		return KILL_ROUND_MS;
+	longest = longest < 0 ? 60000 : longest;
+	return left < longest ? (int)left : longest;
 }
 
 bool watch_tool(const struct request *request, pid_t tool, int exec_error)
@@ -149,11 +173,10 @@ bool watch_tool(const struct request *request, pid_t tool, int exec_error)
 	struct pollfd ready[2] = {{signals, POLLIN, 0}, {request->control, POLLIN, 0}};
 
 	while (reap(&watch)) {
+		count_tree(&watch);
 		if (watch.has_exited && !watch.is_ending)
 			end_tree(&watch, SWEEP_GRACE_MS);
-		count_tree(&watch);
-		if (watch.is_ending && now_ms() >= watch.deadline_ms)
-			signal_descendants(SIGKILL);
+		kill_tree(&watch);
 		if (poll(ready, watch.is_orphan ? 1 : 2, timeout_ms(&watch)) <= 0)
 			continue;
 		if (ready[0].revents)
