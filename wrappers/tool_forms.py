@@ -93,12 +93,9 @@ def _operand(given: Any) -> Any:
 
 def _list_operand(given: Any) -> Any:
     if not isinstance(given, list):
-        raise ValueError(f"must be a list; write [{_toml(given)}]")
+        text = f'"{given}"' if isinstance(given, str) else as_text(given)
+        raise ValueError(f"must be a list; write [{text}]" if len(text) <= 40 else "must be a list")
     return _operand(given)
-
-
-def _toml(given: object) -> str:
-    return f'"{given}"' if isinstance(given, str) else as_text(given)
 
 
 def _number(given: Any) -> Any:

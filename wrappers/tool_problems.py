@@ -59,9 +59,10 @@ class Problem:
     is_warning: bool = False
 
     def told(self, path: str) -> str:
-        """One line: file, key, what is wrong and what to write instead."""
+        """One line: file, key, what is wrong and what to write instead; no terminal obeys anything in it."""
         key = key_path(self.place)
-        return f"{path}: {key + ': ' if key else ''}{self.text}"
+        line = f"{path}: {key + ': ' if key else ''}{self.text}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
     def is_near(self, other: Place) -> bool:
         """Whether one of the places lies within the other."""

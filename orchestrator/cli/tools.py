@@ -5,12 +5,13 @@ files takes pydantic, and nobody else should wait for it.
 """
 
 import argparse
-import contextlib
 import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from . import tools_test
 
 if TYPE_CHECKING:
     from ...wrappers.tool_files import Catalogue
@@ -96,8 +97,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     cat.add_argument("tools", metavar="TOOL", nargs="+")
     check = _add(verbs, "check", "all that is wrong with files", CHECK, ".tools_check", "check_tools")
     check.add_argument("what", metavar="WHAT", nargs="*")
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(".tools_test", __package__).register_test(verbs)
+    tools_test.register_test(verbs)
     new = _add(verbs, "new", "write a file to begin with", NEW, ".tools_write", "write_new")
     new.add_argument("id", metavar="ID", help="a-z, 0-9 and '-'")
     new.add_argument("--script", action="store_true", help="a script that carries its own table")

@@ -51,6 +51,12 @@ def test_all_mistakes_of_a_file_are_told_at_once_those_of_form_and_those_of_mean
     assert [line.split(": ")[1] for line in found] == ["severity", "destination[0].port", "redact[0]"]
 
 
+def test_a_problem_is_one_line_that_no_terminal_obeys() -> None:
+    more = 'severity = "\\u001b[31m\\nx"\n"\\u001b[8m" = 1\n'
+    more += 'verdict = [{ status = "ok", when = [{ field = "a\\u009b", is = 1 }] }]'
+    assert all(line.isprintable() for line in problems(more))
+
+
 def test_one_mistake_is_told_once() -> None:
     assert len(problems("extract.code = { from = 'stdout', regexp = '(x)', type = 'int' }")) == 1
     assert len(problems("params = 3")) == 1
