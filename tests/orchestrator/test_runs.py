@@ -7,7 +7,7 @@ import pytest
 from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
 from exitpin.orchestrator.connections import EAI_AGAIN
-from exitpin.orchestrator.model import Endpoint, Setup
+from exitpin.orchestrator.model import Endpoint
 from exitpin.orchestrator.runs import DRAIN_S, GRAVITY, TERM_GRACE_S, Phase
 
 from .lives import PID, WEB, Told, connect, opened, queued, running, starting, waiting_for_circuit
@@ -285,18 +285,3 @@ def test_a_connection_that_succeeded_and_broke_has_succeeded() -> None:
     told.step(fx.StreamClosed(claim, 9, "CONNRESET", None, was_open=False))
     (connection,) = told.life.connections
     assert (connection.status, connection.reason, connection.is_closed) == ("succeeded", "CONNRESET", True)
-
-
-def test_a_setup_says_how_long_a_tool_has_after_term() -> None:
-    for event in (ev.TimerFired("timeout"), ev.Interrupted()):
-        told = running(setup=Setup("/nowhere", kill_after_s=0.5))
-        assert fx.EndTree("s-0001", 0.5) in told.step(event)
-
-
-def test_too_many_processes_are_the_tools_own_doing_whatever_else_its_end_brings() -> None:
-    told = running(setup=Setup("/nowhere", procs_max=8))
-    assert fx.EndTree("s-0001", 0.0) in told.step(ev.TreeCrowded())
-    told.step(ev.TimerFired("timeout"), ev.ProcessExited(None, 9), ev.TreeEnded(0.1, 100, 30))
-    failure = told.life.failure
-    assert failure is not None and (failure.kind, failure.blame) == ("tool", "tool")
-    assert failure.detail == "more than 8 processes at a time"
