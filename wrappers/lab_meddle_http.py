@@ -1,4 +1,4 @@
-"""What exits of the lab do to plain HTTP: add, replace, redirect, strip. How it is read and sent: `lab_exchanges.py`."""
+"""What exits of the lab do to plain HTTP: add, replace, redirect, strip. `lab_exchanges.py` reads and sends it."""
 
 from dataclasses import replace
 from http import HTTPStatus
