@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from ..orchestrator.outcomes import KINDS
 from ..orchestrator.templates import BUILT_IN, names_in
 from ..orchestrator.tool import RUN_SUBJECTS
 from .input_checks import NAME, check_doors, check_doubles, check_params, check_requirements
@@ -211,6 +212,10 @@ def _fixture(fixture: FixtureForm, place: Place, form: ToolForm, names: Names) -
             yield Problem(at, f'"{file}" must be a file beside the tool\'s; write e.g. "fixtures/ok.txt"')
     if control is not None and form.baseline.mode == "none":
         yield Problem((*place, "control"), 'there are no controls with baseline.mode = "none"; leave it out')
+    if fixture.failure and fixture.failure not in KINDS:
+        yield Problem(
+            (*place, "failure"), f'"{fixture.failure}" is no kind of failure; {nearest(fixture.failure, KINDS)}'
+        )
     for name in fixture.params:
         if name not in form.params:
             yield Problem((*place, "params", name), f"is no parameter; {nearest(name, form.params)}")

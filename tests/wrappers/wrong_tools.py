@@ -240,6 +240,8 @@ test = [{ stdout = '/etc/x', expect = 'ok' }]
     test[0].stdout: "/etc/x" must be a file beside the tool's
 test = [{ expect = 'ok', control = { stdin = 'x' } }]
     test[0].control.stdin: no such key
+test = [{ expect = 'error', failure = 'dsn' }]
+    test[0].failure: "dsn" is no kind of failure; did you mean "dns"?
 test = [{ expect = 'ok', params = { ulr = 'x' } }]
     test[0].params.ulr: is no parameter; did you mean "url"?
 """
