@@ -18,7 +18,7 @@ from ..orchestrator.model import Endpoint, join_host_port
 from ..orchestrator.outcomes import END_NUMBERS
 from ..shim import bindings
 
-FIRST_BYTES_S = 0.25
+FIRST_BYTES_S = 1.0
 LAST_BYTES_S = 0.5
 REASONS = {number: reason for reason, number in END_NUMBERS.items()}
 SOCKS_REPLIES = {"RESOLVEFAILED": 4, "NOROUTE": 4, "CONNECTREFUSED": 5, "DONE": 5, "CONNRESET": 5, "EXITPOLICY": 2}

@@ -5,6 +5,9 @@
 
 For (a) the run itself is offered as a control, as the audit would: most tools see that it is none. For (b) the controls
 are as healthy as those in the tool's fixtures. A run that never came to the port has shown nothing, and fails both.
+
+Behind `garbage`, a tool that only looks up names is left out: to be given a wrong address is what it is there to find.
+A tool that only connects is not: that a port let it in is the exit's word, and an exit can say so of any port.
 """
 
 from collections.abc import Mapping
@@ -81,11 +84,8 @@ class Outcome:
 
 
 def judge_trial(trial: Trial) -> list[Outcome]:
-    """Its outcomes by both rules; by (a) alone for a tool whose fixtures show no healthy control.
-
-    None for a tool that only looked up names behind `garbage`: to be given a wrong address is no dead port, but what
-    such a tool is there to find.
-    """
+    """Its outcomes by both rules; by (a) alone for a tool whose fixtures show no healthy control; none where the port
+    is not dead to such a tool."""
     ended = trial.ended
     assert ended is not None
     if trial.port is Port.GARBAGE and trial.connections and trial.lookups == trial.connections:

@@ -118,6 +118,25 @@ def test_a_tool_that_never_comes_to_the_port_has_shown_nothing(tmp_path: Path) -
     assert "lost: closed port: nothing was tested: it opened no connection; it said: " in out and "nowhere.py" in out
 
 
+def test_a_tool_that_believes_an_exit_that_a_port_is_open_fails(tmp_path: Path) -> None:
+    """It says no word and hears none, so all that it knows is that the exit said SUCCEEDED."""
+    path = tool_file(tmp_path, "mute", PATIENT, differs="adds")
+    (tmp_path / "client.py").write_text("import socket; socket.create_connection(('a.test', 7)); print(\"b'welcome'\")")
+    status, out, _ = chaos(path)
+    assert status == 1
+    assert out.splitlines()[1].split() == ["mute", "error", *["!b", "ok"] * 4, "error"]
+
+
+def test_to_a_tool_that_only_looks_up_names_a_wrong_address_is_not_dead(tmp_path: Path) -> None:
+    path = tool_file(
+        tmp_path, "asking", PATIENT, run="run.network = { dns = 'exit' }\nrun", **{'port = "7"': "port = 0"}
+    )
+    (tmp_path / "client.py").write_text("import socket; print(socket.gethostbyname('a.test'))")
+    status, out, _ = chaos(path)
+    assert status == 0, out
+    assert out.splitlines()[1].split() == ["asking", "error", "error", "error", "-", "error", "error"]
+
+
 def test_a_tool_that_is_not_installed_is_not_tested_and_does_not_fail(tmp_path: Path) -> None:
     path = tool_file(tmp_path, "absent", PATIENT, summary="requires.no-such-program-here = {}\nsummary")
     status, out, err = chaos(path)
