@@ -26,15 +26,16 @@ def _one(name: str, runs: Sequence[Json], controls: Sequence[Json]) -> list[str]
     by_value: dict[str, tuple[object, list[str]]] = {}
     seen = [(run, f"run {run.get('run_id')}") for run in runs]
     seen += [(control, f"control {_control(control)}") for control in controls]
-    for told, label in seen:
-        facts = told.get("facts") or {}
+    for one, label in seen:
+        facts = one.get("facts") or {}
         if name in facts:
             by_value.setdefault(repr(facts[name]), (facts[name], []))[1].append(label)
     known = {str(item) for control in controls for item in _items((control.get("facts") or {}).get(name))}
     is_compared = any(name in (control.get("facts") or {}) for control in controls)
     lines: list[str] = []
     for value, labels in by_value.values():
-        lines += [f"  {', '.join(labels)}:", *(f"    {line}" for line in _value(value, known if is_compared else None))]
+        told, who = _value(value, known if is_compared else None), ", ".join(labels)
+        lines += [f"  {who}: {told[0]}"] if len(told) == 1 else [f"  {who}:", *(f"    {line}" for line in told)]
     return lines
 
 

@@ -152,9 +152,11 @@ def _rule_words(verdict: Json) -> str | None:
     return f"{verdict['rule'] + 1}: {verdict['status']} when {verdict.get('when')}"
 
 
-def _lied_words(record: Json) -> str:
-    answered, lied = record.get("of") or 0, record.get("lied") or 0
-    return f"{lied} of {answered} that got an answer lied; {len(record.get('runs') or ())} in all"
+def _lied_words(record: Json) -> str | None:
+    answered, lied, runs = record.get("of") or 0, record.get("lied") or 0, len(record.get("runs") or ())
+    if not answered:
+        return f"none of {runs} got an answer" if runs else None
+    return f"{lied} of {answered} that got an answer lied; {runs} in all"
 
 
 def _failure_words(failure: Json | None, layer: object) -> str | None:
