@@ -30,12 +30,13 @@ from ..cases import Role
 from ..circuits import Pace
 from ..controls import ControlPool
 from ..errands import Audit, Errand, Place, make_run
-from ..errors import EXIT_FAILED
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import SCHEMA as EVENTS
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Relay, Run
 from ..observation import failure_of, fold
+from ..param_types import duration_s
 from ..params import bind, run_destinations, run_values, share
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch
@@ -61,8 +62,8 @@ class Chaos:
         self._tools = tools
         self._args = args
         self._environment = environment
-        self._rng = Random(getattr(args, "seed", None) or 0)
-        self._timeout_max_s: float = getattr(args, "timeout_max_s", None) or TIMEOUT_MAX_S
+        self._rng = Random(args.seed)
+        self._timeout_max_s = TIMEOUT_MAX_S if args.timeout is None else _timeout_s(args.timeout)
         self._trials: dict[str, Trial] = {}
         self._ports: dict[Fingerprint, Port] = {}
         self._unmet: dict[str, str] = {}
@@ -71,7 +72,7 @@ class Chaos:
 
     async def execute(self) -> int:
         """Carry everything out, and print it. Raises OperatorError before the first run, never after."""
-        shared = share(self._tools, getattr(self._args, "params", None) or [])
+        shared = share(self._tools, self._args.params)
         bound = [bind(tool, shared[tool.id], {}, is_lab=True) for tool in self._tools]
         healthy = {tool.id: healthy_harvest(tool) for tool in self._tools}
         requirements = Requirements(self._environment)
@@ -215,6 +216,17 @@ class Chaos:
         failed = len({outcome.tool for outcome in outcomes if outcome.problem})
         print(f"exitpin: {tested - failed} of {tested} tools take dead ports for what they are", file=sys.stderr)
         return 1 if failed else 0
+
+
+def _timeout_s(text: str) -> float:
+    """Raises OperatorError for what is no time, or none at all."""
+    try:
+        timeout_s = duration_s(text)
+    except ValueError:
+        timeout_s = 0.0
+    if timeout_s <= 0:
+        raise OperatorError(f"--timeout wants a time, e.g. 30s or 2m, not {text!r}.", "", EXIT_USAGE)
+    return timeout_s
 
 
 def _print_table(tools: Sequence[Tool], outcomes: Sequence[Outcome]) -> None:

@@ -19,6 +19,7 @@ examples:
   exitpin tools test tls-cert @dns
   exitpin tools test ./mine.toml --json
   exitpin tools test --chaos http-body
+  exitpin tools test --chaos @all --timeout 5m --seed 7
 """
 
 
@@ -33,6 +34,13 @@ def register_test(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("tools", metavar="TOOL", nargs="*", help="ID, @TAG or ./FILE")
     parser.add_argument("--chaos", action="store_true", help="run against dead ports instead")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    chaos = parser.add_argument_group("with --chaos")
+    chaos.add_argument(
+        "-p", "--param", dest="params", action="append", default=[], metavar="[TOOL.]NAME=VALUE",
+        help="a tool's parameter, where the lab's default won't do; repeatable",
+    )  # fmt: skip
+    chaos.add_argument("--timeout", metavar="TIME", help="cut runs off after that (8s), unless the tool says less")
+    chaos.add_argument("--seed", type=int, default=0, metavar="N", help="of the garbage")
     parser.set_defaults(execute=execute)
 
 

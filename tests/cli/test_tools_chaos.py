@@ -4,6 +4,7 @@ On a silent port a run is cut off after seconds here; `make torture` lets our ow
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,23 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 90.0
-TOOLS = sorted((Path(__file__).parents[2] / "tools.d").glob("*.toml"))
-DRIVER = """
-import argparse, sys, tomllib
-from pathlib import Path
-from exitpin.orchestrator.cli.tools_chaos import run_chaos
-from exitpin.orchestrator.errors import OperatorError
-from exitpin.wrappers.tool_schema import read_tool
+import pytest
 
-timeout, is_json, *paths = sys.argv[1:]
-tools = [read_tool(tomllib.loads(Path(path).read_text()), path)[0] for path in paths]
-args = argparse.Namespace(json=is_json == "json", params=[], timeout_max_s=float(timeout))
-try:
-    sys.exit(run_chaos(tools, args))
-except OperatorError as error:
-    sys.exit(str(error))
-"""
+TIMEOUT_S = 90.0
 CLIENT = """
 import socket
 there = socket.create_connection(("a.test", 7))
@@ -67,15 +54,20 @@ def tool_file(folder: Path, name: str, rules: str = "", **other: str) -> Path:
     return path
 
 
-def started(paths: Sequence[Path], timeout_s: float, form: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", DRIVER, str(timeout_s), form, *map(str, paths)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(tools: Sequence[Path | str], timeout_s: float, form: str) -> "subprocess.Popen[str]":
+    """Where no tools are found but those that come with exitpin."""
+    options = ["--chaos", "--timeout", f"{timeout_s:g}s", *(["--json"] if form == "json" else [])]
+    command = [sys.executable, "-m", "exitpin", "tools", "test", *options, *map(str, tools)]
+    environment = {**os.environ, "XDG_CONFIG_HOME": "/nowhere"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd="/"
+    )
 
 
 def chaos(
-    *paths: Path, timeout_s: float = 2.0, form: str = "table", patience_s: float = TIMEOUT_S
+    *tools: Path | str, timeout_s: float = 2.0, form: str = "table", patience_s: float = TIMEOUT_S
 ) -> tuple[int, str, str]:
-    with started(paths, timeout_s, form) as process:
+    with started(tools, timeout_s, form) as process:
         out, err = process.communicate(timeout=patience_s)
         return process.returncode, out, err
 
@@ -147,7 +139,7 @@ def test_a_missing_fixture_is_said_before_anything_runs(tmp_path: Path) -> None:
     path = tool_file(tmp_path, "naive")
     (tmp_path / "good.txt").unlink()
     status, _, err = chaos(path)
-    assert status == 1 and "good.txt can't be read" in err
+    assert status == 2 and "good.txt can't be read" in err
 
 
 def test_the_same_seed_gives_the_same_garbage(tmp_path: Path) -> None:
@@ -157,6 +149,12 @@ def test_the_same_seed_gives_the_same_garbage(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert reasons[0] == reasons[1] and len(reasons[0]) == 1
+
+
+@pytest.mark.parametrize("options", [["--timeout", "soon"], ["--timeout", "0s"], ["-p", "nonsense=1"]])
+def test_options_that_mean_nothing_are_refused(tmp_path: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "exitpin", "tools", "test", "--chaos", str(tool_file(tmp_path, "naive")), *options]
+    assert subprocess.run(command, capture_output=True, timeout=TIMEOUT_S).returncode == 2
 
 
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
@@ -172,5 +170,5 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
 
 
 def test_every_tool_of_ours_takes_dead_ports_for_what_they_are() -> None:
-    status, out, err = chaos(*TOOLS, timeout_s=8.0)
+    status, out, err = chaos("@all", timeout_s=8.0)
     assert status == 0, out + err
