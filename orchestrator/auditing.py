@@ -225,7 +225,7 @@ class Auditor:
 
     def _look_again(self, case: Case) -> None:
         """Judge what waits, if its controls are there; later, if somebody judges it at this moment."""
-        if case.phase is Phase.DONE or case in self._judging:
+        if case.phase is Phase.DONE or case in self._judging or (case.is_rechecked and not case.waiting):
             return
         outlook = self._warden.outlook(self._cases[case], case)
         if outlook.hopeless is not None:

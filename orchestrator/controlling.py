@@ -106,12 +106,16 @@ class Warden:
         """Start as many control runs as the waiting cases need beyond those under way."""
         if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None:
             return
-        now = time.time()
-        if any(audit.pool.wants_direct(now, self._wishes[case].fresh_after) for case in audit.waiting):
+        now, wishes = time.time(), [self._wishes[case] for case in audit.waiting]
+        if not wishes:
+            return
+        youngest = max((wish.fresh_after for wish in wishes if wish.fresh_after is not None), default=None)
+        if audit.pool.wants_direct(now, youngest):
             audit.pool.started(None)
             audit.under_way += 1
             self._see_directly(audit)
-        missing = max((self._missing(audit, case, now) for case in audit.waiting), default=0)
+        # One more than anybody wants: the control that went through a case's own exit does not count for it.
+        missing = audit.pool.wanted(now, youngest, 1, at_least=max(wish.at_least for wish in wishes) + 1)
         for _ in range(missing):
             relay = audit.pool.choose(audit.candidates, frozenset(), self._rng)
             if relay is None:
@@ -119,10 +123,6 @@ class Warden:
             audit.pool.started(relay)
             audit.under_way += 1
             self._add(Errand(audit, relay, Role.CONTROL))
-
-    def _missing(self, audit: Audit, case: Case, now: float) -> int:
-        wish = self._wishes[case]
-        return audit.pool.wanted(now, wish.fresh_after, at_least=wish.at_least, exit=case.exit)
 
     def _tell(self, audit: Audit) -> None:
         for case in list(audit.waiting):

@@ -29,6 +29,9 @@ and a baseline of seconds does not ask for ever."""
 
 DIRECT_TRIES = 3
 
+VIEW_MAX = 24
+"""So many samples are compared with, the youngest: they stand in every record."""
+
 
 class _Failure(NamedTuple):
     exit: Fingerprint | None
@@ -170,8 +173,8 @@ class ControlPool:
             for name, sample in self._samples.items()
             if self._is_fresh(sample, fresh_after) and (name is None or not self._is_of(name, exit))
         ]
-        samples.sort(key=lambda sample: (sample.at, sample.exit or ""))
-        return Controls(tuple(samples), 1 if self.baseline.mode == "direct" else self.baseline.quorum)
+        samples.sort(key=lambda sample: (sample.vantage == "direct", sample.at, sample.exit or ""))
+        return Controls(tuple(samples[-VIEW_MAX:]), 1 if self.baseline.mode == "direct" else self.baseline.quorum)
 
     # What counts.
 

@@ -6,11 +6,11 @@ Pure. Every selected relay stands exactly once under each tool: in a pair, or am
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .controls import ControlPool
 from .errands import Audit
-from .model import Destination, Relay, Snapshot
+from .model import Destination, Fingerprint, Relay, Snapshot
 from .params import Bound, selection_destinations
 from .tool import Tool
 
@@ -29,17 +29,22 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """All pairs of tool and exit."""
+    """All pairs of tool and exit. `repeat`: probes of each; `repeats`: of these exits another number."""
 
     audits: tuple[Audit, ...]
     pairs: tuple[tuple[Audit, Relay], ...]
     skipped: tuple[Skipped, ...]
     repeat: int
+    repeats: Mapping[Fingerprint, int] = field(default_factory=dict)
 
     @property
     def probes(self) -> int:
         """The runs that are certain; retries, controls and confirmations come on top."""
-        return len(self.pairs) * self.repeat
+        return sum(self.repeat_of(relay) for _, relay in self.pairs)
+
+    def repeat_of(self, relay: Relay) -> int:
+        """How many probes of this exit."""
+        return self.repeats.get(relay.fingerprint, self.repeat)
 
     def controls(self) -> int:
         """The control runs that are certain."""
@@ -49,9 +54,9 @@ class ScanPlan:
     def load(self) -> list[tuple[str, int]]:
         """How many runs go to each destination, the most first."""
         runs: Counter[str] = Counter()
-        for audit, _ in self.pairs:
+        for audit, relay in self.pairs:
             for destination in dict.fromkeys(audit.destinations):
-                runs[str(destination)] += self.repeat
+                runs[str(destination)] += self.repeat_of(relay)
         return runs.most_common()
 
     def clear_net(self) -> list[tuple[str, int]]:
@@ -71,6 +76,7 @@ def make_scan_plan(
     unmet: Mapping[str, str],
     repeat: int,
     is_direct_allowed: bool,
+    repeats: Mapping[Fingerprint, int] | None = None,
 ) -> ScanPlan:
     """The plan. `tools`: each with its parameters and its key; `unmet`: why a tool (by id) can't be run here."""
     audits, pairs, skipped = [], [], []
@@ -89,7 +95,7 @@ def make_scan_plan(
                 skipped.append(Skipped(audit, relay, "policy", reason))
             else:
                 pairs.append((audit, relay))
-    return ScanPlan(tuple(audits), tuple(pairs), tuple(skipped), repeat)
+    return ScanPlan(tuple(audits), tuple(pairs), tuple(skipped), repeat, repeats or {})
 
 
 def in_force(tool: Tool, is_direct_allowed: bool) -> Tool:

@@ -202,7 +202,7 @@ def describe(
         lab_state.RelayState(
             relay.nickname, who.fingerprints[relay.nickname], relay.role.value, relay.address, relay.address6,
             relay.policy, relay.behaviour, relay.conduct.kind.value, relay.conduct.expect,
-            one.plant.pids.get(relay.nickname, 0),
+            one.plant.pids.get(relay.nickname, 0), relay.conduct.repeat,
         )
         for relay in one.network.relays
     )  # fmt: skip

@@ -18,6 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .lab_truth import GroundTruth
+
 MARK = 0x77
 """SO_MARK of a meddler's own connections: the rules that lead an exit's connections to it let these pass."""
 
@@ -37,7 +39,7 @@ ALL_PORTS: tuple[int, ...] = ()
 class Meeting:
     """A connection that an exit has opened. `address` and `address6` are the exit's own, one for each family;
     `destination` is where it was to go, an address, `sibling` the same target's IPv6 address (or empty); `directory`
-    is the lab's."""
+    is the lab's, `truth` its log (None: nobody keeps one)."""
 
     exit: str
     address: str
@@ -46,6 +48,7 @@ class Meeting:
     address6: str = ""
     sibling: str = ""
     directory: Path = Path()
+    truth: GroundTruth | None = None
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -186,6 +189,8 @@ async def connect_from(meeting: Meeting, host: str, port: int) -> Streams:
     try:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
         wire.bind((own, 0))
+        if meeting.truth is not None:
+            meeting.truth.write("onward", (str(found[0][4][0]), port), wire.getsockname()[:2])
         await loop.sock_connect(wire, found[0][4])
     except BaseException:
         wire.close()

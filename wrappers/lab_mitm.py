@@ -24,6 +24,7 @@ from ..orchestrator.lab import network
 from ..orchestrator.lab.conduct import Meddle, When
 from . import lab_dns, lab_meddle_dns
 from .lab_meddling import MARK, Meeting, attend, chain, connect_from, default_ports, meddler, options_of, streams_of
+from .lab_truth import GroundTruth
 
 PORT = 7000
 BACKLOG = 4096
@@ -134,6 +135,7 @@ class Lobby:
     lab: network.Network
     directory: Path
     by_address: Mapping[str, Door]
+    truth: GroundTruth
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def open(self) -> None:
@@ -152,16 +154,17 @@ class Lobby:
             except OSError:
                 return
             accepted.setblocking(False)
-            task = asyncio.ensure_future(self._meet(accepted, peer[0]))
+            task = asyncio.ensure_future(self._meet(accepted, peer[:2]))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    async def _meet(self, accepted: socket.socket, peer: str) -> None:
+    async def _meet(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         try:
-            door, destination = self.by_address[peer], original_destination(accepted)
+            door, destination = self.by_address[peer[0]], original_destination(accepted)
         except (KeyError, OSError):
             accepted.close()
             return
+        self.truth.write("wire", destination, peer)
         relay = door.relay
         meeting = Meeting(
             relay.nickname,
@@ -171,6 +174,7 @@ class Lobby:
             relay.address6,
             self._sibling(destination[0]),
             self.directory,
+            self.truth,
         )
         chosen = [plan.meddle for plan in door.plans if plan.concerns(destination)]
         conduct = chain([(meddler(one.name), options_of(one.name, one.options)) for one in chosen])
@@ -195,7 +199,7 @@ async def run(spec: dict[str, Any]) -> None:
     lab = network.of_spec(spec)
     found = doors(lab)
     own = {address: door for door in found for address in (door.relay.address, door.relay.address6)}
-    Lobby(lab, Path(spec["directory"]), own).open()
+    Lobby(lab, Path(spec["directory"]), own, GroundTruth(Path(spec["log_file"]))).open()
     _resolvers = await lab_meddle_dns.open_resolvers(liars(lab), lab_dns.zone(lab))  # open as long as it is held
     if found:
         install(rules(found))

@@ -4,8 +4,7 @@ A process of its own: `python -m exitpin.wrappers.lab_targets SPEC`. One accept 
 writes the connection to the log first, and only then hands the socket to the service, so that no answer can come
 before its line. A peer declared slow waits at that point. Needs asyncssh and dnspython (extra `lab`).
 
-A line of the log: {"t": unix time, "service": name, "own": [address, port], "peer": [address, port]}; a DNS
-datagram's has "service": "dns-udp" and "name": what was asked for.
+The log's form is `lab_truth.py`'s; a DNS datagram's line has "service": "dns-udp" and "name": what was asked for.
 """
 
 import asyncio
@@ -16,7 +15,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,12 +28,12 @@ from . import lab_dns
 from .lab_certificates import make_certificates
 from .lab_http import HttpProtocol
 from .lab_mail import ImapServer, SmtpServer
+from .lab_truth import Endpoint, GroundTruth
 
 BACKLOG = 16384
 IP_PKTINFO = 8  # linux/in.h; the socket module has it from Python 3.14 on
 ACCEPT_BATCH = 128
 
-Endpoint = tuple[str, int]
 Serve = Callable[[socket.socket, Endpoint, Endpoint], Coroutine[Any, Any, Any]]
 
 
@@ -46,17 +44,6 @@ class Service:
     name: str
     ports: tuple[int, ...]
     serve: Serve
-
-
-class GroundTruth:
-    """The append-only log. One write per line, unbuffered."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-    def write(self, service: str, own: Endpoint, peer: Endpoint, **more: str) -> None:
-        line = {"t": time.time(), "service": service, "own": own, "peer": peer, **more}
-        os.write(self._descriptor, json.dumps(line).encode() + b"\n")
 
 
 class Echo(asyncio.Protocol):

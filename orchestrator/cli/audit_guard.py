@@ -7,8 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ..scanning import Scan
 from .audit_account import GRAVITY, Account
-from .audit_work import Scan
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_S = 0.25

@@ -19,12 +19,12 @@ from ..model import Destination
 from ..network import Network, Vantage, open_network
 from ..params import ANY_HOST, Bound, bind, share
 from ..scan_plan import ScanPlan, make_scan_plan
+from ..scanning import Scan, Work
 from ..settings import BUILT_IN
 from ..store import Store, store_path
 from ..tool import Tool
 from .audit_account import Account, exit_status, findings_table, plan_sentences
 from .audit_guard import Guard
-from .audit_work import Scan, Work
 from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose
 
@@ -65,6 +65,8 @@ class AuditScan:
         """The tools with their parameters, all that is wrong told at once."""
         catalogue = load_catalogue(self._environment, Path.cwd())
         tools = catalogue.resolve(self._args.tools)
+        for note in catalogue.notes:
+            print(f"exitpin: {printable(note)}", file=sys.stderr)
         given = share(tools, self._args.params)
         bound, wrong = [], []
         for tool in tools:

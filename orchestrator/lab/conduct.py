@@ -47,7 +47,8 @@ class Meddle:
 class Conduct:
     """One exit. `policy` is what it declares, `enforce` what it does instead (empty: what it declares); `latency_s`
     how late its connections are served; `resolver` what its name server does ("": it is the lab's). `expect`: by tool
-    id the statuses of which one must come of an audit; a tool that is not named finds nothing ("ok")."""
+    id the statuses of which one must come of an audit; a tool that is not named finds nothing ("ok"); `repeat`: in so
+    many probes."""
 
     behaviour: str = PLAIN
     kind: Kind = Kind.HONEST
@@ -59,6 +60,7 @@ class Conduct:
     resolver_options: Mapping[str, Any] = field(default_factory=dict)
     meddle: tuple[Meddle, ...] = ()
     expect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repeat: int = 1
 
 
 def encode(conduct: Conduct) -> dict[str, Any]:

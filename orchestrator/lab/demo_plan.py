@@ -11,7 +11,7 @@ from random import Random
 from ..model import Fingerprint, Run, Snapshot
 from ..plan import make_plan
 from ..policy import parse_policy
-from .network import BLACKHOLE_ADDRESS, DNS_PORT, HTTP_PORTS, HTTPS_PORT, UNREACHABLE_ADDRESS, Behaviour
+from .network import BLACKHOLE_ADDRESS, DNS_PORT, HTTP_PORTS, HTTPS_PORT, UNREACHABLE_ADDRESS
 from .state import LabState, RelayState
 
 TIMEOUT_S = 25.0
@@ -21,6 +21,8 @@ TARGETS = tuple(
     if address not in (BLACKHOLE_ADDRESS, UNREACHABLE_ADDRESS)
 )
 RESOLVED = "192.0.2.10"
+ODD = frozenset({"fails-a-third", "prefers-ipv6"})
+"""Honest exits whose answers can't be known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,18 @@ TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One tool through one exit. `refusal`: the kind of failure that the exit declares for it; empty: must arrive."""
+    """One tool through one exit. `refusal`: the kind of failure that the exit declares for it; empty: must arrive.
+
+    `is_predictable`: the exit passes on what it gets, so that its answer, or its refusal, is known beforehand. Of the
+    others only *where* a connection came from is judged.
+    """
 
     run: Run
     exit: RelayState
     tool: Tool
     target: str
     refusal: str
-
-    @property
-    def must_arrive(self) -> bool:
-        return not self.refusal
+    is_predictable: bool
 
 
 def plan_cases(lab: LabState, snapshot: Snapshot, scan_id: str, rng: Random) -> list[Case]:
@@ -84,15 +87,16 @@ def plan_cases(lab: LabState, snapshot: Snapshot, scan_id: str, rng: Random) -> 
     cases = []
     for run, target in zip(runs, TARGETS, strict=False):
         relay, tool = exits[run.exit.fingerprint], next(left[run.exit.fingerprint])
-        argv = tool.argv(target, f"{target.replace('.', '-')}.ip.test", str(lab.ca_file))
-        cases.append(Case(replace(run, argv=argv), relay, tool, target, refusal(relay, tool, target)))
+        is_predictable = relay.kind == "honest" and not relay.expect and relay.behaviour not in ODD
+        name = f"{target.replace('.', '-')}.ip.test" if is_predictable else target
+        argv = tool.argv(target, name, str(lab.ca_file))
+        case = Case(replace(run, argv=argv), relay, tool, target, refusal(relay, tool, target), is_predictable)
+        cases.append(case)
     return cases
 
 
 def refusal(relay: RelayState, tool: Tool, target: str) -> str:
     """The kind of failure that a relay declares for a tool's connection; empty when it should carry it."""
-    if tool.by_name and relay.behaviour == Behaviour.DNS_SILENT:
-        return "dns"
     return "" if parse_policy("\n".join(relay.policy)).allows(target, tool.port) else "policy"
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TCP_ONLY = "dns-udp"
+NO_TCP, ONWARD = "dns-udp", "onward"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,14 +69,23 @@ class Score:
 
 
 def read_arrivals(lines: Iterable[str | bytes], ignored: frozenset[str] = frozenset()) -> list[Arrival]:
-    """The TCP connections of a log, but those to the `ignored` target addresses (the lab's own probe)."""
-    arrivals = []
+    """The TCP connections of a log, but those to the `ignored` target addresses (the lab's own probe).
+
+    What a man in the middle opened in an exit's name is none of the exit's; what he met is.
+    """
+    arrivals: list[Arrival] = []
+    onward: set[Arrival] = set()
     for line in lines:
         seen = json.loads(line)
         own, peer = seen["own"], seen["peer"]
-        if seen["service"] != TCP_ONLY and own[0] not in ignored:
-            arrivals.append(Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1])))
-    return arrivals
+        if seen["service"] == NO_TCP or own[0] in ignored:
+            continue
+        arrival = Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1]))
+        if seen["service"] == ONWARD:
+            onward.add(arrival)
+        else:
+            arrivals.append(arrival)
+    return [arrival for arrival in arrivals if arrival not in onward]
 
 
 def read_claims(records: Iterable[Mapping[str, Any]]) -> list[Claimed]:

@@ -16,6 +16,7 @@ A profile is one of those beside this file, by name, or a file of the user's, by
     resolver = "lie"                   # or { with = "lie", address = "198.51.100.99" }
     meddle = [{ with = "inject-html", html = "<b>", when = { host = "web.test", port = 80, every = 3, after = 9 } }]
     expect = { http-body = "tampered", redirects = ["ok", "broken"] }
+    repeat = 12                        # how many probes it takes to see that
 
 All that is wrong in a file is told at once, each with its place and what is valid there. Decides nothing about
 addresses and names: `network.py` does. Called by `start.py`.
@@ -42,6 +43,7 @@ PROBE = ("192.0.2.1", 80)  # network.PROBE_ADDRESS, which can't be imported from
 _TOP = ("good", "seed", "exit")
 _EXIT = (
     "behaviour", "kind", "count", "policy", "enforce", "exit_flag", "latency", "resolver", "meddle", "expect",
+    "repeat",
 )  # fmt: skip
 _WHEN = ("host", "port", "every", "after")
 _TOOL_ID = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
@@ -150,6 +152,7 @@ class _Reading:
             resolver_options=resolver_options,
             meddle=self.meddles(place, table.get("meddle", []), inside=False),
             expect=self.expect(place, table.get("expect", {})),
+            repeat=self.number(f"{place}: repeat", table.get("repeat", 1), 1),
         )
 
     def policy(self, place: str, key: str, value: Any) -> tuple[str, ...]:

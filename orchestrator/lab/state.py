@@ -29,8 +29,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 class RelayState:
     """A relay of a running lab. `pid` is seen from inside the lab; 0 when the process is gone or was never started.
 
-    `behaviour`, `kind` and `expect` (statuses by tool id; a tool that is not there has to find nothing) are the planted
-    truth: they are for tables and for those who score an audit, never for a verdict.
+    `behaviour`, `kind`, `expect` (statuses by tool id; a tool that is not there has to find nothing) and `repeat` (in
+    how many probes) are the planted truth: for tables and for those who score an audit, never for a verdict.
     """
 
     nickname: str
@@ -43,6 +43,7 @@ class RelayState:
     kind: str
     expect: Mapping[str, tuple[str, ...]]
     pid: int
+    repeat: int = 1
 
 
 @dataclass(frozen=True, slots=True)

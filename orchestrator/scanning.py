@@ -11,26 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from ...shim import bindings
-from ...wrappers.launch import ToolLauncher
-from ...wrappers.redaction import redactor
-from ...wrappers.runtime import scratch_directory
-from ..assessing import Assessor
-from ..auditing import Auditor, Terms
-from ..cases import Case, Conclusion
-from ..circuits import FirstHops, Pace
-from ..disclosure import ToolUse
-from ..errands import Audit, Errand
-from ..errors import OperatorError
-from ..evidence import EvidenceLog
-from ..ledger import RecordLedger
-from ..loop import Session
-from ..network import Network, Vantage
-from ..records import Record
-from ..scan_plan import ScanPlan
-from ..schedule import Limits, Schedule
-from ..tool import Status
-from ..witness import Witness
+from ..shim import bindings
+from ..wrappers.launch import ToolLauncher
+from ..wrappers.redaction import redactor
+from ..wrappers.runtime import scratch_directory
+from .assessing import Assessor
+from .auditing import Auditor, Terms
+from .cases import Case, Conclusion
+from .circuits import FirstHops, Pace
+from .disclosure import ToolUse
+from .errands import Audit, Errand
+from .errors import OperatorError
+from .evidence import EvidenceLog
+from .ledger import RecordLedger
+from .loop import Session
+from .network import Network, Vantage
+from .records import Record
+from .scan_plan import ScanPlan
+from .schedule import Limits, Schedule
+from .tool import Status
+from .witness import Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Scan:
 
     async def run(self) -> None:
         """Carry out the plan. Returns when every pair has its verdict, or the scan was ended."""
-        work, network = self._work, self._network
+        work, network, plan = self._work, self._network, self._plan
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": work.scan_id, "tor": network.tor_version, "started": started}
         shared: dict[str, object] = {
@@ -93,7 +93,7 @@ class Scan:
                 evidence=evidence, on_finished=auditor.finished,
             )  # fmt: skip
             try:
-                await auditor.serve(session, [(a, Case(a.tool, r, self._plan.repeat)) for a, r in self._plan.pairs])
+                await auditor.serve(session, [(a, Case(a.tool, r, plan.repeat_of(r))) for a, r in plan.pairs])
                 await launcher.household.settle()
             finally:
                 self.trust_lost = session.trust_lost
