@@ -17,10 +17,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 SEED = 5
 LOOPBACK = "127.0.0.1"
+NO_TARGETS = ("dns-udp", "wire", "onward")  # exits' own look-ups, and what a man in the middle writes down
 CURL = ("curl", "-sS", "--max-time", "5")
 IP = "http://web.test/ip"
 PAGE = "http://web.test/page"
-DIGEST = "curl -sS http://files.test/tool.bin | sha256sum"
+TOOL = "http://files.test/tool.bin"
+DIGEST = f"curl -sS {TOOL} | sha256sum"
 TRUE_DIGEST = "724e1ce56a6dee952ad5c45f983b4192b7befd097af0cb3ab73f2c7cd1182aa2"
 
 
@@ -53,7 +55,7 @@ CASES = (
     Case("block-page-403", (*CURL, "-i", IP), "403 Forbidden(?s:.*)blocked", reaches=False),
     Case("block-page-200", (*CURL, "-i", IP, IP), "(?s)200 OK.*Not available.*200 OK.*Not available", reaches=False),
     Case("patches-binaries", ("sh", "-c", DIGEST), f"^(?!{TRUE_DIGEST})[0-9a-f]{{64}}  -$"),
-    Case("truncates", (*CURL, "-o", "/dev/null", "http://files.test/tool.bin"), "bytes remaining to read", 18),
+    Case("truncates", (*CURL, "-o", "/dev/null", TOOL), "bytes remaining to read", 18),
     Case("injects-on-one-host", (*CURL, PAGE), "<iframe"),
     Case("strips-on-one-port", ("nc", "-w", "5", "mail.test", "587"), r"^(?s:(?!.*STARTTLS).*HELP)"),
     Case("smtp-strip", ("nc", "-w", "5", "mail.test", "25"), r"^(?s:(?!.*STARTTLS).*HELP)"),
@@ -116,7 +118,8 @@ def test_an_exit_does_what_its_profile_declares_and_a_plain_one_does_not(
     exit_, log = hostile.relay(nickname(hostile, case.behaviour)), Log.of(hostile)
     status, output = through(hostile, exit_.nickname, case.argv)
     assert (status, bool(re.search(case.seen, output))) == (case.status, True), output
-    peers = [line["peer"][0] for line in log.lines() if line["service"] != "dns-udp" and line["own"][0] != LOOPBACK]
+    lines = [line for line in log.lines() if line["service"] not in NO_TARGETS and line["own"][0] != LOOPBACK]
+    peers = [line["peer"][0] for line in lines]
     assert set(peers) == ({exit_.address6 if ":db8:e" in case.seen else exit_.address} if case.reaches else set())
     assert not re.search(case.seen, plain.show(case.argv)[1])
 
@@ -132,21 +135,22 @@ def test_a_man_in_the_middle_of_ssh_has_another_host_key(hostile: LabState, plai
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "argv", "is_meddled", "expected"),
+    ("behaviour", "url", "is_meddled", "expected"),
     [
-        ("injects-every-third", (*CURL, PAGE), "<script src=.http://ads", [False, False, True] * 2),
-        ("fails-a-third", (*CURL, IP), r"curl: \(", [False, False, True] * 2),
-        ("mitm-after-ten", (*CURL, "https://web.test/ip"), "self-signed", [False] * 10 + [True] * 2),
+        ("patches-every-third", TOOL, f"^(?!{TRUE_DIGEST})[0-9a-f]{{64}}", [False, False, True] * 2),
+        ("fails-a-third", IP, r"curl: \(", [False, False, True] * 2),
+        ("mitm-after-ten", "https://web.test/ip", "self-signed", [False] * 10 + [True] * 2),
     ],
 )
 def test_some_do_it_only_at_times(
-    hostile: LabState, behaviour: str, argv: tuple[str, ...], is_meddled: str, expected: list[bool]
+    hostile: LabState, behaviour: str, url: str, is_meddled: str, expected: list[bool]
 ) -> None:
     exit_ = nickname(hostile, behaviour)
-    urls = [argv[-1]] * len(expected)
-    # one curl, and a connection of its own for each: they are counted in the order in which they are made
-    done = through(hostile, exit_, ("sh", "-c", 'for url; do curl -sS "$url" 2>&1; echo; echo NEXT; done', "sh", *urls))
-    assert [bool(re.search(is_meddled, part)) for part in done[1].split("NEXT\n")[: len(expected)]] == expected
+    # one curl, and a connection of its own, for each: they are counted in the order in which they are made
+    script = 'for url; do { curl -sS "$url" | sha256sum; } 2>&1; echo NEXT; done'
+    _, output = through(hostile, exit_, ("sh", "-c", script, "sh", *[url] * len(expected)))
+    parts = output.split("NEXT\n")[: len(expected)]
+    assert [bool(re.search(is_meddled, part)) for part in parts] == expected, output
 
 
 @pytest.mark.parametrize("behaviour", ["injects-on-one-host", "sslstrip", "injects-header", "patches-binaries"])
