@@ -13,9 +13,9 @@ from .model import Failure
 from .tool import Status
 from .verdict import Judgement, Observation
 
-REACH_RUNS = 6
-"""Failures before an exit counts as broken, without a success: who fails a third of all streams does that once in 700
-times."""
+REACH_RUNS = 8
+"""Failures before an exit counts as broken, without a success: who loses a third of all connections does that once in
+6,500 times."""
 
 
 class Role(StrEnum):

@@ -42,15 +42,34 @@ imap() {
     say 'b LOGOUT'
 }
 
+# What fails is tried again: a connection that is lost once proves nothing.
+TRIES=3
 list=$EXITPIN_ARTIFACTS/capabilities
 line=
-exec 3<>"/dev/tcp/$host/$port" || exit 3
-"$protocol" || exit 4
-exec 3>&-
+read_capabilities() {
+    : >"$list"
+    count=0
+    { exec 3<>"/dev/tcp/$host/$port"; } 2>/dev/null || return 3
+    "$protocol" || { exec 3>&-; return 4; }
+    exec 3>&-
+}
+for ((try = 0; try < TRIES; try++)); do
+    read_capabilities
+    status=$?
+    ((status != 0)) || break
+done
+((status == 0)) || exit "$status"
 if ! grep -qix STARTTLS "$list"; then
     emit starttls=no
     exit 0
 fi
 emit starttls=yes
-exec timeout 45 openssl s_client -starttls "$protocol" -connect "$host:$port" -servername "$host" \
-    -verify_hostname "$host" -showcerts <<<Q
+output=$EXITPIN_ARTIFACTS/handshake
+for ((try = 0; try < TRIES; try++)); do
+    timeout 45 openssl s_client -starttls "$protocol" -connect "$host:$port" -servername "$host" \
+        -verify_hostname "$host" -showcerts <<<Q >"$output"
+    status=$?
+    if ((status == 124)) || grep -q '^-----BEGIN CERTIFICATE-----' "$output"; then break; fi
+done
+cat "$output"
+exit "$status"
