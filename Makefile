@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE =
 help: ## Show what there is to make
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## Start the private Tor network, run four tools through every exit, and let the targets judge
+demo: setup ## Start a private Tor network with honest, broken and hostile exits, audit them all, and show the planted truth beside it
 	@$(BIN)/python -m exitpin.orchestrator.lab.demo
 
 test: lint types unit lab ## Check style and types, then run the unit tests and those on the private network
@@ -35,10 +35,10 @@ types: setup $(TYPED)
 	MYPYPATH=build/typed $(BIN)/mypy -p exitpin
 
 unit: setup
-	$(BIN)/python -m pytest -m "not lab and not torture"
+	$(BIN)/python -m pytest -m "not lab and not slow and not torture"
 
 lab: setup
-	$(BIN)/python -m pytest -m "lab and not torture"
+	$(BIN)/python -m pytest -m "(lab or slow) and not torture"
 
 torture: setup ## Chaos, kills and seeds; SCALE=0.25 for a quarter of it
 	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture

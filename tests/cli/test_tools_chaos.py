@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 90.0
 CLIENT = """
 import socket

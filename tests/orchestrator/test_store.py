@@ -226,6 +226,7 @@ def test_a_store_with_much_to_write_says_so_until_half_is_written(path: Path) ->
     assert asyncio.run(go()) == [False, True, False]
 
 
+@pytest.mark.slow
 def test_ten_thousand_records_are_written_and_read_in_flat_memory(path: Path) -> None:
     said = last_words(start(path, "s1", 10_000, 10_000))
     assert said["problem"] == ""

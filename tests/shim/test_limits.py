@@ -28,10 +28,12 @@ def test_a_tool_over_its_memory_gets_enomem(shim):
     assert shim.run(sys.executable, "-c", script, flags=limit(f"memory={256 * MIB}")).lines == ["ENOMEM"]
 
 
+@pytest.mark.slow
 def test_a_tool_over_its_cpu_is_told_so_and_dies_of_it(shim):
     assert ending(shim.run("sh", "-c", "while :; do :; done", flags=limit("cpu=1"))) == -signal.SIGXCPU
 
 
+@pytest.mark.slow
 def test_a_tool_that_will_not_hear_of_its_cpu_is_killed(shim):
     run = shim.run("sh", "-c", "trap '' XCPU; while :; do :; done", flags=limit("cpu=1"))
     assert ending(run) == -signal.SIGKILL

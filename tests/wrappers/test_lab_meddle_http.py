@@ -110,6 +110,7 @@ def test_what_is_not_understood_passes_as_it_is(wire: bytes) -> None:
     assert scripted(wire) == "<html>"
 
 
+@pytest.mark.slow
 def test_another_protocol_passes_as_it_is() -> None:
     words = ("nc", "-w", "10", "127.0.0.1")
     told = met(

@@ -84,11 +84,13 @@ def test_the_evil_site_tries_what_reads_it(path: str, holds: object) -> None:
     assert callable(holds) and holds(ask("evil.test", path))
 
 
+@pytest.mark.slow
 def test_what_never_ends_is_sent_until_the_reader_has_had_enough() -> None:
     text = curl("evil.test", "/endless", "--max-time", "1", "-o", "/dev/null", "-w", "%{size_download}")
     assert "timed out" in text and int(text.split()[-1]) > 1_000_000
 
 
+@pytest.mark.slow
 def test_what_is_slow_comes_a_byte_a_second() -> None:
     text = curl("evil.test", "/slow", "--max-time", "1.5", "-o", "/dev/null", "-w", "%{size_download}")
     assert "timed out" in text and text.split()[-1] == "2"
