@@ -124,10 +124,12 @@ class Auditor:
         """What comes now proves nothing: leave open cases as they are, and let the session end."""
         self.is_draining = True
         self._schedule.stop()
-        for case in list(self._cases):
-            self._perform(case, case.abandon())
-        if self._session is not None:
-            self._session.finish()
+        try:
+            for case in list(self._cases):
+                self._perform(case, case.abandon())
+        finally:  # it may be the ledger that fails
+            if self._session is not None:
+                self._session.finish()
 
     # Runs.
 
@@ -203,12 +205,15 @@ class Auditor:
         elif errand.case in self._cases:
             self._ended[errand.case].append(ended)
             attempt = Attempt(ended.run_id, errand.role, ended.at, ended.observation, ended.failure, None, ended.doubts)
-            self._perform(errand.case, errand.case.ended(attempt))
+            wishes = errand.case.ended(attempt)
             if attempt.judgement is not None:
                 ended.judgement = attempt.judgement
                 self._ledger.run(errand, ended)
+            self._perform(errand.case, wishes)
             self._look_again(errand.case)
             self._close_if_abandoned(errand.case)
+        else:
+            self._ledger.run(errand, ended)
         self._settle()
 
     def _see_directly(self, audit: Audit) -> None:
@@ -230,6 +235,7 @@ class Auditor:
         outlook = self._warden.outlook(self._cases[case], case)
         if outlook.hopeless is not None:
             self._perform(case, case.without_controls(outlook.hopeless))
+            self._look_again(case)
             self._settle()
         elif outlook.is_enough and (case.waiting or (outlook.is_fresh and not case.is_rechecked)):
             self._judging.add(case)
@@ -268,10 +274,16 @@ class Auditor:
                 self._conclude(case, wish)
 
     def _conclude(self, case: Case, conclusion: Conclusion) -> None:
-        audit = self._cases.pop(case)
+        audit, runs = self._cases.pop(case), self._ended.pop(case)
         self._warden.forget(audit, case)
         self.verdicts[conclusion.status] += 1
-        self._ledger.verdict(audit, case, conclusion, self._ended.pop(case))
+        attempts = {attempt.run_id: attempt for attempt in case.attempts}
+        for ended in runs:  # what the case said of a run by itself, for want of controls or of time
+            attempt = attempts[ended.run_id]
+            if attempt.judgement is not ended.judgement:
+                ended.judgement = attempt.judgement
+                self._ledger.run(Errand(audit, case.exit, attempt.role, case), ended)
+        self._ledger.verdict(audit, case, conclusion, runs)
 
     def _close_if_abandoned(self, case: Case) -> None:
         """While draining: a case none of whose runs is under way will never hear of the others."""

@@ -1,0 +1,180 @@
+"""Whole scans without Tor: the real driver, session, schedule, cases, controls, rules and records on plays."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from exitpin.orchestrator.assessing import Assessor
+from exitpin.orchestrator.auditing import Auditor, Terms
+from exitpin.orchestrator.cases import Case
+from exitpin.orchestrator.circuits import Pace
+from exitpin.orchestrator.disclosure import ToolUse
+from exitpin.orchestrator.errands import Errand
+from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.ledger import RecordLedger
+from exitpin.orchestrator.loop import Session
+from exitpin.orchestrator.model import Run
+from exitpin.orchestrator.params import Bound
+from exitpin.orchestrator.scan_plan import make_scan_plan
+from exitpin.orchestrator.schedule import Limits, Schedule
+from exitpin.orchestrator.selection import first_hop_chooser
+from exitpin.orchestrator.tool import Baseline, Command, Condition, Confirm, Door, Extract, Rule, Status, Tool
+from exitpin.orchestrator.witness import Witness
+from exitpin.wrappers.stand_in import Port, StandIn, stand_in_snapshot
+from exitpin.wrappers.stand_in_launch import Play, StandInLauncher
+
+HONEST = Play(stdout=b"key true\n")
+LIE = Play(stdout=b"key false\n")
+DEAD = Play(stderr=b"no answer\n", exit_code=7)
+SCAN_S = 60.0
+NO_ANSWER = Rule(Status.ERROR, (Condition("exit_code", "not", 0),), reason="no answer")
+CHANGED = Rule(Status.TAMPERED, (Condition("key", "differs", True),), reason="another key")
+
+Record = dict[str, Any]
+
+
+def tool(name: str = "key", **changes: Any) -> Tool:
+    """A tool that compares one word of its output with that of its controls."""
+    given = {
+        "id": name,
+        "summary": "A play",
+        "command": Command((name, "{{run.id}}"), timeout_s=5.0),
+        "verdict": (NO_ANSWER, CHANGED, Rule(Status.OK)),
+        "extracts": (Extract("key", "stdout", "regex", r"key (\S+)"),),
+        "doors": (Door("a.test", "80"),),
+        "baseline": Baseline(),
+        "confirm": Confirm(),
+        "digest": name,
+        **changes,
+    }
+    return Tool(**given)
+
+
+def number_of(run: Run) -> int:
+    """Which of the stand-in's relays a run goes through, from 1."""
+    return int(run.exit.fingerprint, 16)
+
+
+@dataclass(slots=True)
+class Scan:
+    """One scan of `exits` exits by `tools`. `play`: how each run goes, `control`: each control run, if otherwise;
+    `chosen`: the exits that are judged (all).
+
+    `spoil` is called with each run's `Ended` in the assessor's thread, `note` with each record. After `carry_out`:
+    what came of it, and what the driver still holds.
+    """
+
+    play: Callable[[Run], Play]
+    exits: int = 12
+    tools: Sequence[Tool] = field(default_factory=lambda: (tool(),))
+    seed: int = 1
+    repeat: int = 1
+    jobs: int = 32
+    circuit_s: float = 0.0
+    circuit_failures: float = 0.0
+    chosen: Sequence[int] = ()
+    control: Callable[[Run], Play] | None = None
+    spoil: Callable[[Any], None] = lambda ended: None
+    note: Callable[[Record], None] = lambda record: None
+    began: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    auditor: Auditor = field(init=False)
+    session: Session = field(init=False)
+    schedule: Schedule[Errand] = field(init=False)
+    witness: Witness = field(init=False)
+
+    def carry_out(self) -> "Scan":
+        """From the plan to the last verdict. Fails when it does not end."""
+
+        async def script() -> None:
+            with tempfile.TemporaryDirectory() as directory:
+                await asyncio.wait_for(self._carry_out(Path(directory)), SCAN_S)
+
+        asyncio.run(script())
+        return self
+
+    @property
+    def verdicts(self) -> list[Record]:
+        return [record for record in self.records if record["schema"] == "exitpin.verdict/1"]
+
+    @property
+    def runs(self) -> list[Record]:
+        """The last record of each run."""
+        return list({r["run_id"]: r for r in self.records if r["schema"] == "exitpin.run/1"}.values())
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(verdict["status"] for verdict in self.verdicts)
+
+    def accused(self) -> set[int]:
+        """The exits of which something bad is said."""
+        return {exit_of(verdict) for verdict in self.verdicts if Status(verdict["status"]).is_finding}
+
+    def lose_trust(self, why: str) -> None:
+        """As `Scan.lose_trust` does."""
+        self.problems.append(why)
+        self.session.lose_trust(why)
+        self.auditor.abort()
+
+    async def _carry_out(self, directory: Path) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.lose_trust(f"{context.get('exception')!r}"))
+        rng, snapshot = Random(self.seed), stand_in_snapshot(self.exits)
+        relays = [relay for n, relay in enumerate(snapshot.relays.values(), 1) if not self.chosen or n in self.chosen]
+        prepared = [(tool, Bound(tool, {}), tool.digest) for tool in self.tools]
+        plan = make_scan_plan(snapshot, relays, prepared, unmet={}, repeat=self.repeat, is_direct_allowed=False)
+        header = {"session": "play", "tor": "stand-in", "started": "now"}
+        shared: dict[str, object] = {"scan_id": "play", "consensus": "", "vantage": {"kind": "lab"}}
+        keep = [self.records.append, self.note]
+        ledger = RecordLedger({tool.id: ToolUse(tool, {}) for tool in self.tools}, shared, keep)  # type: ignore[arg-type]
+        self.witness = Witness({"schema": "exitpin.events/1", **header})
+        evidence = EvidenceLog(None, header, self.witness.note)
+        tor = StandIn(Port.CLOSED, self.seed, circuit_s=self.circuit_s, circuit_failures=self.circuit_failures)
+        assessor = Spoiled(self.spoil)
+        self.schedule = Schedule[Errand](Limits(self.jobs, 24, 0.0, 0.0), rng)
+        terms = Terms("play", directory, shared)
+        self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng)
+        self.session = Session(
+            tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02), first_hops=first_hop_chooser(snapshot),
+            rng=rng, evidence=evidence, on_finished=self.auditor.finished,
+        )  # fmt: skip
+        try:
+            cases = [(audit, Case(audit.tool, relay, self.repeat)) for audit, relay in plan.pairs]
+            await self.auditor.serve(self.session, cases)
+        finally:
+            tor.close()
+            assessor.close()
+            evidence.close()
+
+    def _begin(self, run: Run) -> Play:
+        self.began.append(f"{run.run_id} {run.argv[0]} {number_of(run)}")
+        errand, _, _ = self.auditor._errands[run.run_id]
+        return self.control(run) if self.control is not None and errand.case is None else self.play(run)
+
+
+class Spoiled(Assessor):
+    """An assessor with which something may go wrong."""
+
+    def __init__(self, spoil: Callable[[Any], None]) -> None:
+        super().__init__("/usr/bin:/bin")
+        self._spoil = spoil
+
+    def _observe(self, tool: Tool, ended: Any) -> None:
+        self._spoil(ended)
+        super()._observe(tool, ended)
+
+
+def exit_of(record: Record) -> int:
+    """The number of a record's exit."""
+    return int(record["exit"]["fingerprint"], 16)
+
+
+def pairs(records: Sequence[Record]) -> Counter[tuple[str, int]]:
+    """How many records there are of each tool and exit."""
+    return Counter((record["tool"]["id"], exit_of(record)) for record in records)
