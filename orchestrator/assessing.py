@@ -17,6 +17,9 @@ from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from .cases import says_nothing
 from .controls import Controls
 from .model import Failure, Run
+from .observation import failure_of, fold
+from .ports import Launch
+from .runs import Life
 from .tool import Facts, Status, Tool
 from .verdict import Judgement, Observation, is_usable_control, judge
 from .witness import doubts
@@ -53,6 +56,28 @@ class Ended:
         return self.timed_out or (
             self.failure is not None and self.failure.kind == "timeout" and self.exit_code is None
         )
+
+
+def ended_run(life: Life, launch: Launch | None, values: Mapping[str, str], shared: Mapping[str, object]) -> Ended:
+    """A run that has just ended, unread. `shared`: the scan's part of its record (`observation.fold`)."""
+    out, err = (getattr(launch, name, None) for name in ("stdout", "stderr"))
+    harvest = Harvest(
+        bytes(out.kept) if out is not None else b"",
+        bytes(err.kept) if err is not None else b"",
+        values["artifacts"],
+    )
+    written = {"truncated": any(o is not None and o.is_truncated for o in (out, err))}
+    return Ended(
+        run_id=life.run.run_id,
+        at=life.times.end or time.time(),
+        record=fold(life, shared, written),
+        values=values,
+        harvest=harvest,
+        failure=failure_of(life),
+        exit_code=life.exited.rc if life.exited else None,
+        signal=life.exited.signal if life.exited else None,
+        timed_out=life.timed_out,
+    )
 
 
 class Assessor:

@@ -6,7 +6,6 @@ when one may start (`schedule.py`): it carries their wishes to the session, and 
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from ..wrappers.harvest import Harvest
-from .assessing import Assessor, Ended
+from .assessing import Assessor, Ended, ended_run
 from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
 from .errands import NOBODY, Audit, Errand, Place, Places, make_run
 from .loop import Session
 from .model import Run
-from .observation import failure_of, fold
 from .params import run_destinations
 from .ports import Launch
 from .runs import Life
@@ -167,27 +164,9 @@ class Auditor:
         """The session's word that a run is over."""
         run_id = life.run.run_id
         errand, place, values = self._errands[run_id]
-        failure, exited = failure_of(life), life.exited
-        out, err = (getattr(launch, name, None) for name in ("stdout", "stderr"))
-        harvest = Harvest(
-            bytes(out.kept) if out is not None else b"",
-            bytes(err.kept) if err is not None else b"",
-            values["artifacts"],
-        )
-        written = {"truncated": any(o is not None and o.is_truncated for o in (out, err))}
-        ended = Ended(
-            run_id=run_id,
-            at=life.times.end or time.time(),
-            record=fold(life, self._terms.shared, written),
-            values=values,
-            harvest=harvest,
-            failure=failure,
-            exit_code=exited.rc if exited else None,
-            signal=exited.signal if exited else None,
-            timed_out=life.timed_out,
-        )
+        ended = ended_run(life, launch, values, self._terms.shared)
         entries = self._witness.of(run_id, [circuit.circuit_id for circuit in life.circuits])
-        kind = failure.kind if failure is not None else ""
+        kind = ended.failure.kind if ended.failure is not None else ""
         is_built = True if life.circuits else None if kind in ("tor", "interrupted", "shim") else False
         self._schedule.ended(errand, is_built and kind not in NO_CIRCUIT)
         self._spawn(self._assess(errand, place, ended, entries))
@@ -233,7 +212,9 @@ class Auditor:
         if case.phase is Phase.DONE or case in self._judging or (case.is_rechecked and not case.waiting):
             return
         outlook = self._warden.outlook(self._cases[case], case)
-        if outlook.hopeless is not None:
+        if outlook.hopeless is not None and self.is_draining:
+            self._close_if_abandoned(case)  # a lie that was seen is no less of one because nobody may ask any more
+        elif outlook.hopeless is not None:
             self._perform(case, case.without_controls(outlook.hopeless))
             self._look_again(case)
             self._settle()

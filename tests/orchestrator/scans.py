@@ -141,8 +141,8 @@ class Scan:
         terms = Terms("play", directory, shared)
         self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng)
         self.session = Session(
-            tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02), first_hops=first_hop_chooser(snapshot),
-            rng=rng, evidence=evidence, on_finished=self.auditor.finished,
+            tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02),
+            first_hops=first_hop_chooser(snapshot), rng=rng, evidence=evidence, on_finished=self.auditor.finished,
         )  # fmt: skip
         try:
             cases = [(audit, Case(audit.tool, relay, self.repeat)) for audit, relay in plan.pairs]
@@ -178,3 +178,47 @@ def exit_of(record: Record) -> int:
 def pairs(records: Sequence[Record]) -> Counter[tuple[str, int]]:
     """How many records there are of each tool and exit."""
     return Counter((record["tool"]["id"], exit_of(record)) for record in records)
+
+
+def by_exit(**plays: Sequence[Play]) -> Callable[[Run], Play]:
+    """A play for each run through the exit `eN`, the last one again and again; all other exits are honest."""
+    made: Counter[int] = Counter()
+
+    def play(run: Run) -> Play:
+        number = number_of(run)
+        known = plays.get(f"e{number}", [HONEST])
+        made[number] += 1
+        return known[min(made[number], len(known)) - 1]
+
+    return play
+
+
+def honest(run: Run) -> Play:
+    return HONEST
+
+
+def roles(scan: Scan, number: int) -> Counter[str]:
+    """What the runs through an exit were made for, controls left out."""
+    return Counter(run["role"] for run in scan.runs if exit_of(run) == number and run["role"] != "control")
+
+
+def verdict_on(scan: Scan, number: int) -> Record:
+    (found,) = [verdict for verdict in scan.verdicts if exit_of(verdict) == number]
+    return found
+
+
+def assert_nothing_is_held(scan: Scan) -> None:
+    """Whatever the driver knew of cases and runs is forgotten."""
+    held = scan.auditor
+    assert (held.running, held.open_cases, scan.schedule.waiting, scan.schedule.running) == (0, 0, 0, 0)
+    assert not held._ended and not held._judging and not held._warden._wishes
+    assert not scan.witness._runs and not scan.witness._run_of_stream
+
+
+def assert_told_once(scan: Scan, exits: Sequence[int]) -> None:
+    """One verdict for each pair, and a record of each run that it names."""
+    assert pairs(scan.verdicts) == Counter((one.id, number) for one in scan.tools for number in exits)
+    named = [attempt["run_id"] for verdict in scan.verdicts for attempt in verdict["runs"]]
+    assert len(named) == len(set(named))
+    assert set(named) == {run["run_id"] for run in scan.runs if run["role"] != "control"}
+    assert scan.session.active_count == 0

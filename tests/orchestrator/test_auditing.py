@@ -1,78 +1,33 @@
 """The driver of a scan with all that it drives, on plays instead of tools and Tor: what must be so however runs go."""
 
-import asyncio
-import gc
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.assessing import Ended
-from exitpin.orchestrator.cases import Case
 from exitpin.orchestrator.conclusions import REACH_RUNS
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.tool import Baseline, Condition, Extract, Rule, Status
 from exitpin.wrappers.stand_in_launch import Play
 
-from .scans import CHANGED, DEAD, HONEST, LIE, NO_ANSWER, Record, Scan, exit_of, number_of, pairs, tool
+from .scans import (
+    CHANGED,
+    DEAD,
+    HONEST,
+    LIE,
+    NO_ANSWER,
+    Scan,
+    assert_nothing_is_held,
+    assert_told_once,
+    by_exit,
+    honest,
+    number_of,
+    roles,
+    tool,
+    verdict_on,
+)
 
 pytestmark = pytest.mark.timeout(90)
-
-PAGE = Path("/proc/self/statm")
-PAGE_KIB = 4
-
-
-def by_exit(**plays: Sequence[Play]) -> Callable[[Run], Play]:
-    """A play for each run through the exit `eN`, the last one again and again; all other exits are honest."""
-    made: Counter[int] = Counter()
-
-    def play(run: Run) -> Play:
-        number = number_of(run)
-        known = plays.get(f"e{number}", [HONEST])
-        made[number] += 1
-        return known[min(made[number], len(known)) - 1]
-
-    return play
-
-
-def honest(run: Run) -> Play:
-    return HONEST
-
-
-def roles(scan: Scan, number: int) -> Counter[str]:
-    """What the runs through an exit were made for, controls left out."""
-    return Counter(run["role"] for run in scan.runs if exit_of(run) == number and run["role"] != "control")
-
-
-def verdict_on(scan: Scan, number: int) -> Record:
-    (found,) = [verdict for verdict in scan.verdicts if exit_of(verdict) == number]
-    return found
-
-
-def rss_kib() -> int:
-    return int(PAGE.read_text().split()[1]) * PAGE_KIB
-
-
-def assert_nothing_is_held(scan: Scan) -> None:
-    """Whatever the driver knew of cases and runs is forgotten."""
-    held = scan.auditor
-    assert (held.running, held.open_cases, scan.schedule.waiting, scan.schedule.running) == (0, 0, 0, 0)
-    assert not held._ended and not held._judging and not held._warden._wishes
-    assert not scan.witness._runs and not scan.witness._run_of_stream
-
-
-def assert_told_once(scan: Scan, exits: Sequence[int]) -> None:
-    """One verdict for each pair, and a record of each run that it names."""
-    assert pairs(scan.verdicts) == Counter((one.id, number) for one in scan.tools for number in exits)
-    named = [attempt["run_id"] for verdict in scan.verdicts for attempt in verdict["runs"]]
-    assert len(named) == len(set(named))
-    assert set(named) == {run["run_id"] for run in scan.runs if run["role"] != "control"}
-    assert scan.session.active_count == 0
 
 
 def test_honest_exits_are_ok_after_one_run_each() -> None:
@@ -243,155 +198,3 @@ def test_whatever_runs_do_there_is_one_verdict_each_and_an_end(seed: int) -> Non
     assert scan.problems == []
     assert_told_once(scan, range(1, 21))
     assert_nothing_is_held(scan)
-
-
-# How it ends before its time.
-
-
-def soon(what: Callable[[], None]) -> None:
-    """At the loop's next turn, as a signal comes."""
-    asyncio.get_running_loop().call_soon(what)
-
-
-def after(count: int, what: Callable[[], None]) -> Callable[[Any], None]:
-    """Does something soon after the record of that number."""
-    seen = iter(range(1, 1 << 30))
-
-    def note(_: Record) -> None:
-        if next(seen) == count:
-            soon(what)
-
-    return note
-
-
-@pytest.mark.parametrize("count", [1, 7, 30])
-def test_a_scan_that_is_drained_accounts_for_all_and_lets_running_jobs_end(count: int) -> None:
-    scan = Scan(lambda run: LIE if number_of(run) == 7 else replace(HONEST, delay_s=0.05), exits=60, jobs=8)
-    scan.note = after(count, lambda: scan.auditor.drain())
-    scan.carry_out()
-    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 61))
-    assert scan.statuses["error"] > 0
-    errors = [verdict for verdict in scan.verdicts if verdict["status"] == "error"]
-    assert {verdict["layer"] for verdict in errors} <= {"interrupted", "control"}
-    assert {verdict["blame"] for verdict in errors} <= {"local", "unknown"}
-    assert scan.accused() <= {7}
-    ended = {run["run_id"] for run in scan.runs}
-    assert {line.split()[0] for line in scan.began} == ended, "a run that was begun has no record"
-    assert_nothing_is_held(scan)
-
-
-def test_a_lie_that_nobody_could_confirm_any_more_is_told_as_suspect() -> None:
-    scan = Scan(by_exit(e5=[LIE, replace(LIE, delay_s=20.0)]), exits=8, control=honest, chosen=[5])
-
-    def interrupt() -> None:
-        scan.auditor.drain()
-        scan.session.interrupt()
-
-    def note(record: Record) -> None:
-        if record["schema"] == "exitpin.run/1" and record["status"] == "tampered" and not scan.auditor.is_draining:
-            soon(interrupt)
-
-    scan.note = note
-    scan.carry_out()
-    verdict = verdict_on(scan, 5)
-    assert (verdict["status"], verdict["lied"]) == ("suspect", 1)
-    assert "not confirmed" in verdict["reason"]
-
-
-def test_an_interrupted_scan_ends_at_once_with_an_account_of_all() -> None:
-    scan = Scan(lambda run: replace(HONEST, delay_s=0.0 if run.index < 20 else 30.0), exits=40, jobs=8)
-
-    def interrupt() -> None:
-        scan.auditor.drain()
-        scan.session.interrupt()
-
-    scan.note = after(10, interrupt)
-    before = time.monotonic()
-    scan.carry_out()
-    assert time.monotonic() - before < 10.0
-    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 41))
-
-
-def test_a_drain_in_the_middle_of_a_drain_changes_nothing() -> None:
-    scan = Scan(by_exit(), exits=30, jobs=4)
-    scan.note = lambda record: soon(scan.auditor.drain)
-    scan.carry_out()
-    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 31))
-
-
-def test_an_exception_in_an_assessing_task_ends_the_scan_and_is_heard_of() -> None:
-    def spoil(ended: Ended) -> None:
-        if ended.run_id.endswith("00007"):
-            raise ZeroDivisionError("a bug of ours")
-
-    scan = Scan(by_exit(e5=[LIE]), exits=20, jobs=4, spoil=spoil).carry_out()
-    assert scan.problems and "a bug of ours" in scan.problems[0]
-    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 21))
-    late = [verdict for verdict in scan.verdicts if verdict["layer"] == "interrupted"]
-    assert late and all(verdict["status"] == "error" for verdict in late)
-
-
-def test_a_ledger_that_fails_ends_the_scan_too() -> None:
-    def note(record: Record) -> None:
-        if record["schema"] == "exitpin.verdict/1":
-            raise ValueError("not a record")
-
-    scan = Scan(by_exit(), exits=20, note=note).carry_out()
-    assert scan.problems and "not a record" in scan.problems[0]
-
-
-def test_trust_that_is_lost_makes_no_finding_of_anything_later() -> None:
-    scan = Scan(lambda run: replace(LIE, delay_s=0.01) if number_of(run) % 2 else HONEST, exits=30, jobs=4)
-    scan.note = after(3, lambda: scan.lose_trust("Tor has gone"))
-    scan.carry_out()
-    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 31))
-    assert scan.accused() == set()
-
-
-# Size and chance.
-
-
-def test_300_exits_by_two_tools_take_seconds_and_leave_nothing_in_memory() -> None:
-    liars = set(range(7, 300, 30))
-    play = replace(HONEST, delay_s=0.01, stdout=HONEST.stdout + b"x" * 100_000)
-
-    def told(run: Run) -> Play:
-        return LIE if number_of(run) in liars else play
-
-    scan = Scan(told, exits=300, tools=[tool("one"), tool("two")], jobs=64, circuit_s=0.005)
-    peaks: list[int] = []
-    at_first = rss_kib()
-    kept: defaultdict[str, int] = defaultdict(int)
-
-    def note(record: Record) -> None:
-        kept[record["schema"]] += 1
-        if kept[record["schema"]] % 100 == 0:
-            peaks.append(rss_kib())
-
-    scan.note = note
-    before = time.monotonic()
-    scan.carry_out()
-    took_s = time.monotonic() - before
-    assert scan.accused() == liars
-    assert_told_once(scan, range(1, 301))
-    assert_nothing_is_held(scan)
-    assert took_s < 30.0
-    assert max(peaks) - at_first < 60 << 10, f"{at_first} KiB at first, then {peaks}"
-    gc.collect()
-    left = Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, Ended | Case))
-    assert left[Ended.__name__] <= 1, left
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_seed_begins_in_the_same_order_and_comes_to_the_same_verdicts(seed: int) -> None:
-    def told() -> Scan:
-        play = by_exit(e5=[LIE], e11=[DEAD], e14=[DEAD, HONEST], e20=[replace(LIE, delay_s=0.01)])
-        return Scan(play, exits=30, seed=seed, jobs=16, circuit_failures=0.1, control=honest).carry_out()
-
-    def found(scan: Scan) -> set[tuple[int, str, int]]:
-        return {(exit_of(verdict), verdict["status"], verdict["lied"]) for verdict in scan.verdicts}
-
-    one, other = told(), told()
-    assert one.began[:8] == other.began[:8]
-    assert found(one) == found(other)
-    assert Scan(by_exit(), exits=30, seed=seed + 10, jobs=16).carry_out().began[:8] != one.began[:8]
