@@ -6,13 +6,17 @@ itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agr
 values, so the controls may agree on more than one; it may also have a new one for each visitor, and then they agree on
 nothing, and no run can be compared.
 
+An exit that was asked several times has one vote for each value that it showed: so a few exits tell all answers of a
+target, and one that lies is never two.
+
 Pure; where the samples come from is `controls.py`'s.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import NamedTuple, TypeVar
 
 from .facts import fact_name, items, look_up, text
 from .model import Fingerprint
@@ -23,10 +27,11 @@ TRUSTED = ("direct", "pinned")
 """Vantages that no exit has a hand in."""
 
 SHARE = 0.15
-"""Of all controls, at least so many must agree. A target that answers in two ways at random stays clear of it: of
-twenty controls fewer than three see the one answer once in 5,000 times."""
+"""Of all who were asked, at least so many must agree. A target that answers in two ways at random stays clear of it: of
+26 exits fewer than four see the one answer once in 22,000 times."""
 
 _Key = tuple[str, ...] | None
+_Choice = TypeVar("_Choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,14 @@ class Control:
     at: float
     run_id: str = ""
     exit: Fingerprint | None = None
+
+
+class _Seen(NamedTuple):
+    """What one sample says of a field. `voter`: who says it; `weight`: how many votes that one has."""
+
+    voter: object
+    value: Value
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +69,28 @@ class Controls:
         return replace(self, samples=tuple(_filled(sample, values) for sample in self.samples))
 
     @property
+    def voters(self) -> int:
+        """How many there are to agree, however often each was asked."""
+        return len(set(self._voters()))
+
+    @property
     def is_enough(self) -> bool:
         """Whether they could agree on anything."""
-        return bool(self.samples) and sum(map(self._weight, self.samples)) >= self.quorum
+        weights = {voter: self._weight(sample) for voter, sample in zip(self._voters(), self.samples, strict=True)}
+        return bool(weights) and sum(weights.values()) >= self.quorum
 
     def agreed(self, field: str) -> tuple[Value, ...]:
         """The values that count, the most common first."""
-        values = self._values(field)
-        votes: Counter[_Key] = Counter()
-        for value, weight in values:
-            votes[_key(value)] += weight
-        counted = {_key(value): value for value, _ in values if votes[_key(value)] >= self._needed(values)}
-        return tuple(counted[key] for key in sorted(counted, key=lambda key: (-votes[key], key or ())))
+        seen = self._seen(field)
+        values = {_key(one.value): one.value for one in reversed(seen)}
+        votes = _votes((one.voter, _key(one.value), one.weight) for one in seen)
+        needed = self._needed(seen)
+        counted = [key for key in values if votes[key] >= needed]
+        return tuple(values[key] for key in sorted(counted, key=lambda key: (-votes[key], key or ())))
 
     def votes(self, field: str, value: Value) -> int:
-        """How many controls saw this value."""
-        return sum(_key(seen) == _key(value) for seen, _ in self._values(field))
+        """How many saw this value."""
+        return len({one.voter for one in self._seen(field) if _key(one.value) == _key(value)})
 
     def differs(self, field: str, value: Value) -> bool | None:
         """Whether `value` is none of the values that the controls agree on; None: they agree on none."""
@@ -81,45 +100,59 @@ class Controls:
     def adds(self, field: str, value: Value) -> bool | None:
         """Whether `value` has an element that fewer than `quorum` of the controls have; None: they themselves have so
         many that nobody else has that one more proves nothing."""
-        values = self._values(field)
-        if not values:
+        seen = self._seen(field)
+        if not seen:
             return None
-        votes = _votes(values)
-        if all(votes[element] >= self._needed(values) for element in _elements(value)):
+        votes, needed = _votes_for_elements(seen), self._needed(seen)
+        if all(votes[element] >= needed for element in _elements(value)):
             return False
-        return None if self._is_disagreed(values) else True
+        return None if self._is_disagreed(seen) else True
 
     def missing(self, field: str, value: Value) -> bool | None:
-        """Whether `value` lacks an element that `quorum` and more than half of the controls have."""
-        values = self._values(field)
-        if not values:
+        """Whether `value` lacks an element that `quorum` and more than half of the controls have, and that fewer than
+        `quorum` lack."""
+        seen = self._seen(field)
+        if not seen:
             return None
-        votes, half = _votes(values), sum(weight for _, weight in values) / 2
-        expected = {element for element, count in votes.items() if count >= self._needed(values) and count > half}
-        if not expected and self._is_disagreed(values):
+        votes, needed, half = _votes_for_elements(seen), self._needed(seen), sum(one.weight for one in seen) / 2
+        times: Counter[str] = Counter()
+        for one in seen:
+            times.update(dict.fromkeys(_elements(one.value), one.weight))
+        lacking = _votes((one.voter, e, one.weight) for one in seen for e in votes.keys() - _elements(one.value))
+        expected = {e for e in votes if votes[e] >= needed and times[e] > half and lacking[e] < needed}
+        if not expected and self._is_disagreed(seen):
             return None
         return not expected <= _elements(value)
 
-    def _needed(self, values: Sequence[tuple[Value, int]]) -> int:
+    def _needed(self, seen: Sequence[_Seen]) -> int:
         """How many votes count as agreement."""
-        return max(self.quorum, ceil(SHARE * len(values)))
+        return max(self.quorum, ceil(SHARE * len({one.voter for one in seen})))
 
     def _weight(self, sample: Control) -> int:
         return max(self.quorum, ceil(SHARE * len(self.samples))) if sample.vantage in TRUSTED else 1
 
-    def _values(self, field: str) -> list[tuple[Value, int]]:
-        """What each control says of the field, and its weight. Pins don't speak of what they don't name."""
+    def _voters(self) -> list[object]:
+        """Whose word each sample is: of an exit that is not named, its own."""
         return [
-            (look_up(sample.facts, field), self._weight(sample))
-            for sample in self.samples
+            sample.vantage if sample.vantage in TRUSTED else sample.exit or number
+            for number, sample in enumerate(self.samples)
+        ]
+
+    def _seen(self, field: str) -> list[_Seen]:
+        """What each sample says of the field. Pins don't speak of what they don't name."""
+        return [
+            _Seen(voter, look_up(sample.facts, field), self._weight(sample))
+            for voter, sample in zip(self._voters(), self.samples, strict=True)
             if sample.vantage != "pinned" or fact_name(field, sample.facts) in sample.facts
         ]
 
-    def _is_disagreed(self, values: Iterable[tuple[Value, int]]) -> bool:
-        """Whether as many controls as could agree (two at least) each have an element that no other has."""
-        sets = [_elements(value) for value, _ in values]
-        holders = Counter(element for elements in sets for element in elements)
-        loners = sum(any(holders[element] == 1 for element in elements) for elements in sets)
+    def _is_disagreed(self, seen: Iterable[_Seen]) -> bool:
+        """Whether as many of them as could agree (two at least) each have an element that no other has."""
+        elements: defaultdict[object, set[str]] = defaultdict(set)
+        for one in seen:
+            elements[one.voter] |= _elements(one.value)
+        holders = Counter(element for own in elements.values() for element in own)
+        loners = sum(any(holders[element] == 1 for element in own) for own in elements.values())
         return loners >= max(2, self.quorum)
 
 
@@ -140,9 +173,13 @@ def _elements(value: Value) -> frozenset[str]:
     return frozenset(map(text, items(value)))
 
 
-def _votes(values: Iterable[tuple[Value, int]]) -> Counter[str]:
-    """How many controls have each element."""
-    votes: Counter[str] = Counter()
-    for value, weight in values:
-        votes.update(dict.fromkeys(_elements(value), weight))
+def _votes_for_elements(seen: Iterable[_Seen]) -> Counter[str]:
+    return _votes((one.voter, element, one.weight) for one in seen for element in _elements(one.value))
+
+
+def _votes(cast: Iterable[tuple[object, _Choice, int]]) -> Counter[_Choice]:
+    """The votes for each choice, from (voter, choice, weight): nobody votes twice for the same."""
+    votes: Counter[_Choice] = Counter()
+    for (_, choice), weight in {(voter, choice): weight for voter, choice, weight in cast}.items():
+        votes[choice] += weight
     return votes

@@ -28,9 +28,9 @@ from .verdict import Judgement
 
 __all__ = ["Attempt", "Case", "Conclusion", "Phase", "Role", "StartRuns", "WantControls", "Wish", "says_nothing"]
 
-RECHECK_CONTROLS = 20
-"""How many controls a lie is held against: a target that answers in two ways at random shows each of them to three in
-twenty, but for once in 2,500 times."""
+RECHECK_CONTROLS = 26
+"""How many controls a lie is held against: a target that answers in two ways at random shows each of them to as many as
+have to agree (`agreement.SHARE`), but for once in 11,000 times."""
 
 
 class Phase(StrEnum):

@@ -12,6 +12,7 @@ from .assessing import Ended
 from .cases import Case, Role, WantControls
 from .controls import Control, Controls
 from .errands import Audit, Errand
+from .model import Relay
 
 WITHOUT_OTHERS = ("none", "pinned")
 
@@ -48,6 +49,7 @@ class Warden:
         """A case waits for controls; a later wish of its replaces an earlier one."""
         audit.waiting.add(case)
         self._wishes[case] = wish
+        audit.budget = 2 * (audit.pool.attempts_max + wish.at_least)
         self._tend(audit)
 
     def forget(self, audit: Audit, case: Case) -> None:
@@ -94,13 +96,14 @@ class Warden:
         wish = self._wishes[case]
         view = pool.view(now, case.exit)
         fresh = view if wish.fresh_after is None else pool.view(now, case.exit, wish.fresh_after)
-        is_closed = not audit.under_way
-        has_quorum = fresh.is_enough
-        if is_closed and not has_quorum:
-            why = audit.given_up or pool.exhausted() or f"only {len(fresh.samples)} of {fresh.quorum} could be had"
+        is_closed, has_quorum = not audit.under_way, fresh.is_enough
+        has_many = len(view.samples) >= wish.at_least or audit.given_up is not None
+        if is_closed and not (has_quorum and has_many):
+            had, due = (len(view.samples), wish.at_least) if has_quorum else (fresh.voters, fresh.quorum)
+            why = audit.given_up or pool.exhausted() or f"only {had} of {due} could be had"
             return Outlook(view, False, False, why)
-        enough = is_closed or (len(fresh.samples) >= audit.tool.baseline.exits and len(view.samples) >= wish.at_least)
-        return Outlook(view, enough and has_quorum, enough and has_quorum)
+        enough = has_quorum and has_many and (is_closed or fresh.voters >= audit.tool.baseline.exits)
+        return Outlook(view, enough, enough)
 
     def _tend(self, audit: Audit) -> None:
         """Start as many control runs as the waiting cases need beyond those under way."""
@@ -110,19 +113,30 @@ class Warden:
         if not wishes:
             return
         youngest = max((wish.fresh_after for wish in wishes if wish.fresh_after is not None), default=None)
-        if audit.pool.wants_direct(now, youngest):
+        at_least = max(wish.at_least for wish in wishes)
+        if audit.budget > 0 and audit.pool.wants_direct(now, youngest, at_least):
             audit.pool.started(None)
             audit.under_way += 1
+            audit.budget -= 1
             self._see_directly(audit)
         # One more than anybody wants: the control that went through a case's own exit does not count for it.
-        missing = audit.pool.wanted(now, youngest, 1, at_least=max(wish.at_least for wish in wishes) + 1)
-        for _ in range(missing):
+        for _ in range(min(audit.budget, audit.pool.wanted(now, youngest, 1, at_least=at_least + 1))):
             relay = audit.pool.choose(audit.candidates, frozenset(), self._rng)
             if relay is None:
-                return
-            audit.pool.started(relay)
-            audit.under_way += 1
-            self._add(Errand(audit, relay, Role.CONTROL))
+                break
+            self._start(audit, relay)
+        again = (audit.pool.wanted_again(now, self._wishes[c].at_least, c.exit) for c in audit.waiting if at_least)
+        for _ in range(min(audit.budget, max(again, default=0))):
+            relay = audit.pool.choose_again(self._rng)
+            if relay is None:
+                break
+            self._start(audit, relay)
+
+    def _start(self, audit: Audit, relay: Relay) -> None:
+        audit.pool.started(relay)
+        audit.under_way += 1
+        audit.budget -= 1
+        self._add(Errand(audit, relay, Role.CONTROL))
 
     def _tell(self, audit: Audit) -> None:
         for case in list(audit.waiting):

@@ -1,10 +1,11 @@
 """Where controls come from: which exits are asked for one tool with one set of parameters, and whose word still counts.
 
 Theory. Runs through other exits, of other families and networks than one another, so that no single operator is a
-quorum. An exit has one vote: a newer sample replaces its older one. A sample grows old (`max_age_s`), and a finding
-wants samples that are younger than itself: then exits may be asked anew. Where the network is too small for distinct
-exits, the demands are relaxed in order, and `relaxed` says so. An exit whose control failed is not asked again for a
-while, for it is as likely to be at fault as the target; after very many failures nobody is.
+quorum. A sample grows old (`max_age_s`), and a finding wants samples that are younger than itself: then exits may be
+asked anew. It also wants many, for a target may have several true answers: where there are fewer exits than that, they
+are asked several times, which makes them no more than they are (`agreement.py`). Where the network is too small for
+distinct exits, the demands are relaxed in order, and `relaxed` says so. An exit whose control failed is not asked again
+for a while, for it is as likely to be at fault as the target; after very many failures nobody is.
 
 Pure: time is an argument (`now`, seconds since the epoch), chance too. What the samples say is `agreement.py`'s; who
 runs them is `controlling.py`'s.
@@ -29,8 +30,8 @@ and a baseline of seconds does not ask for ever."""
 
 DIRECT_TRIES = 3
 
-VIEW_MAX = 24
-"""So many samples are compared with, the youngest: they stand in every record."""
+VIEW_MAX = 32
+"""So many samples are compared with, the youngest of each exit first: they stand in every record."""
 
 
 class _Failure(NamedTuple):
@@ -45,7 +46,7 @@ class ControlPool:
 
     baseline: Baseline
     relaxed: frozenset[str] = field(default=frozenset(), init=False)
-    _samples: dict[Fingerprint | None, Control] = field(default_factory=dict, init=False)
+    _samples: dict[Fingerprint | None, list[Control]] = field(default_factory=dict, init=False)
     _relays: dict[Fingerprint, Relay] = field(default_factory=dict, init=False)
     _under_way: set[Fingerprint | None] = field(default_factory=set, init=False)
     _failures: list[_Failure] = field(default_factory=list, init=False)
@@ -82,18 +83,28 @@ class ControlPool:
         known = [
             name for name in {*self._samples, *self._under_way} if name is not None and not self._is_of(name, exit)
         ]
-        young = [name for name in known if name in self._under_way or self._is_fresh(self._samples[name], fresh_after)]
+        young = [name for name in known if name in self._under_way or self._has_fresh(name, fresh_after)]
         target = max(self.baseline.exits, self.baseline.quorum) + more
         return max(0, target - len(young), at_least - len(known))
 
-    def wants_direct(self, now: float, fresh_after: float | None = None) -> bool:
-        """Whether a run without Tor should be started now."""
+    def wanted_again(self, now: float, at_least: int, exit: Relay | None = None) -> int:
+        """How many runs more through exits that were asked already should be started now, so that there are `at_least`
+        in all; those under way count. `exit`: as for `wanted`."""
+        self._age(now)
+        if "exits" not in self.baseline.mode or self._has_failed_too_often():
+            return 0
+        counting = [name for name in {*self._samples, *self._under_way} if name is None or not self._is_of(name, exit)]
+        made = sum(len(self._samples.get(name, ())) + (name in self._under_way) for name in counting)
+        return max(0, at_least - made)
+
+    def wants_direct(self, now: float, fresh_after: float | None = None, at_least: int = 1) -> bool:
+        """Whether a run without Tor should be started now: `at_least` so many only where there are no others."""
         self._age(now)
         if "direct" not in self.baseline.mode or None in self._under_way:
             return False
-        sample = self._samples.get(None)
-        has_one = sample is not None and self._is_fresh(sample, fresh_after)
-        return not has_one and self._count_failures(None) < DIRECT_TRIES
+        enough = at_least if self.baseline.mode == "direct" else 1
+        has_enough = self._has_fresh(None, fresh_after) and len(self._samples[None]) >= enough
+        return not has_enough and self._count_failures(None) < DIRECT_TRIES
 
     def choose(self, candidates: Sequence[Relay], avoid: Collection[Fingerprint], rng: Random) -> Relay | None:
         """Whom to ask next: at random, distinct from the others as far as that is possible; None: nobody is left.
@@ -123,6 +134,14 @@ class ControlPool:
         self._is_dry = chosen is None
         return chosen
 
+    def choose_again(self, rng: Random) -> Relay | None:
+        """Whom to ask once more: of those with a sample one with the fewest, at random; None: nobody is free."""
+        failed = {failure.exit for failure in self._failures}
+        free = [r for r in self._relays.values() if r.fingerprint in self._samples.keys() - self._under_way - failed]
+        fewest = min((len(self._samples[relay.fingerprint]) for relay in free), default=0)
+        rarest = [relay for relay in free if len(self._samples[relay.fingerprint]) == fewest]
+        return rng.choice(rarest) if rarest else None
+
     def exhausted(self) -> str | None:
         """Why no more controls can be had: to be asked when a view is not enough and nothing is under way."""
         is_direct_out = "exits" not in self.baseline.mode and self._count_failures(None) >= DIRECT_TRIES
@@ -150,12 +169,13 @@ class ControlPool:
             self._relays[exit.fingerprint] = exit
         self._now = max(self._now, control.at)
         self._under_way.discard(control.exit)
-        held = self._samples.get(control.exit)
-        if held is None or held.at <= control.at:
-            self._samples[control.exit] = control
+        held = self._samples.setdefault(control.exit, [])
+        held.append(control)
+        held.sort(key=lambda sample: sample.at)
+        del held[:-VIEW_MAX]
 
     def failed(self, exit: Relay | None, why: str) -> None:
-        """A control that is not usable, or that never was run. An older sample of the same exit stays."""
+        """A control that is not usable, or that never was run. Older samples of the same exit stay."""
         name = None if exit is None else exit.fingerprint
         self._under_way.discard(name)
         self._failures.append(_Failure(name, why, self._now))
@@ -168,13 +188,16 @@ class ControlPool:
         if self.baseline.mode == "pinned":
             pins: Facts = dict(self.baseline.pins)
             return Controls((Control("pinned", pins, now),), quorum=1)
-        samples = [
-            sample
-            for name, sample in self._samples.items()
-            if self._is_fresh(sample, fresh_after) and (name is None or not self._is_of(name, exit))
+        ranked = [
+            (sample.vantage == "direct", -rank, sample.at, sample.exit or "", sample)
+            for name, samples in self._samples.items()
+            if name is None or not self._is_of(name, exit)
+            for rank, sample in enumerate(reversed(samples))
+            if self._is_fresh(sample, fresh_after)
         ]
-        samples.sort(key=lambda sample: (sample.vantage == "direct", sample.at, sample.exit or ""))
-        return Controls(tuple(samples[-VIEW_MAX:]), 1 if self.baseline.mode == "direct" else self.baseline.quorum)
+        chosen = [sample for *_, sample in sorted(ranked, key=lambda one: one[:4])[-VIEW_MAX:]]
+        chosen.sort(key=lambda sample: (sample.vantage == "direct", sample.at, sample.exit or ""))
+        return Controls(tuple(chosen), 1 if self.baseline.mode == "direct" else self.baseline.quorum)
 
     # What counts.
 
@@ -183,7 +206,8 @@ class ControlPool:
         self._now = max(self._now, now)
         born = self._now - self.baseline.max_age_s
         forgiven = self._now - max(self.baseline.max_age_s, FORGIVEN_S)
-        self._samples = {name: sample for name, sample in self._samples.items() if sample.at >= born}
+        young = {name: [sample for sample in held if sample.at >= born] for name, held in self._samples.items()}
+        self._samples = {name: held for name, held in young.items() if held}
         self._failures = [failure for failure in self._failures if failure.at >= forgiven]
         kept = {*self._samples, *self._under_way}
         self._relays = {name: relay for name, relay in self._relays.items() if name in kept}
@@ -191,9 +215,12 @@ class ControlPool:
     def _is_fresh(self, sample: Control, fresh_after: float | None) -> bool:
         return fresh_after is None or sample.at > fresh_after
 
+    def _has_fresh(self, name: Fingerprint | None, fresh_after: float | None) -> bool:
+        return name in self._samples and self._is_fresh(self._samples[name][-1], fresh_after)
+
     def _is_young(self, name: Fingerprint) -> bool:
         """Whether it has a sample that is young enough for whoever asked for the youngest."""
-        return name in self._samples and self._is_fresh(self._samples[name], self._stale_before)
+        return self._has_fresh(name, self._stale_before)
 
     def _is_of(self, name: Fingerprint, exit: Relay | None) -> bool:
         """Whether that control went through `exit` or a relay of its family."""

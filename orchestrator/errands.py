@@ -28,7 +28,9 @@ BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
 @dataclass(slots=True, eq=False)
 class Audit:
     """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control; `waiting`:
-    the cases that can't be judged yet; `destinations`: where its runs go, as far as that is known before a run."""
+    the cases that can't be judged yet; `destinations`: where its runs go, as far as that is known before a run;
+    `budget`: how many controls may be made until somebody has another wish, lest those that grow old too fast are made
+    for ever."""
 
     tool: Tool
     bound: Bound
@@ -38,6 +40,7 @@ class Audit:
     destinations: tuple[Destination, ...]
     waiting: set[Case] = field(default_factory=set)
     under_way: int = 0
+    budget: int = 0
     given_up: str | None = None
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exitpin.orchestrator.controls import Control, Controls
+from exitpin.orchestrator.model import Fingerprint
 from exitpin.orchestrator.tool import Value
 
 from .test_matchers import values
@@ -170,6 +171,40 @@ def test_items_and_their_number_are_compared_like_facts() -> None:
 
 def test_votes_tell_how_rare_a_value_is() -> None:
     assert [controls("x", "x", "y").votes("fact", value) for value in ("x", "y", "z")] == [2, 1, 0]
+
+
+# Who is asked more than once.
+
+
+def by_exit(*seen: tuple[str, Value], quorum: int = 2) -> Controls:
+    """Controls of named exits."""
+    return Controls(tuple(Control("exit", {"fact": v}, 0.0, "", Fingerprint(name)) for name, v in seen), quorum)
+
+
+def test_an_exit_has_one_vote_for_each_value_that_it_showed() -> None:
+    assert by_exit(("1", "x"), ("1", "x"), ("1", "x")).is_enough is False
+    assert by_exit(("1", "x"), ("1", "x"), ("2", "y")).agreed("fact") == ()
+    both = by_exit(("1", "x"), ("1", "y"), ("2", "y"), ("2", "x"))
+    assert set(both.agreed("fact")) == {"x", "y"}
+    assert (both.voters, both.votes("fact", "x")) == (2, 2)
+
+
+def test_a_liar_who_is_asked_often_is_no_quorum() -> None:
+    seen = by_exit(*[("1", A + B)] * 9, ("2", A), ("3", A))
+    assert (seen.differs("fact", A), seen.differs("fact", A + B)) == (False, True)
+    assert (seen.adds("fact", A + B), seen.missing("fact", A)) == (True, False)
+
+
+def test_what_is_new_each_time_is_no_agreement_of_an_exit_with_itself() -> None:
+    assert by_exit(("1", A + B), ("1", A + C), ("2", A + D), ("2", A)).adds("fact", A + E) is None
+    assert by_exit(("1", A + B), ("1", A + C), ("2", A), ("3", A)).adds("fact", A + E) is True
+
+
+def test_an_element_that_a_quorum_lacks_at_times_is_not_missing() -> None:
+    assert controls(A + B, A + B, A + B, A, A).missing("fact", A) is False
+    seen = by_exit(("1", A + B), ("1", A), ("2", A + B), ("2", A), ("3", A + B), ("4", A + B))
+    assert seen.missing("fact", A) is False
+    assert seen.missing("fact", B) is True
 
 
 seen_lists = st.lists(values, max_size=6)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from exitpin.orchestrator.controls import Control, ControlPool
+from exitpin.orchestrator.controls import VIEW_MAX, Control, ControlPool
 from exitpin.orchestrator.model import Fingerprint, Relay
 from exitpin.orchestrator.tool import Baseline
 
@@ -89,6 +89,16 @@ def test_what_judges_an_exit_is_not_its_own_word() -> None:
     assert pool.wanted(100.0, exit=RELAYS[3]) == 0
 
 
+def test_where_there_are_too_few_exits_for_a_finding_they_are_asked_again() -> None:
+    pool = filled(3)
+    assert pool.wanted_again(100.0, 10) == 7
+    assert pool.wanted_again(100.0, 10, RELAYS[0]) == 8
+    pool.started(RELAYS[1])
+    assert pool.wanted_again(100.0, 10) == 6
+    assert pool.wanted_again(100.0, 3) == 0
+    assert ControlPool(Baseline(mode="pinned")).wanted_again(100.0, 10) == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "exits", "direct"),
     [("none", 0, False), ("pinned", 0, False), ("direct", 0, True), ("exits", 3, False), ("direct+exits", 3, True)],
@@ -108,6 +118,15 @@ def test_one_direct_run_is_enough_until_it_is_old_or_a_finding_wants_another() -
     assert not pool.wants_direct(20.0)
     assert pool.wants_direct(20.0, fresh_after=15.0)
     assert pool.wants_direct(71.0)
+
+
+def test_without_others_this_machine_looks_as_often_as_a_finding_needs() -> None:
+    for mode, is_wanted in (("direct", True), ("direct+exits", False)):
+        pool = ControlPool(Baseline(mode=mode))
+        pool.add(Control("direct", {}, 10.0))
+        assert pool.wants_direct(20.0, at_least=2) is is_wanted
+        pool.add(Control("direct", {}, 11.0))
+        assert not pool.wants_direct(20.0, at_least=2)
 
 
 def test_a_direct_run_is_tried_three_times() -> None:
@@ -133,19 +152,24 @@ def test_with_exits_beside_it_a_failed_direct_run_is_not_the_end() -> None:
 # What counts.
 
 
-def test_an_exit_has_one_vote() -> None:
+def test_who_is_asked_again_shows_more_and_is_still_one() -> None:
     pool = filled(2, at=100.0)
     ask(pool, RELAYS[0], 110.0, body="y")
-    assert [(sample.at, sample.facts["body"]) for sample in pool.view(120.0, None).samples] == [
-        (100.0, "x"),
-        (110.0, "y"),
-    ]
+    view = pool.view(120.0, None)
+    assert [(sample.at, sample.facts["body"]) for sample in view.samples] == [(100.0, "x"), (100.0, "x"), (110.0, "y")]
+    assert view.voters == 2
+    assert view.agreed("body") == ("x",)
 
 
-def test_a_sample_that_comes_late_does_not_replace_a_younger_one() -> None:
-    pool = filled(1, at=100.0)
-    pool.add(Control("exit", {"body": "old"}, 90.0, "", RELAYS[0].fingerprint))
-    assert pool.view(120.0, None).samples[0].facts == {"body": "x"}
+def test_a_view_has_the_youngest_of_each_exit_before_second_ones() -> None:
+    pool = ControlPool(Baseline())
+    for at in range(40):
+        ask(pool, RELAYS[0], 100.0 + at)
+    for exit in RELAYS[1:30]:
+        ask(pool, exit, 50.0)
+    view = pool.view(150.0, None)
+    assert (len(view.samples), view.voters) == (VIEW_MAX, 30)
+    assert [sample.at for sample in view.samples if sample.exit == RELAYS[0].fingerprint] == [137.0, 138.0, 139.0]
 
 
 def test_a_view_leaves_out_the_exit_itself_and_its_family() -> None:

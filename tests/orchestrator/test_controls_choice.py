@@ -90,6 +90,17 @@ def test_when_younger_samples_are_wanted_exits_may_be_asked_anew_but_others_firs
     assert choose(pool, RELAYS[:4]) is None
 
 
+def test_who_is_asked_again_was_asked_least_and_is_free() -> None:
+    pool = filled(4)
+    ask(pool, RELAYS[0], 101.0)
+    pool.started(RELAYS[1])
+    pool.failed(RELAYS[2], "refused")
+    assert {pool.choose_again(Random(seed)) for seed in range(20)} == {RELAYS[3]}
+    ask(pool, RELAYS[3], 102.0)
+    assert {pool.choose_again(Random(seed)) for seed in range(20)} == {RELAYS[0], RELAYS[3]}
+    assert ControlPool(Baseline()).choose_again(Random(0)) is None
+
+
 # When to give up.
 
 
@@ -163,6 +174,6 @@ def test_a_pool_asks_each_exit_once_at_a_time_and_comes_to_an_end(
                 pool.failed(ended, "refused")
         view = pool.view(now, candidates[0], after)
         names = [sample.exit for sample in view.samples]
-        assert len(set(names)) == len(names) and candidates[0].fingerprint not in names
+        assert candidates[0].fingerprint not in names
     assert not under_way or pool.wanted(now, after) == 0
     assert len(pool.view(now, None, after).samples) >= exits or pool.exhausted()
