@@ -16,7 +16,7 @@ from ..wrappers.direct import run_directly
 from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from .cases import says_nothing
 from .controls import Controls
-from .model import Failure, Run
+from .model import Failure, Fingerprint, Run
 from .observation import failure_of, fold
 from .ports import Launch
 from .runs import Life
@@ -49,6 +49,13 @@ class Ended:
     observation: Observation | None = None
     judgement: Judgement | None = None
     controls: Controls | None = None
+
+    @property
+    def first_hops(self) -> tuple[Fingerprint, ...]:
+        """The relays before the exit on its circuits."""
+        circuits = self.record.get("circuits")
+        paths = [circuit["path"] for circuit in circuits] if isinstance(circuits, list) else []
+        return tuple(Fingerprint(hop) for path in paths for hop in path[:-1])
 
     @property
     def is_cut_off(self) -> bool:

@@ -58,9 +58,11 @@ class Attacher:
         if self._pool_timer is not None:
             self._pool_timer.cancel()
 
-    def want_circuit(self, run_id: str, exit_fingerprint: Fingerprint) -> None:
+    def want_circuit(
+        self, run_id: str, exit_fingerprint: Fingerprint, avoid: frozenset[Fingerprint] = frozenset()
+    ) -> None:
         """A circuit of its own for this run, as soon as the pace allows."""
-        self._pool.want(run_id, exit_fingerprint)
+        self._pool.want(run_id, exit_fingerprint, avoid)
         self._schedule_pool()
 
     def add_claim(self, claim: Claim) -> bool:

@@ -18,7 +18,7 @@ from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantContro
 from .controlling import Outlook, Warden
 from .errands import NOBODY, Audit, Errand, Place, Places, make_run
 from .loop import Session
-from .model import Run
+from .model import Fingerprint, Run
 from .params import run_destinations
 from .ports import Launch
 from .runs import Life
@@ -247,12 +247,20 @@ class Auditor:
         audit = self._cases[case]
         for wish in wishes:
             if isinstance(wish, StartRuns):
+                avoid = self._hops_in_doubt(case) if wish.role is Role.CONFIRM else frozenset()
                 for _ in range(wish.count):
-                    self._add(Errand(audit, case.exit, wish.role, case))
+                    self._add(Errand(audit, case.exit, wish.role, case, avoid))
             elif isinstance(wish, WantControls):
                 self._warden.want(audit, case, wish)
             else:
                 self._conclude(case, wish)
+
+    def _hops_in_doubt(self, case: Case) -> frozenset[Fingerprint]:
+        """The hops before the exit of all runs that were not well: a confirmation does without them."""
+        if not case.tool.confirm.new_circuit:
+            return frozenset()
+        well = {attempt.run_id for attempt in case.attempts if attempt.status is Status.OK}
+        return frozenset(hop for ended in self._ended[case] if ended.run_id not in well for hop in ended.first_hops)
 
     def _conclude(self, case: Case, conclusion: Conclusion) -> None:
         audit, runs = self._cases.pop(case), self._ended.pop(case)

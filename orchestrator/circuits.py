@@ -59,7 +59,8 @@ class Circuit:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A run that waits for a circuit. `tried`: first hops that failed already."""
+    """A run that waits for a circuit. `tried`: first hops that failed already, or are not to be used while there are
+    others."""
 
     run_id: str
     exit: Fingerprint
@@ -87,9 +88,9 @@ class Pool:
     _requests_made: int = 0
     _not_before: float = 0.0
 
-    def want(self, run_id: str, exit: Fingerprint) -> None:
-        """Queue a circuit for a run."""
-        self.wanted.append(Want(run_id, exit))
+    def want(self, run_id: str, exit: Fingerprint, avoid: frozenset[Fingerprint] = frozenset()) -> None:
+        """Queue a circuit for a run; through other hops than `avoid`, if there are any."""
+        self.wanted.append(Want(run_id, exit, tried=avoid))
 
     def next_launch(self, now: float) -> float | None:
         """Seconds until `launch` or `expire` has something to do; None: nothing waits."""

@@ -46,12 +46,14 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Errand:
-    """One run that is to be made. `case` None: it is a control."""
+    """One run that is to be made. `case` None: it is a control. `avoid`: the hops before the exit that may have had a
+    hand in what it is to confirm."""
 
     audit: Audit
     relay: Relay
     role: Role
     case: Case | None = None
+    avoid: frozenset[Fingerprint] = frozenset()
 
     @property
     def exit(self) -> Fingerprint:
@@ -140,4 +142,5 @@ def make_run(
         timeout_s=min(command.timeout_s, timeout_max_s or command.timeout_s),
         attempt=place.attempt,
         setup=setup,
+        avoid=errand.avoid,
     )

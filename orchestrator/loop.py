@@ -197,7 +197,8 @@ class Session:
             _PERFORM[type(wish)](self, wish)
 
     def _want_circuit(self, wish: fx.WantCircuit) -> None:
-        self._attacher.want_circuit(wish.run_id, self._active[wish.run_id].life.run.exit.fingerprint)
+        run = self._active[wish.run_id].life.run
+        self._attacher.want_circuit(wish.run_id, run.exit.fingerprint, run.avoid)
 
     def _start_process(self, wish: fx.StartProcess) -> None:
         problem = self._active[wish.run_id].launch.start()

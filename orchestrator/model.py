@@ -88,7 +88,8 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One tool, through one exit, once. `address`: the loopback address that its connections come from; `timeout_s`
-    may be infinite; `setup` None: as the caller's own command."""
+    may be infinite; `setup` None: as the caller's own command; `avoid`: hops that its circuit does without, if it can.
+    """
 
     run_id: str
     index: int
@@ -99,6 +100,7 @@ class Run:
     timeout_s: float
     attempt: int = 1
     setup: Setup | None = None
+    avoid: frozenset[Fingerprint] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

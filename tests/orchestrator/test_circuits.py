@@ -126,6 +126,14 @@ def test_a_failed_build_goes_through_first_hops_that_did_not_fail_yet_after_grow
     assert built.next_launch(now) is None
 
 
+def test_a_run_is_led_through_other_hops_than_it_wants_to_avoid_also_after_a_failure() -> None:
+    built = pool()
+    built.want("r", EXIT, frozenset({GUARDS[0], GUARDS[2]}))
+    assert launched(built, 7).path == (GUARDS[1], EXIT)
+    built.step(circ_event(7, "FAILED", words=" REASON=TIMEOUT"), 0.0)
+    assert launched(built, 8).path == (GUARDS[3], EXIT)
+
+
 def test_a_refused_build_is_tried_again_and_said_in_the_end() -> None:
     built = pool(Pace(build_delay_s=0, build_jitter_s=0, attempts=2, retry_s=0))
     built.want("r", EXIT)
