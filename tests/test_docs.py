@@ -1,0 +1,130 @@
+"""The manuals name what there is: the keys and words of a tool's file, the verbs and options of the commands around it."""
+
+import argparse
+import re
+import tomllib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from exitpin.orchestrator.cli import audit, results, tools
+from exitpin.orchestrator.templates import BUILT_IN
+from exitpin.orchestrator.tool import BASELINE_MODES, MATCHERS, PARAM_TYPES, RUN_SUBJECTS, Status
+from exitpin.wrappers.tool_files import Catalogue, Layer
+from exitpin.wrappers.tool_forms import Form, ToolForm
+from exitpin.wrappers.tool_trust import Trust
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = (ROOT / "docs" / "tools.rst").read_text("utf-8")
+README = (ROOT / "README.rst").read_text("utf-8")
+AUDITS = (ROOT / "docs" / "audits.rst").read_text("utf-8")
+WORDS = [*MATCHERS, *RUN_SUBJECTS, *PARAM_TYPES, *BASELINE_MODES, *map(str, Status), *BUILT_IN]
+EXAMPLES = [(TOOLS, "toml", "page.toml"), (TOOLS, "sh", "greeting.sh"), (README, "toml", "page.toml")]
+
+
+def forms(annotation: object) -> Iterator[type[Form]]:
+    """The tables that a type of pydantic's is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Form):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from forms(part)
+
+
+def tables(form: type[Form], seen: set[type[Form]]) -> set[type[Form]]:
+    """The table and all that it holds."""
+    if form not in seen:
+        seen.add(form)
+        for field in form.model_fields.values():
+            for inner in forms(field.annotation):
+                tables(inner, seen)
+    return seen
+
+
+def keys() -> set[str]:
+    """Every key of a tool's file, as it is spelt there."""
+    return {field.alias or name for form in tables(ToolForm, set()) for name, field in form.model_fields.items()}
+
+
+def is_named(word: str, text: str) -> bool:
+    """Whether the word stands in the text as code: alone, or in a dotted key."""
+    code = "\n".join(re.findall(r"``([^`]+)``", text))
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", code) is not None
+
+
+@pytest.mark.parametrize("key", sorted(keys()))
+def test_the_manual_of_tools_names_each_key_of_the_schema(key: str) -> None:
+    assert is_named(key, TOOLS)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_manual_of_tools_names_each_word_that_has_a_meaning(word: str) -> None:
+    assert is_named(word, TOOLS)
+
+
+@pytest.mark.parametrize(("text", "kind", "name"), EXAMPLES)
+def test_the_examples_of_the_manuals_are_right(text: str, kind: str, name: str, tmp_path: Path) -> None:
+    found = re.search(rf"(?m)^\.\. code(?:-block)?:: {kind}\n\n((?:   .*\n|\n)+)", text)
+    assert found is not None
+    file = tmp_path / name
+    file.write_text(dedent(found[1]), "utf-8")
+    entry = Catalogue([Layer(tmp_path)], Trust({}), tmp_path).at(f"./{name}")
+    assert entry.problems == []
+    assert entry.warnings == []
+    entry.usable()
+
+
+def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The parsers of a command and of its verbs."""
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, inner in action.choices.items():
+                yield from parsers(inner, f"{name} {verb}")
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    subparsers = argparse.ArgumentParser("exitpin").add_subparsers()
+    for module in (audit, tools, results):
+        module.register(subparsers)
+    for name, parser in subparsers.choices.items():
+        yield from parsers(parser, name)
+
+
+def test_the_manuals_name_each_verb() -> None:
+    text = README + AUDITS + TOOLS
+    named = [name for name, _ in commands() if f"exitpin {name}" in text or is_named(name.split()[-1], text)]
+    assert named == [name for name, _ in commands()]
+
+
+def test_the_manuals_name_each_option() -> None:
+    text = README + AUDITS + TOOLS
+    missing = []
+    for name, parser in commands():
+        for action in parser._actions:
+            spellings = [each for each in action.option_strings if each not in ("-h", "--help")]
+            if spellings and not any(re.search(rf"(?<![\w-]){each}(?![\w-])", text) for each in spellings):
+                missing.append(f"{name} {spellings[-1]}")
+    assert missing == []
+
+
+def test_the_readme_lists_each_tool_with_its_question_and_its_parameters() -> None:
+    folder = ROOT / "tools.d"
+    catalogue = Catalogue([Layer(folder, is_ours=True)], Trust({}), ROOT)
+    rows = re.search(r"(?ms)^tool  +parameters.*?^=+.*?^=+", README)
+    assert rows is not None
+    told = re.sub(r"\s+", " ", rows[0])
+    for tool_id in catalogue.ids():
+        tool = catalogue.tool(tool_id)
+        listed = re.search(rf"``{tool_id}`` (.*?)(?= ``|$| =)", told)
+        assert listed is not None, tool_id
+        assert all(param.name in listed[1] for param in tool.params), tool_id
+        assert tool.summary in listed[1], tool_id
+
+
+def test_what_the_manuals_show_of_toml_is_toml() -> None:
+    for text in (README, TOOLS):
+        for block in re.findall(r"(?m)^\.\. code(?:-block)?:: toml\n\n((?:   .*\n|\n)+)", text):
+            tomllib.loads(dedent(block))
