@@ -6,25 +6,30 @@ of its own: `extraction`, `verify` and `verdict` do. Called by `auditing.py`.
 
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..wrappers.direct import run_directly
 from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
+from ..wrappers.harvest import FACTS_BYTES, read_artifact
+from ..wrappers.values import Unreadable
 from .cases import says_nothing
 from .controls import Controls
 from .model import Failure, Fingerprint, Run
 from .observation import failure_of, fold
 from .ports import Launch
 from .runs import Life
-from .tool import Facts, Status, Tool
+from .tool import Facts, Rule, Status, Tool
 from .verdict import Judgement, Observation, is_usable_control, judge
 from .witness import doubts
 
 THREADS = 2
+POSITIVE = ("adds", "matches", "in_cidr", "is", "in")
+LIMIT_SIGNALS = (signal.SIGXCPU, signal.SIGXFSZ)
 
 Json = Mapping[str, object]
 
@@ -105,14 +110,20 @@ class Assessor:
     def _read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:
         try:
             if not says_nothing(ended.failure):
-                self._observe(tool, ended)
                 ended.doubts = doubts(entries, ended.record)
+                self._observe(tool, ended)
+            if ended.doubts:  # whose run it was is not proven: it says nothing about anybody
+                ended.failure, ended.observation = Failure("attribution", "local", True, ended.doubts[0]), None
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
     def _observe(self, tool: Tool, ended: Ended) -> None:
         facts = Path(ended.harvest.artifacts).parent / "facts" if isinstance(ended.harvest.artifacts, str) else None
-        found = extract(tool, _with_facts(ended.harvest, facts), path=self._path, guests=self._guests)
+        try:
+            found = extract(tool, _with_facts(ended.harvest, facts), path=self._path, guests=self._guests)
+        except OSError as error:
+            ended.failure = Failure("parse", "local", True, f"what it left can't be read: {error.strerror}")
+            return
         ended.facts, ended.problems = found.facts, found.problems
         if found.failure:
             ended.failure = Failure("parse", "unknown", False, "; ".join(found.problems) or "a fact can't be read")
@@ -161,25 +172,39 @@ def judge_all(tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> d
 
 
 def _judge(tool: Tool, ended: Ended, controls: Controls | None) -> Judgement:
-    """A run that was cut off had no chance to say what rules would look for: it got no answer, unless a rule asks."""
+    """A run that was ended had no chance to say what rules would look for: then only what it did say accuses."""
     assert ended.observation is not None
+    if ended.signal in LIMIT_SIGNALS:
+        return Judgement(Status.ERROR, f"it used more than it may: {signal.strsignal(ended.signal)}", None, "tool")
     asks_for_time = any(c.subject == "timed_out" for rule in tool.verdict for c in (*rule.when, *rule.any))
-    if ended.is_cut_off and not asks_for_time:
-        return Judgement(Status.ERROR, "no answer in time")
+    is_unheard = ended.is_cut_off and not asks_for_time
+    rules = tuple(rule for rule in tool.verdict if is_positive(rule)) if is_unheard else tool.verdict
     try:
-        return judge(tool, ended.observation, controls, ended.values, search)
+        judgement = judge(replace(tool, verdict=rules), ended.observation, controls, ended.values, search)
     except ExtractionTimeout as error:
         return Judgement(Status.ERROR, f"a pattern took too long: {error}", None, "parse")
+    if not is_unheard:
+        return judgement
+    if judgement.status.is_lie and judgement.rule is not None:
+        return replace(judgement, rule=tool.verdict.index(rules[judgement.rule]))
+    return Judgement(Status.ERROR, "no answer in time")
+
+
+def is_positive(rule: Rule) -> bool:
+    """Whether a rule accuses by what is there, and by nothing that is missing or only different."""
+    conditions = (*rule.when, *rule.any)
+    return rule.status.is_lie and bool(conditions) and all(c.matcher in POSITIVE and c.operand for c in conditions)
 
 
 def _with_facts(harvest: Harvest, path: Path | None) -> Harvest:
-    """The harvest with the facts file, if the run has one: a plain file, and no more of it than is ever read."""
-    from ..wrappers.harvest import FACTS_BYTES, read_artifact
+    """The harvest with the facts file, if the run has one: a plain file, and no more of it than is ever read.
 
+    Raises OSError where this machine could not read it.
+    """
     if path is None:
         return harvest
     try:
         content = read_artifact(str(path.parent), path.name, FACTS_BYTES + 1) or b""
-    except Exception:  # Unreadable: the tool made something else of it, so it emitted nothing
+    except Unreadable:  # the tool made something else of it, so it emitted nothing
         content = b""
     return Harvest(harvest.stdout, harvest.stderr, harvest.artifacts, content)

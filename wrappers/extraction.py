@@ -68,7 +68,7 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
         except Unreadable as error:
             facts[wanted.name] = None
             work.problems.append(f"{wanted.name}: {error}")
-        except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError) as error:
+        except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError, OSError) as error:
             facts[wanted.name] = None
             work.fails(f"{wanted.name}: {error or type(error).__name__}")
     problems = tuple(dict.fromkeys((*work.problems, *work.sources.problems)))

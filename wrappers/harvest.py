@@ -3,6 +3,7 @@
 Decides what is plain enough to be read; what the bytes mean is decided in `extraction.py`.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from .values import Unreadable
 FACTS_BYTES: Final = 64 << 10
 FACTS_MAX: Final = 1000
 NAME_MAX: Final = 64
+OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR})
+"""Errors of open(2) and read(2) that no tool can bring about."""
 _NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-")
 _CHUNK: Final = 1 << 16
 
@@ -98,7 +101,8 @@ class Sources:
 def read_artifact(folder: str, name: str, limit: int) -> bytes | None:
     """The first `limit` bytes of a plain file that is in the folder itself; None: there is none of that name.
 
-    Neither a link nor a folder is followed, and nothing that could make us wait is opened. Raises Unreadable.
+    Neither a link nor a folder is followed, and nothing that could make us wait is opened. Raises Unreadable for what
+    the tool made unreadable, and OSError where this machine failed: then nothing is known of the file.
     """
     if not folder:
         return None
@@ -107,14 +111,14 @@ def read_artifact(folder: str, name: str, limit: int) -> bytes | None:
     try:
         within = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise Unreadable(f"the artifacts can't be read: {error.strerror}") from None
+        raise _unreadable("the artifacts", error) from None
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=within)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unreadable(f"{name!r} can't be read: {error.strerror}") from None
+        raise _unreadable(repr(name), error) from None
     finally:
         os.close(within)
     try:
@@ -122,9 +126,14 @@ def read_artifact(folder: str, name: str, limit: int) -> bytes | None:
             raise Unreadable(f"{name!r} is no plain file")
         return _first(descriptor, limit)
     except OSError as error:
-        raise Unreadable(f"{name!r} can't be read: {error.strerror}") from None
+        raise _unreadable(repr(name), error) from None
     finally:
         os.close(descriptor)
+
+
+def _unreadable(what: str, error: OSError) -> Exception:
+    """What the tool can bring about, as Unreadable; what it can't, as it is."""
+    return error if error.errno in OURS else Unreadable(f"{what} can't be read: {error.strerror}")
 
 
 def _first(descriptor: int, limit: int) -> bytes:

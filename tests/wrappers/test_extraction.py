@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import random
+import resource
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -253,3 +255,21 @@ def test_of_a_huge_artifact_only_the_limit_is_read(tmp_path: Path) -> None:
     found = bounded(lambda: extract(wanted, Harvest(artifacts=str(tmp_path))))
     assert found.facts["f"] == 100_000
     assert found.problems == ("artifact:f: cut after 100000 bytes",)
+
+
+def test_a_file_that_this_machine_can_not_open_is_not_taken_for_missing(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"honest")
+    wanted = tool(Extract("body", "artifact:body", form="sha256"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        found = extract(wanted, Harvest(artifacts=str(tmp_path)))
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found.failure == "parse"
