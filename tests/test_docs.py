@@ -1,4 +1,4 @@
-"""The manuals name what there is: the keys and words of a tool's file, the verbs and options of the commands around it."""
+"""The manuals name what there is: keys and words of a tool's file, verbs and options of the commands around it."""
 
 import argparse
 import re
