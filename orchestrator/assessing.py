@@ -131,10 +131,13 @@ class Assessor:
         kind = ended.failure.kind if ended.failure is not None and ended.failure.kind != "tool" else ""
         ended.observation = Observation(ended.exit_code, ended.signal, ended.timed_out, kind, found.facts)
 
-    async def judge(self, tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> dict[str, Judgement]:
-        """The judgement of each run that has an observation, by run id."""
+    async def judge(
+        self, tool: Tool, runs: Sequence[Ended], controls: Controls | None, fresh: Controls | None = None
+    ) -> dict[str, Judgement]:
+        """The judgement of each run that has an observation, by run id. `fresh`: those of the controls that are younger
+        than a finding; what is well by them is well, for the target may have changed meanwhile."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, judge_all, tool, runs, controls)
+        return await loop.run_in_executor(self._threads, judge_all, tool, runs, controls, fresh)
 
     async def see_directly(self, tool: Tool, run: Run, values: Mapping[str, str]) -> tuple[Ended, str | None]:
         """Run the tool without Tor: what it saw, and why that is no control (None: it is one)."""
@@ -166,9 +169,18 @@ class Assessor:
             return f"a pattern took too long: {error}"
 
 
-def judge_all(tool: Tool, runs: Sequence[Ended], controls: Controls | None) -> dict[str, Judgement]:
+def judge_all(
+    tool: Tool, runs: Sequence[Ended], controls: Controls | None, fresh: Controls | None = None
+) -> dict[str, Judgement]:
     """As `Assessor.judge`, here and now."""
-    return {ended.run_id: _judge(tool, ended, controls) for ended in runs if ended.observation is not None}
+    judgements = {ended.run_id: _judge(tool, ended, controls) for ended in runs if ended.observation is not None}
+    if fresh is not None and fresh.is_enough:
+        for ended in runs:
+            if ended.run_id in judgements and judgements[ended.run_id].status.is_lie:
+                younger = _judge(tool, ended, fresh)
+                if younger.status is Status.OK:
+                    judgements[ended.run_id] = younger
+    return judgements
 
 
 def _judge(tool: Tool, ended: Ended, controls: Controls | None) -> Judgement:

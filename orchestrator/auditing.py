@@ -123,7 +123,7 @@ class Auditor:
         self._schedule.stop()
         try:
             for case in list(self._cases):
-                self._perform(case, case.abandon())
+                self._perform(case, case.abandon(is_trusted=False))
         finally:  # it may be the ledger that fails
             if self._session is not None:
                 self._session.finish()
@@ -225,9 +225,10 @@ class Auditor:
     async def _judge(self, case: Case, outlook: Outlook) -> None:
         audit, runs = self._cases[case], self._ended[case]
         again = not case.is_rechecked and outlook.is_fresh
-        wanted = {attempt.run_id for attempt in (case.attempts if again else case.waiting)}
+        wanted = {attempt.run_id for attempt in (case.in_question if again else case.waiting)}
         chosen = [ended for ended in runs if ended.run_id in wanted]
-        judgements = await self._assessor.judge(audit.tool, chosen, outlook.controls)
+        fresh = outlook.fresh if again else None
+        judgements = await self._assessor.judge(audit.tool, chosen, outlook.controls, fresh)
         self._judging.discard(case)
         if case not in self._cases:
             return

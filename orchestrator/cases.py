@@ -18,7 +18,7 @@ Pure; called by `auditing.py`, which runs, extracts and judges.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from .conclusions import LAYERS, REACH_RUNS, Attempt, Conclusion, Role, conclude, says_nothing
@@ -31,6 +31,13 @@ __all__ = ["Attempt", "Case", "Conclusion", "Phase", "Role", "StartRuns", "WantC
 RECHECK_CONTROLS = 26
 """How many controls a lie is held against: a target that answers in two ways at random shows each of them to as many as
 have to agree (`agreement.SHARE`), but for once in 11,000 times."""
+
+
+LATE_S = 60.0
+"""How much later than the wish for fresh controls a lie may come and still be held against them."""
+
+WITHOUT_OTHERS = ("none", "pinned")
+"""Baselines that nobody has to be asked for."""
 
 
 class Phase(StrEnum):
@@ -112,21 +119,33 @@ class Case:
         self.is_rechecked = True
         return self._consider([])
 
-    def abandon(self) -> list[Wish]:
-        """Nothing more will be run. A lie that was seen is told, though nobody could confirm it; all else is open."""
+    def abandon(self, *, is_trusted: bool = True) -> list[Wish]:
+        """Nothing more will be run. A lie that was seen is told, as suspect unless its controls were asked anew; all
+        else is open. `is_trusted`: what was seen until now can be believed."""
         if self.phase is Phase.DONE:
             return []
         self.phase = Phase.DONE
         for attempt in self.waiting:
             attempt.judgement = Judgement(Status.ERROR, "interrupted before it was judged", None, "interrupted")
-        if any(attempt.is_lie for attempt in self.attempts):
-            return [conclude(self.attempts)]
+        if is_trusted and any(attempt.is_lie for attempt in self.attempts):
+            known = conclude(self.attempts)
+            if self.is_rechecked and not self.expected:
+                return [known]
+            return [
+                replace(known, status=Status.SUSPECT, reason=f"{known.reason} (interrupted before it was confirmed)")
+            ]
         return [Conclusion(Status.ERROR, "interrupted before it was known", None, "interrupted", "local", True)]
 
     @property
     def waiting(self) -> list[Attempt]:
         """The runs that have not been judged."""
         return [attempt for attempt in self.attempts if attempt.judgement is None]
+
+    @property
+    def in_question(self) -> list[Attempt]:
+        """What a recheck may change: an answer that was the target's at its time stays that, whatever controls see
+        now."""
+        return [attempt for attempt in self.attempts if attempt.status is not Status.OK]
 
     # What follows.
 
@@ -142,11 +161,23 @@ class Case:
         if self.phase is Phase.PROBING:
             missing = self._reach_runs_missing()
             if missing is not None:
-                return self._confirm(max(a.ended_at for a in self.attempts), missing, 0)
-        if not self.is_rechecked:
+                wishes += self._confirm(max(a.ended_at for a in self.attempts), missing, 0)
+        elif self.is_rechecked:
+            wishes += self._recheck_late_lies()
+        if self.expected or not self.is_rechecked:
             return wishes
         self.phase = Phase.DONE
-        return [conclude(self.attempts)]
+        return [*wishes, conclude(self.attempts, has_controls=self._can_recheck())]
+
+    def _recheck_late_lies(self) -> list[Wish]:
+        """A lie that came long after the controls were asked is held against younger ones."""
+        latest = max((attempt.ended_at for attempt in self.attempts if attempt.is_lie), default=0.0)
+        if self.fresh_after is None or latest <= self.fresh_after + LATE_S:
+            return []
+        return self._confirm(latest, 0, RECHECK_CONTROLS)
+
+    def _can_recheck(self) -> bool:
+        return self.tool.baseline.mode not in WITHOUT_OTHERS
 
     def _retries(self, told: list[Attempt]) -> list[Wish]:
         """All retries that are left for a run that failed; when confirming, one for a run that says nothing.
@@ -163,10 +194,10 @@ class Case:
         return wishes
 
     def _confirm(self, after: float, runs: int, controls: int) -> list[Wish]:
-        """PROBING -> CONFIRMING."""
+        """On to CONFIRMING: so many runs more, and controls that are younger than `after`."""
         self.phase = Phase.CONFIRMING
         wishes: list[Wish] = [self._more(Role.CONFIRM, runs)] if runs else []
-        if self.tool.confirm.recheck_baseline and self.tool.baseline.mode not in ("none", "pinned"):
+        if self.tool.confirm.recheck_baseline and self._can_recheck():
             self.is_rechecked = False
             self.fresh_after = after
             wishes.append(WantControls(after, controls))
@@ -176,7 +207,7 @@ class Case:
         """How many runs more it takes to call the exit broken; None when that is not the question."""
         unreached = [attempt for attempt in self.attempts if attempt.is_unreached]
         heard = [a for a in self.attempts if a.status is Status.OK or a.is_lie or a.is_our_choice]
-        if not unreached or heard or Status.BROKEN not in self.tool.confirm.statuses:
+        if not unreached or heard or Status.BROKEN not in self.tool.confirm.statuses or not self._can_recheck():
             return None
         return max(0, REACH_RUNS - len(unreached))
 

@@ -62,10 +62,15 @@ class Attempt:
 
     @property
     def is_unreached(self) -> bool:
-        """Whether the tool got no usable answer, for reasons that may lie with the exit."""
+        """Whether the tool got no usable answer, for reasons that may lie with the exit. An answer that a rule calls an
+        error was carried all the same: that is the target's."""
         if self.judgement is None or self.observation is None or self.is_our_choice:
             return False
-        return self.status is Status.BROKEN or (self.status is Status.ERROR and not self.judgement.layer)
+        if self.status is Status.BROKEN:
+            return True
+        seen = self.observation
+        has_failed = seen.failure != "" or seen.timed_out or seen.exit_code != 0
+        return self.status is Status.ERROR and not self.judgement.layer and has_failed
 
     @property
     def is_our_choice(self) -> bool:
@@ -95,20 +100,20 @@ class Conclusion:
     undecided: tuple[str, ...] = ()
 
 
-def conclude(attempts: Sequence[Attempt]) -> Conclusion:
-    """The conclusion of all runs of a case."""
+def conclude(attempts: Sequence[Attempt], *, has_controls: bool = True) -> Conclusion:
+    """The conclusion of all runs of a case. `has_controls`: others reach the target; else nobody can be called broken.
+
+    A run whose attribution is in doubt has no observation, and accuses nobody: see `assessing.py`.
+    """
     lies = [attempt for attempt in attempts if attempt.is_lie]
     honest = [attempt for attempt in attempts if attempt.status is Status.OK]
-    doubts = [doubt for lie in lies for doubt in lie.doubts]
-    if doubts:
-        return Conclusion(Status.ERROR, f"the attribution is in doubt: {doubts[0]}", None, "exitpin", "local")
     if lies:
         return _conclude_lies(lies, len(lies) + len(honest))
     if honest:
         return _conclude_honest(honest, len(attempts))
     unreached = [attempt for attempt in attempts if attempt.is_unreached]
-    if len(unreached) >= REACH_RUNS and not any(attempt.doubts for attempt in unreached):
-        return _conclude_broken(unreached)
+    if len(unreached) >= REACH_RUNS and has_controls:
+        return _conclude_broken(unreached, len(attempts))
     return _conclude_error(attempts)
 
 
@@ -136,9 +141,9 @@ def _conclude_honest(honest: list[Attempt], runs: int) -> Conclusion:
     return Conclusion(Status.OK, reason, judgement.rule, "", "unknown", False, 0, len(honest), judgement.undecided)
 
 
-def _conclude_broken(unreached: list[Attempt]) -> Conclusion:
+def _conclude_broken(unreached: list[Attempt], runs: int) -> Conclusion:
     reason, rule = _most_common(unreached)
-    sentence = f"{reason or 'no answer'}; {len(unreached)} runs of {len(unreached)}, while controls are well"
+    sentence = f"{reason or 'no answer'}; {len(unreached)} runs of {runs}, while controls are well"
     return Conclusion(Status.BROKEN, sentence, rule, "", "exit", True, 0, 0)
 
 
@@ -147,12 +152,20 @@ def _conclude_error(attempts: Sequence[Attempt]) -> Conclusion:
     judgements = [attempt.judgement for attempt in attempts if attempt.judgement is not None]
     if not judgements:
         return Conclusion(Status.ERROR, "it was not run", None, "exitpin", "local", True)
-    layers = Counter(judgement.layer or "stream" for judgement in judgements)
+    layers = Counter(_layer(attempt) for attempt in attempts if attempt.judgement is not None)
     layer = "control" if layers["control"] else layers.most_common(1)[0][0]
-    first = next(judgement for judgement in judgements if (judgement.layer or "stream") == layer)
-    blame = next((a.failure.blame for a in attempts if a.judgement is first and a.failure), "unknown")
-    retryable = layer in ("exitpin", "tor", "circuit", "stream", "control")
-    return Conclusion(Status.ERROR, first.reason, first.rule, layer, blame, retryable)
+    first = next(attempt for attempt in attempts if attempt.judgement is not None and _layer(attempt) == layer)
+    assert first.judgement is not None
+    blame = "target" if layer == "target" else first.failure.blame if first.failure is not None else "unknown"
+    retryable = layer in ("exitpin", "tor", "circuit", "stream", "target", "control")
+    return Conclusion(Status.ERROR, first.judgement.reason, first.judgement.rule, layer, blame, retryable)
+
+
+def _layer(attempt: Attempt) -> str:
+    """What failed: an answer that was carried and is none is the target's."""
+    assert attempt.judgement is not None
+    own = "stream" if attempt.is_unreached or attempt.is_our_choice else "target"
+    return attempt.judgement.layer or own
 
 
 def _most_common(attempts: list[Attempt]) -> tuple[str, int | None]:

@@ -9,23 +9,22 @@ from dataclasses import dataclass
 from random import Random
 
 from .assessing import Ended
-from .cases import Case, Role, WantControls
+from .cases import WITHOUT_OTHERS, Case, Role, WantControls
 from .controls import Control, Controls
 from .errands import Audit, Errand
 from .model import Relay
-
-WITHOUT_OTHERS = ("none", "pinned")
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What a case may be judged by. `is_enough`: as much as was wished, or as much as can be had; `is_fresh`: also
-    young enough; `hopeless`: why there will be none."""
+    young enough; `hopeless`: why there will be none; `fresh`: of `controls` those that are young enough."""
 
     controls: Controls | None
     is_enough: bool
     is_fresh: bool = True
     hopeless: str | None = None
+    fresh: Controls | None = None
 
 
 class Warden:
@@ -62,6 +61,7 @@ class Warden:
         audit, relay = errand.audit, errand.relay
         audit.under_way -= 1
         if problem is None:
+            audit.budget += not any(self._wishes[case].at_least for case in audit.waiting)
             control = Control("exit", ended.facts, ended.at, ended.run_id, relay.fingerprint)
             audit.pool.add(control, relay)
         else:
@@ -99,11 +99,14 @@ class Warden:
         is_closed, has_quorum = not audit.under_way, fresh.is_enough
         has_many = len(view.samples) >= wish.at_least or audit.given_up is not None
         if is_closed and not (has_quorum and has_many):
+            self._tend(audit)  # those that there were may have grown too old
+            if audit.under_way:
+                return Outlook(view, False, False)
             had, due = (len(view.samples), wish.at_least) if has_quorum else (fresh.voters, fresh.quorum)
             why = audit.given_up or pool.exhausted() or f"only {had} of {due} could be had"
             return Outlook(view, False, False, why)
         enough = has_quorum and has_many and (is_closed or fresh.voters >= audit.tool.baseline.exits)
-        return Outlook(view, enough, enough)
+        return Outlook(view, enough, enough, None, fresh)
 
     def _tend(self, audit: Audit) -> None:
         """Start as many control runs as the waiting cases need beyond those under way."""

@@ -90,7 +90,10 @@ def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[
     load = plan.load()
     shown = ", ".join(f"{count} to {place}" for place, count in load[:SHOWN_LOAD])
     said.append(f"load: {shown}{f' and {len(load) - SHOWN_LOAD} more' if len(load) > SHOWN_LOAD else ''}")
-    said += [f"{count} clear-net connections from this machine to {place}" for place, count in plan.clear_net()]
+    said += [
+        f"{count} clear-net connections from this machine to {place}, and more to confirm a finding"
+        for place, count in plan.clear_net()
+    ]
     said.append(chances(plan.repeat))
     return said
 

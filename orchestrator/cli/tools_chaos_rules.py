@@ -17,8 +17,7 @@ from pathlib import Path
 from ...wrappers.extraction import Harvest, search
 from ...wrappers.stand_in import Port, stand_in_relay
 from ..assessing import Ended, judge_all
-from ..cases import says_nothing
-from ..controlling import WITHOUT_OTHERS
+from ..cases import WITHOUT_OTHERS, says_nothing
 from ..controls import Control, Controls
 from ..errands import Errand
 from ..errors import EXIT_USAGE, OperatorError

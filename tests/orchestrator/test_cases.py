@@ -14,6 +14,7 @@ from exitpin.orchestrator.verdict import Judgement, Observation
 from .values import relay
 
 SEEN = Observation(0, None, False, "", {})
+FAILED = Observation(7, None, False, "refused", {})
 TOOL = Tool("t", "a tool", Command(("true",), retries=2), (Rule(Status.OK),), confirm=Confirm(runs=2))
 OK = Judgement(Status.OK, "", 2)
 LIE = Judgement(Status.TAMPERED, "another leaf", 0)
@@ -35,13 +36,16 @@ class Stage:
 
     def play(self) -> Conclusion:
         self.take(self.case.begin())
-        for number in range(100):
+        ended = 0
+        for _ in range(100):
             if self.conclusion is not None:
                 return self.conclusion
-            if number < len(self.runs):
-                self.end(number)
+            if ended < len(self.runs):
+                self.end(ended)
+                ended += 1
             else:
-                again = {a.run_id: self.rejudge.get(int(a.run_id), a.judgement or OK) for a in self.case.attempts}
+                heard = [attempt for attempt in self.case.in_question if attempt.observation is not None]
+                again = {a.run_id: self.rejudge.get(int(a.run_id), a.judgement or OK) for a in heard}
                 self.take(self.case.judged(again, is_fresh=True))
         raise AssertionError("the case never ended")
 
@@ -49,7 +53,7 @@ class Stage:
         answer = self.answers[number] if number < len(self.answers) else self.answers[-1]
         is_heard = isinstance(answer, Judgement)
         failure = None if is_heard else answer
-        seen = SEEN if is_heard else None
+        seen = (FAILED if answer is NO_ANSWER else SEEN) if is_heard else None
         attempt = Attempt(str(number), self.runs[number], float(number), seen, failure)  # type: ignore[arg-type]
         self.take(self.case.ended(attempt))
         if is_heard:
@@ -136,16 +140,64 @@ def test_without_fresh_controls_a_lie_is_no_finding() -> None:
     assert (stage.conclusion.status, stage.conclusion.layer) == (Status.ERROR, "control")
 
 
-def test_a_lie_whose_attribution_is_in_doubt_accuses_nobody() -> None:
-    case = Case(TOOL, relay(1))
-    stage = Stage(case, [LIE])
+def test_runs_whose_attribution_is_in_doubt_accuse_nobody_and_acquit_nobody() -> None:
+    in_doubt = Failure("attribution", "local", True, "stream 7: its NEW does not carry the record's tag")
+    conclusion, _ = play(in_doubt)
+    assert (conclusion.status, conclusion.layer) == (Status.ERROR, "exitpin")
+    conclusion, _ = play(LIE, in_doubt, LIE)
+    assert (conclusion.status, conclusion.lied, conclusion.of) == (Status.TAMPERED, 3, 3)
+
+
+def test_an_answer_that_a_rule_calls_an_error_is_the_targets() -> None:
+    conclusion, stage = play(Judgement(Status.ERROR, "the target answers 503", 2))
+    assert (conclusion.status, conclusion.layer, conclusion.blame) == (Status.ERROR, "target", "target")
+    assert len(stage.runs) == 1
+
+
+@pytest.mark.parametrize("mode", ["none", "pinned"])
+def test_nobody_is_called_broken_where_nobody_else_was_asked(mode: str) -> None:
+    tool = replace(TOOL, baseline=Baseline(mode=mode))
+    for repeat in (1, REACH_RUNS, 2 * REACH_RUNS):
+        conclusion, _ = play(NO_ANSWER, tool=tool, repeat=repeat)
+        assert conclusion.status is Status.ERROR
+
+
+def test_a_case_that_asks_for_no_fresh_controls_ends_as_well() -> None:
+    tool = replace(TOOL, confirm=Confirm(runs=2, recheck_baseline=False))
+    for repeat in (1, REACH_RUNS - 1, REACH_RUNS, REACH_RUNS + 1):
+        conclusion, _ = play(NO_ANSWER, tool=tool, repeat=repeat)
+        assert conclusion.status is Status.BROKEN
+
+
+def test_a_lie_that_comes_long_after_the_recheck_is_held_against_younger_controls() -> None:
+    case = Case(TOOL, relay(1), 4)
+    stage = Stage(case, [])
     stage.take(case.begin())
-    for number in range(3):
-        stage.end(number)
-    case.attempts[0].doubts = ("stream 7: its NEW does not carry the record's tag",)
-    stage.take(case.judged({}, is_fresh=True))
+
+    def end(number: int, at: float, judgement: Judgement) -> None:
+        attempt = Attempt(str(number), stage.runs[number], at, SEEN)
+        stage.take(case.ended(attempt))
+        stage.take(case.judged({str(number): judgement}, is_fresh=False))
+
+    end(0, 1.0, LIE)
+    stage.take(case.judged({"0": OK}, is_fresh=True))
+    end(1, 2.0, OK)
+    for number in range(2, len(stage.runs)):
+        end(number, 1000.0 + number, LIE)
+    assert stage.conclusion is None
+    assert stage.controls[-1].fresh_after == 1000.0 + len(stage.runs) - 1
+    stage.take(case.judged({str(number): OK for number in range(2, len(stage.runs))}, is_fresh=True))
     assert stage.conclusion is not None
-    assert (stage.conclusion.status, stage.conclusion.layer) == (Status.ERROR, "exitpin")
+    assert stage.conclusion.status is Status.OK
+
+
+def test_what_was_the_targets_own_answer_at_its_time_is_not_judged_again() -> None:
+    case = Case(TOOL, relay(1), 2)
+    stage = Stage(case, [OK, LIE])
+    stage.take(case.begin())
+    stage.end(0)
+    stage.end(1)
+    assert [attempt.run_id for attempt in case.in_question] == ["1"]
 
 
 @pytest.mark.parametrize("kind", [NO_ANSWER, BROKEN])
@@ -210,15 +262,27 @@ def test_a_tool_without_controls_needs_none_to_confirm() -> None:
     assert len(stage.controls) == 1
 
 
-def test_an_abandoned_case_tells_the_lie_that_it_saw() -> None:
-    case = Case(TOOL, relay(1))
+def test_an_abandoned_case_tells_the_lie_that_it_saw_as_suspect() -> None:
+    case = Case(TOOL, relay(1), 2)
     stage = Stage(case, [LIE])
     stage.take(case.begin())
     stage.end(0)
+    stage.end(1)
     stage.take(case.abandon())
     assert stage.conclusion is not None
-    assert stage.conclusion.status is Status.SUSPECT
+    assert (stage.conclusion.status, stage.conclusion.lied) == (Status.SUSPECT, 2)
+    assert "interrupted" in stage.conclusion.reason
     assert case.phase is Phase.DONE
+
+
+def test_when_nothing_can_be_believed_no_lie_is_told() -> None:
+    case = Case(TOOL, relay(1), 2)
+    stage = Stage(case, [LIE])
+    stage.take(case.begin())
+    stage.end(0)
+    stage.take(case.abandon(is_trusted=False))
+    assert stage.conclusion is not None
+    assert stage.conclusion.status is Status.ERROR
 
 
 def test_an_abandoned_case_that_saw_nothing_is_open() -> None:
