@@ -126,6 +126,17 @@ def lab() -> Iterator[Lab]:
         start.down(name)
 
 
+@pytest.fixture(scope="session")
+def audited() -> Iterator[LabState]:
+    """A lab of 18 exits for whole audits: 14 plain ones, who injects, a man in the middle, two odd ones."""
+    name = f"audited-{os.getpid()}"
+    lab_or_skip(name, None, profile=str(Path(__file__).with_name("audited.toml")))
+    try:
+        yield load(name)
+    finally:
+        start.down(name)
+
+
 @pytest.fixture
 def own_address() -> Iterator[str]:
     """An address of the target network that no other test uses."""

@@ -1,13 +1,19 @@
-"""`exitpin run --lab` as a user types it, for tests: the command, its records, and what the targets saw of it."""
+"""`exitpin run --lab` and `exitpin audit --lab` as a user types them, for tests: the command, its records, and what the
+targets saw of it."""
 
 import ctypes
 import json
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -69,6 +75,78 @@ class Log:
     def peers(self, *services: str) -> list[str]:
         """Who connected since, to these services (none given: to any)."""
         return [line["peer"][0] for line in self.lines() if not services or line["service"] in services]
+
+
+def audit_command(lab: LabState, *words: str) -> list[str]:
+    """The argv of `exitpin audit --lab --name NAME WORDS`."""
+    return [*EXITPIN, "audit", "--lab", "--name", lab.name, *words]
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What came of an audit. `store`: the file that its records went to."""
+
+    status: int
+    stdout: str
+    stderr: str
+    store: Path
+
+    @property
+    def shown(self) -> list[dict[str, Any]]:
+        """The records on stdout."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    def stored(self, kind: str = "verdict") -> list[dict[str, Any]]:
+        """The records in the store: `verdict` or `run`."""
+        return stored(self.store, kind)
+
+    @property
+    def accused(self) -> dict[str, str]:
+        """The status by nickname, of those against whom something was found."""
+        findings = ("tampered", "suspect", "broken")
+        return {v["exit"]["nickname"]: v["status"] for v in self.stored() if v["status"] in findings}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was said on stderr."""
+        assert "Traceback" not in self.stderr, self.stderr
+        return self.stderr.splitlines()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The statuses as the account at the end tells them."""
+        found = re.search(r"(\d+) of (\d+) verdicts: (.*)", self.stderr)
+        assert found is not None and found[1] == found[2], self.stderr
+        return Counter({word: int(count) for count, word in re.findall(r"(\d+) (\w+)", found[3])})
+
+
+def stored(store: Path, kind: str = "verdict") -> list[dict[str, Any]]:
+    """The records of a kind in a store."""
+    with closing(sqlite3.connect(store)) as database:
+        rows = database.execute("SELECT record FROM runs WHERE kind = ? ORDER BY record_id", (kind,))
+        return [json.loads(record) for (record,) in rows]
+
+
+def audit(lab: LabState, directory: Path, *words: str, **options: Any) -> Audited:
+    """Audit with a new store in `directory`, and wait for the end."""
+    store = directory / f"{len(list(directory.glob('*.sqlite')))}.sqlite"
+    options = {"capture_output": True, "text": True, "timeout": COMMAND_S, "stdin": subprocess.DEVNULL, **options}
+    done = subprocess.run(audit_command(lab, "--store", str(store), *words), check=False, **options)
+    return Audited(done.returncode, done.stdout, done.stderr, store)
+
+
+def tree_of(pid: int) -> list[int]:
+    """A process and all that came of it."""
+    return [process.pid for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+
+
+def scratch_of(tree: Sequence[int]) -> Path:
+    """Where runs keep their sockets: the launcher was told to preload from there."""
+    for pid in tree:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        if "--preload" in words:
+            return Path(words[words.index("--preload") + 1]).parent
+    raise AssertionError("no launcher in the tree")
 
 
 def nickname(lab: LabState, behaviour: str) -> str:

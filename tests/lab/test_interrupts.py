@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
 from .conftest import Lab, eventually, is_alive
-from .running import SecondController, command
+from .running import SecondController, command, scratch_of, tree_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
@@ -45,19 +44,6 @@ def _assert_count(directory: Path, count: int) -> None:
     assert len(list(directory.glob("there.*"))) == count
 
 
-def _tree(pid: int) -> list[int]:
-    return [process.pid for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
-
-
-def _directory_of(tree: list[int]) -> Path:
-    """Where the run keeps its sockets: the launcher was told to preload from there."""
-    for pid in tree:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        if "--preload" in words:
-            return Path(words[words.index("--preload") + 1]).parent
-    raise AssertionError("no launcher in the tree")
-
-
 @pytest.mark.parametrize(
     ("number", "exits"),
     [(signal.SIGINT, "exit01"), (signal.SIGINT, "exit01,exit02,exit03"), (signal.SIGTERM, "exit01,exit02")],
@@ -66,9 +52,9 @@ def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: si
     control = SecondController(lab.state)
     before = {one: control.circuits(lab.state.relay(one).fingerprint) for one in exits.split(",")}
     with sleeping(lab.state, tmp_path, "-e", exits) as running:
-        tree = _tree(running.pid)
+        tree = tree_of(running.pid)
         assert len(tree) >= 2 + 3 * len(before)
-        directory = _directory_of(tree)
+        directory = scratch_of(tree)
         assert directory.is_dir()
         running.send_signal(number)
         _, said = running.communicate(timeout=20)
@@ -87,7 +73,7 @@ def _assert_same(one: object, other: object) -> None:
 
 def test_a_kill_of_exitpin_takes_the_tools_along(lab: Lab, tmp_path: Path) -> None:
     with sleeping(lab.state, tmp_path, "-e", "exit01,exit02") as running:
-        tree = _tree(running.pid)
+        tree = tree_of(running.pid)
         running.kill()
         running.wait()
         eventually(lambda: _assert_same([pid for pid in tree[1:] if is_alive(pid)], []))
