@@ -86,6 +86,11 @@ class Controls:
         votes = _votes((one.voter, _key(one.value), one.weight) for one in seen)
         needed = self._needed(seen)
         counted = [key for key in values if votes[key] >= needed]
+        exits = [one for one in seen if one.voter not in TRUSTED]
+        told = {_key(one.value) for one in exits}
+        if len({one.voter for one in exits}) >= self.quorum and not told.intersection(counted):
+            # Exits are told this and that, and this machine something else: that is how the target answers.
+            return ()
         return tuple(values[key] for key in sorted(counted, key=lambda key: (-votes[key], key or ())))
 
     def votes(self, field: str, value: Value) -> int:
@@ -146,14 +151,14 @@ class Controls:
             if sample.vantage != "pinned" or fact_name(field, sample.facts) in sample.facts
         ]
 
-    def _is_disagreed(self, seen: Iterable[_Seen]) -> bool:
+    def _is_disagreed(self, seen: Sequence[_Seen]) -> bool:
         """Whether as many of them as could agree (two at least) each have an element that no other has."""
         elements: defaultdict[object, set[str]] = defaultdict(set)
         for one in seen:
             elements[one.voter] |= _elements(one.value)
         holders = Counter(element for own in elements.values() for element in own)
         loners = sum(any(holders[element] == 1 for element in own) for own in elements.values())
-        return loners >= max(2, self.quorum)
+        return loners >= max(2, self._needed(seen))
 
 
 def _filled(sample: Control, values: Mapping[str, str]) -> Control:

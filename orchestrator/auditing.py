@@ -66,7 +66,6 @@ class Auditor:
         self._assessor = assessor
         self._witness = witness
         self._ledger = ledger
-        self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
         self._warden = Warden(self._add, self._see_directly, self._look_again, rng)

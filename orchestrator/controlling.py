@@ -29,7 +29,7 @@ class Outlook:
 
 class Warden:
     """Keeps each audit's pool filled as far as its cases need it. `add` takes errands, `see_directly` audits that want
-    to be seen without Tor; `look_again` is told of each waiting case when there is something new."""
+    to be seen without Tor; `look_again` is told of each case that found too little when there is something new."""
 
     def __init__(
         self,
@@ -48,12 +48,18 @@ class Warden:
         """A case waits for controls; a later wish of its replaces an earlier one."""
         audit.waiting.add(case)
         self._wishes[case] = wish
+        if wish.at_least or wish.fresh_after is not None:
+            audit.keen[case] = wish
+        else:
+            audit.keen.pop(case, None)
         audit.budget = 2 * (audit.pool.attempts_max + wish.at_least)
         self._tend(audit)
 
     def forget(self, audit: Audit, case: Case) -> None:
         """A case is closed."""
         audit.waiting.discard(case)
+        audit.keen.pop(case, None)
+        audit.asking.pop(case, None)
         self._wishes.pop(case, None)
 
     def ended(self, errand: Errand, ended: Ended, problem: str | None) -> None:
@@ -61,7 +67,7 @@ class Warden:
         audit, relay = errand.audit, errand.relay
         audit.under_way -= 1
         if problem is None:
-            audit.budget += not any(self._wishes[case].at_least for case in audit.waiting)
+            audit.budget += not any(wish.at_least for wish in audit.keen.values())
             control = Control("exit", ended.facts, ended.at, ended.run_id, relay.fingerprint)
             audit.pool.add(control, relay)
         else:
@@ -87,7 +93,13 @@ class Warden:
         self._tell(audit)
 
     def outlook(self, audit: Audit, case: Case) -> Outlook:
-        """What there is for a case now."""
+        """What there is for a case now. If that is not enough, it is told when there is something new."""
+        found = self._found(audit, case)
+        if not found.is_enough:
+            audit.asking[case] = None
+        return found
+
+    def _found(self, audit: Audit, case: Case) -> Outlook:
         mode, pool, now = audit.tool.baseline.mode, audit.pool, time.time()
         if mode == "none":
             return Outlook(None, True)
@@ -110,13 +122,11 @@ class Warden:
 
     def _tend(self, audit: Audit) -> None:
         """Start as many control runs as the waiting cases need beyond those under way."""
-        if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None:
+        if audit.tool.baseline.mode in WITHOUT_OTHERS or audit.given_up is not None or not audit.waiting:
             return
-        now, wishes = time.time(), [self._wishes[case] for case in audit.waiting]
-        if not wishes:
-            return
+        now, wishes = time.time(), audit.keen.values()
         youngest = max((wish.fresh_after for wish in wishes if wish.fresh_after is not None), default=None)
-        at_least = max(wish.at_least for wish in wishes)
+        at_least = max((wish.at_least for wish in wishes), default=0)
         if audit.budget > 0 and audit.pool.wants_direct(now, youngest, at_least):
             audit.pool.started(None)
             audit.under_way += 1
@@ -128,7 +138,7 @@ class Warden:
             if relay is None:
                 break
             self._start(audit, relay)
-        again = (audit.pool.wanted_again(now, self._wishes[c].at_least, c.exit) for c in audit.waiting if at_least)
+        again = (audit.pool.wanted_again(now, w.at_least, case.exit) for case, w in audit.keen.items() if w.at_least)
         for _ in range(min(audit.budget, max(again, default=0))):
             relay = audit.pool.choose_again(self._rng)
             if relay is None:
@@ -142,5 +152,6 @@ class Warden:
         self._add(Errand(audit, relay, Role.CONTROL))
 
     def _tell(self, audit: Audit) -> None:
-        for case in list(audit.waiting):
+        asking, audit.asking = audit.asking, {}
+        for case in asking:
             self._look_again(case)

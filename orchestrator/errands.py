@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from .cases import Case, Role
+from .cases import Case, Role, WantControls
 from .controls import ControlPool
 from .model import Destination, Fingerprint, Relay, Run, Setup
 from .params import Bound, run_values
@@ -28,8 +28,8 @@ BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
 @dataclass(slots=True, eq=False)
 class Audit:
     """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control; `waiting`:
-    the cases that can't be judged yet; `destinations`: where its runs go, as far as that is known before a run;
-    `budget`: how many controls may be made until somebody has another wish, lest those that grow old too fast are made
+    its open cases; `keen`: those of them that want more than the baseline says; `asking`: those that looked, and found
+    that they can't be judged yet; `destinations`: where its runs go, as far as that is known before a run; `budget`: how many controls may be made until somebody has another wish, lest those that grow old too fast are made
     for ever."""
 
     tool: Tool
@@ -39,6 +39,8 @@ class Audit:
     candidates: tuple[Relay, ...]
     destinations: tuple[Destination, ...]
     waiting: set[Case] = field(default_factory=set)
+    keen: dict[Case, WantControls] = field(default_factory=dict)
+    asking: dict[Case, None] = field(default_factory=dict)
     under_way: int = 0
     budget: int = 0
     given_up: str | None = None

@@ -4,7 +4,8 @@ One JSON object a line (`exitpin.events/1`), gzip when the name ends in .gz. `ve
 attribution from it.
 
   {"schema": "exitpin.events/1", "session", "tor", "started"}     first line
-  {"t", "run", "begin": {"exit", "address", "nonce", "argv"}}    a run: where its connections come from
+  {"t", "run", "begin": {"exit", "address", "nonce", "argv"}}    a run: where its connections come from (argv not of
+                                                                 a declared tool: it may hold a secret)
   {"t", "run", "pid", "report"}                                  a report as the hook sent it, hex; pid by the kernel
   {"t", "run", "connection", "claim": {"source", "tag", "circuit", "exit", "destination"}}
   {"t", "tor"}                                                   an asynchronous line without its `650 `

@@ -161,7 +161,11 @@ class Session:
             self._loop.call_soon(self._fill)
             return
         self._active[run_id] = Active(life, launch)
-        begin = {"exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex(), "argv": list(run.argv)}
+        begin: dict[str, object] = {
+            "exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex(),
+        }  # fmt: skip
+        if run.setup is None:  # a declared tool's may hold a secret; its record says what may be told
+            begin["argv"] = list(run.argv)
         self._evidence.add({"t": time.time(), "run": run_id, "begin": begin})
         if self.trust_lost is None:
             self._perform(life.begin())

@@ -1,6 +1,6 @@
 """Parameters of a tool become texts, and its doors become destinations.
 
-Pure. A value comes from the command line, else the user's configuration, else (in the lab) the tool's lab default, else
+Pure. A value comes from the command line, else (in the lab) the tool's lab default, else the user's configuration, else
 its default. Some values hold placeholders that only a run can fill, such as a name that is unique for each run: then
 exits are chosen by the port alone, and the run's own destinations are known when it starts. Called by whoever plans an
 audit and by whoever starts a run.
@@ -65,10 +65,10 @@ def _text_of(
     param: Param, given: Mapping[str, str], configured: Mapping[str, str], is_lab: bool
 ) -> tuple[str | None, str]:
     """The text that is in force, and where it is from."""
-    found = [(given.get(param.name), "-p"), (configured.get(param.name), "your configuration")]
-    if is_lab:
+    found = [(given.get(param.name), "-p")]
+    if is_lab:  # what is configured is for the real network: the lab has no such host
         found.append((param.lab, "its default for the lab"))
-    found.append((param.default, "its default"))
+    found += [(configured.get(param.name), "your configuration"), (param.default, "its default")]
     return next(((text, origin) for text, origin in found if text is not None), (None, ""))
 
 

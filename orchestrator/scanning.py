@@ -35,7 +35,8 @@ from .witness import Witness
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a scan is carried out."""
+    """How a scan is carried out. By tool id: `given`, the parameters that somebody gave a value; `words`, how the tool
+    was named, where that is not by its id."""
 
     scan_id: str
     vantage: Vantage
@@ -50,6 +51,7 @@ class Work:
     timeout_max_s: float | None = None
     events: Path | None = None
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scan:
@@ -121,7 +123,8 @@ class Scan:
         tool = audit.tool
         binary = shutil.which(tool.command.argv[0], path=self._work.environment.get("PATH")) or ""
         given = self._work.given.get(tool.id, frozenset())
-        return ToolUse(tool, audit.bound.values, given, binary, "", redactor(tool.redact))
+        word = self._work.words.get(tool.id, "")
+        return ToolUse(tool, audit.bound.values, given, binary, "", redactor(tool.redact), word)
 
     def _write_skipped(self, ledger: RecordLedger) -> None:
         """Who is not asked has a verdict, too: that there is none."""

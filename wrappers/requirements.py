@@ -13,6 +13,7 @@ from ..orchestrator.tool import Requirement, Tool
 from .filters import Ran, run_capped
 from .output import printable
 
+LEVEL = "shim"
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -26,6 +27,8 @@ class Requirements:
 
     def unmet(self, tool: Tool) -> str | None:
         """The first requirement of the tool that is not met, as a sentence; None: all are."""
+        if tool.command.containment != LEVEL:
+            return f"it wants containment {tool.command.containment}, and there is {LEVEL} only in this version"
         for requirement in tool.requires:
             if requirement not in self._answers:
                 self._answers[requirement] = self._answer(requirement)

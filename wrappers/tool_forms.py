@@ -206,11 +206,12 @@ class ConditionForm(Form):
     failure: Operand = Field(default=None, description='["dns"]')
 
 
+RuleStatus = Literal["ok", "tampered", "suspect", "broken", "error"]
 StatusWord = Literal["ok", "tampered", "suspect", "broken", "error", "skipped"]
 
 
 class RuleForm(Form):
-    status: StatusWord = Field(description='"tampered"')
+    status: RuleStatus = Field(description='"tampered"')
     when: list[ConditionForm] | None = Field(default=None, description='[{ field = "rcode", differs = true }]')
     any_: list[ConditionForm] | None = Field(
         default=None, alias="any", description="[{ exit_code = 1 }, { timed_out = true }]"

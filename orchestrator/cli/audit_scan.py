@@ -12,12 +12,11 @@ from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
-from ...wrappers.tool_files import load_catalogue
+from ...wrappers.tool_files import is_path, load_catalogue
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..ledger import audit_key
-from ..model import Destination
 from ..network import Network, Vantage, open_network
-from ..params import ANY_HOST, Bound, bind, share
+from ..params import Bound, bind, share
 from ..scan_plan import ScanPlan, make_scan_plan
 from ..scanning import Scan, Work
 from ..settings import BUILT_IN
@@ -43,6 +42,8 @@ class AuditScan:
         self._seed = args.seed if args.seed is not None else secrets.randbits(63)
         self._rng = Random(self._seed)
         self._settings = settings_in_force(args, environment, vantage)
+        self._given: dict[str, frozenset[str]] = {}
+        self._words: dict[str, str] = {}
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
     async def execute(self) -> int:
@@ -55,9 +56,9 @@ class AuditScan:
             if self._args.dry_run:
                 return 0
             if not self._vantage.is_lab:
-                named = [Destination(host, port) for audit in plan.audits for host, port in audit.destinations]
-                known = [destination for destination in named if destination.host != ANY_HOST]
-                refuse_a_wide_scan(self._settings, plan.probes, known, is_allowed=self._args.wide)
+                places = [destination for audit in plan.audits for destination in audit.destinations]
+                runs = plan.probes + plan.controls()
+                refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
                 print(WARNING, file=sys.stderr)
             return await self._carry_out(network, plan)
 
@@ -68,6 +69,9 @@ class AuditScan:
         for note in catalogue.notes:
             print(f"exitpin: {printable(note)}", file=sys.stderr)
         given = share(tools, self._args.params)
+        configured = {} if self._vantage.is_lab else self._settings.params
+        self._given = {t.id: frozenset({*given[t.id], *configured.get(t.id, {})}) for t in tools}
+        self._words = {catalogue.at(w).usable().id: str(Path(w).absolute()) for w in self._args.tools if is_path(w)}
         bound, wrong = [], []
         for tool in tools:
             try:
@@ -110,10 +114,8 @@ class AuditScan:
             timeout_max_s=self._settings.timeout_s if self._settings.origin("timeout") != BUILT_IN else None,
             events=events,
             rng=self._rng,
-            given={
-                tool: frozenset(names)
-                for tool, names in share([a.tool for a in plan.audits], self._args.params).items()
-            },
+            given=self._given,
+            words=self._words,
         )
         keepers = [store.add, account.add]
         if self._args.json:

@@ -19,6 +19,7 @@ from ..verify_evidence import TOO_DEEP
 from . import results_list, results_show
 
 SHOWN_MAX = 50
+SCHEMAS = ("exitpin.run/1", "exitpin.verdict/1")
 
 HELP = """\
 Recompute, without Tor, which exit carried each connection of recorded runs: from Tor's raw lines and the shim's raw
@@ -87,10 +88,12 @@ def _printable(text: str) -> str:
 
 
 def _records(name: str) -> list[dict[str, object]]:
+    """The runs of a file: verdicts are left out, and of a run that was judged again the last record counts."""
     records = [json.loads(line) for line in _lines(name) if line.strip()]
-    if not all(isinstance(record, dict) and record.get("schema") == "exitpin.run/1" for record in records):
-        raise ValueError("not all of it is records of exitpin.run/1")
-    return records
+    if not all(isinstance(record, dict) and record.get("schema") in SCHEMAS for record in records):
+        raise ValueError(f"not all of it is records of {' or '.join(SCHEMAS)}")
+    runs = [record for record in records if record["schema"] == SCHEMAS[0]]
+    return list({str(record.get("run_id")): record for record in runs}.values())
 
 
 def _lines(name: str) -> Iterator[str]:

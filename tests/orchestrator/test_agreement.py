@@ -261,3 +261,10 @@ def test_a_true_answer_that_few_controls_got_counts_among_many() -> None:
 def test_one_trusted_sample_weighs_as_much_as_it_takes() -> None:
     exits = [Control("exit", {"leaf": "A"}, float(n)) for n in range(30)]
     assert Controls((*exits, Control("direct", {"leaf": "B"}, 1.0))).differs("leaf", "B") is False
+
+
+def test_where_a_target_answers_everybody_differently_this_machines_answer_is_one_of_many() -> None:
+    exits = [Control("exit", {"body": name}, float(n)) for n, name in enumerate("abc")]
+    alone = Controls((*exits, Control("direct", {"body": "d"}, 4.0)))
+    assert alone.differs("body", "e") is None
+    assert Controls((exits[0], Control("direct", {"body": "d"}, 4.0))).differs("body", "e") is True

@@ -33,10 +33,13 @@ def values_of(given: Bound, exit: Relay = EXIT) -> dict[str, str]:
     return run_values(given, exit, run_id="s-1", nonce="0123456789abcdef", artifacts="/a")
 
 
-def test_the_command_line_wins_over_the_configuration_over_the_lab_over_the_default() -> None:
-    given = tool(*(Param(name, default="default", lab="lab") for name in "abcd"), Param("e", default="default"))
-    values = bind(given, {"a": "given"}, {"a": "conf", "b": "conf"}, is_lab=True).values
-    assert values == {"a": "given", "b": "conf", "c": "lab", "d": "lab", "e": "default"}
+def test_the_command_line_wins_over_the_lab_over_the_configuration_over_the_default() -> None:
+    given = tool(*(Param(name, default="default", lab="lab") for name in "abc"), *(Param(n, default="d") for n in "de"))
+    configured = {"a": "conf", "b": "conf", "d": "conf"}
+    values = bind(given, {"a": "given"}, configured, is_lab=True).values
+    assert values == {"a": "given", "b": "lab", "c": "lab", "d": "conf", "e": "d"}
+    values = bind(given, {"a": "given"}, configured, is_lab=False).values
+    assert values == {"a": "given", "b": "conf", "c": "default", "d": "conf", "e": "d"}
     assert bind(given, {}, {}, is_lab=False).values["c"] == "default"
 
 
