@@ -21,6 +21,7 @@ next() {
 smtp() {
     while next && [[ $line == 220-* ]]; do :; done
     emit "greeting=${line:0:3}"
+    [[ $line != [45][0-9][0-9]* ]] || exit 0 # it was told to go away: an answer, and none about STARTTLS
     [[ $line == 220* ]] || return
     say 'EHLO exitpin.invalid'
     while next && [[ $line == 250-* ]]; do printf '%s\n' "${line:4}" >>"$list"; done
@@ -33,6 +34,7 @@ imap() {
     next || return
     line=${line#\* }
     emit "greeting=${line%% *}"
+    [[ $line != BYE* ]] || exit 0
     [[ $line == OK* ]] || return
     say 'a CAPABILITY'
     while next && [[ $line != 'a '* ]]; do
