@@ -174,10 +174,10 @@ class Auditor:
     async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any]) -> None:
         tool = errand.audit.tool
         await self._assessor.read(tool, ended, entries, place.directory)
-        del self._errands[ended.run_id]
+        problem = await self._assessor.control_problem(tool, ended) if errand.case is None else None
+        del self._errands[ended.run_id]  # the scan may end from here on: what follows waits for nothing
         self.runs_done += 1
         if errand.case is None:
-            problem = await self._assessor.control_problem(tool, ended)
             self._ledger.run(errand, ended)
             self._warden.ended(errand, ended, problem)
         elif errand.case in self._cases:

@@ -143,7 +143,10 @@ def tree_of(pid: int) -> list[int]:
 def scratch_of(tree: Sequence[int]) -> Path:
     """Where runs keep their sockets: the launcher was told to preload from there."""
     for pid in tree:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        except OSError:
+            continue  # it ended in between
         if "--preload" in words:
             return Path(words[words.index("--preload") + 1]).parent
     raise AssertionError("no launcher in the tree")
