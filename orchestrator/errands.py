@@ -27,10 +27,10 @@ BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
 
 @dataclass(slots=True, eq=False)
 class Audit:
-    """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control; `waiting`:
-    its open cases; `keen`: those of them that want more than the baseline says; `asking`: those that looked, and found
-    that they can't be judged yet; `destinations`: where its runs go, as far as that is known before a run; `budget`: how many controls may be made until somebody has another wish, lest those that grow old too fast are made
-    for ever."""
+    """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control;
+    `destinations`: where its runs go, as far as that is known before a run; `waiting`: its open cases; `keen`: those of
+    them that want more than the baseline says; `asking`: those that found too little to be judged by; `budget`: how
+    many controls may be made until somebody has another wish, lest those that grow old too fast are made for ever."""
 
     tool: Tool
     bound: Bound
