@@ -121,13 +121,16 @@ class ControlPool:
             and not self._is_young(relay.fingerprint)
         ]
         free.sort(key=lambda relay: relay.fingerprint in self._samples)
-        others = [relay for name, relay in self._relays.items() if name in self._under_way or self._is_young(name)]
+        others = list(self._relays.values())  # whoever has a say, were it by an older sample
         given_up: list[str] = []
         for demand in (None, "subnet", "family"):
             if demand is not None:
                 given_up.append(demand)
             demands = [kept for kept in self.baseline.distinct if kept not in given_up]
-            chosen = next((r for r in free if all(_is_distinct(r, o, demands) for o in others)), None)
+            chosen = next(
+                (r for r in free if all(_is_distinct(r, o, demands) for o in others if o.fingerprint != r.fingerprint)),
+                None,
+            )
             if chosen is not None:
                 self.relaxed |= set(given_up).intersection(self.baseline.distinct)
                 break

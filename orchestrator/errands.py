@@ -88,9 +88,9 @@ class Places:
     def __init__(self, scan_id: str, scratch: str, rng: Random) -> None:
         self._scan_id = scan_id
         self._scratch = scratch
-        self._rng = rng
+        self._rng = Random(f"{scan_id} {rng.getrandbits(64)}")  # a seed repeats the plan; a name asked once is known
         self._numbers = count(1)
-        self._first_address = rng.getrandbits(22)
+        self._first_address = self._rng.getrandbits(22)
 
     def next(self, errand: Errand) -> tuple[Place, dict[str, str]]:
         """The place of a new run, and what its placeholders stand for."""

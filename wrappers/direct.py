@@ -1,10 +1,11 @@
 """A tool run once without Tor, for a control that no exit has a hand in. The connections are this machine's own, in the
 clear: only where the user allowed it.
 
-As a run through an exit it has folders of its own, a bare environment, a time limit and capped output. Called in a
-thread, by `orchestrator/assessing.py`.
+As a run through an exit it has folders of its own, a bare environment, a time limit and capped output, and it ends
+with this process, however that ends (but for children of its own). Called in a thread, by `orchestrator/assessing.py`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,10 +32,12 @@ def run_directly(run: Run, path: str, guests: set[int] | None = None) -> Direct:
     setup = run.setup
     assert setup is not None
     limits = [f"--as={setup.memory_max or MEMORY_DEFAULT}", f"--fsize={setup.artifacts_max}", "--core=0"]
+    if setup.cpu_s is not None:
+        limits.append(f"--cpu={math.ceil(setup.cpu_s)}")
     try:
         make_workspace(setup)
         ran = run_capped(
-            ["prlimit", *limits, "--", *run.argv],
+            ["setpriv", "--pdeathsig", "KILL", "--", "prlimit", *limits, "--", *run.argv],
             setup.stdin,
             run_environment({"PATH": path}, run),
             set() if guests is None else guests,
