@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..wrappers.direct import run_directly
 from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
+from ..wrappers.filters import kill_guests
 from ..wrappers.harvest import FACTS_BYTES, read_artifact
 from ..wrappers.values import Unreadable
 from .cases import says_nothing
@@ -97,10 +98,12 @@ class Assessor:
 
     def __init__(self, path: str, guests: set[int] | None = None) -> None:
         self._path = path
-        self._guests = guests
+        self._guests = set() if guests is None else guests
         self._threads = ThreadPoolExecutor(THREADS, "assess")
 
     def close(self) -> None:
+        """End what runs: nobody waits for it any more."""
+        kill_guests(self._guests)
         self._threads.shutdown(cancel_futures=True)
 
     async def read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:

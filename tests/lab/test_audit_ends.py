@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 JOBS = 4
 SLOW = ("http-body", "-p", "url=http://web.test/delay/2", "-j", str(JOBS))
-ENDLESS = ("http-body", "-p", "url=http://web.test/delay/60", "-j", str(JOBS))
+ENDLESS = ("http-body", "-p", "url=http://web.test/delay/60", "-j", str(JOBS), "--direct-control")
 MINE = """
 schema = "exitpin.tool/1"
 id = "mine"
@@ -219,7 +219,7 @@ def test_a_reader_who_goes_ends_the_audit(audited: LabState, tmp_path: Path) -> 
 
 
 def test_after_a_kill_the_store_is_whole_and_the_next_audit_works(audited: LabState, tmp_path: Path) -> None:
-    with auditing(audited, tmp_path, *SLOW, "--repeat", "9") as running:
+    with auditing(audited, tmp_path, *SLOW, "--repeat", "9", "--direct-control") as running:
         eventually(lambda: _assert_some(tmp_path / "store"), 20)
         traces = Traces(audited, running.pid)
         running.send_signal(signal.SIGKILL)
