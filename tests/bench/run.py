@@ -16,6 +16,7 @@ from pathlib import Path
 
 import connect
 import load
+import scan
 import start
 from figures import Measure, table
 from place import EXITS, SPECIAL_EXITS, Place
@@ -24,7 +25,8 @@ from exitpin.orchestrator.lab import start as lab
 from exitpin.orchestrator.lab.state import load as load_state
 from exitpin.wrappers.namespaces import run_inside
 
-PARTS = ("start", "connect", "load")
+LAB_PARTS = ("start", "connect", "load")
+PARTS = (*LAB_PARTS, "scan")
 
 
 def main() -> int:
@@ -35,9 +37,17 @@ def main() -> int:
     parser.add_argument("--name", default="bench", help="the lab's name (default %(default)s)")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     args = parser.parse_args()
+    args.began = time.monotonic()
+    scanned: list[Measure] = []
+    if "scan" in (args.only or PARTS):
+        _say("a big scan, without a lab")
+        scanned = scan.measures(1 if args.quick else 3)
+    if not set(args.only or PARTS) & set(LAB_PARTS):
+        _tell(args, scanned, len(scanned[0].sides["ours"]), "no tor")
+        return 0
     state, was_running, _ = lab.up(args.name, EXITS + SPECIAL_EXITS)
     # in a child: who has entered a lab stays there, and could not end it
-    inside = multiprocessing.get_context("fork").Process(target=_enter, args=(state.supervisor_pid, args))
+    inside = multiprocessing.get_context("fork").Process(target=_enter, args=(state.supervisor_pid, args, scanned))
     try:
         inside.start()
         inside.join()
@@ -47,13 +57,12 @@ def main() -> int:
             lab.down(args.name)
 
 
-def _enter(pid: int, args: argparse.Namespace) -> None:
-    sys.exit(run_inside(pid, lambda: measure(args)))
+def _enter(pid: int, args: argparse.Namespace, scanned: list[Measure]) -> None:
+    sys.exit(run_inside(pid, lambda: measure(args, scanned)))
 
 
-def measure(args: argparse.Namespace) -> int:
-    """Everything, from inside the lab."""
-    began = time.monotonic()
+def measure(args: argparse.Namespace, scanned: list[Measure]) -> int:
+    """What needs the lab, from inside it; then all figures. `scanned`: those that are known already."""
     rounds = args.rounds or (5 if args.quick else 7)
     parts = args.only or PARTS
     measures: list[Measure] = []
@@ -69,15 +78,19 @@ def measure(args: argparse.Namespace) -> int:
             _say("curl, 64 at a time")
             measures += load.measure(place, rounds, 8 if args.quick else 20)
         version = place.lab.tor_version
-    machine = f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}, tor {version}"
-    took = f"{rounds} rounds in {time.monotonic() - began:.0f} s; {machine}"
+    _tell(args, [*measures, *scanned], rounds, f"tor {version}")
+    return 0
+
+
+def _tell(args: argparse.Namespace, measures: list[Measure], rounds: int, tor: str) -> None:
+    machine = f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}, {tor}"
+    took = f"{rounds} rounds in {time.monotonic() - args.began:.0f} s; {machine}"
     if args.json:
         print(json.dumps({"about": took, "measures": [measure.plain() for measure in measures]}, indent=1))
     else:
         print(table(measures))
         print("\n".join(f"{measure.name}: {measure.note}" for measure in measures if measure.note))
         print(took)
-    return 0
 
 
 def _say(text: str) -> None:

@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
+from figures import Measure
+
 from exitpin.orchestrator.assessing import Assessor
 from exitpin.orchestrator.auditing import Auditor, Terms
 from exitpin.orchestrator.cases import Case
@@ -84,7 +86,8 @@ def play(run: Run) -> Play:
     lies = number % LIAR_EVERY == 2 and what == ("key", "links", "body")[number // LIAR_EVERY % 3]
     told = b"key true\nlink http://a.test/1\nlink http://a.test/2\n" + BODY
     if lies:
-        told = told.replace(b"true", b"false") + b"link http://evil.test/\n"
+        # Each its own lie: two that told the same might be each other's controls, and then believed, once in 100 scans.
+        told = told.replace(b"true", b"false-%d" % number) + b"link http://evil%d.test/\n" % number
     return Play(RUN_S, told)
 
 
@@ -192,6 +195,20 @@ def measure(exits: int) -> Figures:
     finally:
         process.join()
     return figures
+
+
+def measures(rounds: int, exits: int = SIZES[-1]) -> list[Measure]:
+    """The scan of the larger size, so many times, as rows for the table of all benchmarks."""
+    cpu = Measure(f"scan of {exits:,} exits by 3 tools, CPU of a run", "ms", figure="{} ms", goal="at most 3")
+    peak = Measure("the same, peak memory", "MiB", figure="{} MiB", goal="under 150")
+    late = Measure("the same, event loop late, p99", "ms")
+    for _ in range(rounds):
+        figures = measure(exits)
+        cpu.add("ours", figures["cpu_ms_a_run"])
+        peak.add("ours", figures["peak_mib"])
+        late.add("ours", figures["loop_late_p99_ms"])
+    cpu.per_round, peak.per_round = cpu.sides["ours"], peak.sides["ours"]
+    return [cpu, peak, late]
 
 
 def main() -> int:
