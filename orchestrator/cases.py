@@ -24,7 +24,7 @@ from enum import StrEnum
 from .conclusions import LAYERS, REACH_RUNS, Attempt, Conclusion, Role, conclude, says_nothing
 from .model import Failure, Relay
 from .tool import Status, Tool
-from .verdict import Judgement
+from .verdict import Judgement, compares
 
 __all__ = ["Attempt", "Case", "Conclusion", "Phase", "Role", "StartRuns", "WantControls", "Wish", "says_nothing"]
 
@@ -120,8 +120,9 @@ class Case:
         return self._consider([])
 
     def abandon(self, *, is_trusted: bool = True) -> list[Wish]:
-        """Nothing more will be run. A lie that was seen is told, as suspect unless its controls were asked anew; all
-        else is open. `is_trusted`: what was seen until now can be believed."""
+        """Nothing more will be run. A lie is told as far as it is certain: as suspect while it was not confirmed, and
+        not at all while it rests on the few controls that a probe is held against: a target of several answers may
+        have given all of them the same. All else is open. `is_trusted`: what was seen until now can be believed."""
         if self.phase is Phase.DONE:
             return []
         self.phase = Phase.DONE
@@ -129,11 +130,13 @@ class Case:
             attempt.judgement = Judgement(Status.ERROR, "interrupted before it was judged", None, "interrupted")
         if is_trusted and any(attempt.is_lie for attempt in self.attempts):
             known = conclude(self.attempts)
-            if self.is_rechecked and not self.expected:
+            if not known.status.is_lie or (self.is_rechecked and not self.expected):
                 return [known]
-            return [
-                replace(known, status=Status.SUSPECT, reason=f"{known.reason} (interrupted before it was confirmed)")
-            ]
+            if self.is_rechecked or not all(map(self._rests_on_controls, self.attempts)):
+                reason = f"{known.reason} (interrupted before it was confirmed)"
+                return [replace(known, status=Status.SUSPECT, reason=reason)]
+            reason = f"{known.reason} (interrupted before enough controls were asked)"
+            return [Conclusion(Status.ERROR, reason, known.rule, "interrupted", "local", True)]
         return [Conclusion(Status.ERROR, "interrupted before it was known", None, "interrupted", "local", True)]
 
     @property
@@ -210,6 +213,11 @@ class Case:
         if not unreached or heard or Status.BROKEN not in self.tool.confirm.statuses or not self._can_recheck():
             return None
         return max(0, REACH_RUNS - len(unreached))
+
+    def _rests_on_controls(self, attempt: Attempt) -> bool:
+        """Whether it is no lie but for a comparison."""
+        rule = None if attempt.judgement is None else attempt.judgement.rule
+        return not attempt.is_lie or rule is None or compares(self.tool.verdict[rule])
 
     def _more(self, role: Role, count: int) -> StartRuns:
         self.expected += count

@@ -109,7 +109,7 @@ class Warden:
         view = pool.view(now, case.exit)
         fresh = view if wish.fresh_after is None else pool.view(now, case.exit, wish.fresh_after)
         is_closed, has_quorum = not audit.under_way, fresh.is_enough
-        has_many = len(view.samples) >= wish.at_least or audit.given_up is not None
+        has_many = len(view.samples) >= wish.at_least
         if is_closed and not (has_quorum and has_many):
             self._tend(audit)  # those that there were may have grown too old
             if audit.under_way:

@@ -18,7 +18,7 @@ from .matchers import Question, Search, ask, needs_controls, operand_of
 from .templates import fill_known, names_in
 from .tool import RUN_SUBJECTS, Condition, Facts, Rule, Status, Tool, Value
 
-__all__ = ["Judgement", "Observation", "Search", "is_usable_control", "judge"]
+__all__ = ["Judgement", "Observation", "Search", "compares", "is_usable_control", "judge"]
 
 SHOWN_MAX = 200
 """How much of a value a reason shows, in characters."""
@@ -86,7 +86,7 @@ def _judge_control(tool: Tool, seen: Observation, values: Mapping[str, str], sea
     is_as_controls = False
     try:
         for place, rule in enumerate(tool.verdict):
-            if _compares(rule):
+            if compares(rule):
                 is_as_controls |= rule.status is Status.OK and hearing.is_met(rule)
             elif is_as_controls and (rule.status.is_lie or not (rule.when or rule.any)):
                 continue
@@ -182,6 +182,7 @@ def _is_fact(facts: Facts, path: str) -> bool:
     return path in facts or path.partition(".")[0] in facts
 
 
-def _compares(rule: Rule) -> bool:
+def compares(rule: Rule) -> bool:
+    """Whether it asks what other vantages saw."""
     conditions: Sequence[Condition] = (*rule.when, *rule.any)
     return any(map(needs_controls, conditions))

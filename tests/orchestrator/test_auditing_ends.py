@@ -5,22 +5,26 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
 from exitpin.orchestrator.assessing import Ended
+from exitpin.orchestrator.tool import Condition, Rule, Status
 
 from .scans import (
+    CHANGED,
     HONEST,
     LIE,
+    NO_ANSWER,
     Record,
     Scan,
     assert_nothing_is_held,
     by_exit,
-    honest,
     number_of,
     pairs,
+    tool,
     verdict_on,
 )
 
@@ -59,8 +63,16 @@ def test_a_scan_that_is_drained_accounts_for_all_and_lets_running_jobs_end(count
     assert_nothing_is_held(scan)
 
 
-def test_a_lie_that_nobody_could_confirm_any_more_is_told_as_suspect() -> None:
-    scan = Scan(by_exit(e5=[LIE, replace(LIE, delay_s=20.0)]), exits=8, control=honest, chosen=[5])
+ALONE = Rule(Status.TAMPERED, (Condition("key", "is", "false"),), reason="the wrong key")
+
+
+@pytest.mark.parametrize(("rule", "status", "lied"), [(ALONE, "suspect", 1), (CHANGED, "error", 0)])
+def test_a_lie_that_nobody_could_confirm_any_more_is_told_if_it_does_not_rest_on_few_controls(
+    rule: Rule, status: str, lied: int
+) -> None:
+    tools = [tool(verdict=(NO_ANSWER, rule, CHANGED, Rule(Status.OK)))]
+    plays = by_exit(e5=[LIE, replace(LIE, delay_s=20.0)])
+    scan = Scan(plays, exits=8, tools=tools, control=lambda run: replace(HONEST, delay_s=0.05), chosen=[5])
 
     def interrupt() -> None:
         scan.auditor.drain()
@@ -73,8 +85,17 @@ def test_a_lie_that_nobody_could_confirm_any_more_is_told_as_suspect() -> None:
     scan.note = note
     scan.carry_out()
     verdict = verdict_on(scan, 5)
-    assert (verdict["status"], verdict["lied"]) == ("suspect", 1)
-    assert "not confirmed" in verdict["reason"]
+    assert (verdict["status"], verdict["lied"]) == (status, lied)
+    assert "interrupted before" in verdict["reason"]
+
+
+def test_an_interrupted_scan_of_a_target_with_two_answers_accuses_nobody() -> None:
+    rng = Random(1)
+    for count in range(5, 40, 2):
+        answers = [replace(HONEST, stdout=f"key {answer}\n".encode(), delay_s=0.01) for answer in ("one", "two")]
+        scan = Scan(lambda run, answers=answers: rng.choice(answers), exits=20, repeat=2, jobs=6, seed=count)  # type: ignore[misc]
+        scan.note = after(count, lambda scan=scan: scan.auditor.drain())  # type: ignore[misc]
+        assert scan.carry_out().accused() == set()
 
 
 def test_an_interrupted_scan_ends_at_once_with_an_account_of_all() -> None:
