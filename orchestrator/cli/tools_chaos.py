@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ...wrappers.runtime import scratch_directory
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
-from ..assessing import Assessor, Ended
+from ..assessing import Assessor, ended_run
 from ..cases import Role
 from ..circuits import Pace
 from ..controls import ControlPool
@@ -35,13 +34,13 @@ from ..evidence import SCHEMA as EVENTS
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Relay, Run
-from ..observation import failure_of, fold
 from ..param_types import duration_s
 from ..params import bind, run_destinations, run_values, share
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch
 from ..runs import Life
 from ..tool import Tool
+from ..witness import Witness
 from .tools_chaos_rules import ALONE, Outcome, Trial, healthy_harvest, judge_trial
 
 JOBS = 16
@@ -68,6 +67,7 @@ class Chaos:
         self._ports: dict[Fingerprint, Port] = {}
         self._unmet: dict[str, str] = {}
         self._guests: set[int] = set()
+        self._witness = Witness({"schema": EVENTS, **HEADER})
         self._is_interrupted = False
 
     async def execute(self) -> int:
@@ -127,7 +127,7 @@ class Chaos:
             pace=Pace(build_delay_s=0.0, build_jitter_s=0.0, pending_max=JOBS),
             first_hops=lambda exit, tried, rng: (guard.fingerprint,),
             rng=self._rng,
-            evidence=EvidenceLog(None, HEADER),
+            evidence=EvidenceLog(None, HEADER, self._witness.note),
             on_finished=self._finished,
         )
 
@@ -155,26 +155,11 @@ class Chaos:
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         trial = self._trials[life.run.run_id]
-        out, err = (getattr(launch, name, None) for name in ("stdout", "stderr"))
-        exited = life.exited
         trial.connections = len(life.connections)
+        trial.entries = self._witness.of(life.run.run_id, [circuit.circuit_id for circuit in life.circuits])
         trial.lookups = sum(connection.is_lookup for connection in life.connections)
         trial.denied = tuple(f"{denied.reason} {denied.what}" for denied in life.denied)
-        trial.ended = Ended(
-            run_id=life.run.run_id,
-            at=life.times.end or time.time(),
-            record=fold(life, {"scan_id": "chaos"}, {}),
-            values=trial.values,
-            harvest=Harvest(
-                bytes(out.kept) if out is not None else b"",
-                bytes(err.kept) if err is not None else b"",
-                trial.values["artifacts"],
-            ),
-            failure=failure_of(life),
-            exit_code=exited.rc if exited else None,
-            signal=exited.signal if exited else None,
-            timed_out=life.timed_out,
-        )
+        trial.ended = ended_run(life, launch, trial.values, {"scan_id": "chaos"})
 
     async def _judge(self, healthy: Mapping[str, Harvest | None]) -> list[Outcome]:
         """The outcomes, in the order of tools and ports; nothing for runs that never began."""
@@ -189,7 +174,7 @@ class Chaos:
         for trial in self._trials.values():
             if trial.ended is not None:
                 trial.healthy = facts.get(trial.tool.id)
-                await assessor.read(trial.tool, trial.ended, [{"schema": EVENTS}], trial.directory)
+                await assessor.read(trial.tool, trial.ended, trial.entries, trial.directory)
                 outcomes += await asyncio.to_thread(judge_trial, trial)
         assessor.close()
         return outcomes

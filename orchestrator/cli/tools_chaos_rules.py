@@ -10,7 +10,7 @@ Behind `garbage`, a tool that only looks up names is left out: to be given a wro
 A tool that only connects is not: that a port let it in is the exit's word, and an exit can say so of any port.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ NOT_THE_TOOL = ("attribution", "circuit", "circuit-lost", "exec", "interrupted",
 @dataclass(slots=True)
 class Trial:
     """One tool against one port. `ended` None: it was not run. `lookups`: how many of its connections were for names
-    alone; `denied`: what the run was refused; `healthy`: the facts of a control that is well, None if nobody knows
-    them."""
+    alone; `denied`: what the run was refused; `entries`: its evidence; `healthy`: the facts of a control that is well,
+    None if nobody knows them."""
 
     errand: Errand
     port: Port
@@ -44,6 +44,7 @@ class Trial:
     connections: int = 0
     lookups: int = 0
     denied: tuple[str, ...] = ()
+    entries: Sequence[Mapping[str, object]] = ()
     healthy: Facts | None = None
 
     @property

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,12 +193,14 @@ def _assert_present(meeting: Path) -> None:
 @pytest.mark.lab
 @pytest.mark.timeout(120)
 def test_the_demo_ends_well_and_leaves_nothing_behind() -> None:
+    """With one tool, which no dead resolver holds up; the whole of it is tortured with other seeds."""
     name = f"demo-{os.getpid()}"
-    command = [sys.executable, "-m", "exitpin.orchestrator.lab.demo", "--name", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    command = [sys.executable, "-m", "exitpin.orchestrator.lab.demo", "--name", name, "dns-path"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == "attribution: OK 58/58 connections left through the claimed exit (0 wrong, 0 unknown)"
-    assert lines[-2].startswith("policy refusals 6/6 as declared (")
+    right = r"attribution: OK (\d+)/\1 connections left through the claimed exit \(0 wrong, 0 unknown\)"
+    assert any(re.fullmatch(right, line) for line in lines)
+    assert lines[-1] == "precision 1.00 recall 1.00 (1 findings, 15 honest exits, 0 accused)"
     assert "\x1b" not in done.stdout
     assert not start.down(name)
