@@ -66,8 +66,8 @@ cd "$EXITPIN_ARTIFACTS" || exit 3
 reaches() {
     case $1 in
         443 | 465 | 853 | 990 | 993 | 995 | 8443)
-            timeout 20 openssl s_client -brief -connect "$host:$1" -servername "$host" </dev/null >tls 2>&1
-            case $? in 124) return 124 ;; *) grep -q '^Protocol version: TLS' tls ;; esac
+            timeout 20 openssl s_client -brief -connect "$host:$1" -servername "$host" </dev/null >"tls.$1" 2>&1
+            case $? in 124) return 124 ;; *) grep -q '^Protocol version: TLS' "tls.$1" ;; esac
             ;;
         *) timeout 20 bash -c "$ask" bash "$host" "$1" 2>>errors ;;
     esac
@@ -81,15 +81,18 @@ IFS= read -r -n 80 -t 2 line <&3 || { printf "HEAD / HTTP/1.0\r\n\r\n" >&3; IFS=
 for port in "${asked[@]}"; do
     [[ ",$2," == *",$port,"* ]] || printf '%s\n' "$port" >>undeclared
 done
+# All at once: an exit that takes long takes it once.
+for port in "${declared[@]}"; do
+    {
+        reaches "$port"
+        printf '%s\n' "$?" >"status.$port"
+    } &
+done
+wait
 open=() failed=() slow=0
 for port in "${declared[@]}"; do
-    # Where nothing answers and all of it takes long, the other ports would take long too.
-    if ((slow >= 2 && ${#open[@]} == 0)); then
-        failed+=("$port")
-        continue
-    fi
-    reaches "$port"
-    case $? in
+    read -r status <"status.$port"
+    case $status in
         0) open+=("$port") ;;
         124) failed+=("$port") slow=$((slow + 1)) ;;
         *) failed+=("$port") ;;
@@ -108,7 +111,8 @@ reaches_at_last() {
 }
 closed=()
 for port in "${failed[@]}"; do
-    if ((${#closed[@]} > 0 && ${#open[@]} == 0)); then
+    # Where nothing answers and all of it takes long, the other ports would take long too.
+    if ((${#closed[@]} > 0 && ${#open[@]} == 0 && slow > 0)); then
         closed+=("$port")
     elif reaches_at_last "$port"; then
         open+=("$port")
