@@ -47,7 +47,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
-    how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less")
+    how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less (45s in the lab)")
     how.add_argument(
         "--direct-control", action="store_true",
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
