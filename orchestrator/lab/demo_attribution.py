@@ -121,6 +121,7 @@ class Attribution:
             f"policy refusals {self._as_declared}/{refusals.total()} as declared ({each})",
             "",
         )
-        is_good = truth.is_perfect(truth.claimed) and truth.claimed > 0
-        self._say(truth.summary(truth.claimed), "bold green" if is_good else "bold red")
+        seen = truth.right + truth.wrong + truth.unknown + truth.missing  # what arrived and was then cut is right, too
+        is_good = truth.is_perfect(seen) and seen > 0
+        self._say(truth.summary(seen), "bold green" if is_good else "bold red")
         return is_good and not self._surprises and not proof.problems

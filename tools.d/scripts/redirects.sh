@@ -57,6 +57,9 @@ set -eu
 code=$(curl -qsS --proto =http --max-time 45 --max-filesize 1048576 -w '%{http_code}' \
     -D "$EXITPIN_ARTIFACTS/headers" -o "$EXITPIN_ARTIFACTS/body" "http://$1:$2/")
 
+# curl is content with a head that was cut: what was sent to whom can't be said then.
+[ "$(tail -c 4 "$EXITPIN_ARTIFACTS/headers" | tr -d '\r' | od -An -c | tr -d ' ')" = '\n\n' ] || exit 18
+
 location=$(tr -d '\r' <"$EXITPIN_ARTIFACTS/headers" | sed -n 's/^[Ll][Oo][Cc][Aa][Tt][Ii][Oo][Nn]:[ \t]*//p' | head -n 1)
 case $location in
     [Hh][Tt][Tt][Pp][Ss]://*) scheme=https ;;
