@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import json
 import os
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..wrappers.backlog import Backlog
 from ..wrappers.database import PATIENCE_S, create, is_constraint, meaning
 from .errors import OperatorError
 
@@ -126,25 +126,20 @@ class Store:
         self.problem: str | None = None
         self.lost = 0
         self._on_problem = on_problem
-        self._max_queued = max_queued
-        self._queued = 0
-        self._waiting: list[Callable[[], None]] = []
         self._connection = create(path, patience_s)
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._is_closed = False
-        self._rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+        self._rows: Backlog[Row] = Backlog(max_queued)
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits to be written that no run should start."""
-        return self._queued > self._max_queued and not self._ended.done()
+        return self._rows.is_full
 
     def call_when_drained(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, on the loop, when half of what may wait does."""
-        self._waiting.append(resume)
+        self._rows.call_when_drained(resume)
 
     def add(self, record: Mapping[str, object]) -> None:
         """Queue a record, in place of this scan's earlier one of that id; it may change afterwards.
@@ -154,15 +149,14 @@ class Store:
         if self._is_closed:
             raise AssertionError("BUG: a record after the store was closed")
         row = row_of(record)
-        self._queued += _cost(row)
-        self._rows.put(row)
+        self._rows.put(row, len(row.record) + ROW_COST)
 
     async def close(self) -> None:
         """Return when every record is on disk. Raises OperatorError with the first problem, if there was one."""
         if not self._is_closed:
             self._is_closed = True
-            self._rows.put(None)
-        await asyncio.shield(self._ended)
+            self._rows.finish()
+        await asyncio.shield(self._rows.ended)
         if self.problem is not None:
             count = f"{self.lost} record{'s' if self.lost != 1 else ''}"
             raise OperatorError(f"{count} could not be written to {self.path}: {self.problem}.", "They are lost.")
@@ -171,26 +165,15 @@ class Store:
 
     def _write(self) -> None:
         try:
-            while rows := self._next():
+            rows, cost = self._rows.take(BATCH_MAX)
+            while rows:
                 self._commit(rows)
-                self._tell(self._written, sum(map(_cost, rows)))
+                self._rows.written(cost)
+                rows, cost = self._rows.take(BATCH_MAX)
         finally:
             with contextlib.suppress(sqlite3.Error):  # all is committed; only the log's return to the file is left
                 self._connection.close()
-            self._tell(self._end)
-
-    def _next(self) -> list[Row]:
-        """What waits, up to a batch; nothing: that was all."""
-        rows: list[Row] = []
-        size = 0
-        while not rows or (size < BATCH_MAX and not self._rows.empty()):
-            row = self._rows.get()
-            if row is None:
-                self._rows.put(None)
-                break
-            rows.append(row)
-            size += _cost(row)
-        return rows
+            self._rows.over()
 
     def _commit(self, rows: list[Row]) -> None:
         """All of them in one transaction; one that is refused for itself does not take the others with it."""
@@ -211,14 +194,10 @@ class Store:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
             why = meaning(error) if isinstance(error, sqlite3.Error) else f"internal error: {error!r}"
-            self._tell(self._failed, len(rows), why)
+            self._rows.tell(self._failed, len(rows), why)
         else:
             if refused:
-                self._tell(self._failed, len(refused), refused[0])
-
-    def _tell(self, what: Callable[..., None], *given: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-            self._loop.call_soon_threadsafe(what, *given)
+                self._rows.tell(self._failed, len(refused), refused[0])
 
     # On the loop again.
 
@@ -228,22 +207,3 @@ class Store:
             self.problem = why
             if self._on_problem is not None:
                 self._on_problem(why)
-
-    def _written(self, cost: int) -> None:
-        self._queued -= cost
-        if self._queued <= self._max_queued // 2:
-            self._resume_all()
-
-    def _end(self) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
-        self._resume_all()
-
-    def _resume_all(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for resume in waiting:
-            resume()
-
-
-def _cost(row: Row) -> int:
-    return len(row.record) + ROW_COST

@@ -5,12 +5,12 @@ terminal would obey.
 """
 
 import asyncio
-import contextlib
 import os
-import queue
 import threading
 from collections.abc import Callable
 from typing import Protocol
+
+from .backlog import Backlog
 
 CHUNK = 1 << 16
 QUEUED_MAX = 4 << 20
@@ -120,89 +120,54 @@ class LineWriter:
     def __init__(self, descriptor: int, on_broken: Callable[[], None], max_queued: int = QUEUED_MAX) -> None:
         self._descriptor = descriptor
         self._on_broken = on_broken
-        self._max_queued = max_queued
-        self._queued = 0
-        self._waiting: list[Callable[[], None]] = []
+        self._lines: Backlog[bytes] = Backlog(max_queued)
         self.problem: str | None = None
         self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
     @property
     def is_full(self) -> bool:
         """Whether so much is queued that tools should wait. Nobody waits for a reader who has gone."""
-        return self._queued > self._max_queued and not self._ended.done()
+        return self._lines.is_full
 
     def call_when_drained(self, resume: Callable[[], None]) -> None:
         """Call `resume` once, on the loop, when half of what may be queued is."""
-        self._waiting.append(resume)
+        self._lines.call_when_drained(resume)
 
     def put(self, line: bytes) -> None:
         """Queue bytes, which are written whole and in order."""
-        if line and not self._ended.done():
-            self._queued += len(line) + LINE_COST
-            self._lines.put(line)
+        if line and not self._lines.ended.done():
+            self._lines.put(line, len(line) + LINE_COST)
 
     async def close(self, hurry: asyncio.Event | None = None, patience_s: float = 1.0) -> None:
         """Return when all of it is written, or can't be, or `patience_s` after `hurry` was set."""
-        self._lines.put(None)
+        self._lines.finish()
+        ended = self._lines.ended
         if hurry is not None:
             hurried = self._loop.create_task(hurry.wait())
-            await asyncio.wait((self._ended, hurried), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ended, hurried), return_when=asyncio.FIRST_COMPLETED)
             hurried.cancel()
-            await asyncio.wait((self._ended,), timeout=patience_s)
+            await asyncio.wait((ended,), timeout=patience_s)
         else:
-            await self._ended
-        if not self._ended.done():
+            await ended
+        if not ended.done():
             self.problem = "its reader took too long"
 
     def _write(self) -> None:
         """In the thread."""
-        rest, cost = self._next()
+        lines, cost = self._lines.take(CHUNK)
         try:
-            while rest:
+            while lines:
+                rest = b"".join(lines)
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
-                self._tell(self._written, cost)
-                rest, cost = self._next()
+                self._lines.written(cost)
+                lines, cost = self._lines.take(CHUNK)
         except OSError as error:
             self.problem = error.strerror
-            self._tell(self._on_broken)
-        self._tell(self._end)
-
-    def _next(self) -> tuple[bytes, int]:
-        """What is to be written, some lines at a time, and what it cost in the queue; no bytes: that was all."""
-        lines: list[bytes] = []
-        size = 0
-        while not lines or (size < CHUNK and not self._lines.empty()):
-            line = self._lines.get()
-            if line is None:
-                self._lines.put(None)
-                break
-            lines.append(line)
-            size += len(line)
-        return b"".join(lines), size + LINE_COST * len(lines)
-
-    def _tell(self, what: Callable[..., None], *given: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-            self._loop.call_soon_threadsafe(what, *given)
-
-    def _written(self, cost: int) -> None:
-        self._queued -= cost
-        if self._queued <= self._max_queued // 2:
-            self._resume_all()
-
-    def _end(self) -> None:
-        if not self._ended.done():
-            self._ended.set_result(None)
-        self._resume_all()
-
-    def _resume_all(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for resume in waiting:
-            resume()
+            self._lines.tell(self._on_broken)
+        self._lines.over()
 
 
 def printable(text: str | bytes) -> str:
