@@ -32,11 +32,6 @@ class Bound:
     values: Mapping[str, str]
     secret: frozenset[str] = frozenset()
 
-    @property
-    def shown(self) -> dict[str, str]:
-        """The values as they may be printed and stored."""
-        return {name: "***" if name in self.secret else value for name, value in self.values.items()}
-
 
 def bind(tool: Tool, given: Mapping[str, str], configured: Mapping[str, str], *, is_lab: bool) -> Bound:
     """The tool's parameters. `given`: of the command line; `configured`: [params.TOOL] of the user's configuration.

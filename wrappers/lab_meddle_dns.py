@@ -32,7 +32,6 @@ from .lab_meddling import Meeting, Open, Streams, pump, together
 LIAR_ADDRESS = "192.0.2.66"
 PRIVATE_ADDRESS = "127.0.0.1"
 KINDS = ("lie", "nxdomain-hijack", "rebind", "refuse")
-EDNS_BYTES = 4096
 
 Spec = tuple[str, str, Mapping[str, Any]]
 """A name server: the address that it listens on, the kind of its lies, their options."""

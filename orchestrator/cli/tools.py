@@ -6,15 +6,10 @@ files takes pydantic, and nobody else should wait for it.
 
 import argparse
 import importlib
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import tools_test
-
-if TYPE_CHECKING:
-    from ...wrappers.tool_files import Catalogue
 
 HELP = """\
 A tool is one file: what to run, where it may go, what to read from what it prints, and how to judge that against the
@@ -122,10 +117,3 @@ def _add(
 
     parser.set_defaults(execute=execute)
     return parser
-
-
-def catalogue() -> "Catalogue":
-    """The tools that can be found from the current folder."""
-    from ...wrappers.tool_files import load_catalogue
-
-    return load_catalogue(os.environ, Path.cwd())

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...wrappers.output import printable
 from ...wrappers.tool_files import Catalogue, Entry
 from ..errors import EXIT_USAGE, OperatorError
-from .tools import catalogue
+from .tools_found import catalogue
 from .tools_show import find
 
 

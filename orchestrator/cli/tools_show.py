@@ -10,7 +10,7 @@ from ...wrappers.output import printable
 from ...wrappers.tool_files import Catalogue, Entry, is_path
 from ...wrappers.tool_tables import written
 from ..errors import EXIT_USAGE, OperatorError
-from .tools import catalogue
+from .tools_found import catalogue
 from .tools_words import lines_of
 
 

@@ -47,7 +47,7 @@ def register_test(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
 def execute(args: argparse.Namespace) -> int:
     """Test what is named, or everything."""
     from ...wrappers.output import printable
-    from .tools import catalogue
+    from .tools_found import catalogue
 
     found = catalogue()
     tools = found.resolve(args.tools or ["@all"])

@@ -11,7 +11,7 @@ from ...wrappers.tool_layers import trusting, user_folder
 from ...wrappers.tool_skeleton import skeleton
 from ...wrappers.tool_trust import Refused, Trust, digest_of
 from ..errors import EXIT_USAGE, OperatorError
-from .tools import catalogue
+from .tools_found import catalogue
 
 
 def write_new(args: argparse.Namespace) -> int:

@@ -33,31 +33,30 @@ class Tool:
 
     title: str
     port: int
-    by_name: bool
     argv: Callable[[str, str, str], tuple[str, ...]]
     is_good: Callable[[str, str], bool]
 
 
 TOOLS = (
     Tool(
-        "curl http", HTTP_PORTS[0], True,
+        "curl http", HTTP_PORTS[0],
         lambda address, name, ca: ("curl", "-sS", f"http://{name}/ip"),
         lambda output, exit_: output.strip() == exit_,
     ),
     Tool(
-        "curl https", HTTPS_PORT, False,
+        "curl https", HTTPS_PORT,
         lambda address, name, ca: ("curl", "-sS", "--cacert", ca, "--resolve", f"{name}:443:{address}", f"https://{name}/ip"),
         lambda output, exit_: output.strip() == exit_,
     ),
     Tool(
-        "openssl", HTTPS_PORT, False,
+        "openssl", HTTPS_PORT,
         lambda address, name, ca: (
             "openssl", "s_client", "-brief", "-CAfile", ca, "-servername", name, "-connect", f"{address}:443",
         ),
         lambda output, exit_: "Verification: OK" in output,
     ),
     Tool(
-        "dig +tcp", DNS_PORT, False,
+        "dig +tcp", DNS_PORT,
         lambda address, name, ca: ("dig", "+tcp", "+short", "+tries=1", f"@{address}", "web.test"),
         lambda output, exit_: output.split() == [RESOLVED],
     ),

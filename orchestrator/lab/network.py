@@ -55,16 +55,6 @@ class Role(StrEnum):
     EXIT = "exit"
 
 
-class Behaviour(StrEnum):
-    """How the exits of the profile `plain` differ from a plain one; other profiles have labels of their own."""
-
-    PLAIN = "plain"
-    NO_HTTPS = "rejects-443"
-    WEB_ONLY = "only-80"
-    DNS_SILENT = "dns-silent"
-    SLOW = "slow"
-
-
 NOTHING_DECLARED = Conduct(policy=())
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import network
-from exitpin.orchestrator.lab.network import Behaviour, build
+from exitpin.orchestrator.lab.network import build
 from exitpin.wrappers import lab_dns, lab_tors
 from exitpin.wrappers.lab_http import respond
 from exitpin.wrappers.torrc import client_torrc
@@ -36,8 +36,8 @@ def test_first_hops_and_exits_share_no_16() -> None:
 
 def test_the_last_four_exits_are_special_and_the_rest_plain() -> None:
     behaviours = [one.behaviour for one in build(16).exits]
-    assert behaviours[:12] == [Behaviour.PLAIN] * 12
-    assert behaviours[12:] == [Behaviour.NO_HTTPS, Behaviour.WEB_ONLY, Behaviour.DNS_SILENT, Behaviour.SLOW]
+    assert behaviours[:12] == ["plain"] * 12
+    assert behaviours[12:] == ["rejects-443", "only-80", "dns-silent", "slow"]
 
 
 @pytest.mark.parametrize("count", [0, 4, 201])
