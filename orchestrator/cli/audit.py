@@ -12,12 +12,13 @@ Run declared tools through every chosen exit, compare what they see with control
 verdict on each exit: ok, tampered, suspect, broken, error or skipped.
 
 A tool is an id of `exitpin tools list`, @TAG (@all for every tool), or the path of a tool file or script of your own.
-`tampered`, `suspect` and `broken` are findings: each was seen again on fresh circuits, with its controls asked anew and
-its attribution recomputed. `error` says nothing about the exit.
+`tampered`, `suspect` and `broken` are findings: each was asked for again on fresh circuits, its controls asked anew and
+its attribution recomputed; what was not seen again is `suspect`. `error` says nothing about the exit.
 """
 
 EPILOG = """\
-exit status: 0 no finding; 1 a finding (see --fail-on); 2 exitpin was misused; 3 not every exit could be judged;
+exit status: 0 no finding from --fail-on on (`suspect` and `broken` are below its default); 1 there is one
+             2 exitpin was misused; 3 not every exit could be judged (an error, or a program that is missing here)
              125 exitpin or Tor failed; 130 interrupted (once: running jobs end; twice: they are ended)
 
 examples:
@@ -53,7 +54,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
-    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start nothing")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
     out = parser.add_argument_group("what comes of it")
     out.add_argument(
         "--fail-on", choices=("tampered", "suspect", "broken"), default="tampered", metavar="STATUS",

@@ -10,25 +10,26 @@ from ...wrappers.output import printable
 from ..errors import EXIT_FAILED
 from ..scan_plan import ScanPlan, chances
 from ..settings import Settings
-from ..tool import Status
+from ..tool import GRAVEST_FIRST, Status
 
 EXIT_INCOMPLETE = 3
 SHOWN_LOAD = 8
-GRAVITY = (Status.TAMPERED, Status.SUSPECT, Status.BROKEN)
-ORDER = (*GRAVITY, Status.ERROR, Status.SKIPPED, Status.OK)
+GRAVITY = tuple(status for status in GRAVEST_FIRST if status.is_finding)
 
 Json = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Account:
-    """Every pair of tool and exit, once. `findings`: their records; `problems`: what the user must hear of."""
+    """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here;
+    `problems`: what the user must hear of."""
 
     plan: ScanPlan
     store: Path
     scan_id: str
     statuses: Counter[Status] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    unmet: int = 0
     findings: list[Json] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -42,6 +43,8 @@ class Account:
             self.findings.append(record)
         elif status is Status.ERROR:
             self.errors[str(record["layer"])] += 1
+        elif record["layer"] == "requirement":
+            self.unmet += 1
 
     def problem(self, sentence: str) -> None:
         """Something that makes the scan less than it seems."""
@@ -51,7 +54,7 @@ class Account:
     def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
         """What to say at the end."""
         planned = len(self.plan.pairs) + len(self.plan.skipped)
-        told = ", ".join(f"{self.statuses[status]} {status}" for status in ORDER if self.statuses[status])
+        told = ", ".join(f"{self.statuses[status]} {status}" for status in GRAVEST_FIRST if self.statuses[status])
         said = [f"scan {self.scan_id}: {self.statuses.total()} of {planned} verdicts: {told or 'none'}"]
         if self.errors:
             layers = ", ".join(f"{count} {layer}" for layer, count in self.errors.most_common())
@@ -66,14 +69,15 @@ class Account:
 
 
 def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_lost: str | None) -> int:
-    """0 no finding, 1 a finding from `fail_on` on, 3 not every exit could be judged, 125 failed, 130 interrupted."""
+    """0 no finding from `fail_on` on; 1 there is one; 3 not every exit could be judged, be it that a program is missing
+    here; 125 failed; 130 interrupted."""
     if interrupted is not None:
         return 128 + interrupted
     if trust_lost is not None or account.problems:
         return EXIT_FAILED
     if any(account.statuses[status] for status in GRAVITY[: GRAVITY.index(Status(fail_on)) + 1]):
         return 1
-    return EXIT_INCOMPLETE if account.statuses[Status.ERROR] else 0
+    return EXIT_INCOMPLETE if account.statuses[Status.ERROR] or account.unmet else 0
 
 
 def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[str]:
@@ -100,7 +104,7 @@ def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[
 
 def findings_table(account: Account) -> str:
     """The findings, the gravest first, a line each; nothing for none."""
-    rows = sorted(account.findings, key=lambda r: (ORDER.index(Status(r["status"])), r["tool"]["id"]))
+    rows = sorted(account.findings, key=lambda r: (GRAVEST_FIRST.index(Status(r["status"])), r["tool"]["id"]))
     return "".join(f"{_line(record)}\n" for record in rows)
 
 
