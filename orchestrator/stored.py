@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ..wrappers.database import explained, open_to_read
+from .tool import GRAVEST_FIRST, SEVERITIES
 
 Record = dict[str, Any]
 
-STATUSES = ("tampered", "suspect", "broken", "error", "skipped", "ok")
-"""Of a record, the gravest first."""
-SEVERITIES = ("critical", "high", "medium", "low", "info")
+STATUSES = tuple(map(str, GRAVEST_FIRST))
+BY_SEVERITY = SEVERITIES[::-1]
 PREFIX_MIN = 4  # of a fingerprint; fewer digits name too many relays
 HEX = frozenset("0123456789ABCDEF")
 
@@ -72,7 +72,7 @@ class Reader:
     def query(self, wanted: Wanted) -> Iterator[Record]:
         """The records, newest first (or gravest first), each read as it is asked for. Raises OperatorError."""
         where, given = _conditions(wanted)
-        order = f"{_rank('status', STATUSES)}, {_rank('severity', SEVERITIES)}, " if wanted.gravest_first else ""
+        order = f"{_rank('status', STATUSES)}, {_rank('severity', BY_SEVERITY)}, " if wanted.gravest_first else ""
         limit = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
         places = array("q")
         with explained(self.path):

@@ -37,6 +37,9 @@ class Status(StrEnum):
         return self in (Status.TAMPERED, Status.SUSPECT, Status.BROKEN)
 
 
+GRAVEST_FIRST = (Status.TAMPERED, Status.SUSPECT, Status.BROKEN, Status.ERROR, Status.SKIPPED, Status.OK)
+"""In what order people want to read statuses."""
+
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 """Of a `tampered` verdict, the mildest first."""
 
