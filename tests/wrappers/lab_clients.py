@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from exitpin.wrappers.lab_meddling import Meddler, Meeting, Streams, attend
@@ -11,6 +12,7 @@ from exitpin.wrappers.lab_meddling import Meddler, Meeting, Streams, attend
 Brought = TypeVar("Brought")
 
 DEADLINE_S = 20.0
+HERE = Path()
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -55,14 +57,20 @@ def met(
     target: Callable[[], asyncio.Protocol],
     visit: Callable[[int], Brought],
     destination_port: int,
+    *,
+    context: ssl.SSLContext | None = None,
+    directory: Path = HERE,
     **options: Any,
 ) -> Brought:
-    """What a visitor brings home from a target behind a meddler, both on loopback."""
+    """What a visitor brings home from a target behind a meddler, both on loopback. `context`: the target speaks TLS;
+    `directory`: the lab's."""
 
     async def both() -> Brought:
         loop = asyncio.get_running_loop()
-        behind = await loop.create_server(target, "127.0.0.1", 0)
-        meeting = Meeting("exit01", "127.0.0.1", ("127.0.0.1", destination_port), options)
+        behind = await loop.create_server(target, "127.0.0.1", 0, ssl=context)
+        meeting = Meeting(
+            "exit01", "127.0.0.1", ("127.0.0.1", destination_port), options, directory=directory or Path()
+        )
 
         async def open_target() -> Streams:
             return await asyncio.open_connection("127.0.0.1", behind.sockets[0].getsockname()[1])

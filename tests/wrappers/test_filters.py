@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from exitpin.wrappers import filters
 from exitpin.wrappers.extraction import Harvest, extract
 from exitpin.wrappers.filters import FilterBroken, FilterFailed, Offline, run_capped
 from exitpin.wrappers.household import Household
+
+from .apart import apart
 
 DEADLINE_S = 20.0
 PATH = os.environ["PATH"]
@@ -114,19 +115,6 @@ def test_a_big_input_reaches_a_filter_that_prints_before_it_reads() -> None:
 
 def test_a_filter_that_does_not_read_its_input_is_no_trouble() -> None:
     assert Offline(PATH).run(["true"], b"x" * (2 << 20)) == b""
-
-
-def apart(script: Callable[[], Awaitable[None]]) -> None:
-    """Run the script in a process of its own: a household keeps what it does to its process."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            asyncio.run(asyncio.wait_for(script(), DEADLINE_S))  # type: ignore[arg-type]
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 async def swept_meanwhile(guests: set[int] | None) -> filters.Ran:

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,23 +16,10 @@ from exitpin.shim import bindings
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 
+from .apart import apart
+
 DEADLINE_S = 10.0
 CONFIG = bindings.shim_config(b"\x07" * 16, "127.64.0.1", "/nowhere")
-
-
-def apart(script: Callable[[], Awaitable[None]]) -> None:
-    """Run the script in a process of its own: a household keeps what it does to its process."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            asyncio.run(asyncio.wait_for(script(), DEADLINE_S))  # type: ignore[arg-type]
-            status = 0
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
 
 
 def played(script: Callable[[Household], Awaitable[None]]) -> None:

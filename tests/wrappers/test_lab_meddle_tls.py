@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("cryptography")
 from exitpin.wrappers import lab_meddle_tls
 from exitpin.wrappers.lab_certificates import ROGUE_CA_FILE, leaf_for, server_context
-from exitpin.wrappers.lab_meddling import Meddler, Meeting, Streams, attend
+from exitpin.wrappers.lab_meddling import Meddler
 
-from .lab_clients import openssl, run
+from .lab_clients import met, openssl, run
 
 NAME = "web.test"
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<body></body>"
@@ -29,22 +29,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 def through(what: Meddler, directory: Path, visit: Callable[[int], str], **options: Any) -> str:
     """What a visitor brings home from a TLS server behind a meddler."""
 
-    async def both() -> str:
-        context = server_context(*leaf_for(NAME))
-        behind = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-        meeting = Meeting("exit01", "127.0.0.1", ("127.0.0.1", 443), options, directory=directory)
+    def target() -> asyncio.Protocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), answer)
 
-        async def open_target() -> Streams:
-            return await asyncio.open_connection("127.0.0.1", behind.sockets[0].getsockname()[1])
-
-        async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await attend(what, meeting, (reader, writer), open_target)
-
-        before = await asyncio.start_server(meet, "127.0.0.1", 0)
-        async with behind, before:
-            return await asyncio.to_thread(visit, before.sockets[0].getsockname()[1])
-
-    return asyncio.run(both())
+    return met(what, target, visit, 443, context=server_context(*leaf_for(NAME)), directory=directory, **options)
 
 
 def curl(port: int, *words: str) -> str:
