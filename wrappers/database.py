@@ -1,6 +1,6 @@
 """The file of results as SQLite sees it: how it is opened, whose it is, and what its errors mean to an operator.
 
-It decides nothing about records (`orchestrator/store.py` writes them, `orchestrator/stored.py` reads them). WAL: a
+It decides nothing about records (`orchestrator/results/store.py` writes them, `orchestrator/results/stored.py` reads them). WAL: a
 reader never waits for a writer, nor a writer for a reader; two writers take turns. A process that is killed loses what
 it had not committed, and nothing else (sqlite.org/wal.html). Every commit is synced: a scan has a few in a second.
 """
@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
+from ..orchestrator.results.rows import params_key_of_json
 
 APPLICATION_ID = 0x6578_7069  # "expi", in the file's header: nobody else's tables are touched
 PATIENCE_S = 30.0
@@ -43,6 +44,41 @@ MIGRATIONS = (
     CREATE INDEX runs_by_scan ON runs (scan_id, kind, ended);
     CREATE INDEX runs_by_key ON runs (key);
     CREATE INDEX runs_by_exit ON runs (exit_fingerprint, ended);
+    """,
+    """
+    ALTER TABLE runs ADD COLUMN repetition INTEGER;
+    ALTER TABLE runs ADD COLUMN params_key TEXT;
+    UPDATE runs SET params_key = params_key_of_json(record);
+    CREATE TABLE scans (
+        scan_id TEXT PRIMARY KEY NOT NULL,
+        started REAL NOT NULL,
+        ended REAL,
+        state TEXT NOT NULL,
+        network TEXT,
+        consensus TEXT,
+        planned INTEGER,
+        exits INTEGER,
+        tools TEXT NOT NULL,
+        scan TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO scans
+        SELECT scan_id, min(ifnull(started, ended)), max(ended), 'earlier',
+            max(ifnull(json_extract(record, '$.vantage.name'), json_extract(record, '$.vantage.kind'))),
+            max(json_extract(record, '$.exit.consensus')),
+            sum(kind = 'verdict'),
+            count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END),
+            ifnull(group_concat(DISTINCT tool), ''),
+            json_object('schema', 'exitpin.scan/1', 'scan_id', scan_id, 'state', 'earlier')
+        FROM runs GROUP BY scan_id;
+    DROP INDEX runs_by_end;
+    DROP INDEX runs_by_scan;
+    DROP INDEX runs_by_exit;
+    CREATE INDEX runs_by_end ON runs (kind, ended);
+    CREATE INDEX runs_by_scan ON runs (scan_id, kind, status, severity, ended);
+    CREATE INDEX runs_by_status ON runs (kind, status, ended);
+    CREATE INDEX runs_by_exit ON runs (exit_fingerprint, kind, ended);
+    CREATE INDEX runs_by_nickname ON runs (exit_nickname COLLATE NOCASE, kind, ended);
+    CREATE INDEX scans_by_start ON scans (started);
     """,
 )
 """What leads from one version of the file to the next. Its version is how many of them were carried out."""
@@ -189,6 +225,7 @@ def _write_ahead(connection: sqlite3.Connection, path: Path, patience_s: float) 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """All of it or nothing: the version is read again under the lock."""
+    connection.create_function("params_key_of_json", 1, params_key_of_json, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)

@@ -20,7 +20,7 @@ from ..params import Bound, bind, share
 from ..scan_plan import ScanPlan, make_scan_plan
 from ..scanning import Scan, Work
 from ..settings import BUILT_IN
-from ..store import Store, store_path
+from ..results.store import Store, store_path
 from ..tool import Tool
 from .audit_account import Account, exit_status, findings_table, plan_sentences
 from .audit_guard import Guard

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
-from ..stored import STATUSES, Reader, ScanSummary, Wanted
+from ..results.stored import STATUSES, Reader, ScanSummary, Wanted
 from .results_store import add_store, exit_name, moment, opened, shown
 
 FINDINGS = ("tampered", "suspect", "broken")

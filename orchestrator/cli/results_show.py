@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
-from ..stored import Reader
+from ..results.stored import Reader
 from .results_facts import facts_page
 from .results_store import add_store, exit_name, moment, opened, shown
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
-from ..store import store_path
-from ..stored import Reader, open_store
+from ..results.store import store_path
+from ..results.stored import Reader, open_store
 
 NOTHING_YET = "nothing was recorded yet"
 FIRST_STEP = "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."

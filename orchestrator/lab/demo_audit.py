@@ -29,7 +29,7 @@ from ..scan_plan import chances, make_scan_plan
 from ..scanning import Scan, Work
 from ..selection import first_hop_chooser
 from ..settings import Settings
-from ..store import Store
+from ..results.store import Store
 from ..tool import Status
 from .audit_score import QUIET, AuditScore, score_audit
 from .state import LabState, RelayState

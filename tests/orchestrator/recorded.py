@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exitpin.orchestrator.store import Store
-from exitpin.orchestrator.stored import Reader, Wanted, open_store
+from exitpin.orchestrator.results.store import Store
+from exitpin.orchestrator.results.stored import Reader, Wanted, open_store
 
 
 def run_record(number: int = 1, **changes: object) -> dict[str, Any]:

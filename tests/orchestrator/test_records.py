@@ -13,7 +13,7 @@ from exitpin.orchestrator.model import Failure
 from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.outcomes import BLAMES, KINDS
 from exitpin.orchestrator.records import compared, rule_in_words, run_record, verdict_record
-from exitpin.orchestrator.store import row_of
+from exitpin.orchestrator.results.rows import row_of
 from exitpin.orchestrator.tool import Command, Condition, Extract, Facts, Param, Rule, Status, Tool
 from exitpin.orchestrator.verdict import Judgement
 

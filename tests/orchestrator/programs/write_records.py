@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.store import Store
+from exitpin.orchestrator.results.store import Store
 
 AT_ONCE = 50
 

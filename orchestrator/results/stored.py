@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..wrappers.database import explained, open_to_read
-from .tool import GRAVEST_FIRST, SEVERITIES
+from ...wrappers.database import explained, open_to_read
+from ..tool import GRAVEST_FIRST, SEVERITIES
+from .blobs import BlobFiles, blobs_directory
 
 Record = dict[str, Any]
 
@@ -58,6 +59,7 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
+        self.blobs = BlobFiles(blobs_directory(path))
 
     def __enter__(self) -> "Reader":
         return self
@@ -106,6 +108,11 @@ class Reader:
         """The scan that wrote last."""
         found = self._one("SELECT scan_id FROM runs ORDER BY ended DESC, rowid DESC LIMIT 1", [])
         return str(found[0]) if found else None
+
+    def scan(self, scan_id: str) -> Record | None:
+        """What is known of a scan (`exitpin.scan/1`); None: there is no such scan."""
+        found = self._one("SELECT scan FROM scans WHERE scan_id = ?", [scan_id])
+        return json.loads(found[0]) if found else None
 
     def scans(self, limit: int | None = None) -> list[ScanSummary]:
         """Every scan, newest first."""
@@ -160,10 +167,10 @@ def _conditions(wanted: Wanted) -> tuple[str, list[object]]:
 def _exit_condition(name: str) -> tuple[str, list[object]]:
     digits = name.removeprefix("$").upper()
     if len(digits) < PREFIX_MIN or not set(digits) <= HEX:
-        return "lower(exit_nickname) = ?", [name.lower()]
+        return "exit_nickname = ? COLLATE NOCASE", [name]
     return (
-        "(lower(exit_nickname) = ? OR (exit_fingerprint >= ? AND exit_fingerprint < ?))",
-        [name.lower(), digits, digits + "G"],
+        "(exit_nickname = ? COLLATE NOCASE OR (exit_fingerprint >= ? AND exit_fingerprint < ?))",
+        [name, digits, digits + "G"],
     )
 
 

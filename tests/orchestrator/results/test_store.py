@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.store import Store, row_of, store_path
-from exitpin.orchestrator.stored import Wanted, open_store
+from exitpin.orchestrator.results.rows import row_of
+from exitpin.orchestrator.results.store import Store, store_path
+from exitpin.orchestrator.results.stored import Wanted, open_store
 from exitpin.wrappers.database import MIGRATIONS, VERSION
 
-from .recorded import ids, reader, run_record, write
+from ..recorded import ids, reader, run_record, write
 
-WRITER = Path(__file__).parent / "programs" / "write_records.py"
+WRITER = Path(__file__).parent.parent / "programs" / "write_records.py"
 DEADLINE_S = 60
 
 
@@ -58,7 +59,7 @@ def test_log_and_index_beside_the_file_are_the_users_alone_too(path: Path) -> No
     async def go() -> list[int]:
         store = Store(path)
         store.add(run_record())
-        found = [stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()]
+        found = [stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir() if each.is_file()]
         await store.close()
         return found
 
@@ -136,7 +137,8 @@ def test_the_version_is_the_number_of_migrations(path: Path) -> None:
     write(path, [])
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
-    assert connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall() == [("runs",)]
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    assert tables == [("runs",), ("scans",)]
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 
@@ -231,7 +233,7 @@ def test_ten_thousand_records_are_written_and_read_in_flat_memory(path: Path) ->
     said = last_words(start(path, "s1", 10_000, 10_000))
     assert said["problem"] == ""
     assert said["grown_kib"] < 64 << 10, "all of them are 100 MB"
-    count = "import sys, resource; from pathlib import Path; from exitpin.orchestrator.stored import *\n"
+    count = "import sys, resource; from pathlib import Path; from exitpin.orchestrator.results.stored import *\n"
     count += "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
     count += "print(sum(1 for _ in open_store(Path(sys.argv[1])).query(Wanted(gravest_first=True))))\n"
     count += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

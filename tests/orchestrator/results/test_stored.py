@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.stored import Wanted, open_store
+from exitpin.orchestrator.results.stored import Wanted, open_store
 
-from .recorded import ids, reader, run_record, verdict_record, write
+from ..recorded import ids, reader, run_record, verdict_record, write
 
 
 @pytest.fixture

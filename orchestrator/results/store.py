@@ -1,0 +1,194 @@
+"""The store of results: one row a record, on disk soon after the run or the verdict has ended.
+
+`Store` writes, from a thread of its own, so that no disk holds up the loop: what waits is committed together, evidence
+first, so that no record ever names a piece that is not there. It decides nothing about what a record holds
+(`observation.py`, `records.py`) and reads nothing (`stored.py`). When the disk fails, nothing that comes later is
+written either: what is there is the beginning of a scan, without gaps, and `--resume` does the rest. The operator hears
+of it: `close` raises it.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...wrappers.backlog import Backlog
+from ...wrappers.database import PATIENCE_S, create, is_constraint, meaning
+from ..errors import OperatorError
+from .blobs import Blob, BlobFiles, blobs_directory
+from .rows import Row, ScanRow, row_of, scan_row_of
+
+QUEUED_MAX = 16 << 20
+BATCH_MAX = 4 << 20
+ROW_COST = 1 << 10  # of a record in the queue, beside its text
+
+Record = Mapping[str, object]
+
+
+class Entry(NamedTuple):
+    """What is written together: a row, and the evidence that it names."""
+
+    row: Row | ScanRow
+    blobs: Sequence[Blob]
+
+
+def _upsert(table: str, key: str, fields: Sequence[str]) -> str:
+    return (
+        f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})"
+        f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in fields)}"
+    )
+
+
+_WRITE_RECORD = _upsert("runs", "record_id", Row._fields) + " WHERE scan_id = excluded.scan_id"
+"""A run that is judged again has its record replaced; another scan's record never is."""
+_WRITE_SCAN = _upsert("scans", "scan_id", ScanRow._fields)
+
+
+def store_path(env: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/exitpin/results.sqlite`; without that variable, in ~/.local/state."""
+    base = env.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "state")
+    return Path(base, "exitpin", "results.sqlite")
+
+
+class Store:
+    """Where the records of a scan go. Made on the loop; raises OperatorError when the file, or the folder of evidence
+    beside it, can't be used.
+
+    `add` never waits; `is_full` and `call_when_drained` say when whoever starts runs should. `on_problem` is called
+    once, on the loop, with the first record that could not be written; when that was the disk's fault, all that come
+    after it are lost, too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        on_problem: Callable[[str], None] | None = None,
+        max_queued: int = QUEUED_MAX,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.path = path
+        self.blobs = BlobFiles(blobs_directory(path))
+        self.problem: str | None = None
+        self.lost = 0
+        self._on_problem = on_problem
+        self._connection = create(path, patience_s)
+        try:
+            self.blobs.prepare()
+        except OperatorError:
+            self._connection.close()
+            raise
+        self._is_closed = False
+        self._has_failed = False  # the thread's
+        self._entries: Backlog[Entry] = Backlog(max_queued)
+        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be written that no run should start."""
+        return self._entries.is_full
+
+    def call_when_drained(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once, on the loop, when half of what may wait does."""
+        self._entries.call_when_drained(resume)
+
+    def add(self, record: Record, blobs: Sequence[Blob] = ()) -> None:
+        """Queue a record and its evidence, in place of this scan's earlier one of that id; it may change afterwards.
+
+        Raises ValueError for one that `row_of` refuses.
+        """
+        row = row_of(record)
+        self._put(Entry(row, blobs), len(row.record))
+
+    def add_scan(self, scan: Record) -> None:
+        """Queue what is known of a scan, in place of what was. Raises ValueError for what is no `exitpin.scan/1`."""
+        row = scan_row_of(scan)
+        self._put(Entry(row, ()), len(row.scan))
+
+    def _put(self, entry: Entry, size_bytes: int) -> None:
+        if self._is_closed:
+            raise AssertionError("BUG: a record after the store was closed")
+        self._entries.put(entry, size_bytes + ROW_COST + sum(len(blob.packed) for blob in entry.blobs))
+
+    async def close(self) -> None:
+        """Return when every record is on disk. Raises OperatorError with the first problem, if there was one."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._entries.finish()
+        await asyncio.shield(self._entries.ended)
+        if self.problem is not None:
+            count = f"{self.lost} record{'s' if self.lost != 1 else ''}"
+            raise OperatorError(f"{count} could not be written to {self.path}: {self.problem}.", "They are lost.")
+
+    # In the thread.
+
+    def _write(self) -> None:
+        try:
+            entries, cost = self._entries.take(BATCH_MAX)
+            while entries:
+                self._keep(entries)
+                self._entries.written(cost)
+                entries, cost = self._entries.take(BATCH_MAX)
+        finally:
+            with contextlib.suppress(sqlite3.Error):  # all is committed; only the log's return to the file is left
+                self._connection.close()
+            self._entries.over()
+
+    def _keep(self, entries: list[Entry]) -> None:
+        """All of them, or none and nothing that comes later."""
+        if self._has_failed:
+            self._entries.tell(self._failed, len(entries), "")
+            return
+        try:
+            with self.blobs.writing():
+                for entry in entries:
+                    for blob in entry.blobs:
+                        self.blobs.write(blob)
+                refused = self._commit(entries)
+        except Exception as error:
+            self._has_failed = True
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+            self._entries.tell(self._failed, len(entries), self._why(error))
+        else:
+            if refused:
+                self._entries.tell(self._failed, len(refused), refused[0])
+
+    def _commit(self, entries: list[Entry]) -> list[str]:
+        """All rows in one transaction; returns why single ones were refused: they take no others with them."""
+        refused: list[str] = []
+        self._connection.execute("BEGIN IMMEDIATE")
+        for row, _ in entries:
+            statement = _WRITE_RECORD if isinstance(row, Row) else _WRITE_SCAN
+            try:
+                if not self._connection.execute(statement, row).rowcount:
+                    refused.append(f"another scan has a record {row[0]}")
+            except sqlite3.IntegrityError as error:
+                if not is_constraint(error):
+                    raise
+                refused.append(f"record {row[0]}: {error}")
+        self._connection.execute("COMMIT")
+        return refused
+
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, sqlite3.Error):
+            return meaning(error)
+        if isinstance(error, OSError):
+            return f"evidence can't be kept in {self.blobs.directory}: {error.strerror}"
+        return f"internal error: {error!r}"
+
+    # On the loop again.
+
+    def _failed(self, count: int, why: str) -> None:
+        self.lost += count
+        if self.problem is None:
+            self.problem = why
+            if self._on_problem is not None:
+                self._on_problem(why)
