@@ -1,6 +1,6 @@
 """What the loop has for a thread of its own to write: a queue that never holds up the loop, and says when it is long.
 
-Called by whoever writes from a thread: lines to a reader (`output.py`), records to a disk (`orchestrator/results/store.py`).
+Called by whoever writes from a thread: lines to a reader (`output.py`), records to a disk (`results/store.py`).
 What is written, and what becomes of it when that fails, is theirs.
 """
 

@@ -1,6 +1,6 @@
 """The file of results as SQLite sees it: how it is opened, whose it is, and what its errors mean to an operator.
 
-It decides nothing about records (`orchestrator/results/store.py` writes them, `orchestrator/results/stored.py` reads them). WAL: a
+It decides nothing about records (`results/store.py` writes, `results/stored.py` reads them). WAL: a
 reader never waits for a writer, nor a writer for a reader; two writers take turns. A process that is killed loses what
 it had not committed, and nothing else (sqlite.org/wal.html). Every commit is synced: a scan has a few in a second.
 """

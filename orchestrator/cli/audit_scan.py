@@ -17,10 +17,10 @@ from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..ledger import audit_key
 from ..network import Network, Vantage, open_network
 from ..params import Bound, bind, share
+from ..results.store import Store, store_path
 from ..scan_plan import ScanPlan, make_scan_plan
 from ..scanning import Scan, Work
 from ..settings import BUILT_IN
-from ..results.store import Store, store_path
 from ..tool import Tool
 from .audit_account import Account, exit_status, findings_table, plan_sentences
 from .audit_guard import Guard

@@ -25,11 +25,11 @@ from ..ledger import audit_key
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage
 from ..params import bind
+from ..results.store import Store
 from ..scan_plan import chances, make_scan_plan
 from ..scanning import Scan, Work
 from ..selection import first_hop_chooser
 from ..settings import Settings
-from ..results.store import Store
 from ..tool import Status
 from .audit_score import QUIET, AuditScore, score_audit
 from .state import LabState, RelayState

@@ -33,10 +33,10 @@ from exitpin.orchestrator.ledger import RecordLedger
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.params import Bound
+from exitpin.orchestrator.results.store import Store
 from exitpin.orchestrator.scan_plan import make_scan_plan
 from exitpin.orchestrator.schedule import Limits, Schedule
 from exitpin.orchestrator.selection import first_hop_chooser
-from exitpin.orchestrator.results.store import Store
 from exitpin.orchestrator.tool import Command, Condition, Door, Extract, Rule, Status, Tool
 from exitpin.orchestrator.witness import Witness
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_snapshot
