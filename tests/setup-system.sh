@@ -48,7 +48,16 @@ missing_packages() {
 		ps procps
 		nm binutils
 	END
+	missing_browser
 	missing_python_packages
+}
+
+# What opens the HTML report in a test. Only Debian has it as a package (Ubuntu's is a snap): elsewhere, unless both
+# commands are there, that test is left out, and says so.
+missing_browser() {
+	grep -qx 'ID=debian' /etc/os-release 2>/dev/null || return 0
+	has chromium || echo chromium
+	has chromedriver || echo chromium-driver
 }
 
 # venv (with ensurepip) and headers of the interpreter itself; a Python that is not Debian's brings its own.
