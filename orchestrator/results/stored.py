@@ -10,11 +10,12 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...wrappers.database import explained, open_to_read
 from ..tool import GRAVEST_FIRST, SEVERITIES
 from .blobs import BlobFiles, blobs_directory
+from .rows import ScanRow
 
 Record = dict[str, Any]
 
@@ -51,6 +52,17 @@ class ScanSummary:
     runs: int
     verdicts: int
     counts: dict[str, int]
+
+
+class Accusation(NamedTuple):
+    """What a row tells of a finding, without its record."""
+
+    tool: str
+    status: str
+    severity: str | None
+    exit_fingerprint: str
+    exit_nickname: str
+    record_id: str
 
 
 class Reader:
@@ -113,6 +125,36 @@ class Reader:
         """What is known of a scan (`exitpin.scan/1`); None: there is no such scan."""
         found = self._one("SELECT scan FROM scans WHERE scan_id = ?", [scan_id])
         return json.loads(found[0]) if found else None
+
+    def scan_rows(self, since: float | None = None) -> Iterator[ScanRow]:
+        """What is known of the scans that began at or after `since`, newest first. Raises OperatorError."""
+        statement = (
+            f"SELECT {', '.join(ScanRow._fields)} FROM scans WHERE started >= ? ORDER BY started DESC, rowid DESC"
+        )
+        with explained(self.path):
+            yield from map(
+                ScanRow._make, self._connection.execute(statement, (float("-inf") if since is None else since,))
+            )
+
+    def tally(self, scan_id: str) -> dict[tuple[str, str], int]:
+        """How many verdicts a scan has, by tool and status."""
+        statement = (
+            "SELECT ifnull(tool, ''), status, count(*) FROM runs WHERE scan_id = ? AND kind = 'verdict' GROUP BY 1, 2"
+        )
+        with explained(self.path):
+            return {(tool, status): count for tool, status, count in self._connection.execute(statement, (scan_id,))}
+
+    def accusations(self, scan_id: str, statuses: Iterable[str], limit: int) -> list[Accusation]:
+        """The verdicts of a scan with one of these statuses, the gravest first, no more than `limit`."""
+        words = sorted(statuses)
+        statement = (
+            "SELECT ifnull(tool, ''), status, severity, ifnull(exit_fingerprint, ''), ifnull(exit_nickname, ''),"
+            f" record_id FROM runs WHERE scan_id = ? AND kind = 'verdict' AND status IN ({', '.join('?' * len(words))})"
+            f" ORDER BY {_rank('status', STATUSES)}, {_rank('severity', BY_SEVERITY)}, ended DESC, rowid DESC"
+            f" LIMIT {int(limit)}"
+        )
+        with explained(self.path):
+            return list(map(Accusation._make, self._connection.execute(statement, (scan_id, *words))))
 
     def scans(self, limit: int | None = None) -> list[ScanSummary]:
         """Every scan, newest first."""

@@ -32,13 +32,28 @@ def verdict_record(number: int = 1, **changes: object) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in ("run_id", "start", "t", "role")}
 
 
+def scan_record(scan_id: str = "s1", **changes: object) -> dict[str, Any]:
+    return {
+        "schema": "exitpin.scan/1",
+        "scan_id": scan_id,
+        "state": "done",
+        "started": 1000.0,
+        "ended": 1100.0,
+        "vantage": {"kind": "own", "name": "", "tor": "0.4.9"},
+        "tools": [{"id": "tls-cert", "params": {"host": "www.example.org"}}],
+        "exits": [],
+        "planned": 1,
+        **changes,
+    }
+
+
 def write(path: Path, records: Iterable[Mapping[str, object]], **options: Any) -> Store:
-    """All of them, to the end. Raises what `close` raises."""
+    """All of them, scans included, to the end. Raises what `close` raises."""
 
     async def go() -> Store:
         store = Store(path, **options)
         for record in records:
-            store.add(record)
+            (store.add_scan if record["schema"] == "exitpin.scan/1" else store.add)(record)
         await store.close()
         return store
 

@@ -7,7 +7,7 @@ import pytest
 
 from exitpin.orchestrator.results.stored import Wanted, open_store
 
-from ..recorded import ids, reader, run_record, verdict_record, write
+from ..recorded import ids, reader, run_record, scan_record, verdict_record, write
 
 
 @pytest.fixture
@@ -90,6 +90,28 @@ def test_scans_are_counted_from_the_table(path: Path) -> None:
         assert (oldest.tools, oldest.exits, oldest.runs) == (("dns-exit", "tls-cert"), 2, 2)
         assert (oldest.verdicts, oldest.counts) == (2, {"tampered": 1, "ok": 1})
         assert store.count(Wanted(scan="s1")) == 4
+
+
+def test_verdicts_are_counted_and_findings_named_without_their_records(path: Path) -> None:
+    found = [(1, "suspect", "high"), (2, "tampered", "high"), (3, "ok", None), (4, "broken", None)]
+    records = [verdict_record(n, status=status, severity=severity) for n, status, severity in found]
+    write(path, [*records, run_record(5, status="broken"), verdict_record(6, status="broken", scan_id="s2")])
+    with reader(path) as store:
+        tally = {("tls-cert", status): 1 for _, status, _ in found}
+        assert store.tally("s1") == tally
+        accused = store.accusations("s1", ["tampered", "suspect", "broken"], 2)
+        assert [(one.status, one.exit_nickname, one.record_id) for one in accused] == [
+            ("tampered", "Exit02", "s1-v0002"),
+            ("suspect", "Exit01", "s1-v0001"),
+        ]
+        assert store.tally("none") == {} and store.accusations("none", ["ok"], 9) == []
+
+
+def test_scans_are_told_newest_first(path: Path) -> None:
+    write(path, [scan_record(f"s{n}", started=float(n)) for n in (2, 9, 4)])
+    with reader(path) as store:
+        assert [row.scan_id for row in store.scan_rows()] == ["s9", "s4", "s2"]
+        assert [row.scan_id for row in store.scan_rows(since=4.0)] == ["s9", "s4"]
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()], ids=["no file", "an empty one"])
