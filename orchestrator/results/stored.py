@@ -65,6 +65,26 @@ class Accusation(NamedTuple):
     record_id: str
 
 
+class RunTimes(NamedTuple):
+    """Of one run, in seconds since the epoch; None: it did not come to that."""
+
+    queue: float | None
+    circuit: float | None
+    first_stream: float | None
+    first_byte: float | None
+    end: float | None
+
+
+class PastVerdict(NamedTuple):
+    """A verdict of whatever scan, without its record."""
+
+    tool: str
+    params_key: str
+    scan_id: str
+    status: str
+    ended: float
+
+
 class Reader:
     """A store that is only read. Close it, or use it as a context."""
 
@@ -155,6 +175,22 @@ class Reader:
         )
         with explained(self.path):
             return list(map(Accusation._make, self._connection.execute(statement, (scan_id, *words))))
+
+    def times(self, scan_id: str, tool: str | None = None) -> Iterator[RunTimes]:
+        """When each run of a scan, controls included, came how far; `tool`: of this one. Raises OperatorError."""
+        columns = ", ".join(f"json_extract(record, '$.t.{name}')" for name in RunTimes._fields)
+        where, given = _conditions(Wanted(scan=scan_id, tool=tool, kind="run"))
+        with explained(self.path):
+            yield from map(RunTimes._make, self._connection.execute(f"SELECT {columns} FROM runs{where}", given))
+
+    def past(self, fingerprint: str, limit: int) -> list[PastVerdict]:
+        """The verdicts on an exit in all scans, newest first, no more than `limit`."""
+        statement = (
+            "SELECT ifnull(tool, ''), ifnull(params_key, ''), scan_id, status, ended FROM runs"
+            f" WHERE exit_fingerprint = ? AND kind = 'verdict' ORDER BY ended DESC, rowid DESC LIMIT {int(limit)}"
+        )
+        with explained(self.path):
+            return list(map(PastVerdict._make, self._connection.execute(statement, (fingerprint,))))
 
     def scans(self, limit: int | None = None) -> list[ScanSummary]:
         """Every scan, newest first."""

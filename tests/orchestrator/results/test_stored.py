@@ -107,6 +107,31 @@ def test_verdicts_are_counted_and_findings_named_without_their_records(path: Pat
         assert store.tally("none") == {} and store.accusations("none", ["ok"], 9) == []
 
 
+def test_the_times_of_runs_are_read_without_their_records(path: Path) -> None:
+    write(
+        path,
+        [run_record(1), run_record(2, tool={"id": "other"}, t={"queue": 5.0, "first_byte": 6.5}), verdict_record(3)],
+    )
+    with reader(path) as store:
+        assert sorted(store.times("s1"), key=lambda one: one.queue or 0.0) == [
+            (5.0, None, None, 6.5, None),
+            (999.0, None, None, None, 1002.0),
+        ]
+        assert [one.queue for one in store.times("s1", "other")] == [5.0]
+
+
+def test_past_verdicts_on_an_exit_come_from_all_scans_newest_first(path: Path) -> None:
+    fingerprint = f"{7:040X}"
+    same_exit = {"exit": {"fingerprint": fingerprint, "nickname": "Exit07"}}
+    write(path, [verdict_record(n, scan_id=f"s{n}", ended=1000.0 + n, **same_exit) for n in (1, 2, 3)])
+    with reader(path) as store:
+        assert [(one.scan_id, one.tool, one.status) for one in store.past(fingerprint, 2)] == [
+            ("s3", "tls-cert", "ok"),
+            ("s2", "tls-cert", "ok"),
+        ]
+        assert store.past(f"{8:040X}", 2) == []
+
+
 def test_scans_are_told_newest_first(path: Path) -> None:
     write(path, [scan_record(f"s{n}", started=float(n)) for n in (2, 9, 4)])
     with reader(path) as store:
