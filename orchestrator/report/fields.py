@@ -1,0 +1,60 @@
+"""Records read without trust in their shape: an older version wrote other fields, and a file may be anybody's. Pure.
+
+Each function gives what is asked for, or what stands for "not there"; none raises.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+def table(value: object, *names: str) -> Record:
+    """The object that these names lead to; an empty one, if there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def tables(value: object, name: str) -> list[Record]:
+    """The objects in a list of that name."""
+    return [item for item in items(value, name) if isinstance(item, Mapping)]
+
+
+def items(value: object, name: str) -> list[Any]:
+    """A list of that name."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def text(value: object, name: str) -> str:
+    """What stands there, as text; empty for null."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return "" if found is None else str(found)
+
+
+def number(value: object, name: str) -> float | None:
+    """A number of that name; a finite one."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < 1e300:
+        return None
+    return float(found)
+
+
+def whole(value: object, name: str) -> int:
+    """A count of that name; 0, if there is none."""
+    return int(number(value, name) or 0)
+
+
+def moment(seconds: float | None) -> str:
+    """A time as people read it, UTC; empty for None and for what no calendar has."""
+    try:
+        return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def clipped(words: str, length: int) -> str:
+    """At most so many characters, and how many there were."""
+    return words if len(words) <= length else f"{words[:length]}... ({len(words):,} characters)"
