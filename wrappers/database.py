@@ -72,10 +72,11 @@ MIGRATIONS = (
         FROM runs GROUP BY scan_id;
     DROP INDEX runs_by_end;
     DROP INDEX runs_by_scan;
+    DROP INDEX runs_by_key;
     DROP INDEX runs_by_exit;
-    CREATE INDEX runs_by_end ON runs (kind, ended);
+    CREATE INDEX runs_by_end ON runs (kind, ended, status, severity, tool);
     CREATE INDEX runs_by_scan ON runs (scan_id, kind, status, severity, ended);
-    CREATE INDEX runs_by_status ON runs (kind, status, ended);
+    CREATE INDEX runs_by_status ON runs (kind, status, severity, ended, tool);
     CREATE INDEX runs_by_exit ON runs (exit_fingerprint, kind, ended);
     CREATE INDEX runs_by_nickname ON runs (exit_nickname COLLATE NOCASE, kind, ended);
     CREATE INDEX scans_by_start ON scans (started);
@@ -168,6 +169,11 @@ def meaning(error: sqlite3.Error) -> str:
 def is_constraint(error: sqlite3.Error) -> bool:
     """Whether only this row was refused, and not the file's ability to take rows."""
     return _primary(error) == sqlite3.SQLITE_CONSTRAINT
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else kept the file locked for as long as anybody waits."""
+    return isinstance(error, sqlite3.Error) and _primary(error) == sqlite3.SQLITE_BUSY
 
 
 def _primary(error: sqlite3.Error) -> int:
