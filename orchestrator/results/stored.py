@@ -13,36 +13,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...wrappers.database import explained, open_to_read
-from ..tool import GRAVEST_FIRST, SEVERITIES
 from .blobs import BlobFiles, blobs_directory
-from .rows import ScanRow
+from .rows import KINDS, ScanRow
+from .wanted import STATUSES, Wanted, order, where
+
+__all__ = ["STATUSES", "Reader", "ScanSummary", "Wanted", "open_store"]
 
 Record = dict[str, Any]
 
-STATUSES = tuple(map(str, GRAVEST_FIRST))
-BY_SEVERITY = SEVERITIES[::-1]
-PREFIX_MIN = 4  # of a fingerprint; fewer digits name too many relays
-HEX = frozenset("0123456789ABCDEF")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which records; None or empty: any. `exit`: the beginning of a fingerprint, or a nickname; `since`: ended at or
-    after, in seconds since the epoch; `gravest_first`: by status and severity, then newest first."""
-
-    scan: str | None = None
-    tool: str | None = None
-    exit: str | None = None
-    statuses: frozenset[str] = frozenset()
-    kind: str | None = None
-    since: float | None = None
-    limit: int | None = None
-    gravest_first: bool = False
+UNTOLD = """
+    WITH RECURSIVE ids (id) AS (
+        SELECT min(scan_id) FROM runs
+        UNION ALL SELECT (SELECT min(scan_id) FROM runs WHERE scan_id > id) FROM ids WHERE id IS NOT NULL
+    )
+    SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT scan_id FROM scans)
+"""
+"""Scans without a row of their own. Not DISTINCT: that reads the index entry by entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSummary:
-    """One scan, counted. `counts`: its verdicts by status, the gravest first; `runs`: its runs, controls included."""
+    """One scan, counted. `counts`: its verdicts by status, the gravest first; `runs`: its runs, controls included;
+    `ended`: when it did, or its last record; `state`: as its row says (`scan_lock.true_state` knows better);
+    `planned`: how many verdicts it was to have, None: nobody said."""
 
     scan_id: str
     started: float
@@ -52,6 +45,8 @@ class ScanSummary:
     runs: int
     verdicts: int
     counts: dict[str, int]
+    state: str
+    planned: int | None
 
 
 class Accusation(NamedTuple):
@@ -105,12 +100,11 @@ class Reader:
 
     def query(self, wanted: Wanted) -> Iterator[Record]:
         """The records, newest first (or gravest first), each read as it is asked for. Raises OperatorError."""
-        where, given = _conditions(wanted)
-        order = f"{_rank('status', STATUSES)}, {_rank('severity', BY_SEVERITY)}, " if wanted.gravest_first else ""
+        which, given = where(wanted)
         limit = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
         places = array("q")
         with explained(self.path):
-            statement = f"SELECT rowid FROM runs{where} ORDER BY {order}ended DESC, rowid DESC{limit}"
+            statement = f"SELECT rowid FROM runs{which}{order(gravest_first=wanted.gravest_first)}{limit}"
             places.extend(place for (place,) in self._connection.execute(statement, given))
         for place in places:
             with explained(self.path):
@@ -120,8 +114,8 @@ class Reader:
 
     def count(self, wanted: Wanted) -> int:
         """How many records there are, whatever the limit."""
-        where, given = _conditions(wanted)
-        return int(self._one(f"SELECT count(*) FROM runs{where}", given)[0])
+        which, given = where(wanted)
+        return int(self._one(f"SELECT count(*) FROM runs{which}", given)[0])
 
     def record(self, record_id: str) -> Record | None:
         """The record with exactly this id."""
@@ -138,7 +132,15 @@ class Reader:
 
     def latest_scan(self) -> str | None:
         """The scan that wrote last."""
-        found = self._one("SELECT scan_id FROM runs ORDER BY ended DESC, rowid DESC LIMIT 1", [])
+        newest = "SELECT ended, rowid, scan_id FROM runs WHERE kind = ? ORDER BY ended DESC, rowid DESC LIMIT 1"
+        found = [row for kind in KINDS.values() if (row := self._one(newest, [kind])) is not None]
+        return str(max(found)[2]) if found else None
+
+    def unfinished_scan(self) -> str | None:
+        """The latest scan that can be gone on with."""
+        found = self._one(
+            "SELECT scan_id FROM scans WHERE state NOT IN ('done', 'earlier') ORDER BY started DESC LIMIT 1", []
+        )
         return str(found[0]) if found else None
 
     def scan(self, scan_id: str) -> Record | None:
@@ -170,8 +172,7 @@ class Reader:
         statement = (
             "SELECT ifnull(tool, ''), status, severity, ifnull(exit_fingerprint, ''), ifnull(exit_nickname, ''),"
             f" record_id FROM runs WHERE scan_id = ? AND kind = 'verdict' AND status IN ({', '.join('?' * len(words))})"
-            f" ORDER BY {_rank('status', STATUSES)}, {_rank('severity', BY_SEVERITY)}, ended DESC, rowid DESC"
-            f" LIMIT {int(limit)}"
+            f"{order(gravest_first=True)} LIMIT {int(limit)}"
         )
         with explained(self.path):
             return list(map(Accusation._make, self._connection.execute(statement, (scan_id, *words))))
@@ -179,9 +180,9 @@ class Reader:
     def times(self, scan_id: str, tool: str | None = None) -> Iterator[RunTimes]:
         """When each run of a scan, controls included, came how far; `tool`: of this one. Raises OperatorError."""
         columns = ", ".join(f"json_extract(record, '$.t.{name}')" for name in RunTimes._fields)
-        where, given = _conditions(Wanted(scan=scan_id, tool=tool, kind="run"))
+        which, given = where(Wanted(scan=scan_id, tool=tool, kind="run"))
         with explained(self.path):
-            yield from map(RunTimes._make, self._connection.execute(f"SELECT {columns} FROM runs{where}", given))
+            yield from map(RunTimes._make, self._connection.execute(f"SELECT {columns} FROM runs{which}", given))
 
     def past(self, fingerprint: str, limit: int) -> list[PastVerdict]:
         """The verdicts on an exit in all scans, newest first, no more than `limit`."""
@@ -193,16 +194,44 @@ class Reader:
             return list(map(PastVerdict._make, self._connection.execute(statement, (fingerprint,))))
 
     def scans(self, limit: int | None = None) -> list[ScanSummary]:
-        """Every scan, newest first."""
-        by_status = ", ".join(f"sum(kind = 'verdict' AND status = '{status}')" for status in STATUSES)
-        statement = (
-            "SELECT scan_id, min(ifnull(started, ended)), max(ended), group_concat(DISTINCT tool),"
-            " count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END),"
-            f" sum(kind = 'run'), sum(kind = 'verdict'), {by_status}"
-            f" FROM runs GROUP BY scan_id ORDER BY 2 DESC LIMIT {-1 if limit is None else int(limit)}"
+        """Every scan, newest first; one of which nobody wrote down more than its records, too."""
+        told = "scan_id, started, ended, tools, exits, state, planned"
+        latest = (
+            f"SELECT {told} FROM scans ORDER BY started DESC, rowid DESC LIMIT {-1 if limit is None else int(limit)}"
         )
+        untold = (
+            "SELECT scan_id, min(ifnull(started, ended)), max(ended), ifnull(group_concat(DISTINCT tool), ''),"
+            " count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END), 'earlier', NULL"
+            " FROM runs WHERE scan_id = ?"
+        )
+        found = [*self.rows(latest), *(self._one(untold, [name]) for (name,) in self.rows(UNTOLD))]
+        found.sort(key=lambda row: float(row[1]), reverse=True)
+        return [self._counted(*row) for row in found[:limit]]
+
+    def rows(self, statement: str, given: Iterable[object] = ()) -> Iterator[Any]:
+        """What a SELECT finds, for the modules beside this one. Raises OperatorError."""
         with explained(self.path):
-            return [_summary(row) for row in self._connection.execute(statement)]
+            yield from self._connection.execute(statement, tuple(given))
+
+    def _counted(
+        self, scan_id: str, started: float, ended: float | None, tools: str, exits: int | None, state: str,
+        planned: int | None,
+    ) -> ScanSummary:  # fmt: skip
+        """Its records are counted in their index."""
+        counts, runs, last = {}, 0, started
+        grouped = "SELECT kind, status, count(*), max(ended) FROM runs WHERE scan_id = ? GROUP BY kind, status"
+        for kind, status, count, latest in self.rows(grouped, [scan_id]):
+            last = max(last, latest)
+            if kind == "verdict":
+                counts[status] = count
+            else:
+                runs += count
+        by_gravity = {status: counts[status] for status in (*STATUSES, *sorted(counts)) if status in counts}
+        names = tuple(sorted(filter(None, tools.split(","))))
+        verdicts = sum(counts.values())
+        return ScanSummary(
+            scan_id, started, ended or last, names, exits or 0, runs, verdicts, by_gravity, state, planned
+        )
 
     def _one(self, statement: str, given: list[object]) -> Any:
         with explained(self.path):
@@ -220,45 +249,3 @@ def open_store(path: Path) -> Reader | None:
     """The store to read; None: nothing was recorded yet. Raises OperatorError."""
     connection = open_to_read(path)
     return None if connection is None else Reader(connection, path)
-
-
-def _conditions(wanted: Wanted) -> tuple[str, list[object]]:
-    """The WHERE clause, or nothing, and its values."""
-    found: list[tuple[str, Iterable[object]]] = []
-    if wanted.scan is not None:
-        found.append(("scan_id = ?", [wanted.scan]))
-    if wanted.tool is not None:
-        found.append(("tool = ?", [wanted.tool]))
-    if wanted.exit is not None:
-        found.append(_exit_condition(wanted.exit))
-    if wanted.statuses:
-        found.append((f"status IN ({', '.join('?' * len(wanted.statuses))})", sorted(wanted.statuses)))
-    if wanted.kind is not None:
-        found.append(("kind = ?", [wanted.kind]))
-    if wanted.since is not None:
-        found.append(("ended >= ?", [wanted.since]))
-    if not found:
-        return "", []
-    return " WHERE " + " AND ".join(text for text, _ in found), [value for _, values in found for value in values]
-
-
-def _exit_condition(name: str) -> tuple[str, list[object]]:
-    digits = name.removeprefix("$").upper()
-    if len(digits) < PREFIX_MIN or not set(digits) <= HEX:
-        return "exit_nickname = ? COLLATE NOCASE", [name]
-    return (
-        "(exit_nickname = ? COLLATE NOCASE OR (exit_fingerprint >= ? AND exit_fingerprint < ?))",
-        [name, digits, digits + "G"],
-    )
-
-
-def _rank(column: str, order: tuple[str, ...]) -> str:
-    cases = " ".join(f"WHEN '{word}' THEN {number}" for number, word in enumerate(order))
-    return f"CASE {column} {cases} ELSE {len(order)} END"
-
-
-def _summary(row: tuple[Any, ...]) -> ScanSummary:
-    scan_id, started, ended, tools, exits, runs, verdicts, *counts = row
-    by_status = {status: count for status, count in zip(STATUSES, counts, strict=True) if count}
-    names = tuple(sorted(tools.split(","))) if tools else ()
-    return ScanSummary(scan_id, started, ended, names, exits, runs, verdicts, by_status)

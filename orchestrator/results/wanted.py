@@ -1,0 +1,75 @@
+"""Which records somebody wants, as SQL says it. Pure; called by `stored.py`.
+
+Conditions and orders are such that the indexes of `wrappers/database.py` answer them: of 900,000 verdicts no more rows
+are read than are shown.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..tool import GRAVEST_FIRST, SEVERITIES
+
+STATUSES = tuple(map(str, GRAVEST_FIRST))
+FINDINGS = tuple(str(status) for status in GRAVEST_FIRST if status.is_finding)
+BY_SEVERITY = SEVERITIES[::-1]
+PREFIX_MIN = 4  # of a fingerprint; fewer digits name too many relays
+HEX = frozenset("0123456789ABCDEF")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records; None or empty: any. `exit`: the beginning of a fingerprint, or a nickname; `since`: ended at or
+    after, in seconds since the epoch; `gravest_first`: by status and severity, then newest first."""
+
+    scan: str | None = None
+    tool: str | None = None
+    exit: str | None = None
+    statuses: frozenset[str] = frozenset()
+    kind: str | None = None
+    since: float | None = None
+    limit: int | None = None
+    gravest_first: bool = False
+
+
+def where(wanted: Wanted) -> tuple[str, list[object]]:
+    """The WHERE clause, or nothing, and its values."""
+    found: list[tuple[str, Iterable[object]]] = []
+    if wanted.scan is not None:
+        found.append(("scan_id = ?", [wanted.scan]))
+    if wanted.tool is not None:
+        found.append(("tool = ?", [wanted.tool]))
+    if wanted.exit is not None:
+        found.append(exit_condition(wanted.exit))
+    if wanted.statuses:
+        found.append((f"status IN ({', '.join('?' * len(wanted.statuses))})", sorted(wanted.statuses)))
+    if wanted.kind is not None:
+        found.append(("kind = ?", [wanted.kind]))
+    if wanted.since is not None:
+        found.append(("ended >= ?", [wanted.since]))
+    if not found:
+        return "", []
+    return " WHERE " + " AND ".join(text for text, _ in found), [value for _, values in found for value in values]
+
+
+def order(*, gravest_first: bool) -> str:
+    """The ORDER BY clause."""
+    return f" ORDER BY {BY_GRAVITY if gravest_first else ''}ended DESC, rowid DESC"
+
+
+def exit_condition(name: str) -> tuple[str, list[object]]:
+    """What is true of the records of an exit, and its values. `name`: as `Wanted.exit`."""
+    digits = name.removeprefix("$").upper()
+    if len(digits) < PREFIX_MIN or not set(digits) <= HEX:
+        return "exit_nickname = ? COLLATE NOCASE", [name]
+    return (
+        "(exit_nickname = ? COLLATE NOCASE OR (exit_fingerprint >= ? AND exit_fingerprint < ?))",
+        [name, digits, digits + "G"],
+    )
+
+
+def _rank(column: str, words: tuple[str, ...]) -> str:
+    cases = " ".join(f"WHEN '{word}' THEN {number}" for number, word in enumerate(words))
+    return f"CASE {column} {cases} ELSE {len(words)} END"
+
+
+BY_GRAVITY = f"{_rank('status', STATUSES)}, {_rank('severity', BY_SEVERITY)}, "
