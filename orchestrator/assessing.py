@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..wrappers.direct import run_directly
 from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
@@ -20,9 +21,12 @@ from ..wrappers.harvest import FACTS_BYTES, read_artifact
 from ..wrappers.values import Unreadable
 from .cases import says_nothing
 from .controls import Controls
+from .disclosure import ToolUse, facts_shown, is_tellable
+from .keeping import events_exhibit, facts_exhibit, kept_exhibits, read_files
 from .model import Failure, Fingerprint, Run
 from .observation import failure_of, fold
 from .ports import Launch
+from .results.exhibit import Exhibit
 from .runs import Life
 from .tool import Facts, Rule, Status, Tool
 from .verdict import Judgement, Observation, is_usable_control, judge
@@ -38,7 +42,9 @@ Json = Mapping[str, object]
 @dataclass(slots=True, eq=False)
 class Ended:
     """A run that is over, kept until its case has its verdict. `record`: what `observation.fold` made of it; `values`:
-    its placeholders; `harvest`: what it left."""
+    its placeholders; `harvest`: what it left, and `files`: what its folder held of what is to be kept; `exhibits`: its
+    evidence, by name; `is_exact`: whether its facts can be kept as they were judged; `unusable`: why a control is none;
+    `told`: the record of a run of an earlier session, as it was written then."""
 
     run_id: str
     at: float
@@ -55,6 +61,11 @@ class Ended:
     observation: Observation | None = None
     judgement: Judgement | None = None
     controls: Controls | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    exhibits: dict[str, Exhibit] = field(default_factory=dict)
+    is_exact: bool = True
+    unusable: str | None = None
+    told: dict[str, Any] | None = None
 
     @property
     def first_hops(self) -> tuple[Fingerprint, ...]:
@@ -94,10 +105,12 @@ def ended_run(life: Life, launch: Launch | None, values: Mapping[str, str], shar
 
 
 class Assessor:
-    """A few threads. `path`: where filters are found; `guests`: the children of ours that are not to be reaped."""
+    """A few threads. `path`: where filters are found; `guests`: the children of ours that are not to be reaped; `uses`:
+    how each tool is used, by its id."""
 
-    def __init__(self, path: str, guests: set[int] | None = None) -> None:
+    def __init__(self, path: str, guests: set[int] | None = None, uses: Mapping[str, ToolUse] | None = None) -> None:
         self._path = path
+        self._uses = uses or {}
         self._guests = set() if guests is None else guests
         self._threads = ThreadPoolExecutor(THREADS, "assess")
 
@@ -106,19 +119,35 @@ class Assessor:
         kill_guests(self._guests)
         self._threads.shutdown(cancel_futures=True)
 
-    async def read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:
-        """Fill in the facts and the doubts of a run, and remove its directory."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._read, tool, ended, entries, directory)
+    async def read(
+        self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str, *, is_control: bool = False
+    ) -> None:
+        """Fill in facts, doubts and evidence of a run, and remove its directory."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._read, tool, ended, entries, directory, is_control)
 
-    def _read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str) -> None:
+    def _read(self, tool: Tool, ended: Ended, entries: Sequence[Json], directory: str, is_control: bool) -> None:
         try:
+            ended.files = read_files(tool, ended.harvest, directory)
+            ended.exhibits["events"] = events_exhibit(entries)
             if not says_nothing(ended.failure):
                 ended.doubts = doubts(entries, ended.record)
                 self._observe(tool, ended)
             if ended.doubts:  # whose run it was is not proven: it says nothing about anybody
                 ended.failure, ended.observation = Failure("attribution", "local", True, ended.doubts[0]), None
+            self._keep(tool, ended, is_finding=is_control)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+
+    def _keep(self, tool: Tool, ended: Ended, *, is_finding: bool) -> None:
+        """Add the evidence that is to be kept of this run. Controls are what findings are held against."""
+        use = self._uses.get(tool.id) or ToolUse(tool, {})
+        for one in kept_exhibits(use, ended.harvest, ended.files, is_finding=is_finding):
+            ended.exhibits.setdefault(one.name, one)
+        ended.is_exact = is_tellable(use, ended.facts)
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in ended.facts.items()}
+        if ended.is_exact and facts_shown(use, ended.facts) != plain:
+            ended.exhibits.setdefault("facts", facts_exhibit(plain))
 
     def _observe(self, tool: Tool, ended: Ended) -> None:
         facts = Path(ended.harvest.artifacts).parent / "facts" if isinstance(ended.harvest.artifacts, str) else None
@@ -140,7 +169,16 @@ class Assessor:
         """The judgement of each run that has an observation, by run id. `fresh`: those of the controls that are younger
         than a finding; what is well by them is well, for the target may have changed meanwhile."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, judge_all, tool, runs, controls, fresh)
+        return await loop.run_in_executor(self._threads, self._judge, tool, runs, controls, fresh)
+
+    def _judge(
+        self, tool: Tool, runs: Sequence[Ended], controls: Controls | None, fresh: Controls | None
+    ) -> dict[str, Judgement]:
+        judgements = judge_all(tool, runs, controls, fresh)
+        for ended in runs:
+            if ended.told is None and ended.run_id in judgements and judgements[ended.run_id].status.is_finding:
+                self._keep(tool, ended, is_finding=True)
+        return judgements
 
     async def see_directly(self, tool: Tool, run: Run, values: Mapping[str, str]) -> tuple[Ended, str | None]:
         """Run the tool without Tor: what it saw, and why that is no control (None: it is one)."""

@@ -17,10 +17,12 @@ from .assessing import Assessor, Ended, ended_run
 from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
 from .errands import NOBODY, Audit, Errand, Place, Places, make_run
+from .keys import key_of
 from .loop import Session
 from .model import Fingerprint, Run
 from .params import run_destinations
 from .ports import Launch
+from .recalling import Recalled, Recollection
 from .runs import Life
 from .schedule import Schedule
 from .tool import Status
@@ -41,12 +43,14 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all runs of a scan share. `shared`: the scan's part of each record (`observation.fold`)."""
+    """What all runs of a scan share. `shared`: the scan's part of each record (`observation.fold`); `first_index`: the
+    number of its first run."""
 
     scan_id: str
     scratch: Path
     shared: dict[str, object]
     timeout_max_s: float | None = None
+    first_index: int = 1
 
 
 class Auditor:
@@ -75,7 +79,7 @@ class Auditor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._judging: set[Case] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._places = Places(terms.scan_id, str(terms.scratch), rng)
+        self._places = Places(terms.scan_id, str(terms.scratch), rng, terms.first_index)
         self.is_draining = False
         self.verdicts: Counter[Status] = Counter()
         self.runs_done = 0
@@ -90,14 +94,18 @@ class Auditor:
         """Cases without a verdict."""
         return len(self._cases)
 
-    async def serve(self, session: Session, cases: Iterable[tuple[Audit, Case]]) -> None:
-        """Carry out all cases. Raises what went wrong inside, after everything was ended."""
+    async def serve(
+        self, session: Session, cases: Iterable[tuple[Audit, Case]], recollection: Recollection | None = None
+    ) -> None:
+        """Carry out all cases. `recollection`: what an earlier session left of this scan. Raises what went wrong
+        inside, after everything was ended."""
         self._session = session
+        known = recollection or Recollection()
         for audit, case in cases:
             self._cases[case] = audit
             self._ended[case] = []
-        for case in list(self._cases):
-            self._perform(case, case.begin())
+        for case, audit in list(self._cases.items()):
+            self._begin(audit, case, known.runs.get(key_of(audit, case.exit), []))
         self._settle()
         try:
             await session.serve()
@@ -106,6 +114,17 @@ class Auditor:
                 self._timer.cancel()
             for task in self._tasks:
                 task.cancel()
+
+    def _begin(self, audit: Audit, case: Case, known: Sequence[Recalled]) -> None:
+        """Ask for the first runs, but for those that are known."""
+        attempts = [_attempt(one.ended, one.role, one.repetition) for one in known]
+        self._perform(case, case.begin(attempts))
+        for one, attempt in zip(known, attempts, strict=True):
+            self._ended[case].append(one.ended)
+            self._perform(case, case.ended(attempt) if attempt.judgement is None else case.recalled(attempt))
+            one.ended.judgement = attempt.judgement
+        if known and case in self._cases:
+            self._look_again(case)
 
     def drain(self) -> None:
         """Start nothing new; what runs may end. Cases that can't be closed any more are told as they stand."""
@@ -173,26 +192,30 @@ class Auditor:
 
     async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any]) -> None:
         tool = errand.audit.tool
-        await self._assessor.read(tool, ended, entries, place.directory)
-        problem = await self._assessor.control_problem(tool, ended) if errand.case is None else None
+        await self._assessor.read(tool, ended, entries, place.directory, is_control=errand.case is None)
+        if errand.case is None:
+            ended.unusable = await self._assessor.control_problem(tool, ended)
         del self._errands[ended.run_id]  # the scan may end from here on: what follows waits for nothing
         self.runs_done += 1
         if errand.case is None:
             self._ledger.run(errand, ended)
-            self._warden.ended(errand, ended, problem)
+            self._warden.ended(errand, ended, ended.unusable)
         elif errand.case in self._cases:
-            self._ended[errand.case].append(ended)
-            attempt = Attempt(ended.run_id, errand.role, ended.at, ended.observation, ended.failure, None, ended.doubts)
-            wishes = errand.case.ended(attempt)
-            if attempt.judgement is not None:
-                ended.judgement = attempt.judgement
-                self._ledger.run(errand, ended)
-            self._perform(errand.case, wishes)
-            self._look_again(errand.case)
-            self._close_if_abandoned(errand.case)
+            self._take(errand.case, ended, errand)
         else:
             self._ledger.run(errand, ended)
         self._settle()
+
+    def _take(self, case: Case, ended: Ended, errand: Errand) -> None:
+        """A run of an open case: written down before anybody has judged it, for it has ended and may not be lost."""
+        self._ended[case].append(ended)
+        attempt = _attempt(ended, errand.role, errand.repetition)
+        wishes = case.ended(attempt)
+        ended.judgement = attempt.judgement
+        self._ledger.run(errand, ended)
+        self._perform(case, wishes)
+        self._look_again(case)
+        self._close_if_abandoned(case)
 
     def _see_directly(self, audit: Audit) -> None:
         errand = Errand(audit, NOBODY, Role.CONTROL)
@@ -231,11 +254,10 @@ class Auditor:
         self._judging.discard(case)
         if case not in self._cases:
             return
-        roles = {attempt.run_id: attempt.role for attempt in case.attempts}
         for ended in chosen:
             if ended.run_id in judgements:
                 ended.judgement, ended.controls = judgements[ended.run_id], outlook.controls
-                self._ledger.run(Errand(audit, case.exit, roles[ended.run_id], case), ended)
+                self._tell(audit, case, ended)
         self._perform(case, case.judged(judgements, is_fresh=again))
         self._look_again(case)
         self._close_if_abandoned(case)
@@ -248,8 +270,8 @@ class Auditor:
         for wish in wishes:
             if isinstance(wish, StartRuns):
                 avoid = self._hops_in_doubt(case) if wish.role is Role.CONFIRM else frozenset()
-                for _ in range(wish.count):
-                    self._add(Errand(audit, case.exit, wish.role, case, avoid))
+                for repetition in wish.repetitions:
+                    self._add(Errand(audit, case.exit, wish.role, case, avoid, repetition))
             elif isinstance(wish, WantControls):
                 self._warden.want(audit, case, wish)
             else:
@@ -271,8 +293,13 @@ class Auditor:
             attempt = attempts[ended.run_id]
             if attempt.judgement is not ended.judgement:
                 ended.judgement = attempt.judgement
-                self._ledger.run(Errand(audit, case.exit, attempt.role, case), ended)
+                self._tell(audit, case, ended)
         self._ledger.verdict(audit, case, conclusion, runs)
+
+    def _tell(self, audit: Audit, case: Case, ended: Ended) -> None:
+        """A run has been judged, or judged again."""
+        attempt = next(attempt for attempt in case.attempts if attempt.run_id == ended.run_id)
+        self._ledger.run(Errand(audit, case.exit, attempt.role, case, repetition=attempt.repetition), ended)
 
     def _close_if_abandoned(self, case: Case) -> None:
         """While draining: a case none of whose runs is under way will never hear of the others."""
@@ -293,6 +320,12 @@ class Auditor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report)
+
+
+def _attempt(ended: Ended, role: Role, repetition: int) -> Attempt:
+    """A run as its case knows it."""
+    seen, failure = ended.observation, ended.failure
+    return Attempt(ended.run_id, role, ended.at, seen, failure, ended.judgement, ended.doubts, repetition)
 
 
 def _report(task: "asyncio.Task[None]") -> None:

@@ -17,9 +17,10 @@ not an acquittal by honest runs, of which there can be any number.
 Pure; called by `auditing.py`, which runs, extracts and judges.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import count, islice
 
 from .conclusions import LAYERS, REACH_RUNS, Attempt, Conclusion, Role, conclude, says_nothing
 from .model import Failure, Relay
@@ -53,10 +54,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StartRuns:
-    """So many runs of the tool through the exit, each on a fresh circuit."""
+    """Runs of the tool through the exit, each on a fresh circuit. `repetitions`: one number for each, unique among all
+    runs of the case with that role."""
 
     role: Role
-    count: int
+    repetitions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ Wish = StartRuns | WantControls | Conclusion
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """One tool against one exit. `repeat`: how many probes."""
+    """One tool against one exit. `repeat`: how many probes; `confirmed`: confirmations of an earlier session that
+    nobody has asked for yet."""
 
     tool: Tool
     exit: Relay
@@ -84,10 +87,25 @@ class Case:
     retried: int = 0
     is_rechecked: bool = True
     fresh_after: float | None = None
+    confirmed: int = 0
+    _asked: dict[Role, set[int]] = field(default_factory=dict)
 
-    def begin(self) -> list[Wish]:
-        """The first runs."""
-        return [self._more(Role.PROBE, self.repeat), WantControls()]
+    def begin(self, known: Sequence[Attempt] = ()) -> list[Wish]:
+        """The first runs. `known`: attempts of an earlier session that are not asked for again; each is then to be told
+        of by `ended`, or by `recalled` if it was judged."""
+        for attempt in known:
+            self._asked.setdefault(attempt.role, set()).add(attempt.repetition)
+        self.expected = len(known)
+        self.retried = sum(attempt.role is Role.RETRY for attempt in known)
+        self.confirmed = sum(attempt.role is Role.CONFIRM for attempt in known)
+        missing = self.repeat - len(self._asked.get(Role.PROBE, ()))
+        return [*([self._more(Role.PROBE, missing)] if missing > 0 else []), WantControls()]
+
+    def recalled(self, attempt: Attempt) -> list[Wish]:
+        """A run of an earlier session whose judgement holds."""
+        self.expected -= 1
+        self.attempts.append(attempt)
+        return self._consider([attempt])
 
     def ended(self, attempt: Attempt) -> list[Wish]:
         """A run has ended. One that says nothing about the exit needs no judge."""
@@ -134,10 +152,10 @@ class Case:
                 return [known]
             if self.is_rechecked or not all(map(self._rests_on_controls, self.attempts)):
                 reason = f"{known.reason} (interrupted before it was confirmed)"
-                return [replace(known, status=Status.SUSPECT, reason=reason)]
+                return [replace(known, status=Status.SUSPECT, reason=reason, is_interrupted=True)]
             reason = f"{known.reason} (interrupted before enough controls were asked)"
-            return [Conclusion(Status.ERROR, reason, known.rule, "interrupted", "local", True)]
-        return [Conclusion(Status.ERROR, "interrupted before it was known", None, "interrupted", "local", True)]
+            return [_interrupted(reason, known.rule)]
+        return [_interrupted("interrupted before it was known")]
 
     @property
     def waiting(self) -> list[Attempt]:
@@ -199,7 +217,9 @@ class Case:
     def _confirm(self, after: float, runs: int, controls: int) -> list[Wish]:
         """On to CONFIRMING: so many runs more, and controls that are younger than `after`."""
         self.phase = Phase.CONFIRMING
-        wishes: list[Wish] = [self._more(Role.CONFIRM, runs)] if runs else []
+        known = min(runs, self.confirmed)
+        self.confirmed -= known
+        wishes: list[Wish] = [self._more(Role.CONFIRM, runs - known)] if runs > known else []
         if self.tool.confirm.recheck_baseline and self._can_recheck():
             self.is_rechecked = False
             self.fresh_after = after
@@ -219,6 +239,13 @@ class Case:
         rule = None if attempt.judgement is None else attempt.judgement.rule
         return not attempt.is_lie or rule is None or compares(self.tool.verdict[rule])
 
-    def _more(self, role: Role, count: int) -> StartRuns:
-        self.expected += count
-        return StartRuns(role, count)
+    def _more(self, role: Role, runs: int) -> StartRuns:
+        self.expected += runs
+        asked = self._asked.setdefault(role, set())
+        numbers = tuple(islice((number for number in count(1) if number not in asked), runs))
+        asked.update(numbers)
+        return StartRuns(role, numbers)
+
+
+def _interrupted(reason: str, rule: int | None = None) -> Conclusion:
+    return Conclusion(Status.ERROR, reason, rule, "interrupted", "local", True, is_interrupted=True)

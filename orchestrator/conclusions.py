@@ -25,6 +25,9 @@ class Role(StrEnum):
     RETRY = "retry"
     CONFIRM = "confirm"
     CONTROL = "control"
+    REPLAY = "replay"
+    SUPERSEDED = "superseded"
+    """Of an interrupted scan, and asked again when it was resumed: it counts for nothing."""
 
 
 LAYERS = {
@@ -42,7 +45,8 @@ def says_nothing(failure: Failure | None) -> bool:
 @dataclass(slots=True)
 class Attempt:
     """One run that has ended. `observation` None: it says nothing about the exit, as `failure` tells. `doubts`: why its
-    attribution can't be recomputed from the evidence; `judgement` None: it waits for controls."""
+    attribution can't be recomputed from the evidence; `judgement` None: it waits for controls; `repetition`: which of
+    the runs of its role it is."""
 
     run_id: str
     role: Role
@@ -51,6 +55,7 @@ class Attempt:
     failure: Failure | None = None
     judgement: Judgement | None = None
     doubts: tuple[str, ...] = ()
+    repetition: int = 1
 
     @property
     def status(self) -> Status | None:
@@ -87,7 +92,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """The verdict on an exit, for one tool. `lied` of `of` runs that got an answer; `rule`: which of the tool's rules;
-    `layer`: what failed, of an error; `blame` as in a failure."""
+    `layer`: what failed, of an error; `blame` as in a failure; `is_interrupted`: more would have been asked, had
+    the scan not been ended."""
 
     status: Status
     reason: str
@@ -98,6 +104,7 @@ class Conclusion:
     lied: int = 0
     of: int = 0
     undecided: tuple[str, ...] = ()
+    is_interrupted: bool = False
 
 
 def conclude(attempts: Sequence[Attempt], *, has_controls: bool = True) -> Conclusion:

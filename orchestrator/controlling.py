@@ -149,7 +149,8 @@ class Warden:
         audit.pool.started(relay)
         audit.under_way += 1
         audit.budget -= 1
-        self._add(Errand(audit, relay, Role.CONTROL))
+        audit.made[relay.fingerprint] += 1
+        self._add(Errand(audit, relay, Role.CONTROL, repetition=audit.made[relay.fingerprint]))
 
     def _tell(self, audit: Audit) -> None:
         asking, audit.asking = audit.asking, {}

@@ -105,6 +105,21 @@ def told(use: ToolUse, text: str) -> str:
     return use.clean(_hide_text(text, use.secrets))
 
 
+def bytes_told(use: ToolUse, content: bytes) -> bytes:
+    """Bytes that may hold secrets, without them; to the last bit what they were, where there is nothing to hide."""
+    if not use.secrets and not use.tool.redact:
+        return content
+    return told(use, content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def is_tellable(use: ToolUse, facts: Facts) -> bool:
+    """Whether the facts may be kept as they were judged: nothing in them has to be hidden."""
+    if not use.secrets and not use.tool.redact:
+        return True
+    texts = [item for value in facts.values() for item in (value if isinstance(value, tuple) else (value,))]
+    return all(told(use, text) == text for text in texts if isinstance(text, str))
+
+
 def without(value: object, secrets: tuple[str, ...]) -> Any:
     """The value, whatever it is made of, without secrets."""
     if not secrets:

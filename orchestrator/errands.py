@@ -3,6 +3,7 @@
 Pure. Says where a run's directory is and what its command line becomes; `auditing.py` has it carried out.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -29,8 +30,9 @@ BASE_ENVIRONMENT = (("LC_ALL", "C"), ("TZ", "UTC"))
 class Audit:
     """A tool with its parameters, and its controls. `candidates`: the exits that may be asked for a control;
     `destinations`: where its runs go, as far as that is known before a run; `waiting`: its open cases; `keen`: those of
-    them that want more than the baseline says; `asking`: those that found too little to be judged by; `budget`: how
-    many controls may be made until somebody has another wish, lest those that grow old too fast are made for ever."""
+    them that want more than the baseline says; `asking`: those that found too little to be judged by; `made`: how many
+    control runs went through each exit; `budget`: how many controls may be made until somebody has another wish, lest
+    those that grow old too fast are made for ever."""
 
     tool: Tool
     bound: Bound
@@ -42,6 +44,7 @@ class Audit:
     keen: dict[Case, WantControls] = field(default_factory=dict)
     asking: dict[Case, None] = field(default_factory=dict)
     under_way: int = 0
+    made: Counter[Fingerprint] = field(default_factory=Counter)
     budget: int = 0
     given_up: str | None = None
 
@@ -49,13 +52,14 @@ class Audit:
 @dataclass(frozen=True, slots=True, eq=False)
 class Errand:
     """One run that is to be made. `case` None: it is a control. `avoid`: the hops before the exit that may have had a
-    hand in what it is to confirm."""
+    hand in what it is to confirm; `repetition`: which of the runs of its role, of one tool and exit, it is."""
 
     audit: Audit
     relay: Relay
     role: Role
     case: Case | None = None
     avoid: frozenset[Fingerprint] = frozenset()
+    repetition: int = 1
 
     @property
     def exit(self) -> Fingerprint:
@@ -83,13 +87,13 @@ class Place:
 
 
 class Places:
-    """Gives each run of a scan its number, its address, its secret and its folder."""
+    """Gives each run of a scan its number (from `first_index` on), its address, its secret and its folder."""
 
-    def __init__(self, scan_id: str, scratch: str, rng: Random) -> None:
+    def __init__(self, scan_id: str, scratch: str, rng: Random, first_index: int = 1) -> None:
         self._scan_id = scan_id
         self._scratch = scratch
         self._rng = Random(f"{scan_id} {rng.getrandbits(64)}")  # a seed repeats the plan; a name asked once is known
-        self._numbers = count(1)
+        self._numbers = count(first_index)
         self._first_address = self._rng.getrandbits(22)
 
     def next(self, errand: Errand) -> tuple[Place, dict[str, str]]:

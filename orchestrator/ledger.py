@@ -1,10 +1,8 @@
-"""What a scan writes down: each run and each verdict as a record, to the store and to whoever listens.
+"""What a scan writes down: each run and each verdict as a record, with its evidence, for the store and whoever listens.
 
 Records are made by `records.py`; this knows when there is one. Called by `auditing.py`, on its loop.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,67 +10,89 @@ from .assessing import Ended
 from .cases import Case, Conclusion
 from .disclosure import ToolUse
 from .errands import Audit, Errand
-from .model import Relay
-from .records import Record, run_record, verdict_record
+from .keys import key_of, verdict_id
+from .model import Fingerprint, Relay
+from .records import Record, judged_again, run_record, verdict_record
+from .results.exhibit import Blob, Exhibit, pack
 
-Keep = Callable[[Record], None]
+Keep = Callable[[Record, Sequence[Blob]], None]
+Listen = Callable[[Record], None]
 
 
 class RecordLedger:
-    """Hands records to each of `keepers`. `uses`: how each tool is used, by its id; `shared`: as for
-    `observation.fold`."""
+    """Hands records and their evidence to each of `keepers`. `uses`: how each tool is used, by its id; `shared`: as for
+    `observation.fold`; `descriptors`: of the snapshot, by fingerprint."""
 
-    def __init__(self, uses: Mapping[str, ToolUse], shared: Mapping[str, object], keepers: Sequence[Keep]) -> None:
+    def __init__(
+        self,
+        uses: Mapping[str, ToolUse],
+        shared: Mapping[str, object],
+        keepers: Sequence[Keep],
+        descriptors: Mapping[Fingerprint, str] | None = None,
+    ) -> None:
         self._uses = uses
         self._shared = shared
         self._keepers = keepers
+        self._descriptors = descriptors or {}
         self._begun = time.time()
-        self._count = 0
 
     def run(self, errand: Errand, ended: Ended) -> None:
-        """A run has been judged, or needs no judge."""
+        """A run has ended, or has been judged, or judged again."""
         use = self._uses[errand.audit.tool.id]
+        if ended.told is not None:
+            ended.told = judged_again(ended.told, use, ended.controls, ended.judgement)
+            self._keep(ended.told, ())
+            return
+        evidence = list(ended.exhibits.values())
         record = run_record(
             ended.record,
             use,
             key=key_of(errand.audit, errand.relay),
             role=errand.role.value,
+            repetition=errand.repetition,
+            nonce=ended.values.get("nonce", ""),
             stdout=ended.harvest.stdout,
             stderr=ended.harvest.stderr,
             facts=ended.facts if ended.observation is not None else None,
+            is_exact=ended.is_exact,
+            unusable=ended.unusable,
             controls=ended.controls,
             judgement=ended.judgement,
+            evidence=evidence,
         )
-        self._keep(record)
+        self._keep(record, [one.blob for one in evidence if one.blob.packed])
+        ended.exhibits = {one.name: one.kept() for one in evidence}
 
     def verdict(self, audit: Audit, case: Case, conclusion: Conclusion, runs: Sequence[Ended]) -> None:
         """A case is closed. Its controls are those of the last run that had any."""
         controls = next((ended.controls for ended in reversed(runs) if ended.controls is not None), None)
-        self._count += 1
+        key = key_of(audit, case.exit)
+        evidence = [self._descriptor(case.exit)] if conclusion.status.is_finding else []
         record = verdict_record(
             conclusion,
             self._uses[audit.tool.id],
             case.exit,
             self._shared,
-            verdict_id=f"{self._shared['scan_id']}-v{self._count:05d}",
-            key=key_of(audit, case.exit),
+            verdict_id=verdict_id(str(self._shared["scan_id"]), key),
+            key=key,
             attempts=case.attempts,
             controls=controls,
             started=min((attempt.ended_at for attempt in case.attempts), default=self._begun),
             ended=time.time(),
+            evidence=[one for one in evidence if one is not None],
         )
-        self._keep(record)
+        self._keep(record, [one.blob for one in evidence if one is not None])
 
-    def _keep(self, record: Record) -> None:
+    def _descriptor(self, relay: Relay) -> Exhibit | None:
+        """The server descriptor of an exit of which something is found: what it declared at that time."""
+        text = self._descriptors.get(relay.fingerprint)
+        return None if text is None else Exhibit("descriptor", pack(text.encode("utf-8", "surrogateescape")))
+
+    def _keep(self, record: Record, blobs: Sequence[Blob]) -> None:
         for keep in self._keepers:
-            keep(record)
+            keep(record, blobs)
 
 
-def key_of(audit: Audit, relay: Relay) -> str:
-    """By what the same question is recognised in another scan: tool digest, parameters, exit."""
-    return hashlib.sha256(f"{audit.key}\0{relay.fingerprint}".encode()).hexdigest()
-
-
-def audit_key(digest: str, values: Mapping[str, str]) -> str:
-    """The part of the key that all exits share."""
-    return hashlib.sha256(json.dumps([digest, sorted(values.items())]).encode()).hexdigest()
+def listening(listen: Listen) -> Keep:
+    """A keeper that wants the records alone."""
+    return lambda record, _: listen(record)

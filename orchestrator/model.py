@@ -53,11 +53,17 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One consensus with its descriptors: immutable for as long as a scan uses it."""
+    """One consensus with its descriptors: immutable for as long as a scan uses it.
+
+    `consensus`: the document as the authorities signed it (dir-spec), as far as tor gave it; `descriptors`: the server
+    descriptors, as they were published, of all relays that let something out.
+    """
 
     valid_after: str
     relays: Mapping[Fingerprint, Relay]
     distinct_subnets: bool = True
+    consensus: str = ""
+    descriptors: Mapping[Fingerprint, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,14 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "tool": {"argv": list(run.argv)},
         "process": {**_process(life), **output},
         "failure": failure_table(failure),
-        "evidence": [scan["events"]] if scan.get("events") else [],
+        "evidence": evidence_files(scan),
         "reproduce": _command_line(life, scan),
     }
+
+
+def evidence_files(scan: Mapping[str, object]) -> list[dict[str, object]]:
+    """The evidence that is a file of the caller's: the log of the whole session."""
+    return [{"name": "events", "file": scan["events"]}] if scan.get("events") else []
 
 
 def _command_line(life: Life, scan: Mapping[str, object]) -> str:

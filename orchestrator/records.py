@@ -13,7 +13,8 @@ from .cases import Attempt, Conclusion
 from .controls import Controls
 from .disclosure import ToolUse, facts_shown, output_kept, param_shown, told, without, without_any
 from .model import Failure, Relay
-from .observation import exit_table, failure_table, vantage_words
+from .observation import evidence_files, exit_table, failure_table, vantage_words
+from .results.exhibit import Exhibit
 from .tool import CONTROL_MATCHERS, Condition, Facts, Rule, Status, Tool
 from .verdict import Judgement
 
@@ -43,14 +44,20 @@ def run_record(
     *,
     key: str,
     role: str,
+    repetition: int = 1,
+    nonce: str = "",
     stdout: bytes = b"",
     stderr: bytes = b"",
     facts: Facts | None = None,
+    is_exact: bool = True,
+    unusable: str | None = None,
     controls: Controls | None = None,
     judgement: Judgement | None = None,
+    evidence: Sequence[Exhibit] = (),
 ) -> Record:
-    """The record of one run. `folded`: by `observation.fold`; `facts` None: they were not read; `judgement` None: the
-    run was not judged (a control, or it says nothing about its exit)."""
+    """The record of one run. `folded`: by `observation.fold`; `nonce`: what `{{nonce}}` stood for; `facts` None: they
+    were not read; `is_exact`: whether they are, here or in the evidence, what is judged; `unusable`: why a control is
+    none; `judgement` None: the run was not judged (a control, or not yet, or it says nothing about its exit)."""
     hidden: Record = {name: without(value, use.secrets) for name, value in folded.items()}
     argv = [without_any(str(word), use.secrets) for word in _table(folded.get("tool")).get("argv") or ()]
     status = hidden["status"] if judgement is None else judgement.status.value
@@ -58,14 +65,27 @@ def run_record(
         **hidden,
         "key": key,
         "role": role,
+        "repetition": repetition,
+        "nonce": nonce,
         "status": status,
         "tool": _tool(use, argv),
         "process": {**_table(hidden.get("process")), **output_kept(use, status, stdout, stderr)},
         "facts": None if facts is None else facts_shown(use, facts),
+        "facts_exact": is_exact,
+        "unusable": unusable,
         "controls": _controls(use, controls),
         "verdict": None if judgement is None else _judgement(use, judgement),
+        "evidence": [*_exhibits(evidence), *hidden.get("evidence", ())],
         "reproduce": command_line(use, str(_table(folded.get("exit")).get("fingerprint")), folded.get("vantage")),
     }
+
+
+def judged_again(told: Record, use: ToolUse, controls: Controls | None, judgement: Judgement | None) -> Record:
+    """The record of a run of an earlier session, as it was written then, with what is said of it now."""
+    if judgement is None:
+        return told
+    status, words = judgement.status.value, _judgement(use, judgement)
+    return {**told, "status": status, "controls": _controls(use, controls), "verdict": words}
 
 
 def verdict_record(
@@ -80,9 +100,10 @@ def verdict_record(
     controls: Controls | None,
     started: float,
     ended: float,
+    evidence: Sequence[Exhibit] = (),
 ) -> Record:
     """The record of what all runs through one exit say. `scan`: as for `observation.fold`; `started`, `ended`: seconds
-    since the epoch."""
+    since the epoch; `evidence`: beyond that of its runs."""
     failure = failure_of(conclusion, attempts, told(use, conclusion.reason))
     return {
         "schema": VERDICT_SCHEMA,
@@ -99,6 +120,7 @@ def verdict_record(
         "layer": conclusion.layer or None,
         "blame": None if conclusion.status is Status.OK else conclusion.blame,
         "retryable": conclusion.retryable,
+        "interrupted": conclusion.is_interrupted,
         "tool": _tool(use, [without_any(word, use.secrets) for word in use.tool.command.argv]),
         "exit": exit_table(relay, scan.get("consensus")),
         "vantage": scan.get("vantage"),
@@ -107,7 +129,7 @@ def verdict_record(
         "runs": [_attempt(use, attempt) for attempt in attempts],
         "controls": _controls(use, controls),
         "failure": failure_table(failure),
-        "evidence": [scan["events"]] if scan.get("events") else [],
+        "evidence": [*_exhibits(evidence), *evidence_files(scan)],
         "reproduce": command_line(use, relay.fingerprint, scan.get("vantage")),
     }
 
@@ -210,6 +232,10 @@ def _rule(use: ToolUse, place: int | None) -> Record:
     """Which rule it was, by its place in the tool's file, and what it asks for."""
     words = None if place is None else told(use, rule_in_words(use.tool.verdict[place]))
     return {"rule": place, "when": words}
+
+
+def _exhibits(evidence: Sequence[Exhibit]) -> list[Record]:
+    return [one.told() for one in evidence]
 
 
 def _attempt(use: ToolUse, attempt: Attempt) -> Record:

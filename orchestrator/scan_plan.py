@@ -5,7 +5,7 @@ Pure. Every selected relay stands exactly once under each tool: in a pair, or am
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .controls import ControlPool
@@ -19,7 +19,8 @@ RARE_LIARS = (2, 3, 10)
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A tool that is not run against an exit. `layer`: policy, or requirement."""
+    """A tool that is not run against an exit. `layer`: policy, requirement, or gone (from the consensus, since the scan
+    began)."""
 
     audit: Audit
     relay: Relay
@@ -50,6 +51,12 @@ class ScanPlan:
         """The control runs that are certain."""
         used = {id(audit): audit for audit, _ in self.pairs}
         return sum(a.tool.baseline.exits for a in used.values() if a.tool.baseline.mode in ("exits", "direct+exits"))
+
+    def only(self, is_wanted: Callable[[Audit, Relay], bool]) -> "ScanPlan":
+        """The same, without what is not wanted."""
+        pairs = tuple(pair for pair in self.pairs if is_wanted(*pair))
+        skipped = tuple(one for one in self.skipped if is_wanted(one.audit, one.relay))
+        return replace(self, pairs=pairs, skipped=skipped)
 
     def load(self) -> list[tuple[str, int]]:
         """How many runs go to each destination, the most first."""
@@ -96,6 +103,14 @@ def make_scan_plan(
             else:
                 pairs.append((audit, relay))
     return ScanPlan(tuple(audits), tuple(pairs), tuple(skipped), repeat, repeats or {})
+
+
+def with_gone(plan: ScanPlan, gone: Sequence[Fingerprint], valid_after: str) -> ScanPlan:
+    """The plan of a scan that goes on, with the exits that have left the network since it began: they are told, too."""
+    reason = f"it is not in the consensus of {valid_after}"
+    relays = [Relay(name, "", "0.0.0.0", 0, frozenset(), None) for name in gone]
+    missing = tuple(Skipped(audit, relay, "gone", reason) for audit in plan.audits for relay in relays)
+    return replace(plan, skipped=(*plan.skipped, *missing))
 
 
 def in_force(tool: Tool, is_direct_allowed: bool) -> Tool:

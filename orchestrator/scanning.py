@@ -5,7 +5,7 @@ Used by `exitpin audit` and by the lab's demo; says nothing to anybody.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,11 @@ from .disclosure import ToolUse
 from .errands import Audit, Errand
 from .errors import OperatorError
 from .evidence import EvidenceLog
-from .ledger import RecordLedger
+from .keys import key_of
+from .ledger import Keep, RecordLedger
 from .loop import Session
 from .network import Network, Vantage
-from .records import Record
+from .recalling import Recollection
 from .scan_plan import ScanPlan
 from .schedule import Limits, Schedule
 from .tool import Status
@@ -55,15 +56,22 @@ class Work:
 
 
 class Scan:
-    """One scan. `keepers` get every record, runs and verdicts, as each is known."""
+    """One scan. `keepers` get every record, runs and verdicts, as each is known; `recollection`: what an earlier
+    session left of it."""
 
     def __init__(
-        self, work: Work, network: Network, plan: ScanPlan, keepers: Sequence[Callable[[Record], None]]
+        self,
+        work: Work,
+        network: Network,
+        plan: ScanPlan,
+        keepers: Sequence[Keep],
+        recollection: Recollection | None = None,
     ) -> None:
         self._work = work
         self._network = network
         self._plan = plan
         self._keepers = keepers
+        self._known = recollection or Recollection()
         self._session: Session | None = None
         self.auditor: Auditor | None = None
         self.schedule = Schedule[Errand](Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s), work.rng)
@@ -81,26 +89,38 @@ class Scan:
             "events": str(work.events) if work.events else None,
             "vantage": {"kind": work.vantage.kind, "name": work.vantage.name, "tor": network.tor_version},
         }
-        ledger = RecordLedger({audit.tool.id: self._use(audit) for audit in self._plan.audits}, shared, self._keepers)
+        uses = {audit.tool.id: tool_use(work, audit) for audit in plan.audits}
+        ledger = RecordLedger(uses, shared, self._keepers, network.snapshot.descriptors)
         self._write_skipped(ledger)
         witness = Witness({"schema": "exitpin.events/1", **header})
         evidence = _open_evidence(work.events, header, witness)
         with scratch_directory() as scratch:
             launcher = ToolLauncher(scratch, bindings.PRELOAD, network.socks, work.environment)
-            assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests)
-            terms = Terms(work.scan_id, scratch, shared, work.timeout_max_s)
+            assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
+            terms = Terms(work.scan_id, scratch, shared, work.timeout_max_s, self._known.first_index)
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
                 evidence=evidence, on_finished=auditor.finished,
             )  # fmt: skip
+            self._recall_controls()
             try:
-                await auditor.serve(session, [(a, Case(a.tool, r, plan.repeat_of(r))) for a, r in plan.pairs])
+                cases = [(a, Case(a.tool, r, plan.repeat_of(r))) for a, r in plan.pairs]
+                await auditor.serve(session, cases, self._known)
                 await launcher.household.settle()
             finally:
                 self.trust_lost = session.trust_lost
                 assessor.close()
                 evidence.close()
+
+    def _recall_controls(self) -> None:
+        """Controls of an earlier session that are young enough have a say in this one."""
+        for audit in self._plan.audits:
+            for relay in audit.candidates:
+                key = key_of(audit, relay)
+                audit.made[relay.fingerprint] = self._known.control_runs.get(key, 0)
+                for control in self._known.controls.get(key, ()):
+                    audit.pool.add(control, relay)
 
     def drain(self) -> None:
         """Start nothing new; what runs may end."""
@@ -119,18 +139,19 @@ class Scan:
             self._session.lose_trust(why)
             self.auditor.abort()
 
-    def _use(self, audit: Audit) -> ToolUse:
-        tool = audit.tool
-        binary = shutil.which(tool.command.argv[0], path=self._work.environment.get("PATH")) or ""
-        given = self._work.given.get(tool.id, frozenset())
-        word = self._work.words.get(tool.id, "")
-        return ToolUse(tool, audit.bound.values, given, binary, "", redactor(tool.redact), word)
-
     def _write_skipped(self, ledger: RecordLedger) -> None:
         """Who is not asked has a verdict, too: that there is none."""
         for one in self._plan.skipped:
             conclusion = Conclusion(Status.SKIPPED, f"{one.layer}: {one.reason}", None, one.layer, "local")
             ledger.verdict(one.audit, Case(one.audit.tool, one.relay), conclusion, [])
+
+
+def tool_use(work: Work, audit: Audit) -> ToolUse:
+    """How a scan uses a tool."""
+    tool = audit.tool
+    binary = shutil.which(tool.command.argv[0], path=work.environment.get("PATH")) or ""
+    given, word = work.given.get(tool.id, frozenset()), work.words.get(tool.id, "")
+    return ToolUse(tool, audit.bound.values, given, binary, "", redactor(tool.redact), word)
 
 
 def _open_evidence(path: Path | None, header: Mapping[str, object], witness: Witness) -> EvidenceLog:

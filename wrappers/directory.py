@@ -1,19 +1,21 @@
 """One snapshot of consensus and descriptors, read from our tor: GETINFO ns/all and desc/all-recent, parsed by stem.
 
 Descriptors are parsed one by one and only as far as a selection needs; policies are ours
-(`orchestrator/policy.py`).
+(`orchestrator/policy.py`). The documents themselves go with the snapshot: they are evidence.
 """
 
 import re
+from dataclasses import replace
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
 from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
-from .tor import ControlChannel
+from .tor import ControlChannel, ControlError
 
 _DESCRIPTOR = re.compile(r"^router ", re.MULTILINE)
 _FINGERPRINT = re.compile(r"^(?:opt )?fingerprint ([0-9A-F ]+)$", re.MULTILINE)
 _POLICY = re.compile(r"^(?:accept|reject) .*$", re.MULTILINE)
 _IPV6_POLICY = re.compile(r"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
+_ACCEPTS = re.compile(r"^(?:accept |ipv6-policy accept )", re.MULTILINE)
 _FAMILY = re.compile(r"^family (.*)$", re.MULTILINE)
 _CONTACT = re.compile(r"^contact (.*)$", re.MULTILINE)
 
@@ -24,14 +26,23 @@ async def read_snapshot(channel: ControlChannel) -> Snapshot:
     descriptors = (await channel.ask("GETINFO desc/all-recent"))[0].partition("=")[2]
     valid_after = (await channel.ask("GETINFO consensus/valid-after"))[0].partition("=")[2].strip('"')
     distinct = (await channel.ask("GETCONF EnforceDistinctSubnets"))[0].partition("=")[2]
-    return parse_snapshot(status, descriptors, valid_after, distinct != "0")
+    snapshot = parse_snapshot(status, descriptors, valid_after, distinct != "0")
+    return replace(snapshot, consensus=await _signed_consensus(channel) or status)
+
+
+async def _signed_consensus(channel: ControlChannel) -> str:
+    """The consensus with its signatures; empty for a tor that does not hand it out."""
+    try:
+        return (await channel.ask("GETINFO dir/status-vote/current/consensus"))[0].partition("=")[2].lstrip("\n")
+    except ControlError:
+        return ""
 
 
 def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_subnets: bool) -> Snapshot:
     """Router status entries and server descriptors -> a snapshot, in the consensus' order."""
     from stem.descriptor.router_status_entry import RouterStatusEntryV3
 
-    parsed = dict(_descriptors(descriptors))
+    parsed, published = _descriptors(descriptors)
     relays: dict[Fingerprint, Relay] = {}
     for text in re.split(r"(?m)^(?=r )", status.strip("\n")):
         if not text.startswith("r "):
@@ -43,12 +54,16 @@ def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_sub
             fingerprint, entry.nickname, entry.address, entry.or_port, frozenset(entry.flags), policy, family, contact,
             entry.bandwidth or 0,
         )  # fmt: skip
-    return Snapshot(valid_after, relays, distinct_subnets)
+    return Snapshot(valid_after, relays, distinct_subnets, status, published)
 
 
-def _descriptors(text: str) -> list[tuple[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]]]:
-    """(fingerprint, (policy, family, contact)) of each server descriptor (dir-spec 2.1.1)."""
-    found: list[tuple[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]]] = []
+def _descriptors(
+    text: str,
+) -> tuple[dict[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]], dict[Fingerprint, str]]:
+    """By fingerprint (policy, family, contact) of each server descriptor (dir-spec 2.1.1), and the text of those that
+    let anything out."""
+    found: dict[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]] = {}
+    published: dict[Fingerprint, str] = {}
     for part in _DESCRIPTOR.split(text)[1:]:
         fingerprint = _FINGERPRINT.search(part)
         if fingerprint is None:
@@ -65,5 +80,7 @@ def _descriptors(text: str) -> list[tuple[Fingerprint, tuple[ExitPolicy | None, 
         except ValueError:
             policy = None  # one odd descriptor: that relay is dropped and accounted for, the scan goes on
         name = Fingerprint(fingerprint[1].replace(" ", ""))
-        found.append((name, (policy, members, contact[1] if contact else "")))
-    return found
+        found[name] = policy, members, contact[1] if contact else ""
+        if _ACCEPTS.search(part) is not None:
+            published[name] = f"router {part}"
+    return found, published

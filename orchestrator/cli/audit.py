@@ -3,9 +3,14 @@
 import argparse
 import asyncio
 import os
+from typing import TYPE_CHECKING
 
+from ..errors import EXIT_USAGE, OperatorError
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
+
+if TYPE_CHECKING:
+    from ..network import Vantage
 
 HELP = """\
 Run declared tools through every chosen exit, compare what they see with controls, confirm what looks wrong, and give a
@@ -26,6 +31,8 @@ examples:
   exitpin audit --lab tls-cert http-body -e exit01,exit02 --repeat 3
   exitpin audit tls-cert -p host=www.example.org --sample 50 --dry-run
   exitpin audit ./my-check.sh -p host=www.example.org -e FINGERPRINT --json
+  exitpin audit --resume            go on with the last scan that was interrupted
+  exitpin audit --retry-failed      ask again what ended in an error
   exitpin results list              what the last scan found
 """
 
@@ -36,14 +43,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "audit", help="judge exits with declared tools", description=HELP, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("tools", nargs="+", metavar="TOOL", help="ids, @tags, ./paths of tools")
+    parser.add_argument("tools", nargs="*", metavar="TOOL", help="ids, @tags, ./paths of tools")
     add_selectors(parser, required=False)
     how = parser.add_argument_group("how")
     how.add_argument(
         "-p", "--param", dest="params", action="append", default=[], metavar="[TOOL.]NAME=VALUE",
         help="a tool's parameter (`exitpin tools show TOOL`); repeatable",
     )  # fmt: skip
-    how.add_argument("--repeat", type=int, default=1, metavar="N", help="N probes of each exit by each tool")
+    how.add_argument("--repeat", type=int, metavar="N", help="N probes of each exit by each tool (1)")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
@@ -54,6 +61,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
+    how.add_argument(
+        "--resume", nargs="?", const="last", metavar="SCAN",
+        help="go on with a scan that was interrupted or killed: by its id, or the last one",
+    )  # fmt: skip
+    how.add_argument(
+        "--retry-failed", action="store_true",
+        help="ask again what ended in an error, and nothing else: of --resume SCAN, or of the last scan",
+    )  # fmt: skip
     how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
     out = parser.add_argument_group("what comes of it")
     out.add_argument(
@@ -70,9 +85,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan; its exit status."""
+    from .audit_resume import find
     from .audit_scan import AuditScan
 
-    def work(vantage: object) -> int:
-        return asyncio.run(AuditScan(args, vantage, dict(os.environ)).execute())  # type: ignore[arg-type]
+    resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
+    if resumed is None and not args.tools:
+        raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)
+
+    def work(vantage: "Vantage") -> int:
+        return asyncio.run(AuditScan(args, vantage, dict(os.environ), resumed).execute())
 
     return inside(args, work)

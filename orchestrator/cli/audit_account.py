@@ -8,6 +8,7 @@ from typing import Any
 
 from ...wrappers.output import printable
 from ..errors import EXIT_FAILED
+from ..results import scan_record
 from ..scan_plan import ScanPlan, chances
 from ..settings import Settings
 from ..tool import GRAVEST_FIRST, Status
@@ -22,7 +23,8 @@ Json = Mapping[str, Any]
 @dataclass(slots=True)
 class Account:
     """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here;
-    `problems`: what the user must hear of."""
+    `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of earlier sessions;
+    `unfinished`: verdicts that an interruption left open."""
 
     plan: ScanPlan
     store: Path
@@ -32,6 +34,25 @@ class Account:
     unmet: int = 0
     findings: list[Json] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    again: str = ""
+    known: Sequence[Json] = ()
+    unfinished: int = 0
+
+    def __post_init__(self) -> None:
+        for record in self.known:
+            self.add(record)
+
+    @property
+    def planned(self) -> int:
+        """How many verdicts there are to be."""
+        return len(self.plan.pairs) + len(self.plan.skipped) + len(self.known)
+
+    def state(self, trust_lost: str | None) -> str:
+        """How the scan ended, in the words of `exitpin.scan/1`."""
+        if trust_lost is not None or self.problems:
+            return scan_record.FAILED
+        is_whole = self.statuses.total() == self.planned and not self.unfinished
+        return scan_record.DONE if is_whole else scan_record.INTERRUPTED
 
     def add(self, record: Json) -> None:
         """A record of the scan; only verdicts count."""
@@ -39,6 +60,7 @@ class Account:
             return
         status = Status(record["status"])
         self.statuses[status] += 1
+        self.unfinished += bool(record.get("interrupted"))
         if status.is_finding:
             self.findings.append(record)
         elif status is Status.ERROR:
@@ -53,17 +75,19 @@ class Account:
 
     def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
         """What to say at the end."""
-        planned = len(self.plan.pairs) + len(self.plan.skipped)
         told = ", ".join(f"{self.statuses[status]} {status}" for status in GRAVEST_FIRST if self.statuses[status])
-        said = [f"scan {self.scan_id}: {self.statuses.total()} of {planned} verdicts: {told or 'none'}"]
+        said = [f"scan {self.scan_id}: {self.statuses.total()} of {self.planned} verdicts: {told or 'none'}"]
         if self.errors:
             layers = ", ".join(f"{count} {layer}" for layer, count in self.errors.most_common())
             said.append(f"errors by layer: {layers} (an error says nothing about the exit)")
         if trust_lost is not None:
             said.append(f"stopped: {trust_lost}")
-        if interrupted is not None:
-            said.append("interrupted: what was known is recorded; the same command asks again")
         said += self.problems
+        if self.again and self.state(trust_lost) != scan_record.DONE:
+            word = "interrupted: " if interrupted is not None else ""
+            said.append(f"{word}what was known is recorded; to go on: {self.again}")
+        elif self.again and self.statuses[Status.ERROR]:
+            said.append(f"to ask again what ended in an error: {self.again} --retry-failed")
         said.append(f"`exitpin results list --scan {self.scan_id}` shows all of it, `results show ID` one verdict")
         return said
 

@@ -42,10 +42,6 @@ class Guard:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def interrupt(self, why: str) -> None:
-        """As the second signal."""
-        self._scan.interrupt(why)
-
     def _signalled(self, signo: int) -> None:
         is_first = self.interrupted_by is None and signo == signal.SIGINT
         self.interrupted_by = signo

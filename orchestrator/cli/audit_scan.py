@@ -2,28 +2,33 @@
 
 import argparse
 import json
-import os
 import secrets
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
-from ...wrappers.tool_files import is_path, load_catalogue
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
-from ..ledger import audit_key
+from ..ledger import listening
+from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
-from ..params import Bound, bind, share
+from ..recalling import Recollection
+from ..results import scan_record
+from ..results.exhibit import Exhibit, pack
+from ..results.scan_lock import held
 from ..results.store import Store, store_path
-from ..scan_plan import ScanPlan, make_scan_plan
-from ..scanning import Scan, Work
+from ..scan_plan import ScanPlan, make_scan_plan, with_gone
+from ..scanning import Scan, Work, tool_use
 from ..settings import BUILT_IN
-from ..tool import Tool
+from . import audit_resume
 from .audit_account import Account, exit_status, findings_table, plan_sentences
 from .audit_guard import Guard
+from .audit_resume import Resumed
+from .audit_tools import Chosen, choose_tools
 from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose
 
@@ -32,101 +37,114 @@ LAB_TIMEOUT_MAX_S = 45.0
 
 
 class AuditScan:
-    """One `exitpin audit`."""
+    """One `exitpin audit`. `resumed`: the scan that goes on, if it is none of its own."""
 
-    def __init__(self, args: argparse.Namespace, vantage: Vantage, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        vantage: Vantage,
+        environment: Mapping[str, str],
+        resumed: Resumed | None = None,
+    ) -> None:
+        args.repeat = 1 if args.repeat is None else args.repeat
         if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
             raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
         self._args = args
         self._vantage = vantage
         self._environment = environment
+        self._resumed = resumed
         self._seed = args.seed if args.seed is not None else secrets.randbits(63)
-        self._rng = Random(self._seed)
+        self._rng = Random(self._seed if resumed is None else f"{self._seed} {time.time()}")
         self._settings = settings_in_force(args, environment, vantage)
-        self._given: dict[str, frozenset[str]] = {}
-        self._words: dict[str, str] = {}
-        self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._store_path = Path(args.store or store_path(environment)).absolute()
+        now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.scan_id = now if resumed is None else resumed.scan_id
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
-        tools = self._tools()
+        is_lab = self._vantage.is_lab
+        chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
         async with open_network(self._vantage) as network:
-            plan = self._plan(network, tools)
-            for sentence in plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab):
-                print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
-            if self._args.dry_run:
+            plan, known = self._plan(network, chosen)
+            self._tell_plan(plan, known)
+            if self._args.dry_run or (self._resumed is not None and not plan.pairs and not plan.skipped):
                 return 0
-            if not self._vantage.is_lab:
+            if not is_lab:
                 places = [destination for audit in plan.audits for destination in audit.destinations]
                 runs = plan.probes + plan.controls()
                 refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
                 print(WARNING, file=sys.stderr)
-            return await self._carry_out(network, plan)
-
-    def _tools(self) -> list[tuple[Tool, Bound, str]]:
-        """The tools with their parameters, all that is wrong told at once."""
-        catalogue = load_catalogue(self._environment, Path.cwd())
-        tools = catalogue.resolve(self._args.tools)
-        for note in catalogue.notes:
-            print(f"exitpin: {printable(note)}", file=sys.stderr)
-        given = share(tools, self._args.params)
-        configured = {} if self._vantage.is_lab else self._settings.params
-        self._given = {t.id: frozenset({*given[t.id], *configured.get(t.id, {})}) for t in tools}
-        self._words = {catalogue.at(w).usable().id: str(Path(w).absolute()) for w in self._args.tools if is_path(w)}
-        bound, wrong = [], []
-        for tool in tools:
+            store = Store(self._store_path)
             try:
-                one = bind(tool, given[tool.id], self._settings.params.get(tool.id, {}), is_lab=self._vantage.is_lab)
-            except OperatorError as error:
-                wrong.append(error.message)
-                continue
-            bound.append((tool, one, audit_key(tool.digest, one.values)))
-        if wrong:
-            raise OperatorError("\n".join(wrong), "Nothing was started.", EXIT_USAGE)
-        return bound
+                with held(store.blobs.directory, self.scan_id):
+                    return await self._carry_out(network, plan, known, chosen, store)
+            finally:
+                await store.abandon()
 
-    def _plan(self, network: Network, tools: list[tuple[Tool, Bound, str]]) -> ScanPlan:
-        selection = choose(self._args, network.snapshot, self._rng)
-        print(f"exitpin: {printable(selection.account())}", file=sys.stderr)
-        if not selection.exits:
-            raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
+    # The plan.
+
+    def _plan(self, network: Network, chosen: Chosen) -> tuple[ScanPlan, Recollection]:
+        relays, gone = self._relays(network)
         requirements = Requirements(self._environment)
-        unmet = {tool.id: why for tool, _, _ in tools if (why := requirements.unmet(tool)) is not None}
-        return make_scan_plan(
-            network.snapshot, selection.exits, tools,
+        tools = [tool for tool, _, _ in chosen.bound]
+        unmet = {tool.id: why for tool in tools if (why := requirements.unmet(tool)) is not None}
+        whole = make_scan_plan(
+            network.snapshot, relays, chosen.bound,
             unmet=unmet, repeat=self._args.repeat, is_direct_allowed=self._args.direct_control,
         )  # fmt: skip
+        if self._resumed is None:
+            return whole, Recollection()
+        whole = with_gone(whole, gone, network.snapshot.valid_after)
+        known = audit_resume.recollect(self._resumed, whole, self._store_path)
+        return audit_resume.left_to_do(self._resumed, whole, known), known
 
-    async def _carry_out(self, network: Network, plan: ScanPlan) -> int:
-        events, store_file = self._events_path(), Path(self._args.store or store_path(self._environment)).absolute()
-        account = Account(plan, Path(store_file), self.scan_id)
-        writer = LineWriter(1, lambda: guard.interrupt("whoever read the output has gone"))
-        store = Store(store_file, lambda problem: account.problem(f"a record could not be written: {problem}"))
-        work = Work(
-            scan_id=self.scan_id,
-            vantage=self._vantage,
-            environment=self._environment,
-            jobs=self._settings.jobs,
-            per_exit=PER_EXIT_LAB if self._vantage.is_lab else PER_EXIT_REAL,
-            spacing_s=0.0 if self._vantage.is_lab else self._settings.build_delay_s,
-            jitter_s=0.0 if self._vantage.is_lab else self._settings.build_jitter_s,
-            pace=pace_of(self._settings, self._vantage),
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
-            timeout_max_s=self._timeout_max_s(),
-            events=events,
-            rng=self._rng,
-            given=self._given,
-            words=self._words,
-        )
-        keepers = [store.add, account.add]
+    def _relays(self, network: Network) -> tuple[Sequence[Relay], list[Fingerprint]]:
+        """The exits of the scan, and those that have left the network since it began."""
+        if self._resumed is None:
+            selection = choose(self._args, network.snapshot, self._rng)
+            print(f"exitpin: {printable(selection.account())}", file=sys.stderr)
+            if not selection.exits:
+                raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
+            return selection.exits, []
+        names = [Fingerprint(name) for name in self._resumed.scan["exits"]]
+        there = [network.snapshot.relays[name] for name in names if name in network.snapshot.relays]
+        if not there:
+            hint = "Is it the same? A lab that was started anew has other relays: begin a new scan."
+            raise OperatorError(f"no exit of scan {self.scan_id} is in this network.", hint)
+        return there, [name for name in names if name not in network.snapshot.relays]
+
+    def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
+        said = []
+        if self._resumed is not None:
+            said.append(audit_resume.account_sentence(self._resumed, plan, known))
+        if plan.pairs or self._resumed is None:
+            said += plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab)
+        for sentence in said:
+            print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
+
+    # The scan.
+
+    async def _carry_out(
+        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
+    ) -> int:
+        again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
+        account = Account(plan, self._store_path, self.scan_id, again=again, known=list(known.verdicts.values()))
+        writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
+        keepers = [store.add, listening(account.add)]
         if self._args.json:
-            keepers.append(lambda record: self._show(writer, record))
-        scan = Scan(work, network, plan, keepers)
+            keepers.append(listening(lambda record: self._show(writer, record)))
+        work = self._work(network, plan, chosen)
+        scan: Scan = Scan(work, network, plan, keepers, known)
         guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
+        store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
+        told = self._begin(network, plan, work, store)
+        for record in known.superseded:
+            store.add(record)
         try:
             with guard:
                 await scan.run()
         finally:
+            store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
             try:
                 await store.close()
             except OperatorError as error:
@@ -140,6 +158,51 @@ class AuditScan:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
 
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
+        is_lab = self._vantage.is_lab
+        return Work(
+            scan_id=self.scan_id,
+            vantage=self._vantage,
+            environment=self._environment,
+            jobs=self._settings.jobs,
+            per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
+            spacing_s=0.0 if is_lab else self._settings.build_delay_s,
+            jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
+            pace=pace_of(self._settings, self._vantage),
+            first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
+            timeout_max_s=self._timeout_max_s(),
+            events=Path(self._args.events).absolute() if self._args.events else None,
+            rng=self._rng,
+            given=chosen.given,
+            words=chosen.words,
+        )
+
+    def _begin(self, network: Network, plan: ScanPlan, work: Work, store: Store) -> scan_record.Record:
+        """Write down what is begun, with the documents that it rests on, before anything is."""
+        from exitpin import __version__
+
+        snapshot, now = network.snapshot, time.time()
+        asked = dict.fromkeys(relay.fingerprint for _, relay in plan.pairs)
+        published = "".join(snapshot.descriptors.get(name, "") for name in asked)
+        documents = {"consensus": snapshot.consensus, "descriptors": published}
+        exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
+        if self._resumed is not None:
+            scan = scan_record.go_on(self._resumed.scan, now, consensus=snapshot.valid_after, snapshot=exhibits)
+        else:
+            exits = dict.fromkeys(
+                relay.fingerprint for relay in (*(r for _, r in plan.pairs), *(one.relay for one in plan.skipped))
+            )
+            scan = scan_record.begin(
+                self.scan_id, now,
+                exitpin=__version__,
+                vantage={"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version},
+                consensus=snapshot.valid_after, snapshot=exhibits,
+                tools=[scan_record.tool_of_scan(tool_use(work, audit), audit.key) for audit in plan.audits],
+                exits=list(exits), settings=audit_resume.settings_of(self._args, self._seed),
+            )  # fmt: skip
+        store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
+        return scan
+
     def _timeout_max_s(self) -> float | None:
         """What no run may exceed. In the lab all is near: who waits for minutes there waits for the dead."""
         if self._settings.origin("timeout") != BUILT_IN:
@@ -149,9 +212,3 @@ class AuditScan:
     def _show(self, writer: LineWriter, record: Mapping[str, object]) -> None:
         if self._args.runs or record["schema"] != "exitpin.run/1":
             writer.put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
-
-    def _events_path(self) -> Path:
-        if self._args.events:
-            return Path(self._args.events).absolute()
-        base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-        return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")

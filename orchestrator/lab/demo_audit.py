@@ -21,7 +21,8 @@ from ..circuits import Pace
 from ..cli.audit_account import Account, plan_sentences
 from ..cli.audit_guard import Guard
 from ..errors import OperatorError
-from ..ledger import audit_key
+from ..keys import audit_key
+from ..ledger import listening
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage
 from ..params import bind
@@ -74,7 +75,12 @@ class Audit:
             self._say(chances(repeat), "dim")
         account = Account(plan, directory / "demo.sqlite", self._scan_id)
         store = Store(account.store, account.problem)
-        scan = Scan(self._work(network, directory, rng, relays), network, plan, [store.add, account.add, self._keep])
+        scan = Scan(
+            self._work(network, directory, rng, relays),
+            network,
+            plan,
+            [store.add, *map(listening, (account.add, self._keep))],
+        )
         guard = Guard(scan, account, is_shown=self._console.is_terminal)
         try:
             with guard:

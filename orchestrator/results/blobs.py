@@ -15,47 +15,22 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import OperatorError
+from .exhibit import Blob, exhibit, exhibits, pack
+
+__all__ = ["Blob", "BlobError", "BlobFiles", "blobs_directory", "exhibit", "exhibits", "pack"]
 
 CONTENT_MAX = 64 << 20  # no piece is larger; what claims to be is no piece of ours
-LEVEL = 6
 _NAME = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
 
-class Blob(NamedTuple):
-    """A piece of evidence, packed. `size_bytes`: of its content."""
-
-    sha256: str
-    size_bytes: int
-    packed: bytes
-
-
 class BlobError(Exception):
     """A piece that is missing, damaged, or not what its name says; the sentence says which."""
-
-
-def pack(content: bytes) -> Blob:
-    """A piece of evidence. Takes a while for a large one: not for the loop."""
-    return Blob(hashlib.sha256(content).hexdigest(), len(content), gzip.compress(content, LEVEL, mtime=0))
-
-
-def exhibit(name: str, blob: Blob, *, is_cut: bool = False) -> dict[str, object]:
-    """How a record names a piece: an item of its `evidence`."""
-    return {"name": name, "sha256": blob.sha256, "size_bytes": blob.size_bytes, "is_cut": is_cut}
-
-
-def exhibits(record: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """The items of a record's `evidence` that are pieces in the folder (others are files of the caller's)."""
-    found = record.get("evidence")
-    for item in found if isinstance(found, list) else ():
-        if isinstance(item, Mapping) and isinstance(item.get("sha256"), str):
-            yield item
 
 
 def blobs_directory(store: Path) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...wrappers.backlog import Backlog
-from ...wrappers.database import PATIENCE_S, create, is_constraint, meaning
+from ...wrappers.database import PATIENCE_S, create, is_busy, is_constraint, meaning
 from ..errors import OperatorError
 from .blobs import Blob, BlobFiles, blobs_directory
 from .rows import Row, ScanRow, row_of, scan_row_of
@@ -76,7 +76,7 @@ class Store:
         self.blobs = BlobFiles(blobs_directory(path))
         self.problem: str | None = None
         self.lost = 0
-        self._on_problem = on_problem
+        self.on_problem = on_problem
         self._connection = create(path, patience_s)
         try:
             self.blobs.prepare()
@@ -106,10 +106,10 @@ class Store:
         row = row_of(record)
         self._put(Entry(row, blobs), len(row.record))
 
-    def add_scan(self, scan: Record) -> None:
+    def add_scan(self, scan: Record, blobs: Sequence[Blob] = ()) -> None:
         """Queue what is known of a scan, in place of what was. Raises ValueError for what is no `exitpin.scan/1`."""
         row = scan_row_of(scan)
-        self._put(Entry(row, ()), len(row.scan))
+        self._put(Entry(row, blobs), len(row.scan))
 
     def _put(self, entry: Entry, size_bytes: int) -> None:
         if self._is_closed:
@@ -126,6 +126,11 @@ class Store:
             count = f"{self.lost} record{'s' if self.lost != 1 else ''}"
             raise OperatorError(f"{count} could not be written to {self.path}: {self.problem}.", "They are lost.")
 
+    async def abandon(self) -> None:
+        """As `close`, for whoever has heard of the problem already, or has another one."""
+        with contextlib.suppress(OperatorError):
+            await self.close()
+
     # In the thread.
 
     def _write(self) -> None:
@@ -141,7 +146,7 @@ class Store:
             self._entries.over()
 
     def _keep(self, entries: list[Entry]) -> None:
-        """All of them, or none and nothing that comes later."""
+        """All of them; where that fails, as many as can be, and nothing that comes later."""
         if self._has_failed:
             self._entries.tell(self._failed, len(entries), "")
             return
@@ -152,11 +157,16 @@ class Store:
                         self.blobs.write(blob)
                 refused = self._commit(entries)
         except Exception as error:
-            self._has_failed = True
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-            self._entries.tell(self._failed, len(entries), self._why(error))
+            if len(entries) > 1 and not is_busy(error):
+                half = len(entries) // 2
+                self._keep(entries[:half])
+                self._keep(entries[half:])
+            else:
+                self._has_failed = True
+                self._entries.tell(self._failed, len(entries), self._why(error))
         else:
             if refused:
                 self._entries.tell(self._failed, len(refused), refused[0])
@@ -190,5 +200,5 @@ class Store:
         self.lost += count
         if self.problem is None:
             self.problem = why
-            if self._on_problem is not None:
-                self._on_problem(why)
+            if self.on_problem is not None:
+                self.on_problem(why)

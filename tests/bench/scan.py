@@ -29,7 +29,7 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.disclosure import ToolUse
 from exitpin.orchestrator.errands import Errand
 from exitpin.orchestrator.evidence import EvidenceLog
-from exitpin.orchestrator.ledger import RecordLedger
+from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.params import Bound
@@ -111,7 +111,7 @@ async def scan(exits: int, directory: Path) -> Figures:
     records: Counter[str] = Counter()
     store = Store(directory / "results.sqlite")
     uses = {tool.id: ToolUse(tool, {}) for tool in tools()}
-    keepers = (store.add, lambda record: records.update([str(record["schema"])]))
+    keepers = (store.add, listening(lambda record: records.update([str(record["schema"])])))
     ledger = RecordLedger(uses, shared, keepers)
     witness = Witness({"schema": "exitpin.events/1", **header})
     evidence = EvidenceLog(directory / "events.ndjson.gz", header, witness.note)

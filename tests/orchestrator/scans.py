@@ -16,7 +16,7 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.disclosure import ToolUse
 from exitpin.orchestrator.errands import Errand
 from exitpin.orchestrator.evidence import EvidenceLog
-from exitpin.orchestrator.ledger import RecordLedger
+from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.params import Bound
@@ -131,7 +131,7 @@ class Scan:
         plan = make_scan_plan(snapshot, relays, prepared, unmet={}, repeat=self.repeat, is_direct_allowed=False)
         header = {"session": "play", "tor": "stand-in", "started": "now"}
         shared: dict[str, object] = {"scan_id": "play", "consensus": "", "vantage": {"kind": "lab"}}
-        keep = [self.records.append, self.note]
+        keep = [listening(self.records.append), listening(self.note)]
         ledger = RecordLedger({tool.id: ToolUse(tool, {}) for tool in self.tools}, shared, keep)  # type: ignore[arg-type]
         self.witness = Witness({"schema": "exitpin.events/1", **header})
         evidence = EvidenceLog(None, header, self.witness.note)

@@ -62,7 +62,7 @@ class Stage:
     def take(self, wishes: list[Wish]) -> None:
         for wish in wishes:
             if isinstance(wish, StartRuns):
-                self.runs += [wish.role] * wish.count
+                self.runs += [wish.role] * len(wish.repetitions)
             elif isinstance(wish, WantControls):
                 self.controls.append(wish)
             else:

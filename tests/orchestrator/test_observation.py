@@ -155,7 +155,7 @@ def test_the_record_holds_what_the_proof_needs() -> None:
     assert seen["denied"] == [{"pid": PID, "reason": "udp", "what": "192.0.2.53:53"}] and seen["denied_count"] == 1
     assert seen["processes"] == [{"pid": PID, "exe": "/usr/bin/curl", "hello": True}]
     assert (seen["process"]["rc"], seen["process"]["stdout"]) == (0, "hello\n")
-    assert seen["evidence"] == ["/tmp/events.jsonl"]
+    assert seen["evidence"] == [{"name": "events", "file": "/tmp/events.jsonl"}]
     assert seen["reproduce"] == (
         f"exitpin run -e {EXIT} --lab --name mine --timeout 30s -- curl -sS http://example.com/"
     )

@@ -201,7 +201,8 @@ def test_a_verdict_stands_by_itself() -> None:
     assert [(run["run_id"], run["role"], run["status"]) for run in record["runs"]] == [
         ("s-1", "probe", "tampered"), ("s-2", "probe", "tampered"), ("s-3", "probe", "ok"),
     ]  # fmt: skip
-    assert record["exit"]["nickname"] and record["vantage"] == SCAN["vantage"] and record["evidence"] == ["/e.gz"]
+    assert record["exit"]["nickname"] and record["vantage"] == SCAN["vantage"]
+    assert record["evidence"] == [{"name": "events", "file": "/e.gz"}]
     row = row_of(record)
     assert (row.record_id, row.kind, row.tool, row.severity, row.started, row.ended) == (
         "s-v1", "verdict", "tls-cert", "critical", 1.0, 2.0,

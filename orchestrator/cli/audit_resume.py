@@ -1,0 +1,175 @@
+"""`exitpin audit --resume` and `--retry-failed`: the scan to go on with, as it was begun; what of it is known, and what
+is asked again. `audit_scan.py` carries it out.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..keys import key_of
+from ..recalling import Recollection, recall
+from ..results.blobs import BlobError
+from ..results.exhibit import exhibits
+from ..results.store import store_path
+from ..results.stored import Reader, Wanted, open_store
+from ..scan_plan import ScanPlan
+
+Json = dict[str, Any]
+
+AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
+"""Settings that a scan keeps for all its life: they say what is asked, and of whom."""
+UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
+"""Settings that may be other ones when it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A scan to go on with. `is_retry`: what ended in an error is asked again, and nothing else."""
+
+    scan: Json
+    is_retry: bool
+
+    @property
+    def scan_id(self) -> str:
+        return str(self.scan["scan_id"])
+
+
+def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
+    """The scan that is meant, its settings put into `args`. Raises OperatorError when there is none, or when the
+    command line says what only a new scan can do."""
+    from .results_list import find_scan
+
+    is_retry = bool(args.retry_failed)
+    refused = [*args.tools, *args.exits, *args.destinations]
+    if refused or args.sample is not None or args.seed is not None or args.repeat is not None:
+        hint = "`exitpin audit --resume SCAN` is enough; for anything else begin a new scan."
+        raise OperatorError("a scan that is resumed has its tools, exits and repetitions already.", hint, EXIT_USAGE)
+    path = Path(args.store or store_path(environment))
+    reader = open_store(path)
+    if reader is None:
+        raise OperatorError(f"nothing was recorded yet ({path}), so nothing can be resumed.", "", EXIT_USAGE)
+    with reader:
+        named = args.resume if args.resume not in (None, "last") else None
+        scan_id = find_scan(reader, named) if named else reader.latest_scan() if is_retry else reader.unfinished_scan()
+        scan = reader.scan(scan_id) if scan_id is not None else None
+    hint = "`exitpin results list --scans` shows all."
+    if scan is None:
+        raise OperatorError("there is no scan that was interrupted.", hint, EXIT_USAGE)
+    if scan["state"] == "earlier":
+        raise OperatorError(f"scan {scan_id} is of a version that kept too little to go on with.", hint, EXIT_USAGE)
+    _take_settings(args, scan)
+    return Resumed(scan, is_retry)
+
+
+def _take_settings(args: argparse.Namespace, scan: Json) -> None:
+    """The command line of the scan, as far as this one does not say otherwise."""
+    settings: Json = scan["settings"]
+    for name in AS_IT_WAS:
+        setattr(args, name, settings.get(name))
+    for name in UNLESS_SAID:
+        if getattr(args, name) is None:
+            setattr(args, name, settings.get(name))
+    args.tools = [tool["word"] for tool in scan["tools"]]
+    vantage = scan["vantage"]
+    if not args.lab and not args.control and vantage.get("kind") == "lab":
+        args.lab, args.name = True, args.name or vantage.get("name")
+
+
+def settings_of(args: argparse.Namespace, seed: int) -> Json:
+    """What `find` puts back."""
+    return {**{name: getattr(args, name) for name in (*AS_IT_WAS, *UNLESS_SAID)}, "seed": seed}
+
+
+def given_values(resumed: Resumed, tool_id: str) -> dict[str, str]:
+    """The parameters of a tool as the scan had them, but for its secrets: those were not kept."""
+    tool = next(tool for tool in resumed.scan["tools"] if tool["id"] == tool_id)
+    return {name: str(value) for name, value in tool["params"].items() if name not in tool["secret"]}
+
+
+def check_tool(resumed: Resumed, tool_id: str, digest: str, key: str) -> None:
+    """Raises OperatorError when it is not the tool, or not the question, that the scan began with."""
+    known = next((tool for tool in resumed.scan["tools"] if tool["id"] == tool_id), None)
+    begin = f"Begin a new scan: `exitpin audit {tool_id}`."
+    if known is None or known["digest"] != digest:
+        why = "what was found and what would be found do not compare"
+        raise OperatorError(f"{tool_id} has changed since scan {resumed.scan_id} began: {why}.", begin, EXIT_USAGE)
+    if known["key"] != key:
+        secret = ", ".join(known["secret"])
+        hint = f"Give {secret} as it was then: -p {tool_id}.{known['secret'][0]}=..." if secret else begin
+        raise OperatorError(f"{tool_id} has other parameters than in scan {resumed.scan_id}.", hint, EXIT_USAGE)
+
+
+def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
+    """What the store knows of the scan. Raises OperatorError."""
+    reader = open_store(store)
+    assert reader is not None
+    with reader:
+        wanted = Wanted(scan=resumed.scan_id, kind="verdict")
+        return recall(
+            plan.pairs,
+            [(audit, relay) for audit in plan.audits for relay in audit.candidates],
+            list(reader.query(wanted)),
+            reader.query(Wanted(scan=resumed.scan_id, kind="run")),
+            lambda record: exact_facts(reader, record),
+            now=time.time(),
+            retry_failed=resumed.is_retry,
+        )
+
+
+def exact_facts(reader: Reader, record: Json) -> Mapping[str, object] | None:
+    """The facts of a run as they were judged; None: there are none, or they were not kept so."""
+    if not record.get("facts_exact") or record.get("facts") is None:
+        return None
+    kept = next((item for item in exhibits(record) if item["name"] == "facts"), None)
+    if kept is None:
+        return dict(record["facts"])
+    try:
+        found = json.loads(reader.blobs.read(str(kept["sha256"])))
+    except (BlobError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def left_to_do(resumed: Resumed, plan: ScanPlan, known: Recollection) -> ScanPlan:
+    """The plan without what is answered; of a retry only what ended in an error."""
+
+    def is_left(key: str) -> bool:
+        return key not in known.verdicts and (not resumed.is_retry or key in known.failed)
+
+    return plan.only(lambda audit, relay: is_left(key_of(audit, relay)))
+
+
+def account_sentence(resumed: Resumed, plan: ScanPlan, known: Recollection) -> str:
+    """What is skipped, and what is asked."""
+    kept = sum(map(len, known.runs.values()))
+    left = len(plan.pairs) + len(plan.skipped)
+    said = f"scan {resumed.scan_id}: {len(known.verdicts)} of {resumed.scan['planned']} verdicts stay as they are"
+    if kept:
+        said += f", and {kept} runs that had ended are not made again"
+    said += f"; {left} {'that ended in an error are asked again' if resumed.is_retry else 'are left to be asked'}"
+    if known.superseded:
+        said += f", {len(known.superseded)} of their runs anew (interrupted, in error, or too old to be compared)"
+    untouched = int(resumed.scan["planned"]) - len(known.verdicts) - left
+    if resumed.is_retry and untouched > 0:
+        said += f"; {untouched} were never answered: --resume without --retry-failed asks those"
+    return said
+
+
+def command(scan_id: str, args: argparse.Namespace, secrets: Mapping[str, tuple[str, ...]]) -> str:
+    """What to type to go on. `secrets`: by tool the names of the secret parameters, which have to be given again."""
+    words = ["exitpin", "audit", "--resume", scan_id]
+    if args.store:
+        words += ["--store", os.path.abspath(args.store)]
+    if args.control:
+        words += ["--control", args.control]
+    if args.fail_on != "tampered":
+        words += ["--fail-on", args.fail_on]
+    given = [f"-p {tool}.{name}=..." for tool, names in secrets.items() for name in names]
+    return " ".join([shlex.join(words), *given])
