@@ -1,0 +1,106 @@
+"""`exitpin report prom`: the last scans as metrics, in a file that node_exporter's textfile collector reads."""
+
+import argparse
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..param_types import duration_s
+from ..results.blobs import blobs_directory
+from ..results.store import store_path
+from ..results.stored import open_store
+from .results_store import add_store, shown
+
+HELP = """\
+Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
+verdicts by tool and status, findings by exit, when it began and ended, and whether it is complete. A scan that is under
+way changes nothing until it has ended. Scans of a lab have network="lab NAME", all others network="tor".
+"""
+
+EPILOG = """\
+With -o the file is written beside its place and renamed, readable by everybody: a collector never sees half of it.
+
+examples:
+  exitpin report prom
+  exitpin audit tls-cert --sample 50; exitpin report prom -o /var/lib/prometheus/node-exporter/exitpin.prom
+"""
+
+MODE = 0o644
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "prom", help="metrics for Prometheus", description=HELP, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write them there, by rename (stdout)")
+    parser.add_argument(
+        "--max-age", metavar="TIME", default="30d", help="leave out jobs whose last scan began longer ago (30d)"
+    )
+    add_store(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print or write the metrics. Where nothing was recorded yet they say that there is nothing."""
+    from ..report.prom import exposition
+    from ..report.watch import watched
+
+    since = time.time() - age_s(args.max_age)
+    path = args.store or store_path(os.environ)
+    reader = open_store(path)
+    if reader is None:
+        text = exposition([], sizes(path))
+    else:
+        with reader:
+            text = exposition(watched(reader, since), sizes(path))
+    if args.output is None:
+        print(text, end="")
+    else:
+        write_whole(args.output, text.encode())
+    return 0
+
+
+def age_s(text: str) -> float:
+    """`26h`, `30d`. Raises OperatorError."""
+    try:
+        return duration_s(text)
+    except ValueError:
+        raise OperatorError(f"--max-age {shown(text)}: say a time such as 26h or 7d.", "", EXIT_USAGE) from None
+
+
+def sizes(store: Path) -> dict[str, int]:
+    """The bytes of a store's records and of its evidence."""
+    records = sum(_size(store.with_name(store.name + suffix)) for suffix in ("", "-wal", "-shm"))
+    return {"records": records, "evidence": sum(_sizes(blobs_directory(store)))}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in its place, whole, readable by everybody. Raises OperatorError."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as file:
+            os.fchmod(file.fileno(), MODE)  # whatever the umask
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OperatorError(f"{shown(path)} can't be written: {error.strerror}.", "Nothing was changed.") from error
+
+
+def _sizes(directory: Path) -> Iterator[int]:
+    for folder, _, names in os.walk(directory):
+        yield from (_size(Path(folder, name)) for name in names)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it went meanwhile, or never was
+        return 0

@@ -1,0 +1,81 @@
+"""`exitpin report status`: a check for Nagios, Icinga and their kin."""
+
+import argparse
+import sys
+import time
+
+from ..errors import OperatorError
+from .report_prom import age_s
+from .results_store import add_store, opened, shown
+
+HELP = """\
+One line and an exit status about the last scan of each job (the same tools with the same parameters), as monitoring
+plugins give them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+  CRITICAL  a finding of --critical; or no scan has ended within --max-age: nobody watches any more
+  WARNING   a finding of --warning; or a scan is incomplete: it was interrupted, killed, or lacks verdicts
+  UNKNOWN   no scan is recorded; or one judged nobody; or the store can't be read
+"""
+
+EPILOG = """\
+A scan that is under way counts when it has ended. Without --lab only scans of the Tor network count.
+
+examples:
+  exitpin report status
+  exitpin report status --tool tls-cert --max-age 8d --warning suspect
+  command[exitpin]=/usr/local/bin/exitpin report status --store /var/lib/exitpin/results.sqlite     (NRPE)
+"""
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "status", help="a check for monitoring: one line, and an exit status", description=HELP, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--tool", metavar="ID", help="only scans with this tool")
+    parser.add_argument("--lab", action="store_true", help="look at scans of labs, and not of the Tor network")
+    parser.add_argument(
+        "--warning", metavar="S,..", default="suspect,broken", help="statuses that warn (suspect,broken); none: none"
+    )
+    parser.add_argument("--critical", metavar="S,..", default="tampered", help="statuses that are critical (tampered)")
+    parser.add_argument("--max-age", metavar="TIME", default="26h", help="when the last scan should have ended (26h)")
+    add_store(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the line; the plugin's exit status. Whatever goes wrong is UNKNOWN: a traceback is no line."""
+    from ..report.status import Said, State, line
+
+    try:
+        state, words = check(args)
+    except OperatorError as error:
+        state, words = line(Said(State.UNKNOWN, str(error)))
+    except Exception as error:
+        state, words = line(Said(State.UNKNOWN, f"internal error: {error!r}"))
+    print(words)
+    sys.stdout.flush()
+    return int(state)
+
+
+def check(args: argparse.Namespace) -> tuple[int, str]:
+    """As `report.status.plugin`. Raises OperatorError."""
+    from ..report.status import Terms, plugin
+    from ..report.watch import watched
+
+    terms = Terms(statuses(args.warning, "--warning"), statuses(args.critical, "--critical"), age_s(args.max_age))
+    with opened(args) as reader:
+        jobs = watched(reader, tool=args.tool)
+    network = "a lab" if args.lab else "the Tor network"
+    return plugin([job for job in jobs if bool(job.lab) is args.lab], time.time(), terms, network)
+
+
+def statuses(text: str, option: str) -> frozenset[str]:
+    """The statuses that an option names. Raises OperatorError."""
+    from ..report.status import STATUSES
+
+    words = frozenset(word.strip() for word in text.split(",") if word.strip()) - {"none"}
+    if words <= set(STATUSES):
+        return words
+    raise OperatorError(f"{option} {shown(text)}: say some of {', '.join(STATUSES)}, or none.")

@@ -1,0 +1,127 @@
+"""The last scan of each job, as monitoring wants to know it. Called by `report prom` and `report status`.
+
+A job is what somebody asks again and again: the same tools with the same parameters on the same network. Scans that are
+under way count for nothing but that they are: what the one before found holds until its successor has ended. No record
+is read, only what stands in columns: it is asked for every few minutes. Decides nothing about what is grave.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..results.rows import ScanRow
+from ..results.scan_lock import is_running
+from ..results.stored import Accusation, Reader, Wanted
+from ..tool import GRAVEST_FIRST
+from .fields import Record, number, table, tables, text
+
+FINDINGS = tuple(str(status) for status in GRAVEST_FIRST if status.is_finding)
+ACCUSED_MAX = 1000  # of one scan: a report names no more
+NAME_MAX = 160
+COMPLETE = ("done", "earlier")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The last scan of a job that has ended. `name`: what it asks; `lab`: the name of the lab, empty for the Tor
+    network; `started`, `ended`: in seconds since the epoch; `state`: done, interrupted, failed, killed or earlier;
+    `tally`: its verdicts by tool and status; `accused`: those that are findings, the gravest first; `is_under_way`:
+    whether a later one is."""
+
+    name: str
+    lab: str
+    scan_id: str
+    state: str
+    started: float
+    ended: float
+    planned: int
+    tally: Mapping[tuple[str, str], int]
+    accused: tuple[Accusation, ...]
+    is_under_way: bool = False
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Its verdicts by status."""
+        counts: Counter[str] = Counter()
+        for (_, status), count in self.tally.items():
+            counts[status] += count
+        return counts
+
+    @property
+    def verdicts(self) -> int:
+        return sum(self.tally.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every exit that was to be asked has its verdict."""
+        return self.state in COMPLETE and self.verdicts >= self.planned
+
+
+def watched(reader: Reader, since: float | None = None, tool: str | None = None) -> list[Watched]:
+    """The jobs whose last scan began at or after `since`, the latest first; with `tool`: those that ask it. Raises
+    OperatorError."""
+    last: dict[tuple[str, str], ScanRow] = {}
+    under_way: set[tuple[str, str]] = set()
+    for row in reader.scan_rows(since):
+        scan = _scan(row)
+        if tool is not None and tool not in row.tools.split(","):
+            continue
+        job = _lab(row, scan), job_name(row, scan)
+        if _is_under_way(reader, row):
+            under_way.add(job)
+        else:
+            last.setdefault(job, row)
+    return [_watched(reader, row, *job, is_under_way=job in under_way) for job, row in last.items()]
+
+
+def job_name(row: ScanRow, scan: Record) -> str:
+    """What a scan asks, in the same words each time: its tools by name, each with its parameters."""
+    asked = sorted(
+        " ".join([text(tool, "id"), *(f"{name}={value}" for name, value in sorted(table(tool, "params").items()))])
+        for tool in tables(scan, "tools")
+    )
+    name = ", ".join(asked or sorted(row.tools.split(",")))
+    if len(name) <= NAME_MAX:
+        return name
+    return f"{name[:NAME_MAX]}... {hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def _watched(reader: Reader, row: ScanRow, lab: str, name: str, *, is_under_way: bool) -> Watched:
+    tally = reader.tally(row.scan_id)
+    return Watched(
+        name=name,
+        lab=lab,
+        scan_id=row.scan_id,
+        state="killed" if row.state == "running" else row.state,
+        started=row.started,
+        ended=row.ended or _last_written(reader, row),
+        planned=max(row.planned or 0, sum(tally.values())),
+        tally=tally,
+        accused=tuple(reader.accusations(row.scan_id, FINDINGS, ACCUSED_MAX)),
+        is_under_way=is_under_way,
+    )
+
+
+def _last_written(reader: Reader, row: ScanRow) -> float:
+    """When a scan that could not say so itself came to its end."""
+    last = next(reader.query(Wanted(scan=row.scan_id, kind="verdict", limit=1)), {})
+    return number(last, "ended") or row.started
+
+
+def _is_under_way(reader: Reader, row: ScanRow) -> bool:
+    return row.state == "running" and is_running(reader.blobs.directory, row.scan_id)
+
+
+def _scan(row: ScanRow) -> Record:
+    found = json.loads(row.scan)
+    return found if isinstance(found, dict) else {}
+
+
+def _lab(row: ScanRow, scan: Record) -> str:
+    """Whose results must never be taken for those of the Tor network."""
+    vantage = table(scan, "vantage")
+    if vantage:
+        return text(vantage, "name") or "?" if text(vantage, "kind") == "lab" else ""
+    return "" if row.network in (None, "", "own", "control") else str(row.network)
