@@ -19,7 +19,7 @@ from ..wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from ..wrappers.filters import kill_guests
 from ..wrappers.harvest import FACTS_BYTES, read_artifact
 from ..wrappers.values import Unreadable
-from .cases import says_nothing
+from .cases import Attempt, Role, says_nothing
 from .controls import Controls
 from .disclosure import ToolUse, facts_shown, is_tellable
 from .keeping import events_exhibit, facts_exhibit, kept_exhibits, read_files
@@ -73,6 +73,11 @@ class Ended:
         circuits = self.record.get("circuits")
         paths = [circuit["path"] for circuit in circuits] if isinstance(circuits, list) else []
         return tuple(Fingerprint(hop) for path in paths for hop in path[:-1])
+
+    def attempt(self, role: Role, repetition: int) -> Attempt:
+        """The run as its case knows it."""
+        seen, failure = self.observation, self.failure
+        return Attempt(self.run_id, role, self.at, seen, failure, self.judgement, self.doubts, repetition)
 
     @property
     def is_cut_off(self) -> bool:

@@ -7,17 +7,18 @@ when one may start (`schedule.py`): it carries their wishes to the session, and 
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from .assessing import Assessor, Ended, ended_run
-from .cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from .cases import Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
 from .errands import NOBODY, Audit, Errand, Place, Places, make_run
 from .keys import key_of
+from .ledger import Ledger
 from .loop import Session
 from .model import Fingerprint, Run
 from .params import run_destinations
@@ -25,20 +26,11 @@ from .ports import Launch
 from .recalling import Recalled, Recollection
 from .runs import Life
 from .schedule import Schedule
+from .tasks import Tasks
 from .tool import Status
 from .witness import Witness
 
 NO_CIRCUIT = ("circuit", "circuit-lost")
-
-
-class Ledger(Protocol):
-    """Who writes down what came of a scan."""
-
-    def run(self, errand: Errand, ended: Ended) -> None:
-        """A run has been judged (or needs no judge), for the first time or again."""
-
-    def verdict(self, audit: Audit, case: Case, conclusion: Conclusion, runs: Sequence[Ended]) -> None:
-        """A case is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,7 @@ class Auditor:
         self._cases: dict[Case, Audit] = {}
         self._ended: dict[Case, list[Ended]] = {}
         self._errands: dict[str, tuple[Errand, Place, dict[str, str]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._loop)
         self._judging: set[Case] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._places = Places(terms.scan_id, str(terms.scratch), rng, terms.first_index)
@@ -112,12 +104,11 @@ class Auditor:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            for task in self._tasks:
-                task.cancel()
+            self._tasks.cancel()
 
     def _begin(self, audit: Audit, case: Case, known: Sequence[Recalled]) -> None:
         """Ask for the first runs, but for those that are known."""
-        attempts = [_attempt(one.ended, one.role, one.repetition) for one in known]
+        attempts = [one.ended.attempt(one.role, one.repetition) for one in known]
         self._perform(case, case.begin(attempts))
         for one, attempt in zip(known, attempts, strict=True):
             self._ended[case].append(one.ended)
@@ -164,6 +155,8 @@ class Auditor:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._ledger.wait_for_disk(self._pump):
+            return
         now = self._loop.time()
         while (errand := self._schedule.take(now)) is not None:
             self._start(errand)
@@ -187,7 +180,7 @@ class Auditor:
         kind = ended.failure.kind if ended.failure is not None else ""
         is_built = True if life.circuits else None if kind in ("tor", "interrupted", "shim") else False
         self._schedule.ended(errand, is_built and kind not in NO_CIRCUIT)
-        self._spawn(self._assess(errand, place, ended, entries))
+        self._tasks.spawn(self._assess(errand, place, ended, entries))
         self._pump()
 
     async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any]) -> None:
@@ -209,7 +202,7 @@ class Auditor:
     def _take(self, case: Case, ended: Ended, errand: Errand) -> None:
         """A run of an open case: written down before anybody has judged it, for it has ended and may not be lost."""
         self._ended[case].append(ended)
-        attempt = _attempt(ended, errand.role, errand.repetition)
+        attempt = ended.attempt(errand.role, errand.repetition)
         wishes = case.ended(attempt)
         ended.judgement = attempt.judgement
         self._ledger.run(errand, ended)
@@ -221,7 +214,7 @@ class Auditor:
         errand = Errand(audit, NOBODY, Role.CONTROL)
         place, values = self._places.next(errand)
         run = make_run(errand, place, values, audit.destinations, self._terms.timeout_max_s)
-        self._spawn(self._control_directly(audit, run, values))
+        self._tasks.spawn(self._control_directly(audit, run, values))
 
     async def _control_directly(self, audit: Audit, run: Run, values: dict[str, str]) -> None:
         self._warden.seen_directly(audit, *await self._assessor.see_directly(audit.tool, run, values))
@@ -242,7 +235,7 @@ class Auditor:
             self._settle()
         elif outlook.is_enough and (case.waiting or (outlook.is_fresh and not case.is_rechecked)):
             self._judging.add(case)
-            self._spawn(self._judge(case, outlook))
+            self._tasks.spawn(self._judge(case, outlook))
 
     async def _judge(self, case: Case, outlook: Outlook) -> None:
         audit, runs = self._cases[case], self._ended[case]
@@ -313,21 +306,3 @@ class Auditor:
         self._pump()
         if not self._cases and not self._errands and self._session is not None:
             self._session.finish()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """A task whose failure is a failure of the whole: an exception may not leave a case open for ever."""
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_report)
-
-
-def _attempt(ended: Ended, role: Role, repetition: int) -> Attempt:
-    """A run as its case knows it."""
-    seen, failure = ended.observation, ended.failure
-    return Attempt(ended.run_id, role, ended.at, seen, failure, ended.judgement, ended.doubts, repetition)
-
-
-def _report(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        task.get_loop().call_exception_handler({"message": "an audit's task failed", "exception": error})

@@ -5,6 +5,7 @@ Records are made by `records.py`; this knows when there is one. Called by `audit
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from .assessing import Ended
 from .cases import Case, Conclusion
@@ -19,9 +20,31 @@ Keep = Callable[[Record, Sequence[Blob]], None]
 Listen = Callable[[Record], None]
 
 
+class Ledger(Protocol):
+    """Who writes down what came of a scan."""
+
+    def run(self, errand: Errand, ended: Ended) -> None:
+        """A run has been judged (or needs no judge), for the first time or again."""
+
+    def verdict(self, audit: Audit, case: Case, conclusion: Conclusion, runs: Sequence[Ended]) -> None:
+        """A case is closed."""
+
+    def wait_for_disk(self, resume: Callable[[], None]) -> bool:
+        """Whether so much waits to be written that no run should start; then `resume` is called when less does."""
+
+
+class Disk(Protocol):
+    """The store, as far as it may hold up a scan."""
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def call_when_drained(self, resume: Callable[[], None]) -> None: ...
+
+
 class RecordLedger:
     """Hands records and their evidence to each of `keepers`. `uses`: how each tool is used, by its id; `shared`: as for
-    `observation.fold`; `descriptors`: of the snapshot, by fingerprint."""
+    `observation.fold`; `descriptors`: of the snapshot, by fingerprint; `disk`: what may be slower than the scan."""
 
     def __init__(
         self,
@@ -29,11 +52,14 @@ class RecordLedger:
         shared: Mapping[str, object],
         keepers: Sequence[Keep],
         descriptors: Mapping[Fingerprint, str] | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._uses = uses
         self._shared = shared
         self._keepers = keepers
         self._descriptors = descriptors or {}
+        self._disk = disk
+        self._is_waiting = False
         self._begun = time.time()
 
     def run(self, errand: Errand, ended: Ended) -> None:
@@ -82,6 +108,19 @@ class RecordLedger:
             evidence=[one for one in evidence if one is not None],
         )
         self._keep(record, [one.blob for one in evidence if one is not None])
+
+    def wait_for_disk(self, resume: Callable[[], None]) -> bool:
+        """Whether no run should start, for too much waits to be written; then `resume` is called when less does."""
+        if self._disk is None or not self._disk.is_full:
+            return False
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._disk.call_when_drained(lambda: self._drained(resume))
+        return True
+
+    def _drained(self, resume: Callable[[], None]) -> None:
+        self._is_waiting = False
+        resume()
 
     def _descriptor(self, relay: Relay) -> Exhibit | None:
         """The server descriptor of an exit of which something is found: what it declared at that time."""

@@ -24,7 +24,7 @@ from .errands import Audit, Errand
 from .errors import OperatorError
 from .evidence import EvidenceLog
 from .keys import key_of
-from .ledger import Keep, RecordLedger
+from .ledger import Disk, Keep, RecordLedger
 from .loop import Session
 from .network import Network, Vantage
 from .recalling import Recollection
@@ -57,7 +57,7 @@ class Work:
 
 class Scan:
     """One scan. `keepers` get every record, runs and verdicts, as each is known; `recollection`: what an earlier
-    session left of it."""
+    session left of it; `disk`: what waits to be written there may hold up runs."""
 
     def __init__(
         self,
@@ -66,12 +66,14 @@ class Scan:
         plan: ScanPlan,
         keepers: Sequence[Keep],
         recollection: Recollection | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._work = work
         self._network = network
         self._plan = plan
         self._keepers = keepers
         self._known = recollection or Recollection()
+        self._disk = disk
         self._session: Session | None = None
         self.auditor: Auditor | None = None
         self.schedule = Schedule[Errand](Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s), work.rng)
@@ -90,7 +92,7 @@ class Scan:
             "vantage": {"kind": work.vantage.kind, "name": work.vantage.name, "tor": network.tor_version},
         }
         uses = {audit.tool.id: tool_use(work, audit) for audit in plan.audits}
-        ledger = RecordLedger(uses, shared, self._keepers, network.snapshot.descriptors)
+        ledger = RecordLedger(uses, shared, self._keepers, network.snapshot.descriptors, self._disk)
         self._write_skipped(ledger)
         witness = Witness({"schema": "exitpin.events/1", **header})
         evidence = _open_evidence(work.events, header, witness)

@@ -134,7 +134,7 @@ class AuditScan:
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
         work = self._work(network, plan, chosen)
-        scan: Scan = Scan(work, network, plan, keepers, known)
+        scan: Scan = Scan(work, network, plan, keepers, known, store)
         guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
         store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
         told = self._begin(network, plan, work, store)

@@ -22,7 +22,7 @@ from ..errors import OperatorError
 from .blobs import Blob, BlobFiles, blobs_directory
 from .rows import Row, ScanRow, row_of, scan_row_of
 
-QUEUED_MAX = 16 << 20
+QUEUED_MAX = 8 << 20
 BATCH_MAX = 4 << 20
 ROW_COST = 1 << 10  # of a record in the queue, beside its text
 
@@ -174,8 +174,9 @@ class Store:
     def _commit(self, entries: list[Entry]) -> list[str]:
         """All rows in one transaction; returns why single ones were refused: they take no others with them."""
         refused: list[str] = []
+        rows = {(type(row), row[0]): row for row, _ in entries}  # of a run that was judged meanwhile the last one counts
         self._connection.execute("BEGIN IMMEDIATE")
-        for row, _ in entries:
+        for row in rows.values():
             statement = _WRITE_RECORD if isinstance(row, Row) else _WRITE_SCAN
             try:
                 if not self._connection.execute(statement, row).rowcount:

@@ -112,7 +112,7 @@ async def scan(exits: int, directory: Path) -> Figures:
     store = Store(directory / "results.sqlite")
     uses = {tool.id: ToolUse(tool, {}) for tool in tools()}
     keepers = (store.add, listening(lambda record: records.update([str(record["schema"])])))
-    ledger = RecordLedger(uses, shared, keepers)
+    ledger = RecordLedger(uses, shared, keepers, disk=store)
     witness = Witness({"schema": "exitpin.events/1", **header})
     evidence = EvidenceLog(directory / "events.ndjson.gz", header, witness.note)
     tor = StandIn(Port.CLOSED, circuit_s=CIRCUIT_S, circuit_failures=CIRCUIT_FAILURES)
