@@ -1,8 +1,9 @@
 """The last scan of each job, as monitoring wants to know it. Called by `report prom` and `report status`.
 
-A job is what somebody asks again and again: the same tools with the same parameters on the same network. Scans that are
-under way count for nothing but that they are: what the one before found holds until its successor has ended. No record
-is read, only what stands in columns: it is asked for every few minutes. Decides nothing about what is grave.
+A job is what somebody asks again and again: the same tools with the same parameters on the same network. Whoever looks
+once more at a single exit has another job, so that it does not stand in for the nightly scan of all. Scans that are under
+way count for nothing but that they are: what the one before found holds until its successor has ended. No record is
+read, only what stands in columns: it is asked for every few minutes. Decides nothing about what is grave.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from ..results.rows import ScanRow
 from ..results.scan_lock import is_running
 from ..results.stored import Accusation, Reader, Wanted
 from ..tool import GRAVEST_FIRST
-from .fields import Record, number, table, tables, text
+from .fields import Record, items, number, table, tables, text
 
 FINDINGS = tuple(str(status) for status in GRAVEST_FIRST if status.is_finding)
 ACCUSED_MAX = 1000  # of one scan: a report names no more
@@ -77,12 +78,15 @@ def watched(reader: Reader, since: float | None = None, tool: str | None = None)
 
 
 def job_name(row: ScanRow, scan: Record) -> str:
-    """What a scan asks, in the same words each time: its tools by name, each with its parameters."""
+    """What a scan asks, in the same words each time: its tools by name, each with its parameters, and whom, if that is
+    one exit alone."""
     asked = sorted(
         " ".join([text(tool, "id"), *(f"{name}={value}" for name, value in sorted(table(tool, "params").items()))])
         for tool in tables(scan, "tools")
     )
-    name = ", ".join(asked or sorted(row.tools.split(",")))
+    exits = items(scan, "exits")
+    through = f" through {exits[0]}" if len(exits) == 1 else ""
+    name = ", ".join(asked or sorted(row.tools.split(","))) + through
     if len(name) <= NAME_MAX:
         return name
     return f"{name[:NAME_MAX]}... {hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

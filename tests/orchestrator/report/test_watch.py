@@ -50,6 +50,14 @@ def test_a_job_has_the_same_name_in_whatever_order_its_tools_were_said(path: Pat
     assert (job.scan_id, job.name) == ("s2", "dns-exit name=x, tls-cert")
 
 
+def test_a_second_look_at_one_exit_does_not_stand_in_for_the_scan_of_all(path: Path) -> None:
+    write(path, [scan_record("s1", exits=["A" * 40, "B" * 40]), scan_record("s2", started=2000.0, exits=["B" * 40])])
+    assert [(job.scan_id, job.name) for job in jobs(path)] == [
+        ("s2", f"tls-cert host=www.example.org through {'B' * 40}"),
+        ("s1", "tls-cert host=www.example.org"),
+    ]
+
+
 def test_names_that_are_cut_still_differ(path: Path) -> None:
     long = ["a" * 300 + end for end in "xy"]
     write(path, [scan_record(f"s{n}", **asking(host)) for n, host in enumerate(long)])
