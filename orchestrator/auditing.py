@@ -8,15 +8,13 @@ when one may start (`schedule.py`): it carries their wishes to the session, and 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from .assessing import Assessor, Ended, ended_run
 from .cases import Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
 from .controlling import Outlook, Warden
-from .errands import NOBODY, Audit, Errand, Place, Places, make_run
+from .errands import NOBODY, Audit, Errand, Place, Places, Terms, make_run
 from .keys import key_of
 from .ledger import Ledger
 from .loop import Session
@@ -31,18 +29,6 @@ from .tool import Status
 from .witness import Witness
 
 NO_CIRCUIT = ("circuit", "circuit-lost")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What all runs of a scan share. `shared`: the scan's part of each record (`observation.fold`); `first_index`: the
-    number of its first run."""
-
-    scan_id: str
-    scratch: Path
-    shared: dict[str, object]
-    timeout_max_s: float | None = None
-    first_index: int = 1
 
 
 class Auditor:
@@ -71,7 +57,7 @@ class Auditor:
         self._tasks = Tasks(self._loop)
         self._judging: set[Case] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._places = Places(terms.scan_id, str(terms.scratch), rng, terms.first_index)
+        self._places = Places(terms.scan_id, terms.scratch, rng, terms.first_index)
         self.is_draining = False
         self.verdicts: Counter[Status] = Counter()
         self.runs_done = 0

@@ -75,6 +75,18 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What all runs of a scan share. `scratch`: where each has its folder; `shared`: the scan's part of each record
+    (`observation.fold`); `first_index`: the number of the first run."""
+
+    scan_id: str
+    scratch: str
+    shared: dict[str, object]
+    timeout_max_s: float | None = None
+    first_index: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Who the run is, and where it lives: numbers, names and paths that the plan of a scan gives out."""
 

@@ -16,11 +16,11 @@ from ..wrappers.launch import ToolLauncher
 from ..wrappers.redaction import redactor
 from ..wrappers.runtime import scratch_directory
 from .assessing import Assessor
-from .auditing import Auditor, Terms
+from .auditing import Auditor
 from .cases import Case, Conclusion
 from .circuits import FirstHops, Pace
 from .disclosure import ToolUse
-from .errands import Audit, Errand
+from .errands import Audit, Errand, Terms
 from .errors import OperatorError
 from .evidence import EvidenceLog
 from .keys import key_of
@@ -99,7 +99,7 @@ class Scan:
         with scratch_directory() as scratch:
             launcher = ToolLauncher(scratch, bindings.PRELOAD, network.socks, work.environment)
             assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
-            terms = Terms(work.scan_id, scratch, shared, work.timeout_max_s, self._known.first_index)
+            terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s, self._known.first_index)
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,

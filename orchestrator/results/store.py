@@ -174,7 +174,9 @@ class Store:
     def _commit(self, entries: list[Entry]) -> list[str]:
         """All rows in one transaction; returns why single ones were refused: they take no others with them."""
         refused: list[str] = []
-        rows = {(type(row), row[0]): row for row, _ in entries}  # of a run that was judged meanwhile the last one counts
+        rows = {
+            (type(row), row.scan_id, row[0]): row for row, _ in entries
+        }  # of a run that was judged meanwhile the last one counts
         self._connection.execute("BEGIN IMMEDIATE")
         for row in rows.values():
             statement = _WRITE_RECORD if isinstance(row, Row) else _WRITE_SCAN

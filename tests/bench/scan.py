@@ -23,11 +23,11 @@ from random import Random
 from figures import Measure
 
 from exitpin.orchestrator.assessing import Assessor
-from exitpin.orchestrator.auditing import Auditor, Terms
+from exitpin.orchestrator.auditing import Auditor
 from exitpin.orchestrator.cases import Case
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.disclosure import ToolUse
-from exitpin.orchestrator.errands import Errand
+from exitpin.orchestrator.errands import Errand, Terms
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
@@ -118,7 +118,7 @@ async def scan(exits: int, directory: Path) -> Figures:
     tor = StandIn(Port.CLOSED, circuit_s=CIRCUIT_S, circuit_failures=CIRCUIT_FAILURES)
     assessor = Assessor("/usr/bin:/bin")
     schedule = Schedule[Errand](Limits(JOBS, 2, 0.0, 0.0), rng)
-    auditor = Auditor(Terms("bench", directory, shared), schedule, assessor, witness, ledger, rng)
+    auditor = Auditor(Terms("bench", str(directory), shared), schedule, assessor, witness, ledger, rng)
     session = Session(
         tor, StandInLauncher(play), pace=Pace(0.0, 0.0, JOBS), first_hops=first_hop_chooser(snapshot), rng=rng,
         evidence=evidence, on_finished=auditor.finished,

@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 
 from exitpin.orchestrator.assessing import Assessor
-from exitpin.orchestrator.auditing import Auditor, Terms
+from exitpin.orchestrator.auditing import Auditor
 from exitpin.orchestrator.cases import Case
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.disclosure import ToolUse
-from exitpin.orchestrator.errands import Errand
+from exitpin.orchestrator.errands import Errand, Terms
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
@@ -138,7 +138,7 @@ class Scan:
         tor = StandIn(Port.CLOSED, self.seed, circuit_s=self.circuit_s, circuit_failures=self.circuit_failures)
         assessor = Spoiled(self.spoil)
         self.schedule = Schedule[Errand](Limits(self.jobs, 24, 0.0, 0.0), rng)
-        terms = Terms("play", directory, shared)
+        terms = Terms("play", str(directory), shared)
         self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng)
         self.session = Session(
             tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02),
