@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..param_types import duration_s
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store
+from .report_file import write_whole
 from .results_store import add_store, shown
 
 HELP = """\
@@ -28,7 +28,7 @@ examples:
   exitpin audit tls-cert --sample 50; exitpin report prom -o /var/lib/prometheus/node-exporter/exitpin.prom
 """
 
-MODE = 0o644
+MODE = 0o644  # whoever collects it is another user
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        write_whole(args.output, text.encode())
+        write_whole(args.output, text.encode(), MODE)
     return 0
 
 
@@ -77,21 +77,6 @@ def sizes(store: Path) -> dict[str, int]:
     """The bytes of a store's records and of its evidence."""
     records = sum(_size(store.with_name(store.name + suffix)) for suffix in ("", "-wal", "-shm"))
     return {"records": records, "evidence": sum(_sizes(blobs_directory(store)))}
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place, whole, readable by everybody. Raises OperatorError."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as file:
-            os.fchmod(file.fileno(), MODE)  # whatever the umask
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OperatorError(f"{shown(path)} can't be written: {error.strerror}.", "Nothing was changed.") from error
 
 
 def _sizes(directory: Path) -> Iterator[int]:

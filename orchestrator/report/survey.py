@@ -95,8 +95,14 @@ class Survey:
         return self.counts.total()
 
     @property
-    def findings(self) -> int:
-        return sum(self.counts[status] for status in FINDINGS)
+    def accused(self) -> int:
+        """How many exits have a finding."""
+        return sum(row.worst.status in FINDINGS for row in self.exits)
+
+    @property
+    def honest(self) -> int:
+        """How many exits were found honest in all that they were asked, and asked all of it."""
+        return sum(all(cell is not None and cell.status == "ok" for cell in row.cells) for row in self.exits)
 
 
 def survey_of(reader: Reader, scan_id: str, only: str = "") -> Survey:
