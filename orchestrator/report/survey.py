@@ -114,7 +114,7 @@ def survey_of(reader: Reader, scan_id: str, only: str = "") -> Survey:
     first: Record = {}
     times: list[float] = []
     for record in reader.query(Wanted(scan=scan_id, tool=only or None, kind="verdict", gravest_first=True)):
-        verdict = _verdict(record, len(verdicts))
+        verdict = verdict_row(record, len(verdicts))
         verdicts.append(verdict)
         nicknames.setdefault(verdict.fingerprint, text(table(record, "exit"), "nickname"))
         used.setdefault(verdict.tool, table(record, "tool"))
@@ -141,7 +141,8 @@ def survey_of(reader: Reader, scan_id: str, only: str = "") -> Survey:
     )
 
 
-def _verdict(record: Record, place: int) -> Verdict:
+def verdict_row(record: Record, place: int = 0) -> Verdict:
+    """A verdict by its record. `place`: its number in the report."""
     return Verdict(
         place=place,
         verdict_id=text(record, "verdict_id"),

@@ -1,9 +1,9 @@
 """The last scan of each job, as monitoring wants to know it. Called by `report prom` and `report status`.
 
 A job is what somebody asks again and again: the same tools with the same parameters on the same network. Whoever looks
-once more at a single exit has another job, so that it does not stand in for the nightly scan of all. Scans that are under
-way count for nothing but that they are: what the one before found holds until its successor has ended. No record is
-read, only what stands in columns: it is asked for every few minutes. Decides nothing about what is grave.
+once more at a single exit has another job, so that it does not stand in for the nightly scan of all. Scans that are
+under way count for nothing but that they are: what the one before found holds until its successor has ended. No record
+is read, only what stands in columns: it is asked for every few minutes. Decides nothing about what is grave.
 """
 
 import hashlib
