@@ -16,7 +16,7 @@ from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
 from ..verify import Verdict, read_evidence, verify
 from ..verify_evidence import TOO_DEEP
-from . import results_list, results_show
+from . import results_diff, results_history, results_list, results_show
 
 SHOWN_MAX = 50
 SCHEMAS = ("exitpin.run/1", "exitpin.verdict/1")
@@ -37,6 +37,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verbs = parser.add_subparsers(title="verbs", dest="results_verb", metavar="VERB", required=True)
     results_list.register(verbs)
     results_show.register(verbs)
+    results_diff.register(verbs)
+    results_history.register(verbs)
     verifier = verbs.add_parser(
         "verify", help="recompute attributions", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )

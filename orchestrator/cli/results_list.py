@@ -2,23 +2,21 @@
 
 import argparse
 import json
-import re
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
+from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, ScanSummary, Wanted
+from .results_options import count, since, statuses
 from .results_store import add_store, exit_name, moment, opened, shown
+from .results_table import print_rows, print_table
 
-FINDINGS = ("tampered", "suspect", "broken")
-STYLES = {"tampered": "bold red", "suspect": "red", "broken": "yellow", "error": "magenta", "ok": "green"}
 VERDICT_COLUMNS = ("status", "severity", "tool", "exit", "lied", "reason", "ended", "id")
 RUN_COLUMNS = ("status", "role", "tool", "exit", "reason", "ended", "id")
-SCAN_COLUMNS = ("scan", "started", "ended", "tools", "exits", "runs")
+SCAN_COLUMNS = ("scan", "started", "ended", "tools", "exits", "runs", "state", "verdicts")
 
 HELP = """\
 List the verdicts of the latest scan: what accuses an exit first, then what went wrong, then the rest.
@@ -35,7 +33,9 @@ EPILOG = """\
 On a terminal it is a table; elsewhere a line each, tab-separated, without a heading:
   verdicts    status severity tool exit lied/of reason ended id
   --runs      status role tool exit reason ended id
-  --scans     scan started ended tools exits runs tampered suspect broken error skipped ok
+  --scans     scan started ended tools exits runs tampered suspect broken error skipped ok state verdicts/planned
+state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), or earlier (of a
+version that did not write down what was planned).
 --json prints each whole record, one a line (docs/record.rst says what stands in it).
 
 examples:
@@ -45,9 +45,6 @@ examples:
   exitpin results list --scans                          which scans there are
   exitpin results show ID                               everything about one of them
 """
-
-_SINCE = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Json = dict[str, Any]
 
@@ -64,11 +61,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--tool", metavar="ID", help="of this tool")
     parser.add_argument("-e", "--exit", metavar="EXIT", help="of this exit: a nickname, or how its fingerprint begins")
     parser.add_argument(
-        "--status", metavar="S,..", type=_statuses, default=frozenset(),
+        "--status", metavar="S,..", type=statuses, default=frozenset(),
         help=f"only these of {', '.join(STATUSES)}; findings stands for the first three",
     )  # fmt: skip
-    parser.add_argument("--since", metavar="TIME", type=_since, help="ended in the last 90m, 24h, 7d, or since a date")
-    parser.add_argument("-n", type=_count, default=50, metavar="N", help="at most N of them (50); 0: all")
+    parser.add_argument("--since", metavar="TIME", type=since, help="ended in the last 90m, 24h, 7d, or since a date")
+    parser.add_argument("-n", type=count, default=50, metavar="N", help="at most N of them (50); 0: all")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--runs", action="store_true", help="the runs behind the verdicts, newest first")
     what.add_argument("--scans", action="store_true", help="the scans, newest first, counted")
@@ -81,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
     """Print the list; 0 even when nothing is found."""
     with opened(args) as reader:
         if args.scans:
-            _print_scans(reader.scans(args.n or None), args.json)
+            _print_scans(_true_scans(reader, args.n or None), args.json)
         else:
             _print_records(reader, args)
     return 0
@@ -99,7 +96,7 @@ def _print_records(reader: Reader, args: argparse.Namespace) -> None:
             print(json.dumps(record, ensure_ascii=True))
     else:
         columns = RUN_COLUMNS if args.runs else VERDICT_COLUMNS
-        _print_rows(columns, (_cells(record, columns) for record in records))
+        print_rows(columns, (_cells(record, columns) for record in records))
     _say_how_many(reader, wanted, scan)
 
 
@@ -111,7 +108,20 @@ def _say_how_many(reader: Reader, wanted: Wanted, scan: str | None) -> None:
     words = f"{_plural(found, str(wanted.kind))}{where}{cut}"
     if not found and wanted.kind == "verdict" and (runs := reader.count(Wanted(scan=scan, kind="run"))):
         words += f" like that; --runs lists {_plural(runs, 'run')}"
+    if scan:
+        words += _unfinished_words(reader, scan)
     print(f"exitpin: {words}", file=sys.stderr)
+
+
+def _unfinished_words(reader: Reader, scan: str) -> str:
+    state, there, planned = reader.progress(scan)
+    state = true_state(reader.blobs.directory, scan, state)
+    return "" if state in ("done", "earlier") else f"; it is {shown(state)}, with {there} of {planned} verdicts"
+
+
+def _true_scans(reader: Reader, limit: int | None) -> Iterator[ScanSummary]:
+    for scan in reader.scans(limit):
+        yield replace(scan, state=true_state(reader.blobs.directory, scan.scan_id, scan.state))
 
 
 def _plural(count: int, noun: str) -> str:
@@ -160,10 +170,14 @@ def _print_scans(scans: Iterable[ScanSummary], as_json: bool) -> None:
             print(json.dumps(asdict(scan)))
         return
     if sys.stdout.isatty():
-        _print_table((*SCAN_COLUMNS, "reason"), [[*_scan_cells(scan), _counts_words(scan)] for scan in scans])
+        print_table(
+            (*SCAN_COLUMNS, "reason"),
+            [[*_scan_cells(scan), *_progress_cells(scan), _counts_words(scan)] for scan in scans],
+        )
         return
     for scan in scans:
-        print("\t".join([*_scan_cells(scan), *(str(scan.counts.get(status, 0)) for status in STATUSES)]))
+        counts = (str(scan.counts.get(status, 0)) for status in STATUSES)
+        print("\t".join([*_scan_cells(scan), *counts, *_progress_cells(scan)]))
 
 
 def _scan_cells(scan: ScanSummary) -> list[str]:
@@ -171,65 +185,9 @@ def _scan_cells(scan: ScanSummary) -> list[str]:
     return [*about, str(scan.exits), str(scan.runs)]
 
 
+def _progress_cells(scan: ScanSummary) -> list[str]:
+    return [shown(scan.state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
+
+
 def _counts_words(scan: ScanSummary) -> str:
     return ", ".join(f"{count} {status}" for status, count in scan.counts.items()) or "no verdict yet"
-
-
-def _print_rows(columns: Sequence[str], rows: Iterator[list[str]]) -> None:
-    if sys.stdout.isatty():
-        _print_table(columns, list(rows))
-        return
-    for cells in rows:
-        print("\t".join(cells))
-
-
-def _print_table(columns: Sequence[str], rows: list[list[str]]) -> None:
-    """A reason stands on lines of its own; an id is never cut, for it is there to be copied."""
-    from rich.cells import cell_len
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    places = [n for n, name in enumerate(columns) if name != "reason"]
-    widths = {n: max(map(cell_len, (columns[n], *(cells[n] for cells in rows)))) for n in places}
-
-    def line(cells: Sequence[str], style: str) -> Text:
-        text = Text(style=style if style == "bold" else "")
-        for n in places:
-            text.append(cells[n], style if n == 0 else "").append(" " * (widths[n] - cell_len(cells[n]) + 2))
-        text.rstrip()
-        return text
-
-    console.print(line([name.upper() for name in columns], "bold"))
-    for cells in rows:
-        console.print(line(cells, STYLES.get(cells[0], "")))
-        if "reason" in columns and cells[columns.index("reason")]:
-            console.print(Padding(Text(cells[columns.index("reason")], "dim"), (0, 0, 0, 2)))
-
-
-def _statuses(text: str) -> frozenset[str]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in words if word not in (*STATUSES, "findings")]
-    if wrong or not words:
-        raise argparse.ArgumentTypeError(f"{text!r}: say some of {', '.join(STATUSES)}, or findings")
-    return frozenset(name for word in words for name in (FINDINGS if word == "findings" else (word,)))
-
-
-def _since(text: str) -> float:
-    match = _SINCE.fullmatch(text)
-    if match:
-        return time.time() - int(match[1]) * _SECONDS[match[2]]
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: say a time such as 24h or 7d, or a date such as 2026-05-01"
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r}: say a number from 0")
-    return int(text)

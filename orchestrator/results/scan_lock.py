@@ -56,6 +56,11 @@ def is_running(directory: Path, scan_id: str) -> bool:
     return False
 
 
+def true_state(directory: Path, scan_id: str, state: str) -> str:
+    """A scan's state: what its row says, or `killed` for one that says it runs, and does not."""
+    return "killed" if state == "running" and not is_running(directory, scan_id) else state
+
+
 def _locked(place: Path, deadline: float) -> int | None:
     """The descriptor of the locked file; None: somebody else has it, and kept it. Raises OSError."""
     while True:

@@ -14,8 +14,10 @@ import pytest
 
 from exitpin.orchestrator.cli import results
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+from exitpin.orchestrator.results.blobs import blobs_directory
+from exitpin.orchestrator.results.scan_lock import held
 
-from ..orchestrator.recorded import run_record, write
+from ..orchestrator.recorded import run_record, scan_record, write
 from .recorded_audit import fill
 
 Call = Callable[..., list[list[str]]]
@@ -104,11 +106,25 @@ def test_json_is_the_whole_record_and_only_ascii(path: Path, capsys: pytest.Capt
 
 def test_scans_are_counted(call: Call, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     newest, oldest = call("--scans")
-    assert (newest[0], newest[3:]) == ("s1", ["tls-cert", "1", "1", "1", "0", "0", "1", "0", "1"])
-    assert (oldest[0], oldest[3:]) == ("s0", ["tls-cert", "1", "0", "0", "0", "1", "0", "0", "0"])
+    assert (newest[0], newest[3:12]) == ("s1", ["tls-cert", "1", "1", "1", "0", "0", "1", "0", "1"])
+    assert (oldest[0], oldest[3:12]) == ("s0", ["tls-cert", "1", "0", "0", "0", "1", "0", "0", "0"])
     args = parse("list", "--store", str(path), "--scans", "--json", "-n", "1")
     args.execute(args)
     assert json.loads(capsys.readouterr().out)["counts"] == {"tampered": 1, "error": 1, "ok": 1}
+
+
+def test_a_scan_that_says_it_runs_does_so_only_while_somebody_holds_its_lock(path: Path, call: Call) -> None:
+    write(path, [scan_record("s1", state="running", planned=9), scan_record("s0", planned=1, started=10.0)])
+    assert [cells[12:] for cells in call("--scans")] == [["killed", "3/9"], ["done", "1/1"]]
+    with held(blobs_directory(path), "s1"):
+        assert [cells[12] for cells in call("--scans")] == ["running", "done"]
+
+
+def test_an_unfinished_scan_is_not_taken_for_a_whole_one(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(path, [scan_record("s1", state="interrupted", planned=9)])
+    args = parse("list", "--store", str(path))
+    args.execute(args)
+    assert capsys.readouterr().err == "exitpin: 3 verdicts of scan s1; it is interrupted, with 3 of 9 verdicts\n"
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ def run_record(number: int = 1, **changes: object) -> dict[str, Any]:
 
 
 def verdict_record(number: int = 1, **changes: object) -> dict[str, Any]:
-    changes = {"status": "ok", "severity": None, "started": 1000.0 + number, "ended": 1002.0 + number, **changes}
-    record = run_record(number, schema="exitpin.verdict/1", verdict_id=f"s1-v{number:04d}", **changes)
+    times = {"started": 1000.0 + number, "ended": 1002.0 + number}
+    changes = {"verdict_id": f"s1-v{number:04d}", "status": "ok", "severity": None, **times, **changes}
+    record = run_record(number, schema="exitpin.verdict/1", **changes)
     return {name: value for name, value in record.items() if name not in ("run_id", "start", "t", "role")}
 
 

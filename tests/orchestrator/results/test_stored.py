@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.results.stored import Wanted, open_store
+from exitpin.orchestrator.results.wanted import order, where
 
 from ..recorded import ids, reader, run_record, scan_record, verdict_record, write
 
@@ -158,3 +159,55 @@ def test_a_copy_where_nothing_may_be_written_can_be_read(path: Path) -> None:
     path.parent.chmod(0o500)
     assert ids(path) == ["s1-0001"]
     path.parent.chmod(0o700)
+
+
+def test_a_scan_is_listed_with_what_was_planned_before_it_has_a_record(path: Path) -> None:
+    write(path, [scan_record("s1", state="running", ended=None, planned=7, exits=["A"]), verdict_record(1)])
+    write(path, [scan_record("s2", started=2000.0, ended=None, state="running", planned=9)])
+    with reader(path) as store:
+        newest, oldest = store.scans()
+        assert (newest.scan_id, newest.state, newest.planned, newest.verdicts) == ("s2", "running", 9, 0)
+        assert (oldest.started, oldest.ended, oldest.exits, oldest.planned) == (1000.0, 1003.0, 1, 7)
+        assert store.scans(limit=1) == [newest]
+        assert store.progress("s1") == ("running", 1, 7) and store.progress("zz") == ("earlier", 0, None)
+
+
+def test_the_latest_pair_is_of_one_network_and_has_a_tool_in_common(path: Path) -> None:
+    lab = {"kind": "lab", "name": "mine"}
+    scans = [("s1", "own", "a,b"), ("s2", "own", "a"), ("s3", "lab", "a,b"), ("s4", "own", "b"), ("s5", "own", "c")]
+    for number, (name, network, tools) in enumerate(scans):
+        told = {"vantage": lab if network == "lab" else {"kind": "own"}, "tools": [{"id": t} for t in tools.split(",")]}
+        scan = scan_record(name, started=1000.0 + number, **told)
+        write(path, [scan, verdict_record(number, scan_id=name)])
+    write(path, [scan_record("s6", started=9000.0, tools=[{"id": "b"}])])
+    with reader(path) as store:
+        assert store.latest_pair() == ("s1", "s4"), "s5 has a tool of its own, s6 no verdict, s3 another network"
+        assert store.latest_pair("a") == ("s1", "s2")
+        assert store.latest_pair("c") is None
+
+
+WISHES = [
+    Wanted(scan=scan, tool=tool, exit=exit, statuses=statuses, kind=kind, since=since, gravest_first=gravest)
+    for scan in (None, "s1")
+    for tool in (None, "tls-cert")
+    for exit in (None, "ABCD", "evil")
+    for statuses in (frozenset[str](), frozenset({"tampered", "ok"}))
+    for kind in ("run", "verdict")
+    for since in (None, 1.0)
+    for gravest in (False, True)
+]
+
+
+def test_no_wish_is_answered_by_going_through_all_rows(path: Path) -> None:
+    """A scan and an exit are found by an index of theirs; across scans an index alone says what is wanted."""
+    write(path, [])
+    with reader(path) as store:
+        for wish in WISHES:
+            which, given = where(wish)
+            statement = f"EXPLAIN QUERY PLAN SELECT rowid FROM runs{which}{order(gravest_first=wish.gravest_first)}"
+            steps = " / ".join(str(step[-1]) for step in store.rows(f"{statement} LIMIT 50", given))
+            if wish.scan is not None or wish.exit is not None:
+                assert "runs_by_end" not in steps and "runs_by_status" not in steps, (wish, steps)
+                assert "SEARCH" in steps and "SCAN" not in steps, (wish, steps)
+            else:
+                assert "SEARCH runs USING COVERING INDEX" in steps, (wish, steps)

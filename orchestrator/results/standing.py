@@ -1,0 +1,117 @@
+"""Verdicts as their columns tell of them, for whoever compares many: no record is parsed for it.
+
+Reads through `stored.Reader`; what the verdicts mean beside each other is `difference.py`'s and `history.py`'s.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .stored import Reader
+from .wanted import FINDINGS, STATUSES, exit_condition
+
+AT_ONCE = 500  # values of one statement; SQLite takes more
+REASON_MAX = 4096  # characters
+
+
+class Standing(NamedTuple):
+    """What one verdict says. `question`: tool, and parameters as `rows.params_key` has them; `digest`: of the tool's
+    file; `at`: when it ended, seconds since the epoch."""
+
+    record_id: str
+    scan_id: str
+    tool: str
+    params_key: str
+    digest: str
+    exit: str
+    nickname: str
+    status: str
+    severity: str | None
+    at: float
+
+    @property
+    def question(self) -> tuple[str, str]:
+        return self.tool, self.params_key
+
+    @property
+    def is_finding(self) -> bool:
+        return self.status in FINDINGS
+
+    @property
+    def rank(self) -> int:
+        """The gravest has 0."""
+        return STATUSES.index(self.status) if self.status in STATUSES else len(STATUSES)
+
+
+class ScanTold(NamedTuple):
+    """What is known of a scan. `consensus`: its valid-after; empty: nobody wrote that down."""
+
+    scan_id: str
+    started: float
+    consensus: str
+    network: str
+
+
+_COLUMNS = (
+    "record_id, scan_id, ifnull(tool, ''), ifnull(params_key, ''), ifnull(tool_digest, ''),"
+    " ifnull(exit_fingerprint, ''), ifnull(exit_nickname, ''), status, severity, ended"
+)
+
+
+def in_scan(reader: Reader, scan_id: str, tool: str | None = None) -> list[Standing]:
+    """The verdicts of a scan. Raises OperatorError."""
+    only, given = (" AND tool = ?", [tool]) if tool is not None else ("", [])
+    statement = f"SELECT {_COLUMNS} FROM runs WHERE scan_id = ? AND kind = 'verdict'{only}"
+    return list(map(Standing._make, reader.rows(statement, [scan_id, *given])))
+
+
+def of_exit(reader: Reader, fingerprint: str, tool: str | None = None) -> list[Standing]:
+    """The verdicts on an exit, the oldest first. Raises OperatorError."""
+    only, given = (" AND tool = ?", [tool]) if tool is not None else ("", [])
+    statement = (
+        f"SELECT {_COLUMNS} FROM runs WHERE exit_fingerprint = ? AND kind = 'verdict'{only} ORDER BY ended, rowid"
+    )
+    return list(map(Standing._make, reader.rows(statement, [fingerprint, *given])))
+
+
+def exits_named(reader: Reader, name: str) -> list[tuple[str, str]]:
+    """Fingerprint and latest nickname of each exit that a name, or the beginning of a fingerprint, may mean."""
+    condition, given = exit_condition(name)
+    statement = (
+        "SELECT exit_fingerprint, ifnull(exit_nickname, ''), max(ended) FROM runs"
+        f" WHERE {condition} AND +kind = 'verdict' AND exit_fingerprint IS NOT NULL GROUP BY 1 ORDER BY 3 DESC"
+    )
+    return [(fingerprint, nickname) for fingerprint, nickname, _ in reader.rows(statement, given)]
+
+
+def reasons(reader: Reader, record_ids: Sequence[str]) -> dict[str, str]:
+    """Why these verdicts say what they say, by their ids. Raises OperatorError."""
+    statement = "SELECT record_id, substr(json_extract(record, '$.reason'), 1, ?) FROM runs WHERE record_id IN ({})"
+    found: dict[str, str] = {}
+    for some in _chunks(record_ids):
+        marks = ", ".join("?" * len(some))
+        found.update((name, reason or "") for name, reason in reader.rows(statement.format(marks), [REASON_MAX, *some]))
+    return found
+
+
+def planned_exits(reader: Reader, scan_id: str) -> frozenset[str] | None:
+    """Whom a scan was to ask; None: it was recorded by a version that did not write that down."""
+    for (text,) in reader.rows("SELECT json_extract(scan, '$.exits') FROM scans WHERE scan_id = ?", [scan_id]):
+        exits = json.loads(text) if isinstance(text, str) else None
+        return frozenset(map(str, exits)) if isinstance(exits, list) else None
+    return None
+
+
+def scans_told(reader: Reader, scan_ids: Sequence[str]) -> dict[str, ScanTold]:
+    """What is known of these scans, by their ids. Raises OperatorError."""
+    statement = "SELECT scan_id, started, ifnull(consensus, ''), ifnull(network, '') FROM scans WHERE scan_id IN ({})"
+    found: dict[str, ScanTold] = {}
+    for some in _chunks(scan_ids):
+        rows = reader.rows(statement.format(", ".join("?" * len(some))), some)
+        found.update((row[0], ScanTold._make(row)) for row in rows)
+    return found
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), AT_ONCE):
+        yield values[start : start + AT_ONCE]
