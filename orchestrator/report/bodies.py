@@ -201,9 +201,13 @@ def _stretch(lines: Sequence[Line], place: int, kind: str) -> list[Line]:
 
 
 def _pair(gone: str, new: str) -> tuple[Line, Line]:
+    """Two lines that have most in common show where they have not; two others are just two lines."""
     size = min(len(gone), len(new))
     start = next((n for n in range(size) if gone[n] != new[n]), size)
     end = next((n for n in range(size - start) if gone[-1 - n] != new[-1 - n]), size - start)
+
+    if (start + end) * 2 < size:
+        return Line(GONE, _cut(gone)), Line(NEW, _cut(new))
 
     def told(kind: str, line: str) -> Line:
         stop = len(line) - end

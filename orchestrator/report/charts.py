@@ -18,7 +18,7 @@ SEGMENT_MIN = 4.0  # one liar among 1,500 exits must be seen
 HISTOGRAM_WIDTH, HISTOGRAM_HEIGHT = 300.0, 84.0
 BINS_A_DECADE = 8
 BINS_MIN, BINS_MAX = 12, 40
-TICK_GAP = 34.0  # labels nearer than that would touch
+TICK_GAP = 44.0  # labels nearer than that would touch
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from .bodies import BodyDifference, body_difference
 from .charts import duration
 from .differences import CertificateDifference, FactDifference, certificate_difference, fact_differences
 from .exhibition import ARTIFACT, Exhibition, artifacts, digests
-from .fields import Record, clipped, items, moment, number, table, tables, text, whole
+from .fields import Record, clipped, in_one_line, items, moment, number, table, tables, text, whole
 from .survey import FINDINGS, Verdict, exit_words
 
 RUNS_MAX = 12  # shown of one verdict, those that lied first
@@ -124,7 +124,7 @@ class Details:
         controls = [self._control(each) for each in tables(record, "controls")]
         return Detail(
             verdict=verdict,
-            reason=clipped(text(record, "reason"), REASON_MAX),
+            reason=clipped(in_one_line(text(record, "reason")), REASON_MAX),
             told=_told(record),
             exit=exit_words(table(record, "exit")),
             facts=fact_differences(own, controls),
@@ -214,7 +214,7 @@ def _run(told: Record, full: Record | None) -> RunShown:
         run_id=text(told, "run_id"),
         role=text(told, "role"),
         status=text(told, "status") or "not judged",
-        reason=clipped(reason, REASON_MAX),
+        reason=clipped(in_one_line(reason), REASON_MAX),
         doubts=tuple(map(str, items(told, "doubts"))),
         outcome=_outcome(table(run, "process")),
         times=_times(run),

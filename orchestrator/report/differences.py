@@ -1,8 +1,9 @@
 """What an exit gave beside what the controls were given: which values of each fact, which fields of a certificate.
 
 Pure. Every fact is treated as a set of values (one that is no list, as a set of one), with how many saw each; so an
-address among DNS answers, a header and a hash are compared in the same way. It shows and does not judge: which
-difference counts is the tool's rules' to say, and a target may have several true values.
+address among DNS answers, a header and a hash are compared in the same way. A value counts as the controls' when as
+many of them have it as `agreement.py` asks for: some controls lie, too. This only decides what is marked; which
+difference accuses an exit is for the tool's rules to say.
 
 The address of the machine that looked stands in no report. What a direct control saw, without Tor, may hold it: an
 address that nobody else saw is left out (`ONLY_HERE`).
@@ -13,12 +14,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from ...wrappers.certificates import Certificate
+from ..agreement import SHARE
 from .fields import Record, clipped, table, text
 
 VALUES_MAX = 12  # of one fact, shown on each side
+QUORUM = 2  # of controls, as tools ask for if they say nothing
 VALUE_MAX = 300  # characters of one
 NAMES_MAX = 40  # facts
 ABSENT = "(not there)"
@@ -29,12 +33,16 @@ Chain = tuple[Certificate, ...]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value, how many saw it, and whether the other side saw it, too. `is_absent`: it stands for none."""
+    """A value, and how many saw it. `is_odd`: it is not the other side's. `is_absent`: it stands for none."""
 
     text: str
     count: int
-    is_shared: bool
+    is_odd: bool
     is_absent: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        return not self.is_odd
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +53,23 @@ class Side:
     of: int
     left_out: int = 0
 
+    @property
+    def is_odd(self) -> bool:
+        return any(value.is_odd for value in self.values)
+
 
 @dataclass(frozen=True, slots=True)
 class FactDifference:
-    """A fact on both sides. `there` None: no control was asked for it."""
+    """A fact on both sides. `there` None: no control was asked for it. `is_agreed`: the controls say something."""
 
     name: str
     here: Side
     there: Side | None
+    is_agreed: bool = True
 
     @property
     def is_different(self) -> bool:
-        sides = (self.here, *filter(None, [self.there]))
-        return self.there is not None and any(not value.is_shared for side in sides for value in side.values)
+        return self.there is not None and (self.here.is_odd or self.there.is_odd)
 
 
 class Field(NamedTuple):
@@ -103,21 +115,24 @@ def _difference(name: str, own: Sequence[Record], others: Sequence[Record]) -> F
     there = [facts[name] for facts in others if name in facts]
     here_counts, there_counts = _counts(here), _counts(there)
     if not there:
-        return FactDifference(name, _side(here_counts, len(here), here_counts), None)
-    return FactDifference(
-        name, _side(here_counts, len(here), there_counts), _side(there_counts, len(there), here_counts)
-    )
+        return FactDifference(name, _side(here_counts, len(here), set()), None)
+    needed = min(len(there), max(QUORUM, ceil(SHARE * len(there))))
+    agreed = {text for text, count in there_counts.items() if count >= needed}
+    new = {text for text in here_counts if text not in agreed} if agreed else set()
+    gone = {text for text in agreed if text not in here_counts and there_counts[text] * 2 > len(there)}
+    sides = _side(here_counts, len(here), new), _side(there_counts, len(there), gone)
+    return FactDifference(name, *sides, is_agreed=bool(agreed))
 
 
 def _counts(values: Iterable[object]) -> Counter[str]:
     return Counter(text for value in values for text in set(_texts(value)))
 
 
-def _side(counts: Counter[str], of: int, other: Counter[str]) -> Side:
+def _side(counts: Counter[str], of: int, odd: set[str]) -> Side:
     """What the other side lacks comes first, then what was seen most."""
-    ranked = sorted(counts, key=lambda text: (text in other, -counts[text], text))
+    ranked = sorted(counts, key=lambda text: (text not in odd, -counts[text], text))
     values = tuple(
-        Value(clipped(text, VALUE_MAX), counts[text], text in other, text == ABSENT) for text in ranked[:VALUES_MAX]
+        Value(clipped(text, VALUE_MAX), counts[text], text in odd, text == ABSENT) for text in ranked[:VALUES_MAX]
     )
     return Side(values, of, len(ranked) - len(values))
 

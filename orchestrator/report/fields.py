@@ -58,3 +58,8 @@ def moment(seconds: float | None) -> str:
 def clipped(words: str, length: int) -> str:
     """At most so many characters, and how many there were."""
     return words if len(words) <= length else f"{words[:length]}... ({len(words):,} characters)"
+
+
+def in_one_line(words: str) -> str:
+    """What a fact of several lines brought into a sentence."""
+    return ", ".join(filter(None, (line.strip() for line in words.split("\n"))))

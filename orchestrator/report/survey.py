@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..results.scan_lock import is_running
 from ..results.stored import Reader, Wanted
 from ..tool import GRAVEST_FIRST, SEVERITIES
-from .fields import Record, clipped, items, moment, number, table, tables, text, whole
+from .fields import Record, clipped, in_one_line, items, moment, number, table, tables, text, whole
 
 REASON_MAX = 180  # characters, in a row
 STATUSES = tuple(map(str, GRAVEST_FIRST))
@@ -150,7 +150,7 @@ def verdict_row(record: Record, place: int = 0) -> Verdict:
         fingerprint=text(table(record, "exit"), "fingerprint"),
         status=text(record, "status"),
         severity=text(record, "severity"),
-        reason=clipped(text(record, "reason"), REASON_MAX),
+        reason=clipped(in_one_line(text(record, "reason")), REASON_MAX),
         lied=whole(record, "lied"),
         of=whole(record, "of"),
         is_interrupted=bool(record.get("interrupted")),
@@ -211,6 +211,5 @@ def exit_words(of_exit: Record) -> tuple[tuple[str, str], ...]:
         ("contact", clipped(text(of_exit, "contact"), 300)),
         ("family", clipped(" ".join(map(str, items(of_exit, "family"))), 600)),
         ("flags", " ".join(map(str, items(of_exit, "flags")))),
-        ("consensus", text(of_exit, "consensus")),
     )
     return tuple((name, value) for name, value in told if value)
