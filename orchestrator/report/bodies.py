@@ -78,7 +78,7 @@ def _is_text(body: bytes) -> bool:
 
 def _lines(body: bytes) -> list[str]:
     lines: list[str] = []
-    for line in body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").split("\n"):
+    for line in body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").removesuffix("\n").split("\n"):
         lines += _AFTER_TAG.split(line) if len(line) > LONG_LINE else [line]
     return lines
 
@@ -208,6 +208,10 @@ def _pair(gone: str, new: str) -> tuple[Line, Line]:
 
     if (start + end) * 2 < size:
         return Line(GONE, _cut(gone)), Line(NEW, _cut(new))
+
+    longer = max(gone, new, key=len)
+    if start + end == size and start and longer[start - 1] == longer[len(longer) - end - 1] == "<":
+        start, end = start - 1, end + 1  # what was put in is a tag, not `script></script><`
 
     def told(kind: str, line: str) -> Line:
         stop = len(line) - end

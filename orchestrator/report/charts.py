@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import NamedTuple
 
-from .survey import STATUSES
+from ..results.wanted import STATUSES
 
 STRIP_WIDTH = 600.0
 SEGMENT_MIN = 4.0  # one liar among 1,500 exits must be seen

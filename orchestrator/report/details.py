@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..results.stored import PastVerdict, Reader
+from ..results.wanted import FINDINGS
 from .bodies import BodyDifference, body_difference
 from .charts import duration
 from .differences import CertificateDifference, FactDifference, certificate_difference, fact_differences
 from .exhibition import ARTIFACT, Exhibition, artifacts, digests
 from .fields import Record, clipped, in_one_line, items, moment, number, table, tables, text, whole
-from .survey import FINDINGS, Verdict, exit_words
+from .survey import Verdict, exit_words
 
 RUNS_MAX = 12  # shown of one verdict, those that lied first
 STREAMS_MAX = 8  # of one run

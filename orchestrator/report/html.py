@@ -23,9 +23,10 @@ from markupsafe import Markup
 
 from ...wrappers.output import printable
 from ..results.stored import Reader, RunTimes
+from ..results.wanted import FINDINGS, STATUSES
 from .charts import Histogram, Strip, histogram, strip
 from .details import Details
-from .survey import FINDINGS, STATUSES, ExitRow, Survey, Verdict, survey_of
+from .survey import ExitRow, Survey, Verdict, survey_of
 
 SIZE_MAX = 1_900_000  # bytes: under 2 MB with room to spare
 SMALL = 120  # verdicts: with no more than that what is ok is told in full, too

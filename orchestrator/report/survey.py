@@ -10,13 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..results.scan_lock import is_running
-from ..results.stored import Reader, Wanted
-from ..tool import GRAVEST_FIRST, SEVERITIES
+from ..results.stored import Reader
+from ..results.wanted import FINDINGS, STATUSES, Wanted
+from ..tool import SEVERITIES
 from .fields import Record, clipped, in_one_line, items, moment, number, table, tables, text, whole
 
 REASON_MAX = 180  # characters, in a row
-STATUSES = tuple(map(str, GRAVEST_FIRST))
-FINDINGS = STATUSES[:3]
 
 
 @dataclass(frozen=True, slots=True)
