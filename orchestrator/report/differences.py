@@ -11,6 +11,7 @@ address that nobody else saw is left out (`ONLY_HERE`).
 
 import ipaddress
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ VALUE_MAX = 300  # characters of one
 NAMES_MAX = 40  # facts
 ABSENT = "(not there)"
 ONLY_HERE = "(an address that only the machine that looked was given)"
+
+_ADDRESS_LIKE = re.compile(r"[0-9A-Fa-f:.]{2,64}")
 
 Chain = tuple[Certificate, ...]
 
@@ -119,7 +122,9 @@ def _difference(name: str, own: Sequence[Record], others: Sequence[Record]) -> F
     needed = min(len(there), max(QUORUM, ceil(SHARE * len(there))))
     agreed = {text for text, count in there_counts.items() if count >= needed}
     new = {text for text in here_counts if text not in agreed} if agreed else set()
-    gone = {text for text in agreed if text not in here_counts and there_counts[text] * 2 > len(there)}
+    gone: set[str] = set()
+    if new or any(isinstance(value, list) for value in (*here, *there)):  # of single values one can't be missing
+        gone = {text for text in agreed if text not in here_counts and there_counts[text] * 2 > len(there)}
     sides = _side(here_counts, len(here), new), _side(there_counts, len(there), gone)
     return FactDifference(name, *sides, is_agreed=bool(agreed))
 
@@ -169,9 +174,9 @@ def _hidden(value: object, seen: set[str]) -> object:
 
 
 def _holds_address(words: str) -> bool:
-    """Whether an IP address stands in it, as a word of its own or before a port."""
-    for word in words.replace(",", " ").replace("=", " ").replace('"', " ").split():
-        for part in (word, word.strip("[]();'<>"), word.rpartition(":")[0].strip("[]")):
+    """Whether an IP address stands in it, alone or before a port."""
+    for word in _ADDRESS_LIKE.findall(words):
+        for part in (word.strip("."), word.rpartition(":")[0]):
             try:
                 ipaddress.ip_address(part)
             except ValueError:
