@@ -57,10 +57,9 @@ def body_difference(here: bytes, there: bytes, clock: Callable[[], float]) -> Bo
     here, there = here[:BODY_MAX], there[:BODY_MAX]
     if not (_is_text(here) and _is_text(there)):
         return BodyDifference(tuple(_dump(here, there)), *sizes, is_text=False, note="; ".join(notes))
-    found, why = _aligned(_lines(there), _lines(here), clock)
+    lines, why = _aligned(_lines(there), _lines(here), clock)
     if why:
         notes.append(why)
-    lines = list(_folded(found))
     if len(lines) > SHOWN_MAX:
         notes.append(f"{len(lines) - SHOWN_MAX:,} more lines are not shown")
         del lines[SHOWN_MAX:]
@@ -101,15 +100,13 @@ class _Timed(str):
 
 
 def _aligned(there: Sequence[str], here: Sequence[str], clock: Callable[[], float]) -> tuple[list[Line], str]:
-    """Lines of both, and why they are not aligned, if so."""
+    """What differs, with a little around it; and why it is not aligned, if so."""
     start = next((n for n, pair in enumerate(zip(there, here, strict=False)) if pair[0] != pair[1]), None)
     start = min(len(there), len(here)) if start is None else start
     end = 0
     while end < min(len(there), len(here)) - start and there[-1 - end] == here[-1 - end]:
         end += 1
     gone, new = there[start : len(there) - end], here[start : len(here) - end]
-    head = [Line(SAME, line) for line in there[:start]]
-    tail = [Line(SAME, line) for line in there[len(there) - end :]]
     why = ""
     if max(len(gone), len(new)) > LINES_MAX:
         middle, why = _unaligned(gone, new), f"more than {LINES_MAX} lines: not aligned"
@@ -118,7 +115,11 @@ def _aligned(there: Sequence[str], here: Sequence[str], clock: Callable[[], floa
             middle = list(_by_difflib(gone, new, clock))
         except _Late:
             middle, why = _unaligned(gone, new), "aligning them took too long"
-    return [*head, *middle, *tail], why
+    if not middle:
+        return [], why
+    head = [Line(SAME, line) for line in there[max(0, start - CONTEXT) : start]]
+    tail = [Line(SAME, line) for line in there[len(there) - end :][:CONTEXT]]
+    return [*_skip(start - len(head)), *_folded([*head, *middle, *tail]), *_skip(end - len(tail))], why
 
 
 def _unaligned(gone: Sequence[str], new: Sequence[str]) -> list[Line]:
@@ -164,16 +165,15 @@ def _folded(lines: Sequence[Line]) -> Iterator[Line]:
         if not is_near:
             skipped += 1
             continue
-        if skipped:
-            yield _skip(skipped)
-            skipped = 0
+        yield from _skip(skipped)
+        skipped = 0
         yield line
-    if skipped and any(near):
-        yield _skip(skipped)
 
 
-def _skip(count: int) -> Line:
-    return Line(SKIP, f"{count:,} line{'' if count == 1 else 's'} that are the same")
+def _skip(count: int) -> list[Line]:
+    """What stands for so many lines that are the same: nothing for none."""
+    words = "1 line that is the same" if count == 1 else f"{count:,} lines that are the same"
+    return [Line(SKIP, words)] if count else []
 
 
 def _marked(lines: Sequence[Line]) -> Iterator[Line]:
