@@ -20,6 +20,8 @@ from .survey import Verdict, exit_words
 
 RUNS_MAX = 12  # shown of one verdict, those that lied first
 STREAMS_MAX = 8  # of one run
+CIRCUITS_MAX = 8
+HOPS_MAX = 8
 DENIED_MAX = 5
 CONTROLS_MAX = 40
 BODIES_MAX = 3
@@ -220,8 +222,8 @@ def _run(told: Record, full: Record | None) -> RunShown:
         outcome=_outcome(table(run, "process")),
         times=_times(run),
         circuits=tuple(
-            (text(circuit, "id"), tuple(map(str, items(circuit, "path"))), text(circuit, "reason"))
-            for circuit in tables(run, "circuits")
+            (text(circuit, "id"), tuple(map(str, items(circuit, "path")[:HOPS_MAX])), text(circuit, "reason"))
+            for circuit in tables(run, "circuits")[-CIRCUITS_MAX:]
         ),
         streams=tuple(map(_stream, streams[:STREAMS_MAX])),
         streams_left_out=max(0, len(streams) - STREAMS_MAX),

@@ -110,6 +110,7 @@ def fact_differences(here: Sequence[Record], there: Sequence[Record]) -> tuple[F
     others = [_without_own_address(one, seen) for one in there]
     names = list(dict.fromkeys(str(name) for facts in (*others, *own) for name in facts))[:NAMES_MAX]
     found = [_difference(name, own, others) for name in names]
+    found = [one for one in found if one.here.of or one.is_different]
     return tuple(sorted(found, key=lambda one: (not one.is_different, one.there is None)))
 
 

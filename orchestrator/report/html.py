@@ -123,7 +123,7 @@ def _hash(source: str) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=shown, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.globals.update(LETTERS=LETTERS, FINDINGS=FINDINGS, STATUSES=STATUSES, STATE_WORDS=STATE_WORDS)
     environment.filters["s"] = _plural
