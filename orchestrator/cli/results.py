@@ -16,7 +16,7 @@ from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
 from ..verify import Verdict, read_evidence, verify
 from ..verify_evidence import TOO_DEEP
-from . import results_diff, results_history, results_list, results_show
+from . import results_diff, results_export, results_history, results_list, results_show
 
 SHOWN_MAX = 50
 SCHEMAS = ("exitpin.run/1", "exitpin.verdict/1")
@@ -39,6 +39,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     results_show.register(verbs)
     results_diff.register(verbs)
     results_history.register(verbs)
+    results_export.register(verbs)
     verifier = verbs.add_parser(
         "verify", help="recompute attributions", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )

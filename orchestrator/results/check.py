@@ -1,0 +1,143 @@
+"""Whether a record agrees with the evidence that it names, and a verdict with its runs. Pure: what is read is given.
+
+Of a run each piece of evidence is hashed once more, and every attribution is recomputed from its own slice of the
+session's events (`verify.py`). Of a verdict it is asked whether its runs and controls are those that it tells of. So
+it says "consistent", and not "proven": whoever writes records and evidence could write them all. Nothing of them is
+trusted, be it in a store or in a bundle that somebody sent. Called by `checking.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..verify import read_evidence, verify
+from .blobs import BlobError
+from .exhibit import exhibits
+from .wanted import FINDINGS
+
+LIES = ("tampered", "suspect")
+MALFORMED = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
+
+Json = Mapping[str, Any]
+Read = Callable[[str], bytes]
+Find = Callable[[str], Json | None]
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was looked at, and what does not agree. `bare`: runs of which no events were kept, as earlier versions did
+    not; `gone`: runs and controls that a verdict names, which accuses nobody, and that are not there any more."""
+
+    runs: int = 0
+    verdicts: int = 0
+    streams: int = 0
+    pieces: int = 0
+    size_bytes: int = 0
+    bare: int = 0
+    gone: int = 0
+    problems: tuple[str, ...] = ()
+
+    def add(self, other: "Checked") -> None:
+        """Both together."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def check_run(record: Json, read: Read) -> Checked:
+    """A run and its evidence. `read`: the content of a piece, its hash checked; raises BlobError."""
+    run_id, found = str(record.get("run_id")), Checked(runs=1)
+    contents = _pieces(run_id, record, read, found)
+    events = contents.get("events")
+    if events is None:
+        found.bare = int(not any(item.get("name") == "events" for item in exhibits(record)))
+        return found
+    try:
+        evidence = read_evidence(events.decode("utf-8", "backslashreplace").splitlines())
+        verdict = verify(evidence, [record])
+    except MALFORMED as error:
+        found.problems += (f"{run_id}: its events can't be read: {error}",)
+        return found
+    found.streams = verdict.streams
+    found.problems += tuple(verdict.problems)
+    return found
+
+
+def check_verdict(record: Json, read: Read, find: Find) -> Checked:
+    """A verdict beside the runs and controls that it names. `find`: a run by its id, None: it is not there."""
+    name, found = str(record.get("verdict_id")), Checked(verdicts=1)
+    _pieces(name, record, read, found)
+    is_finding = record.get("status") in FINDINGS
+    try:
+        for told in record.get("runs") or ():
+            _compare(name, found, told, find(str(told["run_id"])), record, is_finding=is_finding)
+        for told in record.get("controls") or ():
+            if told.get("run_id") and told.get("vantage") == "exit":
+                _compare_control(name, found, told, find(str(told["run_id"])), is_finding=is_finding)
+        lied = sum(told["status"] in LIES for told in record.get("runs") or ())
+        if is_finding and lied != record.get("lied"):
+            found.problems += (f"{name}: it says that {record.get('lied')} runs lied, and names {lied}",)
+    except MALFORMED as error:
+        found.problems += (f"{name}: it can't be read: {error!r:.200}",)
+    return found
+
+
+def _pieces(name: str, record: Json, read: Read, found: Checked) -> dict[str, bytes]:
+    """The content of each piece that is what it should be, by name."""
+    contents: dict[str, bytes] = {}
+    for item in exhibits(record):
+        what = f"{name}: {item.get('name')}"
+        try:
+            content = read(str(item["sha256"]))
+        except BlobError as error:
+            found.problems += (f"{what}: {error}",)
+            continue
+        found.pieces += 1
+        found.size_bytes += len(content)
+        if len(content) != item.get("size_bytes"):
+            found.problems += (f"{what}: it has {len(content)} bytes, the record says {item.get('size_bytes')}",)
+        elif item.get("name") == "events" and item.get("is_cut"):
+            found.problems += (f"{what}: it was cut, so that no attribution can be recomputed",)
+        else:
+            contents[str(item.get("name"))] = content
+    return contents
+
+
+def _compare(name: str, found: Checked, told: Json, run: Json | None, verdict: Json, *, is_finding: bool) -> None:
+    """One run as the verdict tells of it, and its own record."""
+    run_id = told["run_id"]
+    if run is None:
+        _missing(name, found, f"its run {run_id}", is_finding=is_finding)
+        return
+    for what in ("key", "scan_id"):
+        if run.get(what) != verdict.get(what):
+            found.problems += (f"{name}: its run {run_id} has another {what}",)
+    if _fingerprint(run) != _fingerprint(verdict):
+        found.problems += (f"{name}: its run {run_id} went through {_fingerprint(run)}",)
+    judged = (run.get("verdict") or {}).get("status")
+    if judged != told.get("status"):
+        found.problems += (f"{name}: it says that run {run_id} is {told.get('status')}, its record says {judged}",)
+
+
+def _compare_control(name: str, found: Checked, told: Json, run: Json | None, *, is_finding: bool) -> None:
+    run_id = told["run_id"]
+    if run is None:
+        _missing(name, found, f"its control {run_id}", is_finding=is_finding)
+        return
+    if _fingerprint(run) != told.get("exit"):
+        found.problems += (f"{name}: its control {run_id} went through {_fingerprint(run)}",)
+    facts = run.get("facts") or {}
+    for fact, value in (told.get("facts") or {}).items():
+        if facts.get(fact) != value:
+            found.problems += (f"{name}: its control {run_id} saw another {fact}",)
+
+
+def _missing(name: str, found: Checked, what: str, *, is_finding: bool) -> None:
+    """A finding without what it rests on is none that can be checked; of other verdicts `gc` removes the runs."""
+    if is_finding:
+        found.problems += (f"{name}: {what} is missing",)
+    else:
+        found.gone += 1
+
+
+def _fingerprint(record: Json) -> object:
+    return (record.get("exit") or {}).get("fingerprint")

@@ -1,0 +1,69 @@
+"""A finding with all that it rests on: two runs and a control with their events, as a scan leaves them."""
+
+import json
+from typing import Any
+
+from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
+
+from ..proof import evidence, records
+from ..recorded import scan_record
+from ..values import OTHER_EXIT
+
+OUTPUT = b"what the exit \x1b[31msaid\n" * 10
+DESCRIPTOR = b"router evil 198.51.100.1 9001 0 0\n"
+STREAMS = {"s-0001": ("STREAM 1 ", "CIRC 7 "), "s-0002": ("STREAM 2 ", "STREAM 5 ", "CIRC 8 ")}
+
+
+def events_of(run_id: str) -> bytes:
+    """The slice of the session's events that is this run's."""
+    header, *entries = evidence()
+    marks = STREAMS[run_id]
+    own = [e for e in entries if e.get("run") == run_id or str(e.get("tor")).startswith(marks)]
+    return "".join(json.dumps(entry) + "\n" for entry in [header, *own]).encode()
+
+
+def finding(scan_id: str = "s1") -> tuple[list[dict[str, Any]], list[Blob]]:
+    """Records, the verdict first, and the pieces that they name."""
+    first, second = (
+        {"schema": "exitpin.run/1", "scan_id": scan_id, "attempt": 1, "t": {"queue": 1.0, "end": 1000.0}, **record}
+        for record in records()
+    )
+    said, declared = pack(OUTPUT), pack(DESCRIPTOR)
+    blobs = [said, declared]
+    for record in (first, second):
+        blobs.append(pack(events_of(record["run_id"])))
+        record["evidence"] = [exhibit("events", blobs[-1])]
+    tool = {"id": "tls-cert", "digest": "d1", "params": {"host": "www.example.org"}}
+    first["evidence"].append(exhibit("stdout", said))
+    first.update(
+        key="k1", role="probe", tool=tool, facts={"chain": ["evil"]},
+        verdict={"status": "tampered", "severity": "high", "reason": "a lie"}, status="tampered",
+    )  # fmt: skip
+    second.update(key="k2", role="control", tool=tool, facts={"chain": ["true"], "page": 1}, verdict=None)
+    seen = {"chain": ["true"]}
+    verdict = {
+        "schema": "exitpin.verdict/1", "verdict_id": f"{scan_id}-v000000000001", "scan_id": scan_id, "key": "k1",
+        "status": "tampered", "severity": "high", "reason": "a lie", "lied": 1, "of": 1, "blame": "exit",
+        "started": 1000.0, "ended": 1010.0, "tool": tool, "exit": first["exit"], "vantage": {"kind": "own"},
+        "runs": [{"run_id": first["run_id"], "role": "probe", "status": "tampered", "reason": "a lie", "t": 1000.0}],
+        "controls": [
+            {"vantage": "exit", "exit": OTHER_EXIT, "run_id": second["run_id"], "at": 1.0, "facts": seen},
+            {"vantage": "direct", "exit": None, "run_id": None, "at": 1.0, "facts": seen},
+        ],
+        "evidence": [exhibit("descriptor", declared)], "failure": None,
+    }  # fmt: skip
+    return [verdict, first, second], blobs
+
+
+def honest(scan_id: str = "s1") -> dict[str, Any]:
+    """A verdict beside the finding, whose run was removed."""
+    (verdict, *_), _ = finding(scan_id)
+    return {
+        **verdict, "verdict_id": f"{scan_id}-v000000000002", "key": "k3", "status": "ok", "severity": None, "lied": 0,
+        "exit": {"fingerprint": OTHER_EXIT}, "evidence": [], "controls": [],
+        "runs": [{"run_id": f"{scan_id}-0009", "role": "probe", "status": "ok", "reason": "", "t": 1000.0}],
+    }  # fmt: skip
+
+
+def scan() -> dict[str, Any]:
+    return scan_record("s1", vantage={"kind": "own", "name": "", "tor": "0.4.9"}, planned=2, exits=[])
