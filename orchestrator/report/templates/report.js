@@ -49,7 +49,7 @@
     return letter ? ranks.indexOf(letter) : ranks.length;
   };
   const order = new Intl.Collator("en", { numeric: true });
-  const name = (row) => row.cells[1].textContent;
+  const name = (row) => row.cells[1].querySelector("bdi").textContent;
 
   const sort = (column) => {
     const head = heads[column];
