@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..observation import WITNESSES
 from ..results.stored import PastVerdict, Reader
 from ..results.wanted import FINDINGS
 from .bodies import BodyDifference, body_difference
@@ -33,7 +34,7 @@ REASON_MAX = 600
 
 
 class Stream(NamedTuple):
-    """One connection or look-up, and by which witnesses its exit is known."""
+    """One connection or look-up, and by which witnesses its exit is known, in words."""
 
     name: str
     circuit: str
@@ -266,11 +267,17 @@ def _stream(stream: Record) -> Stream:
         bytes_up=whole(stream, "bytes_up"),
         bytes_down=whole(stream, "bytes_down"),
         source=f"{text(stream, 'source_address')}:{text(stream, 'source_port')}",
-        witnesses=", ".join(map(str, items(stream, "witnesses"))) or "none",
+        witnesses=_witnesses(items(stream, "witnesses")),
     )
+
+
+def _witnesses(names: list[object]) -> str:
+    """Which agreed; the three of them are the rule."""
+    missing = [name for name in WITNESSES if name not in names]
+    return "all three witnesses" if not missing else f"witnesses: {', '.join(map(str, names)) or 'none'}"
 
 
 def _control_shown(control: Record) -> ControlShown:
     names = {"exit": text(control, "exit"), "direct": "the machine that looked, without Tor"}
     vantage = text(control, "vantage")
-    return ControlShown(names.get(vantage, vantage), moment(number(control, "at")), text(control, "run_id"))
+    return ControlShown(names.get(vantage, vantage), moment(number(control, "at"))[11:], text(control, "run_id"))

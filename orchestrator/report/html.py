@@ -31,7 +31,7 @@ from .survey import ExitRow, Survey, Verdict, survey_of
 SIZE_MAX = 1_900_000  # bytes: under 2 MB with room to spare
 SMALL = 120  # verdicts: with no more than that what is ok is told in full, too
 SCANS_SHOWN = 12
-ARTICLE_SIZE = 600  # bytes of markup and names around the verdicts of one exit, at most
+ARTICLE_SIZE = 300  # bytes of markup and names around the verdicts of one exit, at most
 DETAIL_MIN = 1500  # bytes: less room than that is not worth reading another record for
 TEMPLATES = Path(__file__).parent / "templates"
 LETTERS = {"tampered": "t", "suspect": "s", "broken": "b", "error": "e", "skipped": "x", "ok": "o"}
@@ -94,7 +94,7 @@ def page(
         "small": SMALL,
         "times": _times(reader.times(scan_id, tool or None)),
     }
-    every = frozenset(verdict.place for row in survey.exits for verdict in row.verdicts)
+    every = frozenset(verdict.place for row in survey.exits for verdict in _told(survey, row))
     frame = template.render(**given, drafts=(), places=every, left_out=LeftOut(1, 1))
     drafts, left_out = _parts(environment, Details(reader, clock), survey, size_max - len(frame.encode()))
     places = frozenset(verdict.place for draft in drafts for verdict in draft.told)
@@ -181,33 +181,39 @@ def _times(times: Iterator[RunTimes]) -> list[Histogram]:
 def _parts(environment: Environment, details: Details, survey: Survey, budget: int) -> tuple[list[Draft], LeftOut]:
     """The details of as many exits as fit: first a line for each verdict, then all about the gravest."""
     macros: Any = environment.get_template("details.html.j2").module
-    wanted = [status for status in STATUSES if status != "ok" or survey.verdicts <= SMALL]
     drafts: list[Draft] = []
     silent = 0
     for row in survey.exits:
-        told = [verdict for verdict in row.verdicts if verdict.status in wanted]
+        told = _told(survey, row)
         draft = Draft(row, told, [macros.brief(verdict) for verdict in told])
         if told and draft.size <= budget:
             budget -= draft.size
             drafts.append(draft)
         else:
             silent += len(told)
-    for draft in drafts:
-        budget = _filled(draft, macros, details, budget)
+    places = [(verdict.rank, n, place) for n, draft in enumerate(drafts) for place, verdict in enumerate(draft.told)]
+    for _, n, place in sorted(places):
+        if budget < DETAIL_MIN:
+            break
+        budget -= _filled(drafts[n], place, macros, details, budget)
     return drafts, LeftOut(sum(len(draft.told) - draft.full for draft in drafts), silent)
 
 
-def _filled(draft: Draft, macros: Any, details: Details, room: int) -> int:
-    """Tell as much of its verdicts as there is room for; returns the room that is left."""
-    for place, verdict in enumerate(draft.told):
-        detail = details.of(verdict) if room > DETAIL_MIN else None
-        if detail is None:
-            continue
-        html = macros.detail(detail)
-        about = draft.about or macros.about(detail.exit)
-        cost = len((html + about).encode()) - len((draft.lines[place] + draft.about).encode())
-        if cost <= room:
-            room -= cost
-            draft.lines[place], draft.about = html, about
-            draft.full += 1
-    return room
+def _told(survey: Survey, row: ExitRow) -> list[Verdict]:
+    """What stands under an exit: in a large scan only what is not ok."""
+    return [verdict for verdict in row.verdicts if verdict.status != "ok" or survey.verdicts <= SMALL]
+
+
+def _filled(draft: Draft, place: int, macros: Any, details: Details, room: int) -> int:
+    """Tell all about one verdict in place of its line, if there is room for it; returns how much that took."""
+    detail = details.of(draft.told[place])
+    if detail is None:
+        return 0
+    html = macros.detail(detail)
+    about = draft.about or macros.about(detail.exit)
+    cost = len((html + about).encode()) - len((draft.lines[place] + draft.about).encode())
+    if cost > room:
+        return 0
+    draft.lines[place], draft.about = html, about
+    draft.full += 1
+    return cost

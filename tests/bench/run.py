@@ -16,6 +16,7 @@ from pathlib import Path
 
 import connect
 import load
+import report
 import scan
 import start
 from figures import Measure, table
@@ -26,7 +27,8 @@ from exitpin.orchestrator.lab.state import load as load_state
 from exitpin.wrappers.namespaces import run_inside
 
 LAB_PARTS = ("start", "connect", "load")
-PARTS = (*LAB_PARTS, "scan")
+OTHER_PARTS = {"scan": (scan.measures, "a big scan"), "report": (report.measures, "the report of a big scan")}
+PARTS = (*LAB_PARTS, *OTHER_PARTS)
 
 
 def main() -> int:
@@ -39,9 +41,10 @@ def main() -> int:
     args = parser.parse_args()
     args.began = time.monotonic()
     scanned: list[Measure] = []
-    if "scan" in (args.only or PARTS):
-        _say("a big scan, without a lab")
-        scanned = scan.measures(1 if args.quick else 3)
+    for part, (measures, what) in OTHER_PARTS.items():
+        if part in (args.only or PARTS):
+            _say(f"{what}, without a lab")
+            scanned += measures(1 if args.quick else 3)
     if not set(args.only or PARTS) & set(LAB_PARTS):
         _tell(args, scanned, len(scanned[0].sides["ours"]), "no tor")
         return 0

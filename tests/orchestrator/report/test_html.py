@@ -112,7 +112,7 @@ def test_a_table_has_heads_with_scope_and_every_figure_words(content: str) -> No
 @pytest.mark.parametrize(
     "words",
     [
-        "tampered", "3 of 3 lied", "CN=secure.test", "an honest page", "192.0.2.66", "socks-username",
+        "tampered", "3 of 3 lied", "CN=secure.test", "an honest page", "192.0.2.66", "all three witnesses",
         "consistent, not proven", "exitpin results verify", "complete, 27 of 27 verdicts", "Earlier verdicts",
         "valid after 2026-01-02 03:00:00", "5 controls", "in doubt:",
     ],
