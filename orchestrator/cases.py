@@ -75,8 +75,8 @@ Wish = StartRuns | WantControls | Conclusion
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """One tool against one exit. `repeat`: how many probes; `confirmed`: confirmations of an earlier session that
-    nobody has asked for yet."""
+    """One tool against one exit. `repeat`: how many probes; `confirmed`: confirmations that an earlier session made
+    already."""
 
     tool: Tool
     exit: Relay
@@ -176,7 +176,8 @@ class Case:
         wishes = self._retries(told)
         lies = [attempt for attempt in told if attempt.is_lie]
         if lies and self.phase is Phase.PROBING:
-            wishes += self._confirm(max(lie.ended_at for lie in lies), self.tool.confirm.runs, RECHECK_CONTROLS)
+            missing = max(0, self.tool.confirm.runs - self.confirmed)
+            wishes += self._confirm(max(lie.ended_at for lie in lies), missing, RECHECK_CONTROLS)
         if self.expected or self.waiting:
             return wishes
         if self.phase is Phase.PROBING:
@@ -217,9 +218,7 @@ class Case:
     def _confirm(self, after: float, runs: int, controls: int) -> list[Wish]:
         """On to CONFIRMING: so many runs more, and controls that are younger than `after`."""
         self.phase = Phase.CONFIRMING
-        known = min(runs, self.confirmed)
-        self.confirmed -= known
-        wishes: list[Wish] = [self._more(Role.CONFIRM, runs - known)] if runs > known else []
+        wishes: list[Wish] = [self._more(Role.CONFIRM, runs)] if runs else []
         if self.tool.confirm.recheck_baseline and self._can_recheck():
             self.is_rechecked = False
             self.fresh_after = after

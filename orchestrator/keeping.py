@@ -73,9 +73,9 @@ def kept_exhibits(use: ToolUse, harvest: Harvest, files: Mapping[str, bytes], *,
         sources += [("pem", b"".join(match[0] for match in _PEM.finditer(harvest.stdout)), PEM_MAX, when["pem"])]
     for name, content in files.items():
         if name == EMITTED:
-            sources += [(name, content, FACTS_BYTES, when["facts"])]
+            sources += [(name, content, FACTS_BYTES, when.get("facts", "never"))]
         else:
-            sources += [(name, content, limits.artifacts, when.get(name) or when["artifacts"])]
+            sources += [(name, content, limits.artifacts, when.get(name) or when.get("artifacts", "never"))]
     for name, content, limit, policy in sources:
         if content and (policy == "always" or (policy == "on-finding" and is_finding)):
             yield Exhibit(name, pack(bytes_told(use, content[:limit])), len(content) > limit)

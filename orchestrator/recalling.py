@@ -98,6 +98,16 @@ def recall(
     return known
 
 
+def recall_controls(audits: Iterable[Audit], known: Recollection) -> None:
+    """Give controls of an earlier session that are young enough a say in this one."""
+    for audit in audits:
+        for relay in audit.candidates:
+            key = key_of(audit, relay)
+            audit.made[relay.fingerprint] = known.control_runs.get(key, 0)
+            for control in known.controls.get(key, ()):
+                audit.pool.add(control, relay)
+
+
 def _index(record: Record) -> int:
     """The number of a run within its scan."""
     number = str(record["run_id"]).rpartition("-")[2]

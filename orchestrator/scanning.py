@@ -23,11 +23,10 @@ from .disclosure import ToolUse
 from .errands import Audit, Errand, Terms
 from .errors import OperatorError
 from .evidence import EvidenceLog
-from .keys import key_of
 from .ledger import Disk, Keep, RecordLedger
 from .loop import Session
 from .network import Network, Vantage
-from .recalling import Recollection
+from .recalling import Recollection, recall_controls
 from .scan_plan import ScanPlan
 from .schedule import Limits, Schedule
 from .tool import Status
@@ -105,7 +104,7 @@ class Scan:
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
                 evidence=evidence, on_finished=auditor.finished,
             )  # fmt: skip
-            self._recall_controls()
+            recall_controls(plan.audits, self._known)
             try:
                 cases = [(a, Case(a.tool, r, plan.repeat_of(r))) for a, r in plan.pairs]
                 await auditor.serve(session, cases, self._known)
@@ -114,15 +113,6 @@ class Scan:
                 self.trust_lost = session.trust_lost
                 assessor.close()
                 evidence.close()
-
-    def _recall_controls(self) -> None:
-        """Controls of an earlier session that are young enough have a say in this one."""
-        for audit in self._plan.audits:
-            for relay in audit.candidates:
-                key = key_of(audit, relay)
-                audit.made[relay.fingerprint] = self._known.control_runs.get(key, 0)
-                for control in self._known.controls.get(key, ()):
-                    audit.pool.add(control, relay)
 
     def drain(self) -> None:
         """Start nothing new; what runs may end."""

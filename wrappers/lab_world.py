@@ -14,7 +14,7 @@ from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab import network
 from .namespaces import mount
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 2, 4, 8, 4096, 16384, 1 << 19
 
 # `local` gives a whole range at once. A unicast route over lo inside the local table makes packets vanish: they loop
 # back with a route that has no input side. That is a blackhole without nftables. `quickack`: tor leaves Nagle on, so
@@ -52,7 +52,7 @@ END = b"-----END CERTIFICATE-----"
 def furnish(state_dir: Path, host_name: str) -> None:
     """Make the namespaces a place where tors and targets can live. OperatorError when something is missing."""
     _raise_limits()
-    mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    mount("none", "/", flags=MS_REC | MS_SLAVE)
     _mount_proc()
     _hide_host_resolvers(state_dir)
     _own_certificates(state_dir)

@@ -169,7 +169,7 @@ def test_one_interrupt_lets_running_jobs_end_and_starts_nothing(audited: LabStat
     done = Audited(running.returncode, out, said, tmp_path / "store")
     assert done.status == 130
     assert f"interrupted: {JOBS} running jobs may end; once more ends them" in said
-    assert "interrupted: what was known is recorded; the same command asks again" in said
+    assert "interrupted: what was known is recorded; to go on: exitpin audit --resume " in said
     assert len(log.peers("http")) == JOBS
     runs = done.stored("run")
     assert [(run["status"], run["process"]["rc"], run["failure"]) for run in runs] == [("ok", 0, None)] * JOBS

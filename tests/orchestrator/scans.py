@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.disclosure import ToolUse
 from exitpin.orchestrator.errands import Errand, Terms
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.keys import key_of
 from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.params import Bound
-from exitpin.orchestrator.scan_plan import make_scan_plan
+from exitpin.orchestrator.recalling import Recollection, recall, recall_controls
+from exitpin.orchestrator.scan_plan import ScanPlan, make_scan_plan
 from exitpin.orchestrator.schedule import Limits, Schedule
 from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.tool import Baseline, Command, Condition, Confirm, Door, Extract, Rule, Status, Tool
@@ -63,7 +66,7 @@ def number_of(run: Run) -> int:
 @dataclass(slots=True)
 class Scan:
     """One scan of `exits` exits by `tools`. `play`: how each run goes, `control`: each control run, if otherwise;
-    `chosen`: the exits that are judged (all).
+    `chosen`: the exits that are judged (all); `earlier`: the records of a session that this one goes on with.
 
     `spoil` is called with each run's `Ended` in the assessor's thread, `note` with each record. After `carry_out`:
     what came of it, and what the driver still holds.
@@ -78,6 +81,8 @@ class Scan:
     circuit_s: float = 0.0
     circuit_failures: float = 0.0
     chosen: Sequence[int] = ()
+    earlier: Sequence[Record] = ()
+    retry_failed: bool = False
     control: Callable[[Run], Play] | None = None
     spoil: Callable[[Any], None] = lambda ended: None
     note: Callable[[Record], None] = lambda record: None
@@ -98,6 +103,12 @@ class Scan:
 
         asyncio.run(script())
         return self
+
+    @property
+    def stored(self) -> list[Record]:
+        """The last record of each id, of this session and the earlier one: what the store would hold."""
+        records = (*self.earlier, *self.records)
+        return list({record.get("run_id") or record["verdict_id"]: record for record in records}.values())
 
     @property
     def verdicts(self) -> list[Record]:
@@ -129,6 +140,8 @@ class Scan:
         relays = [relay for n, relay in enumerate(snapshot.relays.values(), 1) if not self.chosen or n in self.chosen]
         prepared = [(tool, Bound(tool, {}), tool.digest) for tool in self.tools]
         plan = make_scan_plan(snapshot, relays, prepared, unmet={}, repeat=self.repeat, is_direct_allowed=False)
+        known = self._recall(plan)
+        plan = plan.only(lambda audit, relay: self._is_left(known, key_of(audit, relay)))
         header = {"session": "play", "tor": "stand-in", "started": "now"}
         shared: dict[str, object] = {"scan_id": "play", "consensus": "", "vantage": {"kind": "lab"}}
         keep = [listening(self.records.append), listening(self.note)]
@@ -138,7 +151,7 @@ class Scan:
         tor = StandIn(Port.CLOSED, self.seed, circuit_s=self.circuit_s, circuit_failures=self.circuit_failures)
         assessor = Spoiled(self.spoil)
         self.schedule = Schedule[Errand](Limits(self.jobs, 24, 0.0, 0.0), rng)
-        terms = Terms("play", str(directory), shared)
+        terms = Terms("play", str(directory), shared, first_index=known.first_index)
         self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng)
         self.session = Session(
             tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02),
@@ -146,11 +159,25 @@ class Scan:
         )  # fmt: skip
         try:
             cases = [(audit, Case(audit.tool, relay, self.repeat)) for audit, relay in plan.pairs]
-            await self.auditor.serve(self.session, cases)
+            self.records += known.superseded
+            recall_controls(plan.audits, known)
+            await self.auditor.serve(self.session, cases, known)
         finally:
             tor.close()
             assessor.close()
             evidence.close()
+
+    def _recall(self, plan: ScanPlan) -> Recollection:
+        verdicts = [record for record in self.earlier if record["schema"] == "exitpin.verdict/1"]
+        runs = [record for record in self.earlier if record["schema"] == "exitpin.run/1"]
+        controls = [(audit, relay) for audit in plan.audits for relay in audit.candidates]
+        return recall(
+            plan.pairs, controls, verdicts, runs, lambda record: record["facts"],
+            now=time.time(), retry_failed=self.retry_failed,
+        )  # fmt: skip
+
+    def _is_left(self, known: Recollection, key: str) -> bool:
+        return key not in known.verdicts and (not self.retry_failed or key in known.failed)
 
     def _begin(self, run: Run) -> Play:
         self.began.append(f"{run.run_id} {run.argv[0]} {number_of(run)}")
