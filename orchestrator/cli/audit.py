@@ -85,6 +85,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan; its exit status."""
+    from .audit_place import folder_of
     from .audit_resume import find
     from .audit_scan import AuditScan
 
@@ -92,7 +93,10 @@ def execute(args: argparse.Namespace) -> int:
     if resumed is None and not args.tools:
         raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)
 
+    folder = folder_of(args.store, os.environ)
+
     def work(vantage: "Vantage") -> int:
+        folder.refuse_another()
         return asyncio.run(AuditScan(args, vantage, dict(os.environ), resumed).execute())
 
     return inside(args, work)
