@@ -1,0 +1,315 @@
+"""Audits that are killed, and disks that fail, at moments drawn at random: nothing that had ended is lost, nothing is
+asked twice, every piece of evidence is there, and nothing is left running.
+
+Black box: the command line, the store as SQLite shows it, and a mark in the environment of all that descends from it.
+"""
+
+import os
+import random
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.lab import start
+from exitpin.orchestrator.lab.state import base_directory
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(900)]
+
+PROFILE = Path(__file__).parent.parent / "lab" / "audited.toml"
+EXITPIN = (sys.executable, "-m", "exitpin")
+TOOLS = ("tls-cert", "http-body", "exit-address", "dns-exit")
+EXITS = "exit01,exit02,exit03,exit04,exit15,exit16,exit17,exit18"  # four honest ones, and one of each odd kind
+KILLS, CHAIN, DISKS = 20, 10, 4
+SCAN_S, END_S = 180.0, 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a store holds, by content: verdicts (key, status), and probes (key, repetition), in order."""
+
+    verdicts: list[tuple[str, str]]
+    probes: list[tuple[str, int]]
+
+    @property
+    def keys(self) -> tuple[list[str], list[tuple[str, int]]]:
+        return [key for key, _ in self.verdicts], self.probes
+
+
+def content(store: Path) -> Content:
+    with closing(sqlite3.connect(store)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        verdicts = database.execute("SELECT key, status FROM runs WHERE kind = 'verdict' ORDER BY key").fetchall()
+        probes = "SELECT key, repetition FROM runs WHERE kind = 'run' AND role = 'probe' ORDER BY key, repetition"
+        return Content(verdicts, database.execute(probes).fetchall())
+
+
+@dataclass(slots=True)
+class Audits:
+    """Audits of one lab, all marked, with a runtime directory of their own."""
+
+    lab: str
+    directory: Path
+    runtime: Path
+    mark: str
+
+    def command(self, store: Path, *words: str) -> list[str]:
+        return [*EXITPIN, "audit", "--lab", "--name", self.lab, "--store", str(store), *words]
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """What is asked in each scan."""
+        return (*TOOLS, "-e", EXITS, "--repeat", "2")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "EXITPIN_TORTURE": self.mark, "XDG_RUNTIME_DIR": str(self.runtime),
+                "EXITPIN_LAB_DIR": str(base_directory())}  # fmt: skip
+
+    def run(self, argv: list[str]) -> "subprocess.CompletedProcess[str]":
+        options = {"capture_output": True, "text": True, "timeout": SCAN_S, "stdin": subprocess.DEVNULL}
+        return subprocess.run(argv, env=self.environment, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+    def inside(self, *argv: str) -> "subprocess.CompletedProcess[str]":
+        """Run something in the lab's own namespaces."""
+        return self.run([*EXITPIN, "lab", "exec", "--name", self.lab, "--", *argv])
+
+    def begin(self, store: Path, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.command(store, *words), env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def resume(self, store: Path) -> "subprocess.CompletedProcess[str]":
+        return self.run(self.command(store, "--resume"))
+
+    def processes(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(OSError, psutil.Error):
+                if self.mark.encode() in Path(f"/proc/{process.pid}/environ").read_bytes():
+                    found.append(process)
+        return found
+
+    def nothing_is_left(self) -> None:
+        assert self.processes() == []
+
+    def no_file_is_left(self) -> None:
+        left = [path for path in self.runtime.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+        assert left == []
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    name = f"resume-{os.getpid()}"
+    try:
+        start.up(name, None, profile=str(PROFILE))
+    except OperatorError as error:
+        if "make namespaces" in error.message or "needs the program" in error.message:
+            pytest.skip(str(error))
+        raise
+    yield name
+    start.down(name)
+
+
+@pytest.fixture
+def audits(lab: str, tmp_path: Path) -> Iterator[Audits]:
+    with tempfile.TemporaryDirectory(prefix="xr", dir="/tmp") as runtime:
+        found = Audits(lab, tmp_path, Path(runtime), secrets.token_hex(8))
+        yield found
+        for process in found.processes():
+            with suppress(psutil.Error):
+                process.kill()
+
+
+@pytest.fixture
+def undisturbed(audits: Audits) -> tuple[Content, float]:
+    """What a scan that nobody disturbs leaves, and how long it takes."""
+    store, began = audits.directory / "undisturbed.sqlite", time.monotonic()
+    done = audits.run(audits.command(store, *audits.whole))
+    assert done.returncode == 1, done.stderr
+    found = content(store)
+    assert len(found.verdicts) == len(TOOLS) * 8
+    return found, time.monotonic() - began
+
+
+def kill(audits: Audits, running: "subprocess.Popen[str]", rng: random.Random) -> str:
+    """SIGKILL to the command, to its half inside the lab, or to both; which."""
+    halves = psutil.Process(running.pid).children()
+    whom = rng.choice(["outside", "inside", "both"])
+    for process in ([running] if whom != "inside" else []) + (halves if whom != "outside" else []):
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
+    running.communicate(timeout=END_S)
+    return whom
+
+
+def assert_whole(audits: Audits, store: Path, expected: Content) -> None:
+    """The store holds what an undisturbed scan would have left, each once, with all evidence."""
+    found = content(store)
+    assert found.keys == expected.keys
+    assert found.verdicts == expected.verdicts
+    checked = audits.run([*EXITPIN, "results", "verify", "--store", str(store)])
+    assert checked.returncode == 0 and checked.stdout.startswith("consistent: "), checked.stdout[-2000:]
+    scans = audits.run([*EXITPIN, "results", "list", "--scans", "--store", str(store)])
+    assert scans.stdout.count("\n") == 1 and "done" in scans.stdout.split("\t"), scans.stdout
+
+
+def is_begun(store: Path) -> bool:
+    """Whether the scan had got as far as to be written down."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        return bool(database.execute("SELECT count(*) FROM scans").fetchone()[0])
+    return False
+
+
+def test_a_scan_killed_at_any_moment_and_gone_on_with_is_a_whole_one(
+    audits: Audits,
+    undisturbed: tuple[Content, float],
+    seed: int,
+    scale: float,
+    eventually: Callable[..., None],
+    tell: Callable[[str, Mapping[str, object]], None],
+) -> None:
+    expected, took_s = undisturbed
+    rng, resumed, kept = random.Random(seed), 0, 0
+    for number in range(max(1, round(KILLS * scale))):
+        store = audits.directory / f"{number}.sqlite"
+        running = audits.begin(store, *audits.whole)
+        time.sleep(rng.uniform(0.0, took_s))
+        whom = kill(audits, running, rng)
+        eventually(audits.nothing_is_left, END_S)
+        if not is_begun(store):
+            continue
+        kept += len(content(store).verdicts)
+        done = audits.resume(store)
+        assert done.returncode in (1, 2), (whom, done.stderr)
+        if done.returncode == 2:  # it had ended before the blow
+            assert "no scan that was interrupted" in done.stderr, done.stderr
+        resumed += done.returncode == 1
+        assert_whole(audits, store, expected)
+        audits.nothing_is_left()
+        audits.no_file_is_left()
+    tell("killed and resumed", {"scans": resumed, "verdicts kept": kept, "seconds undisturbed": round(took_s, 1)})
+    assert resumed or scale < 0.2
+
+
+def test_one_scan_killed_again_and_again_comes_to_the_same_end(
+    audits: Audits,
+    undisturbed: tuple[Content, float],
+    seed: int,
+    scale: float,
+    eventually: Callable[..., None],
+    tell: Callable[[str, Mapping[str, object]], None],
+) -> None:
+    expected, took_s = undisturbed
+    rng, store, blows = random.Random(seed), audits.directory / "chain.sqlite", 0
+    for _ in range(max(2, round(CHAIN * scale))):
+        words = ["--resume"] if is_begun(store) else audits.whole
+        running = audits.begin(store, *words)
+        time.sleep(rng.uniform(0.5, max(1.0, took_s / 2)))
+        blows += running.poll() is None
+        kill(audits, running, rng) if running.poll() is None else running.communicate(timeout=END_S)
+        eventually(audits.nothing_is_left, END_S)
+    done = audits.resume(store)
+    assert done.returncode in (1, 2), done.stderr
+    assert_whole(audits, store, expected)
+    tell("one scan", {"blows": blows})
+
+
+# Disks. They are mounted inside the lab, where the audit writes.
+
+
+@pytest.fixture
+def disk(audits: Audits, lab: str) -> Iterator[Callable[[str], Path]]:
+    """A file system of so much room, inside the lab."""
+    place = Path(tempfile.mkdtemp(prefix="xd", dir="/tmp"))
+
+    def mount(options: str) -> Path:
+        done = audits.inside("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place))
+        if done.returncode:
+            pytest.skip(f"nothing can be mounted here: {done.stderr}")
+        return place
+
+    yield mount
+    audits.inside("umount", str(place))
+    place.rmdir()
+
+
+def audit_inside(audits: Audits, store: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return audits.inside(*audits.command(store, *words))
+
+
+def assert_one_sentence(stderr: str, why: str) -> None:
+    said = [line for line in stderr.splitlines() if "could not be written" in line or "can't be kept" in line]
+    assert len(said) == 1 and why in said[0], stderr
+    assert "Traceback" not in stderr
+    assert stderr.count("to go on: exitpin audit --resume ") == 1, stderr
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_nothing_is_half_written(
+    audits: Audits,
+    undisturbed: tuple[Content, float],
+    disk: Callable[[str], Path],
+    seed: int,
+    scale: float,
+) -> None:
+    expected, _ = undisturbed
+    rng, place = random.Random(seed), disk("size=64m")
+    for number in range(max(1, round(DISKS * scale))):
+        store = place / f"{number}.sqlite"
+        room_kib = rng.randrange(400, 1500)
+        assert audits.inside("mount", "-o", f"remount,size={room_kib}k", str(place)).returncode == 0
+        full = audit_inside(audits, store, *audits.whole)
+        assert full.returncode == 125, (room_kib, full.stderr)
+        assert_one_sentence(full.stderr, "full" if "disk is full" in full.stderr else "No space left")
+        checked = audits.inside(*EXITPIN, "results", "verify", "--store", str(store))
+        assert checked.returncode in (0, 2), checked.stdout + checked.stderr
+        assert audits.inside("mount", "-o", "remount,size=64m", str(place)).returncode == 0
+        again = audit_inside(audits, store, "--resume")
+        assert again.returncode == 1, again.stderr
+        assert audits.inside("cp", "-r", str(store), str(audits.directory)).returncode == 0
+        evidence = f"{store}.evidence"
+        assert audits.inside("cp", "-r", evidence, str(audits.directory)).returncode == 0
+        assert_whole(audits, audits.directory / store.name, expected)
+        audits.nothing_is_left()
+        assert audits.inside("sh", "-c", f"rm -rf {place}/*").returncode == 0
+
+
+def test_evidence_that_can_not_be_kept_is_one_sentence(
+    audits: Audits,
+    undisturbed: tuple[Content, float],
+    disk: Callable[[str], Path],
+) -> None:
+    """The folder of evidence is a disk of its own: at first it may not be written to, later it is full."""
+    expected, _ = undisturbed
+    store = audits.directory / "store.sqlite"
+    evidence = Path(f"{store}.evidence")
+    evidence.mkdir()
+    assert audits.inside("mount", "-t", "tmpfs", "-o", "size=200k,ro", "tmpfs", str(evidence)).returncode == 0
+    try:
+        refused = audits.run(audits.command(store, *audits.whole))
+        assert refused.returncode == 125
+        assert "evidence can't be kept" in refused.stderr and "Nothing was started" in refused.stderr
+        assert audits.inside("mount", "-o", "remount,rw", str(evidence)).returncode == 0
+        full = audits.run(audits.command(store, *audits.whole))
+        assert full.returncode == 125, full.stderr
+        assert_one_sentence(full.stderr, "evidence can't be kept in")
+        assert audits.inside("cp", "-r", f"{evidence}/.", f"{evidence}.saved").returncode == 0
+    finally:
+        audits.inside("umount", str(evidence))
+    evidence.rmdir()
+    Path(f"{evidence}.saved").rename(evidence)
+    assert audits.run([*EXITPIN, "results", "verify", "--store", str(store)]).returncode == 0
+    assert audits.resume(store).returncode == 1
+    assert_whole(audits, store, expected)
