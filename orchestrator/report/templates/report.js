@@ -129,7 +129,7 @@
   }
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = [...findings, find("meaning")].filter((each) => !each.open);
+    closed = [...findings, find("meaning"), find("made")].filter((each) => !each.open);
     for (const each of closed) each.open = true;
   });
   addEventListener("afterprint", () => {

@@ -113,7 +113,7 @@ def test_a_table_has_heads_with_scope_and_every_figure_words(content: str) -> No
     "words",
     [
         "tampered", "3 of 3 lied", "CN=secure.test", "an honest page", "192.0.2.66", "all three witnesses",
-        "consistent, not proven", "exitpin results verify", "complete, 27 of 27 verdicts", "Earlier verdicts",
+        "consistent among three witnesses, not proven", "exitpin results verify --scan", "complete, 27 of 27 verdicts", "Earlier verdicts",
         "valid after 2026-01-02 03:00:00", "5 controls", "in doubt:",
     ],
 )  # fmt: skip
@@ -133,7 +133,7 @@ def test_one_tool_alone_has_a_page_that_says_so(store: Path) -> None:
     with reader(store) as found:
         told = Page(page(found, hostile.SCAN, tool="dns-exit", title=hostile.TEXT))
     assert "Only dns-exit:" in "".join(told.texts)
-    assert "body" not in "".join(told.texts).split("Exits in detail")[1].split("How this scan")[0].split()
+    assert "body" not in "".join(told.texts).split("Exits in detail")[1].split("Made by")[0].split()
 
 
 @pytest.mark.parametrize("size_max", [150_000, 90_000, 60_000])
