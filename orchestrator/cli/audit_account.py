@@ -22,7 +22,7 @@ Json = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Account:
-    """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here;
+    """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here, or the exit is gone;
     `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of earlier sessions;
     `unfinished`: verdicts that an interruption left open."""
 
@@ -65,7 +65,7 @@ class Account:
             self.findings.append(record)
         elif status is Status.ERROR:
             self.errors[str(record["layer"])] += 1
-        elif record["layer"] == "requirement":
+        elif record["layer"] in ("requirement", "gone"):
             self.unmet += 1
 
     def problem(self, sentence: str) -> None:
@@ -94,7 +94,7 @@ class Account:
 
 def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_lost: str | None) -> int:
     """0 no finding from `fail_on` on; 1 there is one; 3 not every exit could be judged, be it that a program is missing
-    here; 125 failed; 130 interrupted."""
+    here or the exit is gone; 125 failed; 130 interrupted."""
     if interrupted is not None:
         return 128 + interrupted
     if trust_lost is not None or account.problems:

@@ -1,6 +1,5 @@
 """Whether the store inside the lab is the store outside: a lab has mounts of its own, as they were when it began."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -27,6 +27,8 @@ AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
 UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
 """Settings that may be other ones when it goes on."""
+OF_A_VERDICT = ("schema", "key", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
+"""What is held of the verdicts that stay: there may be many thousands, and each has all of its controls in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
         return recall(
             plan.pairs,
             [(audit, relay) for audit in plan.audits for relay in audit.candidates],
-            list(reader.query(wanted)),
+            [{name: verdict.get(name) for name in OF_A_VERDICT} for verdict in reader.query(wanted)],
             reader.query(Wanted(scan=resumed.scan_id, kind="run")),
             lambda record: exact_facts(reader, record),
             now=time.time(),

@@ -67,7 +67,7 @@ class AuditScan:
         async with open_network(self._vantage) as network:
             plan, known = self._plan(network, chosen)
             self._tell_plan(plan, known)
-            if self._args.dry_run or (self._resumed is not None and not plan.pairs and not plan.skipped):
+            if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
                 places = [destination for audit in plan.audits for destination in audit.destinations]
@@ -80,6 +80,10 @@ class AuditScan:
                     return await self._carry_out(network, plan, known, chosen, store)
             finally:
                 await store.abandon()
+
+    @property
+    def _is_retry(self) -> bool:
+        return self._resumed is not None and self._resumed.is_retry
 
     # The plan.
 
