@@ -22,9 +22,9 @@ Json = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Account:
-    """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here, or the exit is gone;
-    `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of earlier sessions;
-    `unfinished`: verdicts that an interruption left open."""
+    """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here, or
+    the exit is gone; `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of
+    earlier sessions; `unfinished`: verdicts that an interruption left open."""
 
     plan: ScanPlan
     store: Path
