@@ -36,7 +36,7 @@ from .witness import Witness
 @dataclass(frozen=True, slots=True)
 class Work:
     """How a scan is carried out. By tool id: `given`, the parameters that somebody gave a value; `words`, how the tool
-    was named, where that is not by its id."""
+    was named, where that is not by its id; `versions`, of the programs that it requires."""
 
     scan_id: str
     vantage: Vantage
@@ -52,6 +52,7 @@ class Work:
     events: Path | None = None
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scan:
@@ -143,7 +144,8 @@ def tool_use(work: Work, audit: Audit) -> ToolUse:
     tool = audit.tool
     binary = shutil.which(tool.command.argv[0], path=work.environment.get("PATH")) or ""
     given, word = work.given.get(tool.id, frozenset()), work.words.get(tool.id, "")
-    return ToolUse(tool, audit.bound.values, given, binary, "", redactor(tool.redact), word)
+    version = work.versions.get(tool.id, "")
+    return ToolUse(tool, audit.bound.values, given, binary, version, redactor(tool.redact), word)
 
 
 def _open_evidence(path: Path | None, header: Mapping[str, object], witness: Witness) -> EvidenceLog:

@@ -14,6 +14,7 @@ from .filters import Ran, run_capped
 from .output import printable
 
 LEVEL = "shim"
+VERSION_MAX = 40
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -24,6 +25,7 @@ class Requirements:
         self._environment = {"PATH": environment.get("PATH", os.defpath), "LC_ALL": "C"}
         self._guests = set() if guests is None else guests
         self._answers: dict[Requirement, str | None] = {}
+        self._versions: dict[Requirement, str] = {}
 
     def unmet(self, tool: Tool) -> str | None:
         """The first requirement of the tool that is not met, as a sentence; None: all are."""
@@ -35,6 +37,11 @@ class Requirements:
             if self._answers[requirement] is not None:
                 return self._answers[requirement]
         return None
+
+    def versions(self, tool: Tool) -> str:
+        """What was found of the programs that the tool requires: `curl 7.88.1, openssl 3.0.15`."""
+        known = [(one.name, self._versions[one]) for one in tool.requires if one in self._versions]
+        return ", ".join(f"{name} {version}" for name, version in known)
 
     def _answer(self, wanted: Requirement) -> str | None:
         program = wanted.argv[0] if wanted.argv else wanted.name
@@ -51,6 +58,7 @@ class Requirements:
         found = _found(wanted, ran)
         if found is None:
             return f"{wanted.name}: no version in what {' '.join(wanted.argv)} prints"
+        self._versions[wanted] = printable(found[:VERSION_MAX])
         return _wrong_version(wanted, found)
 
 
@@ -70,10 +78,10 @@ def _wrong_version(wanted: Requirement, found: str) -> str | None:
 
     release = _RELEASE.search(found)
     if release is None:
-        return f"{wanted.name}: {printable(found[:40])} is no version"
+        return f"{wanted.name}: {printable(found[:VERSION_MAX])} is no version"
     version = Version(release[0])  # the numbers alone: 1.1.1w and 9.2p1 are no versions to packaging
     if wanted.minimum and version < Version(_RELEASE.findall(wanted.minimum)[0]):
-        return f"{wanted.name} {printable(found[:40])} is older than {wanted.minimum}"
+        return f"{wanted.name} {printable(found[:VERSION_MAX])} is older than {wanted.minimum}"
     if wanted.maximum and version > Version(_RELEASE.findall(wanted.maximum)[0]):
-        return f"{wanted.name} {printable(found[:40])} is newer than {wanted.maximum}"
+        return f"{wanted.name} {printable(found[:VERSION_MAX])} is newer than {wanted.maximum}"
     return None

@@ -59,6 +59,7 @@ class AuditScan:
         self._store_path = Path(args.store or store_path(environment)).absolute()
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.scan_id = now if resumed is None else resumed.scan_id
+        self._requirements = Requirements(environment)
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
@@ -89,9 +90,8 @@ class AuditScan:
 
     def _plan(self, network: Network, chosen: Chosen) -> tuple[ScanPlan, Recollection]:
         relays, gone = self._relays(network)
-        requirements = Requirements(self._environment)
         tools = [tool for tool, _, _ in chosen.bound]
-        unmet = {tool.id: why for tool in tools if (why := requirements.unmet(tool)) is not None}
+        unmet = {tool.id: why for tool in tools if (why := self._requirements.unmet(tool)) is not None}
         whole = make_scan_plan(
             network.snapshot, relays, chosen.bound,
             unmet=unmet, repeat=self._args.repeat, is_direct_allowed=self._args.direct_control,
@@ -179,6 +179,7 @@ class AuditScan:
             rng=self._rng,
             given=chosen.given,
             words=chosen.words,
+            versions={tool.id: self._requirements.versions(tool) for tool, _, _ in chosen.bound},
         )
 
     def _begin(self, network: Network, plan: ScanPlan, work: Work, store: Store) -> scan_record.Record:

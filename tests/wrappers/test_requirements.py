@@ -60,3 +60,11 @@ def test_a_program_is_asked_once_for_all_tools(environment: dict[str, str], tmp_
     for _ in range(3):
         assert requirements.unmet(tool(probe("Probe 1.0"))) is None
     assert (tmp_path / "asked").read_text() == "x\n"
+
+
+def test_what_was_found_is_known_afterwards(environment: dict[str, str]) -> None:
+    requirements = Requirements(environment)
+    asked = tool(probe("Probe 1.10.0\x1b[31m"), Requirement("true"))
+    assert requirements.versions(asked) == ""
+    assert requirements.unmet(asked) is None
+    assert requirements.versions(asked) == "probe 1.10.0\\x1b[31m"
