@@ -215,6 +215,7 @@ class Tool:
     """One audit. `digest`: SHA-256 of the merged file (and its script), by which results compare; `path`: the file.
 
     `select`: an exit is chosen when its policy allows `all` of the doors, or `any` of them (then the others are shut).
+    `by_hand`: what people type to see the same without exitpin; empty: the command itself.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Tool:
     tags: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
     requires: tuple[Requirement, ...] = ()
     params: tuple[Param, ...] = ()
     doors: tuple[Door, ...] = ()

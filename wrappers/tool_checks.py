@@ -30,6 +30,8 @@ def check(form: ToolForm, stem: str, script: str | None, *, is_whole: bool = Tru
     yield from check_params(form)
     yield from check_requirements(form)
     yield from _run(form, names, script)
+    for number, text in enumerate(form.by_hand):
+        yield from names.check(text, ("by_hand", number))
     yield from check_doors(form, names)
     for name, each in form.extract.items():
         yield from _extract(name, each, form)

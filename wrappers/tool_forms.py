@@ -274,6 +274,7 @@ class ToolForm(Form):
     tags: list[str] = Field(default=[], description='["http"]')
     authors: list[str] = Field(default=[], description='["you@example.org"]')
     references: list[str] = Field(default=[], description='["https://example.org/"]')
+    by_hand: list[Text] = Field(default=[], description='["openssl", "s_client", "-connect", "{{host}}:{{port}}"]')
     requires: dict[str, RequirementForm] = Field(default={}, description='{ curl = { argv = ["curl", "--version"] } }')
     params: dict[str, ParamForm] = Field(default={}, description='{ host = { type = "host" } }')
     destination: list[DoorForm] = Field(default=[], description='[{ host = "{{host}}", port = "{{port}}" }]')

@@ -118,6 +118,7 @@ def _tool(form: ToolForm, path: str, script: str | None, digest: str) -> Tool:
         tags=tuple(form.tags),
         authors=tuple(form.authors),
         references=tuple(form.references),
+        by_hand=tuple(form.by_hand),
         requires=tuple(
             Requirement(name, tuple(each.argv), each.stream, each.regex, each.minimum, each.maximum)
             for name, each in form.requires.items()

@@ -43,6 +43,7 @@ def lines_of(tool: Tool) -> Iterator[str]:
     yield from _entries("says", [f"{n}. {rule_words(rule, tool)}" for n, rule in enumerate(tool.verdict, 1)])
     confirmed = ", ".join(tool.confirm.statuses)
     yield from _entries("confirms", [f"{confirmed}: {tool.confirm.runs} more runs through the same exit"])
+    yield from _entries("by hand", [" ".join(map(_word, tool.by_hand))])
     yield from _entries("see", tool.references)
 
 

@@ -12,6 +12,7 @@
 # severity = "medium"
 # tags = ["dns"]
 # references = ["https://www.rfc-editor.org/rfc/rfc8020"]
+# by_hand = ["tor-resolve", "{{nonce}}.{{zone}}"]
 #
 # requires.bash = {}
 # requires.getent = {}

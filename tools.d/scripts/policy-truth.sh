@@ -13,6 +13,7 @@
 # """
 # severity = "low"
 # tags = ["policy"]
+# by_hand = ["nc", "-vz", "-w", "20", "{{host}}", "PORT"]
 #
 # requires.bash = {}
 # requires.openssl = { argv = ["openssl", "version"], regex = '^OpenSSL (\S+)', min = "1.1.1" }

@@ -11,6 +11,7 @@
 # severity = "high"
 # tags = ["http", "tls", "sslstrip"]
 # references = ["https://www.cs.kau.se/philwint/spoiled_onions/"]
+# by_hand = ["curl", "-sSi", "http://{{host}}:{{port}}/"]
 #
 # requires.bash = {}
 # requires.curl = { argv = ["curl", "--version"], regex = '^curl (\S+)' }

@@ -13,6 +13,7 @@
 # severity = "high"
 # tags = ["tls", "downgrade"]
 # references = ["https://www.rfc-editor.org/rfc/rfc7507"]
+# by_hand = ["openssl", "s_client", "-brief", "-connect", "{{host}}:{{port}}", "-servername", "{{host}}"]
 #
 # requires.bash = {}
 # requires.openssl = { argv = ["openssl", "version"], regex = '^OpenSSL (\S+)', min = "1.1.1" }
