@@ -5,16 +5,15 @@ and then autoescape; there is no place where a template could forget either. Wha
 in a Content-Security-Policy that allows nothing else, and no address at all; Trusted Types keep the script itself from
 making markup of text. And the script reads text and moves elements; it makes none of what it reads.
 
-The page has a budget. The table of all exits always fits; details go in, the gravest first, until it is used up, and
-the page says what was left out. Decides nothing about verdicts. Called by `exitpin report html`.
+The table of all exits is always whole; what of the details fits beside it is `budget.py`'s to say. Decides nothing
+about verdicts. Called by `exitpin report html`.
 """
 
 import base64
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,13 @@ from markupsafe import Markup
 from ...wrappers.output import printable
 from ..results.stored import Reader, RunTimes
 from ..results.wanted import FINDINGS, STATUSES
+from .budget import SMALL, Budget, told_of
 from .charts import Histogram, Strip, histogram, strip
 from .details import Details
-from .survey import ExitRow, Survey, Verdict, survey_of
+from .survey import Survey, survey_of
 
 SIZE_MAX = 1_900_000  # bytes: under 2 MB with room to spare
-SMALL = 120  # verdicts: with no more than that what is ok is told in full, too
 SCANS_SHOWN = 12
-ARTICLE_SIZE = 300  # bytes of markup and names around the verdicts of one exit, at most
-DETAIL_MIN = 1500  # bytes: less room than that is not worth reading another record for
 TEMPLATES = Path(__file__).parent / "templates"
 LETTERS = {"tampered": "t", "suspect": "s", "broken": "b", "error": "e", "skipped": "x", "ok": "o"}
 STATE_WORDS = {
@@ -43,30 +40,6 @@ STATE_WORDS = {
     "earlier": ", as far as an earlier version recorded them",
 }
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-@dataclass(slots=True)
-class Draft:
-    """The details of one exit, as far as they go: `lines` has one piece a verdict, `full` of them with all about it."""
-
-    row: ExitRow
-    told: Sequence[Verdict]
-    lines: list[Markup]
-    about: str = ""
-    full: int = 0
-
-    @property
-    def size(self) -> int:
-        """In bytes, with what stands around it."""
-        return ARTICLE_SIZE + sum(len(line.encode()) for line in self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """What the budget kept out: verdicts that are told in one line, and those that stand in the table only."""
-
-    brief: int = 0
-    silent: int = 0
 
 
 def page(
@@ -94,11 +67,14 @@ def page(
         "small": SMALL,
         "times": _times(reader.times(scan_id, tool or None)),
     }
-    every = frozenset(verdict.place for row in survey.exits for verdict in _told(survey, row))
-    frame = template.render(**given, drafts=(), places=every, left_out=LeftOut(1, 1))
-    drafts, left_out = _parts(environment, Details(reader, clock), survey, size_max - len(frame.encode()))
-    places = frozenset(verdict.place for draft in drafts for verdict in draft.told)
-    return template.render(**given, drafts=drafts, places=places, left_out=left_out)
+    every = frozenset(verdict.place for row in survey.exits for verdict in told_of(survey, row))
+    frame = template.render(**given, drafts=(), places=every, brief=1, silent=1)
+    macros: Any = environment.get_template("details.html.j2").module
+    budget = Budget(survey, Details(reader, clock), macros, size_max - len(frame.encode()))
+    budget.spend()
+    places = frozenset(verdict.place for draft in budget.drafts for verdict in draft.told)
+    told = {"drafts": budget.drafts, "brief": budget.brief, "silent": budget.silent}
+    return template.render(**given, **told, places=places)
 
 
 def shown(value: object) -> object:
@@ -176,44 +152,3 @@ def _times(times: Iterator[RunTimes]) -> list[Histogram]:
         "end": ("Whole run", "until the last process had ended"),
     }
     return [histogram(words[name][0], values, words[name][1]) for name, values in steps.items()]
-
-
-def _parts(environment: Environment, details: Details, survey: Survey, budget: int) -> tuple[list[Draft], LeftOut]:
-    """The details of as many exits as fit: first a line for each verdict, then all about the gravest."""
-    macros: Any = environment.get_template("details.html.j2").module
-    drafts: list[Draft] = []
-    silent = 0
-    for row in survey.exits:
-        told = _told(survey, row)
-        draft = Draft(row, told, [macros.brief(verdict) for verdict in told])
-        if told and draft.size <= budget:
-            budget -= draft.size
-            drafts.append(draft)
-        else:
-            silent += len(told)
-    places = [(verdict.rank, n, place) for n, draft in enumerate(drafts) for place, verdict in enumerate(draft.told)]
-    for _, n, place in sorted(places):
-        if budget < DETAIL_MIN:
-            break
-        budget -= _filled(drafts[n], place, macros, details, budget)
-    return drafts, LeftOut(sum(len(draft.told) - draft.full for draft in drafts), silent)
-
-
-def _told(survey: Survey, row: ExitRow) -> list[Verdict]:
-    """What stands under an exit: in a large scan only what is not ok."""
-    return [verdict for verdict in row.verdicts if verdict.status != "ok" or survey.verdicts <= SMALL]
-
-
-def _filled(draft: Draft, place: int, macros: Any, details: Details, room: int) -> int:
-    """Tell all about one verdict in place of its line, if there is room for it; returns how much that took."""
-    detail = details.of(draft.told[place])
-    if detail is None:
-        return 0
-    html = macros.detail(detail)
-    about = draft.about or macros.about(detail.exit)
-    cost = len((html + about).encode()) - len((draft.lines[place] + draft.about).encode())
-    if cost > room:
-        return 0
-    draft.lines[place], draft.about = html, about
-    draft.full += 1
-    return cost

@@ -15,7 +15,8 @@ DEADLINE_S = 60
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions",
-    "--disable-dev-shm-usage", "--hide-scrollbars", "--no-default-browser-check", "--lang=en",
+    "--disable-dev-shm-usage", "--hide-scrollbars", "--no-default-browser-check", "--lang=en", "--no-pings",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # nothing leaves the machine, were it asked to
 )  # fmt: skip
 DESKTOP, PHONE = (1280, 900), (390, 844)
 

@@ -154,7 +154,7 @@ def test_a_column_is_sorted_by_a_click_and_turned_by_another(opened: Browser) ->
 def test_a_tool_s_column_has_the_gravest_first(opened: Browser) -> None:
     opened.driver.find_elements(By.CSS_SELECTOR, "#matrix thead th.tool button")[1].click()
     letters = opened.script("return [...document.querySelectorAll('#matrix tbody tr')].map(r => r.cells[3].className)")
-    assert letters == sorted(letters, key="tsbexo".index)
+    assert letters == sorted(letters, key=["t", "s", "b", "e", "x", ""].index)
     assert len(opened.driver.find_elements(By.CSS_SELECTOR, "#matrix [aria-sort]")) == 1
 
 

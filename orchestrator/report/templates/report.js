@@ -9,9 +9,10 @@
   const [search, tool, shown] = ["search", "tool", "shown"].map(find);
   const ranks = "tsbexo", pressed = new Set();
 
-  // The first letter of a cell's class is its status; a cell without one has no verdict.
-  const status = (row, column) => row.cells[column].className.charAt(0);
-  const statuses = (row) => [...row.cells].slice(2, -1).map((cell) => cell.className.charAt(0));
+  // A cell's class is the letter of its status; one without a class is ok, or has no verdict and is empty.
+  const letter = (cell) => cell.className || (cell.textContent ? "o" : "");
+  const status = (row, column) => letter(row.cells[column]);
+  const statuses = (row) => [...row.cells].slice(2, -1).map(letter);
 
   // All that is said of an exit, its details included, in small letters: made when it is first searched.
   const words = (one) => {
@@ -26,7 +27,7 @@
   const isWanted = (one, wanted, column) => {
     if (pressed.size) {
       const told = column === null ? statuses(one.row) : [status(one.row, column)];
-      if (!told.some((letter) => pressed.has(letter))) return false;
+      if (!told.some((each) => pressed.has(each))) return false;
     } else if (column !== null && !status(one.row, column)) return false;
     return wanted.every((word) => words(one).includes(word));
   };
@@ -45,8 +46,8 @@
   };
 
   const rank = (row, column) => {
-    const letter = status(row, column);
-    return letter ? ranks.indexOf(letter) : ranks.length;
+    const told = status(row, column);
+    return told ? ranks.indexOf(told) : ranks.length;
   };
   const order = new Intl.Collator("en", { numeric: true });
   const name = (row) => row.cells[1].querySelector("bdi").textContent;
@@ -64,13 +65,13 @@
   };
 
   const press = (item) => {
-    const letter = item.dataset.status, button = document.createElement("button");
+    const told = item.dataset.status, button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-pressed", "false");
     button.append(...item.childNodes);
     button.addEventListener("click", () => {
-      if (!pressed.delete(letter)) pressed.add(letter);
-      button.setAttribute("aria-pressed", String(pressed.has(letter)));
+      if (!pressed.delete(told)) pressed.add(told);
+      button.setAttribute("aria-pressed", String(pressed.has(told)));
       filter();
     });
     item.append(button);
