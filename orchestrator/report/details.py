@@ -266,9 +266,15 @@ def _stream(stream: Record) -> Stream:
         outcome=f"{text(stream, 'status')}{f' ({why})' if why else ''}",
         bytes_up=whole(stream, "bytes_up"),
         bytes_down=whole(stream, "bytes_down"),
-        source=f"{text(stream, 'source_address')}:{text(stream, 'source_port')}",
+        source=_source(text(stream, "source_address"), text(stream, "source_port")),
         witnesses=_witnesses(items(stream, "witnesses")),
     )
+
+
+def _source(address: str, port: str) -> str:
+    """A run's own loopback address; one that the tool chose may be this machine's, and stands in no report."""
+    is_loopback = address.removeprefix("::ffff:").startswith("127.")
+    return f"{address}:{port}" if is_loopback else f"port {port} of an address that the tool chose"
 
 
 def _witnesses(names: list[object]) -> str:

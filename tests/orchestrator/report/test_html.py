@@ -11,7 +11,7 @@ import pytest
 from exitpin.orchestrator.report.html import SIZE_MAX, page, policy, shown
 from exitpin.orchestrator.results.blobs import blobs_directory
 
-from ..recorded import reader
+from ..recorded import reader, write
 from . import hostile
 
 EVENT = re.compile(r"on[a-z]+")
@@ -169,11 +169,22 @@ def test_evidence_that_is_missing_or_damaged_is_said_to_be(tmp_path: Path) -> No
         assert "is missing" in page(found, hostile.SCAN)
 
 
+def test_an_address_that_a_tool_bound_itself_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    hostile.fill(path, exits=1)
+    run = f"{hostile.SCAN}-0001tls-cert0"
+    record = hostile.run_record(run, "tls-cert", 1, "probe", True)
+    record["streams"][0]["source_address"] = hostile.SECRET_ADDRESS
+    write(path, [record])
+    with reader(path) as found:
+        content = page(found, hostile.SCAN)
+    assert hostile.SECRET_ADDRESS not in content
+    assert "port 4000 of an address that the tool chose" in content and "127.64.0.1:4000" in content
+
+
 def test_huge_facts_outputs_and_bodies_do_not_fill_the_page(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     hostile.fill(path, exits=2)
-    from ..recorded import write
-
     many = {f"fact{n}": [TEXT * 400 for TEXT in (f"{m}" for m in range(100))] for n in range(200)}
     run = f"{hostile.SCAN}-0001tls-cert0"
     record = hostile.run_record(run, "tls-cert", 1, "probe", True, facts=many, evidence=[])
