@@ -113,7 +113,8 @@ def test_a_table_has_heads_with_scope_and_every_figure_words(content: str) -> No
     "words",
     [
         "tampered", "3 of 3 lied", "CN=secure.test", "an honest page", "192.0.2.66", "all three witnesses",
-        "consistent among three witnesses, not proven", "exitpin results verify --scan", "complete, 27 of 27 verdicts", "Earlier verdicts",
+        "consistent among three witnesses, not proven", "exitpin results verify --scan", "Earlier verdicts",
+        "complete, 27 of 27 verdicts",
         "valid after 2026-01-02 03:00:00", "5 controls", "in doubt:",
     ],
 )  # fmt: skip
