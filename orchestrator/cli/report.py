@@ -2,12 +2,12 @@
 
 import argparse
 
-from . import report_html, report_prom, report_status
+from . import report_email, report_html, report_prom, report_status
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
     parser = subparsers.add_parser("report", help="findings for people, and for what watches over scans")
     verbs = parser.add_subparsers(title="verbs", dest="report_verb", metavar="VERB", required=True)
-    for form in (report_html, report_prom, report_status):
+    for form in (report_email, report_html, report_prom, report_status):
         form.register(verbs)

@@ -5,6 +5,7 @@ import sys
 import time
 
 from ..errors import OperatorError
+from ..results.wanted import STATUSES
 from .report_prom import age_s
 from .results_store import add_store, opened, shown
 
@@ -73,8 +74,6 @@ def check(args: argparse.Namespace) -> tuple[int, str]:
 
 def statuses(text: str, option: str) -> frozenset[str]:
     """The statuses that an option names. Raises OperatorError."""
-    from ..report.status import STATUSES
-
     words = frozenset(word.strip() for word in text.split(",") if word.strip()) - {"none"}
     if words <= set(STATUSES):
         return words

@@ -9,10 +9,8 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..tool import GRAVEST_FIRST
+from ..results.wanted import FINDINGS, STATUSES
 from .watch import Watched
-
-STATUSES = tuple(map(str, GRAVEST_FIRST))
 
 Sample = tuple[Mapping[str, str], float]
 
@@ -69,7 +67,7 @@ def _findings(jobs: Iterable[Watched]) -> Iterator[Sample]:
 
 
 def _omitted(job: Watched) -> Sample:
-    found = sum(count for (_, status), count in job.tally.items() if status in STATUSES[:3])
+    found = sum(count for (_, status), count in job.tally.items() if status in FINDINGS)
     return _job(job), max(0, found - len(job.accused))
 
 

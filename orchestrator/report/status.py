@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ..tool import GRAVEST_FIRST
-from .watch import FINDINGS, Watched
+from ..results.wanted import FINDINGS, STATUSES
+from .watch import Watched
 
-STATUSES = tuple(map(str, GRAVEST_FIRST))
 JUDGED = frozenset({*FINDINGS, "ok"})
 NAMED_MAX = 3
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 from ..results.rows import ScanRow
 from ..results.scan_lock import is_running
-from ..results.stored import Accusation, Reader, Wanted
-from ..tool import GRAVEST_FIRST
+from ..results.stored import Accusation, Reader
+from ..results.wanted import FINDINGS, Wanted
 from .fields import Record, items, number, table, tables, text
 
-FINDINGS = tuple(str(status) for status in GRAVEST_FIRST if status.is_finding)
 ACCUSED_MAX = 1000  # of one scan: a report names no more
 NAME_MAX = 160
 COMPLETE = ("done", "earlier")

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from exitpin.orchestrator.report.prom import STATUSES, exposition
+from exitpin.orchestrator.report.prom import exposition
+from exitpin.orchestrator.results.wanted import STATUSES
 
 from .exposed import Exposed, parsed
 from .watched import HOSTILE, NOW, a_job, accusation

@@ -1,0 +1,49 @@
+"""The part of a mail that says how to see it again: with exitpin, and without it. Pure."""
+
+import shlex
+
+from .by_hand import SOCKS_PORT, is_new_each_time, own_tor, plain_command, through_it
+from .fields import table, text, whole
+from .finding import Finding
+from .plain import command, paragraph, section
+
+CHANGED = "If it is as we say, this relay gives what stands behind + above, and most others what stands behind -."
+EXPECT = {
+    "tampered": CHANGED,
+    "suspect": CHANGED,
+    "broken": "If it is as we say, no usable answer comes through this relay, time and again, and one through others.",
+}
+
+
+def repeat(finding: Finding) -> list[str]:
+    """Command lines."""
+    record = finding.record
+    fingerprint = text(table(record, "exit"), "fingerprint")
+    blocks = [
+        paragraph("1. By hand, with tor and torsocks. A tor that has no other exit than this relay:"),
+        command(own_tor(fingerprint)),
+    ]
+    words = plain_command(record, finding.accusing[0], finding.by_hand) if finding.accusing else None
+    if words:
+        blocks.append(paragraph('and, once it says "Bootstrapped 100%", in another terminal:'))
+        blocks.append(command(through_it(words), end="" if words[0] == "tor-resolve" else "</dev/null"))
+    else:
+        blocks.append(paragraph(f"and through it (torsocks -P {SOCKS_PORT}) whatever asks the question above."))
+    expected = f"Then the same with the fingerprint of any other exit. {EXPECT[finding.status]}"
+    if is_new_each_time(record, finding.by_hand):
+        expected += " A part of the name was drawn anew for each run; any other will do."
+    if whole(record, "lied") < whole(record, "of"):
+        expected += f" Try it several times: {whole(record, 'lied')} of {whole(record, 'of')} were changed."
+    blocks.append(paragraph(expected))
+    again = _words(text(record, "reproduce"))
+    if again:
+        blocks.append(paragraph("2. With exitpin, which compares, asks again, and judges:"))
+        blocks.append(command(again))
+    return section("HOW TO SEE IT AGAIN", *blocks)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return []
