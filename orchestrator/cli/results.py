@@ -1,111 +1,31 @@
-"""`exitpin results`: what was recorded. `list` and `show` live in modules of their own.
-
-Here is `verify`: recompute every attribution of recorded runs from their evidence.
-"""
+"""`exitpin results`: what was recorded. Each verb lives in a module of its own."""
 
 import argparse
-import gzip
-import json
-import sys
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from ...wrappers.output import printable
-from ..errors import EXIT_USAGE, OperatorError
-from ..verify import Verdict, read_evidence, verify
-from ..verify_evidence import TOO_DEEP
-from . import results_diff, results_export, results_history, results_list, results_show
+from . import (
+    results_bundle,
+    results_diff,
+    results_export,
+    results_history,
+    results_list,
+    results_show,
+    results_verify,
+)
 
-SHOWN_MAX = 50
-SCHEMAS = ("exitpin.run/1", "exitpin.verdict/1")
-
-HELP = """\
-Recompute, without Tor, which exit carried each connection of recorded runs: from Tor's raw lines and the shim's raw
-reports (`exitpin run --events`), compared with the records (`exitpin run --json`); and whether what became of each
-connection is what Tor said of it.
-
-It says "consistent": the evidence agrees with itself and with the records. Exit status 0; 1 when anything disagrees.
-At most 50 disagreements are shown; --json has all.
-"""
+VERBS = (
+    results_list,
+    results_show,
+    results_diff,
+    results_history,
+    results_export,
+    results_verify,
+    results_bundle,
+)
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("results", help="list, show and check what was recorded")
+    parser = subparsers.add_parser("results", help="list, show, compare, check and hand on what was recorded")
     verbs = parser.add_subparsers(title="verbs", dest="results_verb", metavar="VERB", required=True)
-    results_list.register(verbs)
-    results_show.register(verbs)
-    results_diff.register(verbs)
-    results_history.register(verbs)
-    results_export.register(verbs)
-    verifier = verbs.add_parser(
-        "verify", help="recompute attributions", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    verifier.add_argument("events", metavar="EVENTS", help="what `run --events` wrote")
-    verifier.add_argument("records", metavar="RECORDS", help="what `run --json` wrote; - for stdin")
-    verifier.add_argument("--json", action="store_true", help="the result as one JSON object")
-    verifier.set_defaults(execute=execute)
-
-
-def execute(args: argparse.Namespace) -> int:
-    """0 when all is consistent, 1 when not."""
-    with _mapped(args.events, "Give the file that `run --events` wrote."):
-        evidence = read_evidence(_lines(args.events))
-    with _mapped(args.records, "Give what `run --json` printed."):
-        verdict = verify(evidence, _records(args.records))
-    if args.json:
-        print(json.dumps({name: getattr(verdict, name) for name in verdict.__slots__}))
-    else:
-        _show(verdict)
-    return 1 if verdict.problems else 0
-
-
-def _show(verdict: Verdict) -> None:
-    """Problems quote foreign files: whatever a terminal would obey in them is escaped."""
-    for problem in verdict.problems[:SHOWN_MAX]:
-        print(f"INCONSISTENT {_printable(problem)}")
-    if len(verdict.problems) > SHOWN_MAX:
-        print(f"and {len(verdict.problems) - SHOWN_MAX} more (--json has all)")
-    word = "inconsistent" if verdict.problems else "consistent"
-    print(
-        f"{word}: {verdict.consistent} of {verdict.streams} streams in {verdict.records} records,"
-        f" {verdict.refused} streams that nobody claimed were refused"
-    )
-
-
-@contextmanager
-def _mapped(name: str, advice: str) -> Iterator[None]:
-    """What a file that is not what it should be raises, as one sentence."""
-    try:
-        yield
-    except RecursionError as error:
-        raise OperatorError(f"{name}: {TOO_DEEP}.", advice, EXIT_USAGE) from error
-    except (ValueError, TypeError) as error:
-        raise OperatorError(f"{name}: {_printable(str(error))}.", advice, EXIT_USAGE) from error
-
-
-def _printable(text: str) -> str:
-    return printable(text.encode("utf-8", "backslashreplace"))
-
-
-def _records(name: str) -> list[dict[str, object]]:
-    """The runs of a file: verdicts are left out, and of a run that was judged again the last record counts."""
-    records = [json.loads(line) for line in _lines(name) if line.strip()]
-    if not all(isinstance(record, dict) and record.get("schema") in SCHEMAS for record in records):
-        raise ValueError(f"not all of it is records of {' or '.join(SCHEMAS)}")
-    runs = [record for record in records if record["schema"] == SCHEMAS[0]]
-    return list({str(record.get("run_id")): record for record in runs}.values())
-
-
-def _lines(name: str) -> Iterator[str]:
-    if name == "-":
-        yield from sys.stdin
-        return
-    path = Path(name)
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            yield from lines
-    except (OSError, EOFError, zlib.error) as error:
-        raise OperatorError(f"{name} can't be read: {error}.", "", EXIT_USAGE) from error
+    for verb in VERBS:
+        verb.register(verbs)

@@ -81,6 +81,13 @@ def check_verdict(record: Json, read: Read, find: Find) -> Checked:
     return found
 
 
+def check_scan(record: Json, read: Read) -> Checked:
+    """A scan and the documents that it went by."""
+    found = Checked()
+    _pieces(str(record.get("scan_id")), record, read, found)
+    return found
+
+
 def _pieces(name: str, record: Json, read: Read, found: Checked) -> dict[str, bytes]:
     """The content of each piece that is what it should be, by name."""
     contents: dict[str, bytes] = {}

@@ -100,17 +100,28 @@ class Reader:
 
     def query(self, wanted: Wanted) -> Iterator[Record]:
         """The records, newest first (or gravest first), each read as it is asked for. Raises OperatorError."""
+        for place in self.places(wanted):
+            if (found := self.at(place)) is not None:
+                yield found
+
+    def places(self, wanted: Wanted) -> "array[int]":
+        """Where the records stand, in the same order: eight bytes each. Raises OperatorError."""
+        return array("q", self._each("rowid", wanted))
+
+    def names(self, wanted: Wanted) -> list[str]:
+        """The ids of the records, in the same order. Raises OperatorError."""
+        return list(self._each("record_id", wanted))
+
+    def _each(self, column: str, wanted: Wanted) -> Iterator[Any]:
         which, given = where(wanted)
         limit = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
-        places = array("q")
-        with explained(self.path):
-            statement = f"SELECT rowid FROM runs{which}{order(gravest_first=wanted.gravest_first)}{limit}"
-            places.extend(place for (place,) in self._connection.execute(statement, given))
-        for place in places:
-            with explained(self.path):
-                found = self._connection.execute("SELECT record FROM runs WHERE rowid = ?", (place,)).fetchone()
-            if found is not None:
-                yield json.loads(found[0])
+        statement = f"SELECT {column} FROM runs{which}{order(gravest_first=wanted.gravest_first)}{limit}"
+        return (value for (value,) in self.rows(statement, given))
+
+    def at(self, place: int) -> Record | None:
+        """The record that stands there; None: it is there no more."""
+        found = self._one("SELECT record FROM runs WHERE rowid = ?", [place])
+        return json.loads(found[0]) if found else None
 
     def count(self, wanted: Wanted) -> int:
         """How many records there are, whatever the limit."""

@@ -1,0 +1,141 @@
+"""`exitpin results verify`: what was recorded, held against its evidence: a store, a bundle, or files of `run`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..results.check import Checked
+from ..results.checking import check_record, check_scans, check_store, named_by
+from ..results.stored import Reader, Wanted
+from . import results_verify_files
+from .results_list import find_scan
+from .results_show import find_record
+from .results_store import add_store, opened, shown
+
+SHOWN_MAX = 50
+
+HELP = """\
+Hash all evidence once more, and recompute, without Tor, which exit carried each connection: from Tor's raw lines and
+the shim's raw reports, compared with the records; and whether each verdict tells of its runs what they tell themselves.
+
+  verify                    the whole store
+  verify --scan ID          one scan
+  verify ID...              verdicts, with their runs and controls; or single runs
+  verify FILE               a bundle (results bundle), by itself: no store is needed
+  verify EVENTS RECORDS     what `run --events` and `run --json` wrote
+
+It says "consistent": records and evidence agree with each other. It can't say "proven": whoever wrote them could have
+written all of it.
+"""
+
+EPILOG = """\
+A line for each disagreement, and for each piece that is missing, damaged or cut; at most 50 are shown, --json has all.
+At last a line with what was checked. Runs of which no events were kept (of earlier versions) are counted apart.
+
+exit status: 0 consistent; 1 not, or there was nothing that could be checked; 2 misused
+
+examples:
+  exitpin results verify
+  exitpin results verify --scan last --json
+  exitpin results verify finding.tar.gz
+  exitpin results verify scan.ndjson.gz scan.ndjson
+"""
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "verify", help="hold records against their evidence", description=HELP, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("what", metavar="WHAT", nargs="*", help="ids, a bundle, or EVENTS and RECORDS (- for stdin)")
+    parser.add_argument("--scan", metavar="ID", help="a scan's id, or how it begins; last; all")
+    parser.add_argument("--json", action="store_true", help="the result as one JSON object")
+    add_store(parser)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """0 when all is consistent, 1 when not."""
+    if len(args.what) == 2 and not args.scan and any(_is_file(name) for name in args.what):
+        return results_verify_files.execute(*args.what, as_json=args.json)
+    if len(args.what) == 1 and not args.scan and _is_file(args.what[0]):
+        return _tell(_bundle(Path(args.what[0])), args)
+    if args.what and args.scan:
+        raise OperatorError("say ids, or --scan, not both.", "", EXIT_USAGE)
+    with opened(args) as reader:
+        return _tell(_chosen(reader, args.what) if args.what else _all(reader, args.scan or "all"), args)
+
+
+def _is_file(name: str) -> bool:
+    """An id has no slash and is no file."""
+    return name == "-" or "/" in name or Path(name).exists()
+
+
+def _bundle(path: Path) -> Iterator[Checked]:
+    from ..results.unbundling import check_bundle
+
+    return check_bundle(path)
+
+
+def _chosen(reader: Reader, names: Iterable[str]) -> Iterator[Checked]:
+    """These records; of a verdict its runs and controls, too."""
+    for name in names:
+        record = find_record(reader, name)
+        yield check_record(reader, record)
+        if "verdict_id" in record:
+            yield from (check_record(reader, run) for run in named_by(reader, record))
+
+
+def _all(reader: Reader, scan: str) -> Iterator[Checked]:
+    scan_id = find_scan(reader, scan)
+    yield from check_scans(reader, scan_id)
+    places, done = reader.places(Wanted(scan=scan_id)), 0
+    for checked in check_store(reader.path, places):
+        done += checked.runs + checked.verdicts
+        if sys.stderr.isatty():
+            print(f"\r\033[Kexitpin: {done:,} of {len(places):,} records", end="", file=sys.stderr, flush=True)
+        yield checked
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _tell(found: Iterable[Checked], args: argparse.Namespace) -> int:
+    """Print what does not agree as it is known, then what was checked. Problems quote records and files of others."""
+    total, problems = Checked(), 0
+    for checked in found:
+        for problem in checked.problems[: max(0, SHOWN_MAX - problems)] if not args.json else ():
+            print(f"INCONSISTENT {shown(problem)}")
+        problems += len(checked.problems)
+        if not args.json:  # of millions of them only the number is kept
+            checked.problems = ()
+        total.add(checked)
+    word = "inconsistent" if problems else "consistent" if _is_anything(total) else "unchecked"
+    if args.json:
+        print(json.dumps({"result": word, **asdict(total)}, ensure_ascii=True))
+    else:
+        if problems > SHOWN_MAX:
+            print(f"and {problems - SHOWN_MAX:,} more (--json has all)")
+        print(f"{word}: {_summary(total)}")
+    return 0 if word == "consistent" else 1
+
+
+def _is_anything(total: Checked) -> bool:
+    """Whether there was a run whose events were kept, or a piece that could be hashed."""
+    return total.runs > total.bare or total.pieces > 0
+
+
+def _summary(total: Checked) -> str:
+    words = [
+        f"{total.verdicts:,} verdicts, {total.runs:,} runs, {total.streams:,} streams,"
+        f" {total.pieces:,} pieces of evidence rehashed"
+    ]
+    if total.bare:
+        words.append(f"{total.bare:,} runs have no events: an earlier version kept none")
+    if total.gone:
+        words.append(f"{total.gone:,} runs of verdicts that accuse nobody are not there any more")
+    return "; ".join(words)

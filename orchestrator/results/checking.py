@@ -1,0 +1,76 @@
+"""Many records of a store held against their evidence, in several processes where there are many; memory stays flat.
+
+What agrees with what is `check.py`'s. Called by `results verify`.
+"""
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from .check import Checked, check_run, check_scan, check_verdict
+from .stored import Reader, Record, open_store
+
+AT_ONCE = 200  # records of one piece of work
+FEW = 5_000  # not worth the start of processes
+AHEAD = 2  # pieces of work that wait, for each process
+
+
+def check_store(path: Path, places: Sequence[int], processes: int | None = None) -> Iterator[Checked]:
+    """Check the records that stand at these places, and tell after each few hundred what came of them, in their order.
+    Raises OperatorError."""
+    chunks = [places[start : start + AT_ONCE] for start in range(0, len(places), AT_ONCE)]
+    count = processes or os.cpu_count() or 1
+    if count == 1 or len(places) <= FEW:
+        yield from (_check(str(path), chunk) for chunk in chunks)
+        return
+    with ProcessPoolExecutor(count, get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
+        waiting: deque[Future[Checked]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_check, str(path), chunk))
+            if len(waiting) > AHEAD * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def check_scans(reader: Reader, scan_id: str | None) -> Iterator[Checked]:
+    """What a scan, or each (None), was begun with."""
+    names = [scan_id] if scan_id is not None else [row[0] for row in reader.rows("SELECT scan_id FROM scans")]
+    for name in names:
+        if (scan := reader.scan(name)) is not None:
+            yield check_scan(scan, reader.blobs.read)
+
+
+def check_record(reader: Reader, record: Record) -> Checked:
+    """One record, whichever it is."""
+    if "verdict_id" in record:
+        return check_verdict(record, reader.blobs.read, reader.record)
+    return check_run(record, reader.blobs.read)
+
+
+def named_by(reader: Reader, verdict: Record) -> Iterator[Record]:
+    """The runs and controls that a verdict names, each once, as far as they are there."""
+    told = [*(verdict.get("runs") or ()), *(verdict.get("controls") or ())]
+    for run_id in dict.fromkeys(item.get("run_id") for item in told):
+        if run_id is not None and (found := reader.record(str(run_id))) is not None:
+            yield found
+
+
+def _check(path: str, places: Sequence[int]) -> Checked:
+    """In a process of its own, perhaps. A record that was removed meanwhile is none any more."""
+    found = Checked()
+    reader = open_store(Path(path))
+    if reader is not None:
+        with reader:
+            for place in places:
+                if (record := reader.at(place)) is not None:
+                    found.add(check_record(reader, record))
+    return found
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
