@@ -6,6 +6,7 @@ from . import (
     results_bundle,
     results_diff,
     results_export,
+    results_gc,
     results_history,
     results_list,
     results_show,
@@ -20,6 +21,7 @@ VERBS = (
     results_export,
     results_verify,
     results_bundle,
+    results_gc,
 )
 
 

@@ -97,7 +97,8 @@ def line_of(record: Mapping[str, Any]) -> bytes:
 def readme(contents: Contents, findings: Sequence[str]) -> bytes:
     """The text for a third person. `findings`: a line each, of which some are shown."""
     title = f"Evidence of what Tor exits did, collected by exitpin {contents.exitpin}"
-    told = f"{contents.verdicts} verdicts from {contents.runs} runs, with {contents.pieces} pieces of evidence:"
+    verdicts = f"{contents.verdicts} verdict{'' if contents.verdicts == 1 else 's'}"
+    told = f"{verdicts} from {contents.runs} runs, with {contents.pieces} pieces of evidence:"
     shown = [f"  {line}" for line in findings[:FINDINGS_MAX]]
     if len(findings) > FINDINGS_MAX:
         shown.append(f"  and {len(findings) - FINDINGS_MAX} more, in {RECORDS}")

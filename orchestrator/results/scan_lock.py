@@ -56,6 +56,23 @@ def is_running(directory: Path, scan_id: str) -> bool:
     return False
 
 
+def forget_ended(directory: Path) -> None:
+    """Remove the files that killed scans have left. Each is locked first: its name may be somebody else's by now."""
+    for place in (directory / "scans").glob("*.lock"):
+        try:
+            lock = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(lock, place):
+                place.unlink()
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
+
 def true_state(directory: Path, scan_id: str, state: str) -> str:
     """A scan's state: what its row says, or `killed` for one that says it runs, and does not."""
     return "killed" if state == "running" and not is_running(directory, scan_id) else state

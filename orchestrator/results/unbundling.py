@@ -86,11 +86,19 @@ def _members(file: gzip.GzipFile) -> Iterator[tuple[str, int]]:
     while True:
         block = _exactly(file, BLOCK)
         if not block.strip(b"\0"):
+            _expect_the_end(file)
             return
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.size < 0:
             raise NoBundle(f"{info.name!r:.80} is no plain file")
         yield info.name, info.size
+
+
+def _expect_the_end(file: gzip.GzipFile) -> None:
+    """Some zeros, and the checksum of all."""
+    rest = file.read(TEXT_MAX + 1)
+    if len(rest) > TEXT_MAX or rest.strip(b"\0"):
+        raise NoBundle("something follows its end")
 
 
 def _limit(name: str) -> int:

@@ -1,9 +1,13 @@
 """A finding with all that it rests on: two runs and a control with their events, as a scan leaves them."""
 
+import asyncio
 import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
+from exitpin.orchestrator.results.store import Store
 
 from ..proof import evidence, records
 from ..recorded import scan_record
@@ -67,3 +71,19 @@ def honest(scan_id: str = "s1") -> dict[str, Any]:
 
 def scan() -> dict[str, Any]:
     return scan_record("s1", vantage={"kind": "own", "name": "", "tor": "0.4.9"}, planned=2, exits=[])
+
+
+def keep(path: Path, records: Iterable[Mapping[str, object]], blobs: Iterable[Blob] = ()) -> None:
+    """Write all of them into a store."""
+
+    async def go() -> None:
+        store, rest = Store(path), list(blobs)
+        for record in records:
+            if record["schema"] == "exitpin.scan/1":
+                store.add_scan(record)
+            else:
+                store.add(record, rest)
+                rest = []
+        await store.close()
+
+    asyncio.run(go())
