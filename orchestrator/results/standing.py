@@ -86,11 +86,13 @@ def exits_named(reader: Reader, name: str) -> list[tuple[str, str]]:
 
 def reasons(reader: Reader, record_ids: Sequence[str]) -> dict[str, str]:
     """Why these verdicts say what they say, by their ids. Raises OperatorError."""
-    statement = "SELECT record_id, substr(json_extract(record, '$.reason'), 1, ?) FROM runs WHERE record_id IN ({})"
+    # as bytes: what a suspect wrote may hold half of a surrogate pair, which SQLite takes and Python would not
+    reason = "CAST(substr(json_extract(record, '$.reason'), 1, ?) AS BLOB)"
+    statement = f"SELECT record_id, {reason} FROM runs WHERE record_id IN ({{}})"
     found: dict[str, str] = {}
     for some in _chunks(record_ids):
-        marks = ", ".join("?" * len(some))
-        found.update((name, reason or "") for name, reason in reader.rows(statement.format(marks), [REASON_MAX, *some]))
+        rows = reader.rows(statement.format(", ".join("?" * len(some))), [REASON_MAX, *some])
+        found.update((name, (told or b"").decode("utf-8", "surrogatepass")) for name, told in rows)
     return found
 
 

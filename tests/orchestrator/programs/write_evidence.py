@@ -1,7 +1,7 @@
 """Writes runs that name evidence to a store for so long: PATH SECONDS. Says `written` at the end.
 
-Eight runs name the same piece, one after the other, and no run later: so a piece that was taken wrongly stays away. Every
-second run is so old that a sweeper takes it.
+Eight runs name the same piece, one after the other, and no run later: so a piece that was taken wrongly stays away.
+Every second run is so old that a sweeper takes it.
 """
 
 import asyncio
