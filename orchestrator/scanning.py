@@ -22,7 +22,7 @@ from .circuits import FirstHops, Pace
 from .disclosure import ToolUse
 from .errands import Audit, Errand, Terms
 from .errors import OperatorError
-from .evidence import EvidenceLog
+from .evidence import SCHEMA, EvidenceLog
 from .ledger import Disk, Keep, RecordLedger
 from .loop import Session
 from .network import Network, Vantage
@@ -82,19 +82,11 @@ class Scan:
     async def run(self) -> None:
         """Carry out the plan. Returns when every pair has its verdict, or the scan was ended."""
         work, network, plan = self._work, self._network, self._plan
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        header = {"session": work.scan_id, "tor": network.tor_version, "started": started}
-        shared: dict[str, object] = {
-            "scan_id": work.scan_id,
-            "containment": "shim",
-            "consensus": network.snapshot.valid_after,
-            "events": str(work.events) if work.events else None,
-            "vantage": {"kind": work.vantage.kind, "name": work.vantage.name, "tor": network.tor_version},
-        }
+        header, shared = events_header(work, network), shared_part(work, network)
         uses = {audit.tool.id: tool_use(work, audit) for audit in plan.audits}
         ledger = RecordLedger(uses, shared, self._keepers, network.snapshot.descriptors, self._disk)
         self._write_skipped(ledger)
-        witness = Witness({"schema": "exitpin.events/1", **header})
+        witness = Witness({"schema": SCHEMA, **header})
         evidence = _open_evidence(work.events, header, witness)
         with scratch_directory() as scratch:
             launcher = ToolLauncher(scratch, bindings.PRELOAD, network.socks, work.environment)
@@ -137,6 +129,23 @@ class Scan:
         for one in self._plan.skipped:
             conclusion = Conclusion(Status.SKIPPED, f"{one.layer}: {one.reason}", None, one.layer, "local")
             ledger.verdict(one.audit, Case(one.audit.tool, one.relay), conclusion, [])
+
+
+def events_header(work: Work, network: Network) -> dict[str, object]:
+    """The first line of a session's evidence, but for its schema."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"session": work.scan_id, "tor": network.tor_version, "started": started}
+
+
+def shared_part(work: Work, network: Network) -> dict[str, object]:
+    """What all records of a scan share (`observation.fold`)."""
+    return {
+        "scan_id": work.scan_id,
+        "containment": "shim",
+        "consensus": network.snapshot.valid_after,
+        "events": str(work.events) if work.events else None,
+        "vantage": {"kind": work.vantage.kind, "name": work.vantage.name, "tor": network.tor_version},
+    }
 
 
 def tool_use(work: Work, audit: Audit) -> ToolUse:

@@ -13,7 +13,7 @@ PACKAGES = ("orchestrator", "wrappers", "shim", "tools.d")
 # Modules of orchestrator/ itself that do I/O or are told of it. All others there are the core.
 SHELL = {
     *("loop", "attacher", "ports", "settings", "store", "stored", "evidence", "network", "daemon"),
-    *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "scanning", "tasks"),
+    *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "replaying", "scanning", "tasks"),
 }
 NOT_IN_THE_CORE = {
     *("asyncio", "concurrent", "ctypes", "fcntl", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),

@@ -19,6 +19,7 @@ VERBS = {
     "lab": "a private Tor network to try everything on",
     "tools": "the declared tools: list, show, check, test and write them",
     "results": "list, show and check what was recorded",
+    "replay": "make a recorded run again, and say what differs",
     "report": "findings for people, and for what watches over scans",
     "doctor": "what works on this machine, and what to do about the rest",
     "config": "the settings in force, and where each comes from",

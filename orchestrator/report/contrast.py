@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from .bodies import GONE, NEW, SAME
+from .bodies import GONE, NEW, SAME, BodyDifference
 from .details import BodyShown, Detail
 from .differences import CertificateDifference, FactDifference, Side
 
@@ -30,7 +30,7 @@ class Told(NamedTuple):
 def contrast(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: int = 40) -> list[Told]:
     """All that differs. `when`: what the deciding rule asks for; `is_brief`: other facts by name only; `stretch_max`:
     of a body so many lines with the same mark in a row."""
-    lines = list(_certificate(detail.certificate)) if detail.certificate is not None else []
+    lines = list(certificate_lines(detail.certificate)) if detail.certificate is not None else []
     different = [fact for fact in detail.facts if fact.is_different]
     named = set(re.findall(r"[A-Za-z_][\w-]*", when))
     decided = [fact for fact in different if fact.name in named]
@@ -54,7 +54,8 @@ def _texts(fact: FactDifference) -> set[str]:
     return {value.text for side in sides for value in side.values if not value.is_shared}
 
 
-def _certificate(found: CertificateDifference) -> Iterator[Told]:
+def certificate_lines(found: CertificateDifference) -> Iterator[Told]:
+    """Two certificates, field by field; nothing, where there is nothing to compare or no difference."""
     different = [field for field in found.fields if field.is_different]
     if not found.there_of or not different:
         return
@@ -108,6 +109,11 @@ def _body(body: BodyShown, stretch_max: int) -> Iterator[Told]:
         return
     yield Told(THERE, f"{difference.there_bytes:,} bytes", f"{body.there_count} of {body.there_of}")
     yield Told(HERE, f"{difference.here_bytes:,} bytes", f"{body.here_count} of {body.here_of}")
+    yield from body_lines(difference, stretch_max)
+
+
+def body_lines(difference: BodyDifference, stretch_max: int) -> Iterator[Told]:
+    """The lines of two bodies, no more than `stretch_max` with the same mark in a row."""
     for kind, stretch in groupby(difference.lines, key=lambda line: line.kind):
         lines = list(stretch)
         for line in lines[:stretch_max]:

@@ -142,8 +142,11 @@ class Reader:
         return self._names("SELECT DISTINCT scan_id FROM runs WHERE", "scan_id", prefix, limit)
 
     def latest_scan(self) -> str | None:
-        """The scan that wrote last."""
-        newest = "SELECT ended, rowid, scan_id FROM runs WHERE kind = ? ORDER BY ended DESC, rowid DESC LIMIT 1"
+        """The scan that wrote last; a replay is none."""
+        newest = (
+            "SELECT ended, rowid, scan_id FROM runs WHERE kind = ? AND role IS NOT 'replay'"
+            " ORDER BY ended DESC, rowid DESC LIMIT 1"
+        )
         found = [row for kind in KINDS.values() if (row := self._one(newest, [kind])) is not None]
         return str(max(found)[2]) if found else None
 

@@ -1,0 +1,250 @@
+"""What `exitpin replay` does once it knows its vantage: tool, exit, runs; their records beside the recorded one."""
+
+import argparse
+import asyncio
+import json
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ...wrappers.output import printable
+from ...wrappers.requirements import Requirements
+from ...wrappers.tool_files import load_catalogue
+from ..controls import ControlPool
+from ..errands import Audit
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
+from ..keys import audit_key
+from ..model import Fingerprint, Relay
+from ..network import Network, Vantage, open_network
+from ..params import Bound, bind, selection_destinations, share
+from ..replaying import Replayer, replay
+from ..report.rerun import Made, Rerun, compare
+from ..results import scan_record
+from ..results.blobs import BlobError
+from ..results.exhibit import Blob, exhibits
+from ..results.store import Store, store_path
+from ..results.stored import Reader, open_store
+from ..scanning import Work, tool_use
+from ..settings import BUILT_IN
+from ..tool import Tool
+from .audit_resume import exact_facts
+from .audit_scan import LAB_TIMEOUT_MAX_S
+from .page import Line, print_page, told_lines
+from .politeness import WARNING, first_hops_of, pace_of, settings_in_force
+from .results_store import exit_name, moment, shown
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NOT_OUTPUT = ("events", "facts")
+NOTHING_SAID = ("attribution", "shim", "tor", "circuit", "circuit-lost", "interrupted", "exec")
+
+Json = dict[str, Any]
+
+
+class ReplayRun:
+    """One `exitpin replay`. `record`: of the run; `scan`: what is known of its scan."""
+
+    def __init__(
+        self, args: argparse.Namespace, vantage: Vantage, environment: Mapping[str, str], record: Json, scan: Json
+    ) -> None:
+        self._args = args
+        self._vantage = vantage
+        self._environment = environment
+        self._record = record
+        self._scan = scan
+        self._rng = Random(secrets.randbits(64))
+        self._settings = settings_in_force(args, environment, vantage)
+        self._store_path = Path(args.store or store_path(environment)).absolute()
+        self._requirements = Requirements(environment)
+        self._made: list[Json] = []
+        self._interrupted_by: int | None = None
+        self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+    async def execute(self) -> int:
+        """Make the runs, record them, and say what differs. Raises OperatorError before the first run, never after."""
+        tool, bound, word = self._tool()
+        if (why := self._requirements.unmet(tool)) is not None:
+            raise OperatorError(f"{tool.id} can't be run here: {why}.", "`exitpin doctor` says what is missing.")
+        async with open_network(self._vantage) as network:
+            relay = self._relay(network)
+            if not self._vantage.is_lab:
+                print(WARNING, file=sys.stderr)
+            work, audit = self._work(network, tool, relay, word), self._audit(tool, bound)
+            store = Store(self._store_path)
+            try:
+                store.add_scan(self._scan_record(work, network, audit, relay))
+                trust_lost = await replay(
+                    work, network, audit, relay, self._args.repeat, self._keeper(store), self._guarding
+                )
+                await store.close()
+            finally:
+                await store.abandon()
+        if trust_lost is not None:
+            print(f"exitpin: stopped: {printable(trust_lost)}", file=sys.stderr)
+        return self._tell(trust_lost)
+
+    # What is made again.
+
+    def _tool(self) -> tuple[Tool, Bound, str]:
+        """The tool, its parameters, and how it was named. Raises OperatorError where it is not what it was."""
+        told = self._record["tool"]
+        word = str(self._told_of_tool().get("word") or told["id"])
+        (tool,) = load_catalogue(self._environment, Path.cwd()).resolve([word])
+        if tool.digest != told.get("digest") and not self._args.anyway:
+            raise OperatorError(
+                f"{shown(tool.id)} has changed since: then {shown(told.get('digest'))[:16]}, now {tool.digest[:16]}.",
+                "--anyway runs it as it is now.",
+                EXIT_USAGE,
+            )
+        secret = {param.name for param in tool.params if param.is_secret}
+        kept = {name: str(value) for name, value in (told.get("params") or {}).items() if name not in secret}
+        given = share([tool], self._args.params)[tool.id]
+        if refused := sorted(given.keys() - secret):
+            hint = f"`exitpin audit {shown(tool.id)}` asks another question."
+            raise OperatorError(f"-p {', '.join(refused)}: a replay has the recorded parameters.", hint, EXIT_USAGE)
+        return tool, bind(tool, {**kept, **given}, {}, is_lab=self._vantage.is_lab), word
+
+    def _told_of_tool(self) -> Json:
+        """What the scan says of the tool."""
+        tools: list[Json] = self._scan.get("tools") or []
+        return next((one for one in tools if one.get("id") == self._record["tool"]["id"]), {})
+
+    def _relay(self, network: Network) -> Relay:
+        told = self._record.get("exit") or {}
+        relay = network.snapshot.relays.get(Fingerprint(str(told.get("fingerprint"))))
+        if relay is None:
+            raise OperatorError(
+                f"exit {shown(told.get('nickname'))} ({shown(told.get('fingerprint'))}) is not in the consensus of"
+                f" {network.snapshot.valid_after} UTC.",
+                "It has left the network, or this is another network than the recorded one.",
+            )
+        return relay
+
+    def _audit(self, tool: Tool, bound: Bound) -> Audit:
+        key = audit_key(tool.digest, bound.values)
+        return Audit(tool, bound, key, ControlPool(tool.baseline), (), selection_destinations(tool, bound))
+
+    def _work(self, network: Network, tool: Tool, relay: Relay, word: str) -> Work:
+        asked = self._settings.timeout_s if self._settings.origin("timeout") != BUILT_IN else None
+        return Work(
+            scan_id=self.scan_id,
+            vantage=self._vantage,
+            environment=self._environment,
+            jobs=1,
+            per_exit=1,
+            spacing_s=0.0,
+            jitter_s=0.0,
+            pace=pace_of(self._settings, self._vantage),
+            first_hops=first_hops_of(self._settings, network.snapshot, {relay}),
+            rng=self._rng,
+            timeout_max_s=asked or (LAB_TIMEOUT_MAX_S if self._vantage.is_lab else None),
+            given={tool.id: frozenset(self._told_of_tool().get("given") or ())},
+            words={tool.id: word} if word != tool.id else {},
+            versions={tool.id: self._requirements.versions(tool)},
+        )
+
+    def _scan_record(self, work: Work, network: Network, audit: Audit, relay: Relay) -> Json:
+        """A replay is a scan without verdicts: nothing was planned, and nothing is left to do."""
+        from exitpin import __version__
+
+        vantage = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
+        begun = scan_record.begin(
+            self.scan_id, time.time(), exitpin=__version__, vantage=vantage, consensus=network.snapshot.valid_after,
+            snapshot=(), tools=[scan_record.tool_of_scan(tool_use(work, audit), audit.key)], exits=[relay.fingerprint],
+            settings={},
+        )  # fmt: skip
+        return {
+            **scan_record.end(begun, time.time(), scan_record.DONE),
+            "planned": 0,
+            "replays": self._record["run_id"],
+        }
+
+    def _keeper(self, store: Store) -> Any:
+        def keep(record: Json, blobs: Sequence[Blob]) -> None:
+            told = {**record, "replays": self._record["run_id"]}
+            self._made.append(told)
+            store.add(told, blobs)
+
+        return keep
+
+    @contextmanager
+    def _guarding(self, replayer: Replayer) -> Iterator[None]:
+        """A signal ends what runs; so does an exception that nobody caught."""
+        loop = asyncio.get_running_loop()
+
+        def interrupted(signo: int) -> None:
+            self._interrupted_by = signo
+            replayer.interrupt("interrupted by the user")
+
+        def uncaught(_: object, context: dict[str, Any]) -> None:
+            loop.default_exception_handler(context)
+            replayer.lose_trust(f"internal error: {context.get('exception') or context['message']}")
+
+        loop.set_exception_handler(uncaught)
+        for signo in SIGNALS:
+            loop.add_signal_handler(signo, interrupted, signo)
+        try:
+            yield
+        finally:
+            for signo in SIGNALS:
+                loop.remove_signal_handler(signo)
+
+    # What came of it.
+
+    def _tell(self, trust_lost: str | None) -> int:
+        """Print each beside the recorded run; the exit status."""
+        reader = open_store(self._store_path)
+        assert reader is not None
+        statuses = [EXIT_FAILED] if trust_lost is not None or not self._made else []
+        with reader:
+            then = made(reader, self._record)
+            for record in self._made:
+                failure = record.get("failure") or {}
+                if failure.get("kind") in NOTHING_SAID:
+                    why = f"{shown(record['run_id'])} says nothing: {shown(failure.get('detail'))}"
+                    print(f"exitpin: {why}", file=sys.stderr)
+                    statuses.append(EXIT_FAILED)
+                    continue
+                found = compare(then, made(reader, record), time.monotonic)
+                statuses.append(1 if found.differs else 0)
+                self._print(record, found)
+        if self._interrupted_by is not None:
+            return 128 + self._interrupted_by
+        return max(statuses, default=EXIT_FAILED)
+
+    def _print(self, record: Json, found: Rerun) -> None:
+        if self._args.json:
+            told = {"then": self._record, "now": record, "is_same": not found.differs, "differs": found.differs}
+            print(json.dumps(told, ensure_ascii=True))
+            return
+        says = f"DIFFERENT in {', '.join(found.differs)}" if found.differs else "THE SAME"
+        style = "bold red" if found.differs else "bold green"
+        head = [Line(f"{says}: {record['tool']['id']} through {exit_name(record)}", style)]
+        for label, one in (("- then", self._record), ("+ now", record)):
+            head.append(Line(f"{one['run_id']}  {moment(one.get('start'))} UTC  {_path(one)}", "", 2, label))
+        print_page([*head, Line(), *told_lines(found.lines), Line()])
+
+
+def made(reader: Reader, record: Json) -> Made:
+    """A run as it is compared, with what the store kept of it."""
+    facts = exact_facts(reader, record)
+    pieces = {}
+    for piece in exhibits(record):
+        if piece["name"] not in NOT_OUTPUT:
+            try:
+                pieces[str(piece["name"])] = reader.blobs.read(str(piece["sha256"]))
+            except BlobError as error:
+                print(f"exitpin: {shown(error)}", file=sys.stderr)
+    return Made(record, facts if facts is not None else record.get("facts") or {}, pieces)
+
+
+def _path(record: Json) -> str:
+    """Its circuit."""
+    paths = [circuit.get("path") or () for circuit in record.get("circuits") or ()]
+    return " > ".join(str(hop)[:8] for hop in paths[-1]) if paths else "no circuit"
