@@ -138,8 +138,10 @@ class Reader:
         return self._names("SELECT record_id FROM runs WHERE", "record_id", prefix, limit)
 
     def scan_ids(self, prefix: str, limit: int = 10) -> list[str]:
-        """The scan ids that begin so, in order."""
-        return self._names("SELECT DISTINCT scan_id FROM runs WHERE", "scan_id", prefix, limit)
+        """The ids of scans that begin so, in order: those of which there is no record yet, too."""
+        told = self._names("SELECT scan_id FROM scans WHERE", "scan_id", prefix, limit)
+        recorded = self._names("SELECT DISTINCT scan_id FROM runs WHERE", "scan_id", prefix, limit)
+        return sorted({*told, *recorded})[:limit]
 
     def latest_scan(self) -> str | None:
         """The scan that wrote last; a replay is none."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import connect
 import load
 import report
+import results
 import scan
 import start
 from figures import Measure, table
@@ -27,7 +28,11 @@ from exitpin.orchestrator.lab.state import load as load_state
 from exitpin.wrappers.namespaces import run_inside
 
 LAB_PARTS = ("start", "connect", "load")
-OTHER_PARTS = {"scan": (scan.measures, "a big scan"), "report": (report.measures, "the report of a big scan")}
+OTHER_PARTS = {
+    "scan": (scan.measures, "a big scan"),
+    "report": (report.measures, "the report of a big scan"),
+    "results": (results.measures, "900,000 results"),
+}
 PARTS = (*LAB_PARTS, *OTHER_PARTS)
 
 

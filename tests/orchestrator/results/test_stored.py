@@ -211,3 +211,11 @@ def test_no_wish_is_answered_by_going_through_all_rows(path: Path) -> None:
                 assert "SEARCH" in steps and "SCAN" not in steps, (wish, steps)
             else:
                 assert "SEARCH runs USING COVERING INDEX" in steps, (wish, steps)
+
+
+def test_a_scan_without_a_record_is_found_by_its_beginning_too(path: Path) -> None:
+    write(path, [scan_record("s1"), scan_record("s12"), run_record(1), run_record(3, scan_id="s3")])
+    with reader(path) as store:
+        assert store.scan_ids("s1") == ["s1", "s12"]
+        assert store.scan_ids("s") == ["s1", "s12", "s3"]
+        assert store.scan_ids("s", limit=2) == ["s1", "s12"]
