@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = (ROOT / "docs" / "tools.rst").read_text("utf-8")
 README = (ROOT / "README.rst").read_text("utf-8")
 AUDITS = (ROOT / "docs" / "audits.rst").read_text("utf-8")
+RESULTS = (ROOT / "docs" / "results.rst").read_text("utf-8")
 WORDS = [*MATCHERS, *RUN_SUBJECTS, *PARAM_TYPES, *BASELINE_MODES, *map(str, Status), *BUILT_IN]
 EXAMPLES = [(TOOLS, "toml", "page.toml"), (TOOLS, "sh", "greeting.sh"), (README, "toml", "page.toml")]
 
@@ -94,13 +95,13 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
 
 
 def test_the_manuals_name_each_verb() -> None:
-    text = README + AUDITS + TOOLS
+    text = README + AUDITS + TOOLS + RESULTS
     named = [name for name, _ in commands() if f"exitpin {name}" in text or is_named(name.split()[-1], text)]
     assert named == [name for name, _ in commands()]
 
 
 def test_the_manuals_name_each_option() -> None:
-    text = README + AUDITS + TOOLS
+    text = README + AUDITS + TOOLS + RESULTS
     missing = []
     for name, parser in commands():
         for action in parser._actions:
