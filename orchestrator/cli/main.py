@@ -18,7 +18,7 @@ VERBS = {
     "exits": "list the exits that a selection names, and why others are dropped",
     "lab": "a private Tor network to try everything on",
     "tools": "the declared tools: list, show, check, test and write them",
-    "results": "list, show and check what was recorded",
+    "results": "list, show, compare, check and hand on what was recorded",
     "replay": "make a recorded run again, and say what differs",
     "report": "findings for people, and for what watches over scans",
     "doctor": "what works on this machine, and what to do about the rest",
