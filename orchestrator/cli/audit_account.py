@@ -1,4 +1,4 @@
-"""The account of a scan: what it will do, what came of each exit and tool, and the exit status. Pure but for rich."""
+"""The account of a scan: what it will do, what came of each exit and tool, and the exit status. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...wrappers.output import printable
 from ..errors import EXIT_FAILED
 from ..results import scan_record
 from ..scan_plan import ScanPlan, chances
@@ -124,22 +123,3 @@ def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[
     ]
     said.append(chances(plan.repeat))
     return said
-
-
-def findings_table(account: Account) -> str:
-    """The findings, the gravest first, a line each; nothing for none."""
-    rows = sorted(account.findings, key=lambda r: (GRAVEST_FIRST.index(Status(r["status"])), r["tool"]["id"]))
-    return "".join(f"{_line(record)}\n" for record in rows)
-
-
-def _line(record: Json) -> str:
-    lied = f"{record['lied']} of {record['of']} lied" if record["lied"] else ""
-    fields: Sequence[str] = (
-        str(record["status"]),
-        str(record["tool"]["id"]),
-        str(record["exit"]["nickname"]),
-        str(record["exit"]["fingerprint"]),
-        lied,
-        str(record["reason"]),
-    )
-    return "\t".join(printable(text).replace("\t", " ") for text in fields)

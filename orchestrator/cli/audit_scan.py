@@ -25,7 +25,8 @@ from ..scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..scanning import Scan, Work, tool_use
 from ..settings import BUILT_IN
 from . import audit_resume
-from .audit_account import Account, exit_status, findings_table, plan_sentences
+from .audit_account import Account, exit_status, plan_sentences
+from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
@@ -157,7 +158,7 @@ class AuditScan:
         for sentence in account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost):
             print(f"exitpin: {printable(sentence)}", file=sys.stderr)
         if not self._args.json:
-            print(findings_table(account), end="", flush=True)
+            print(findings_table(account.findings, self.scan_id), end="", flush=True)
         if writer.problem is not None:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)

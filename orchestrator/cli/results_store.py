@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def moment(seconds: object) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def exit_name(record: dict[str, object]) -> str:
+def exit_name(record: Mapping[str, object]) -> str:
     """`nickname/fingerprint`, its first eight digits."""
     found = record.get("exit")
     of_exit = found if isinstance(found, dict) else {}

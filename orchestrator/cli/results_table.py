@@ -1,7 +1,12 @@
 """How lists of results are printed: on a terminal a table, elsewhere a line each, tab-separated, without a heading."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STYLES = {
     "tampered": "bold red", "suspect": "red", "broken": "yellow", "error": "magenta", "ok": "green",
@@ -19,14 +24,20 @@ def print_rows(columns: Sequence[str], rows: Iterable[list[str]]) -> None:
         print("\t".join(cells))
 
 
-def print_table(columns: Sequence[str], rows: list[list[str]]) -> None:
+def terminal() -> "Console":
+    """Standard output as a terminal; without any colour where NO_COLOR asks for that (no-color.org)."""
+    from rich.console import Console
+
+    return Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
+def print_table(columns: Sequence[str], rows: list[list[str]], console: "Console | None" = None) -> None:
     """A reason stands on lines of its own; an id is never cut, for it is there to be copied."""
     from rich.cells import cell_len
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = console or terminal()
     places = [n for n, name in enumerate(columns) if name != "reason"]
     widths = {n: max(map(cell_len, (columns[n], *(cells[n] for cells in rows)))) for n in places}
 

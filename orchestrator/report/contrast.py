@@ -6,25 +6,16 @@ follow from them the name is enough (`brief`). Texts are as they were received: 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import NamedTuple
 
 from .bodies import GONE, NEW, SAME, BodyDifference
 from .details import BodyShown, Detail
-from .differences import CertificateDifference, FactDifference, Side
+from .differences import CertificateDifference, FactDifference, Value
+from .told import BOTH, FIELD, HEAD, HERE, NOTE, THERE, Told
 
-HEAD, FIELD, HERE, THERE, BOTH, NOTE = "head", "field", "+", "-", " ", "note"
 SHARED_SHOWN = 2  # values of a fact that both sides have; of more their number
 _BODY_MARKS = {GONE: THERE, NEW: HERE, SAME: BOTH}
-
-
-class Told(NamedTuple):
-    """A line. `mark`: HEAD or FIELD (of what comes below), HERE, THERE, BOTH or NOTE; `seen`: in how many runs."""
-
-    mark: str
-    text: str
-    seen: str = ""
 
 
 def contrast(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: int = 40) -> list[Told]:
@@ -51,7 +42,7 @@ def contrast(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: 
 def _texts(fact: FactDifference) -> set[str]:
     """The values that only one side saw."""
     sides = (fact.here, *filter(None, [fact.there]))
-    return {value.text for side in sides for value in side.values if not value.is_shared}
+    return {value.text for side in sides for value in side.values if value.is_odd}
 
 
 def certificate_lines(found: CertificateDifference) -> Iterator[Told]:
@@ -75,11 +66,14 @@ def certificate_lines(found: CertificateDifference) -> Iterator[Told]:
 def _fact(fact: FactDifference) -> Iterator[Told]:
     assert fact.there is not None
     yield Told(HEAD, fact.name)
-    yield from _side(THERE, fact.there)
-    yield from _side(HERE, fact.here)
+    yield from _side(THERE, _given_to_others(fact), fact.there.of)
+    yield from _side(HERE, [value for value in fact.here.values if value.is_odd], fact.here.of)
+    for side in (fact.there, fact.here):
+        if side.left_out:
+            yield Told(NOTE, f"and {side.left_out} values more")
     if not fact.here.of:
         yield Told(NOTE, "this exit gave nothing to compare")
-    shared = [value for value in fact.here.values if value.is_shared]
+    shared = [value for value in fact.here.values if not value.is_odd]
     there = {value.text: value.count for value in fact.there.values}
     if len(shared) > SHARED_SHOWN:
         yield Told(NOTE, f"{len(shared)} values the same in both")
@@ -91,12 +85,16 @@ def _fact(fact: FactDifference) -> Iterator[Told]:
         yield Told(BOTH, value.text, counts)
 
 
-def _side(mark: str, side: Side) -> Iterator[Told]:
-    for value in side.values:
-        if not value.is_shared:
-            yield Told(mark, value.text, f"{value.count} of {side.of}")
-    if side.left_out:
-        yield Told(NOTE, f"and {side.left_out} values more")
+def _given_to_others(fact: FactDifference) -> list[Value]:
+    """What is missing here; of single values, none of which most controls have, those that are not this exit's."""
+    assert fact.there is not None
+    missing = [value for value in fact.there.values if value.is_odd]
+    own = {value.text for value in fact.here.values}
+    return missing or [value for value in fact.there.values if value.text not in own][:SHARED_SHOWN]
+
+
+def _side(mark: str, values: Iterable[Value], of: int) -> Iterator[Told]:
+    return (Told(mark, value.text, f"{value.count} of {of}") for value in values)
 
 
 def _body(body: BodyShown, stretch_max: int) -> Iterator[Told]:

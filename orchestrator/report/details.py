@@ -119,8 +119,10 @@ class Details:
     def of(self, verdict: Verdict) -> Detail | None:
         """One of them; None: its record has gone meanwhile."""
         record = self._reader.record(verdict.verdict_id)
-        if record is None:
-            return None
+        return None if record is None else self.laid_out(verdict, record)
+
+    def laid_out(self, verdict: Verdict, record: Record) -> Detail:
+        """One whose record is at hand; it may be made of a single run's."""
         runs = [(told, self._kept.run(text(told, "run_id"))) for told in tables(record, "runs")]
         runs.sort(key=lambda run: text(run[0], "status") not in FINDINGS)
         own = [full for _, full in runs if full is not None]

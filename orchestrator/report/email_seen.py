@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from ..agreement import SHARE
 from ..tool import Status
-from .contrast import BOTH, FIELD, HEAD, HERE, NOTE, THERE, Told, contrast
+from .contrast import contrast
 from .fields import Record, table, tables, text
 from .finding import Finding
 from .plain import WIDTH, ascii_text, cut, paragraph, quotation, section
+from .told import BOTH, FIELD, HEAD, HERE, NOTE, THERE, Told
 
 STRETCH_MAX = 10  # lines of a body with the same mark
 LINES_MAX = 70  # of all that differs

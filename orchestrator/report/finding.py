@@ -49,9 +49,7 @@ class Finding:
 def gather(reader: Reader, record: Record, clock: Callable[[], float], by_hand: Sequence[str] = ()) -> Finding:
     """The finding whose verdict this is. `clock`: as time.monotonic; `by_hand`: as the tool's file has it. Raises
     OperatorError."""
-    detail = Details(reader, clock).of(verdict_row(record))
-    if detail is None:
-        raise AssertionError("BUG: a verdict that was just read is not there")
+    detail = Details(reader, clock).laid_out(verdict_row(record), record)
     found = [reader.record(text(told, "run_id")) for told in tables(record, "runs")]
     runs = [run for run in found if run is not None]
     scan_id, fingerprint = text(record, "scan_id"), text(table(record, "exit"), "fingerprint")

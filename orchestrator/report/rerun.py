@@ -15,9 +15,10 @@ from typing import NamedTuple
 from ...wrappers.certificates import certificates
 from .bodies import body_difference
 from .charts import duration
-from .contrast import BOTH, HEAD, HERE, NOTE, THERE, Told, body_lines, certificate_lines
+from .contrast import body_lines, certificate_lines
 from .differences import certificate_difference
 from .fields import Record, number, table, tables, text
+from .told import BOTH, HEAD, HERE, NOTE, THERE, Told
 
 NONCE = "{{nonce}}"
 TIMES = (("circuit", "queue", "circuit"), ("first byte", "circuit", "first_byte"), ("whole run", "circuit", "end"))

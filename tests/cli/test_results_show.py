@@ -1,17 +1,27 @@
 """`exitpin results show`: all of it, in words, and nothing of it obeyed."""
 
 import argparse
+import asyncio
+import base64
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from exitpin.orchestrator.cli import results
+from exitpin.orchestrator.cli.main import main
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
+from exitpin.orchestrator.results.store import Store
 
-from ..orchestrator.values import GUARD, OTHER_EXIT
+from ..orchestrator.recorded import run_record, scan_record, write
+from ..orchestrator.report import hostile
+from ..orchestrator.values import GUARD
 from .recorded_audit import EXIT, fill
+from .terminal import on_a_terminal
 
 Show = Callable[..., str]
 
@@ -43,8 +53,13 @@ def show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Show:
         f"circuit 7: {GUARD} > {EXIT.fingerprint}",
         "stream 9 on circuit 7: 192.0.2.1:80",
         "from 127.64.0.1:40001 of pid 101; witnesses: source-address, source-port, socks-username",
-        "controls: 2",
-        "run s1-0009",
+        "controls   1 runs through 1 other exits, direct; ",
+        "runs 0009",
+        "consistent: the events of our own tor name this exit",
+        "exitpin report email s1-v3",
+        "exitpin replay s1-0001",
+        f"exitpin results history {EXIT.fingerprint}",
+        "exitpin results bundle s1-v3 -o FILE",
         f"exitpin audit tls-cert -e {EXIT.fingerprint} --lab --name mine -p host=example.org",
         "(its own record is not in the store)",
     ],
@@ -53,13 +68,11 @@ def test_a_verdict_tells_who_what_how_and_by_which_proof(words: str, show: Show)
     assert words in show("s1-v3")
 
 
-def test_facts_stand_side_by_side_and_what_no_control_saw_is_marked(show: Show) -> None:
+def test_facts_on_which_the_controls_do_not_agree_are_told_as_such(show: Show) -> None:
     lines = show("s1-v3").splitlines()
-    place = lines.index("fact chain")
-    assert lines[place + 1] == "  run s1-0001:"
-    assert lines[place + 2] == "    true"
-    assert lines[place + 3].startswith("    ! \\x1b]0;owned")
-    assert lines[place + 4] == f"  control {OTHER_EXIT[:8]}: true"
+    (chain,) = [line for line in lines if line.startswith("  chain: ")]
+    assert chain.startswith("  chain: \\x1b]0;owned") and chain.endswith("(on this the controls do not agree)")
+    assert any(line.startswith("  title: \\x1b]0;owned") for line in lines)
 
 
 def test_a_run_is_shown_with_what_its_tool_wrote(show: Show) -> None:
@@ -106,3 +119,86 @@ def test_an_id_that_is_not_just_one_is_refused(name: str, sentence: str, show: S
     with pytest.raises(OperatorError, match=sentence) as caught:
         show(name)
     assert caught.value.exit_status == EXIT_USAGE
+
+
+# With evidence.
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kept") / "results.sqlite"
+    hostile.fill(path)
+    return path
+
+
+def shown(path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["results", "show", name, "--store", str(path)]) == 0
+    return capsys.readouterr().out
+
+
+def test_certificates_and_bodies_are_compared_from_the_evidence(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(kept, f"{hostile.SCAN}-v0001tls-cert", capsys)
+    assert "  the server's certificate, field by field\n" in text
+    assert re.search(r"(?m)^    - 4 of 4 \S+.*\n    \+ 3 of 3 \S+", text)
+    text = shown(kept, f"{hostile.SCAN}-v0001http-body", capsys)
+    assert "  body, as the tool saved it\n" in text and "    + <script>document.title=" in text
+
+
+def test_evidence_is_listed_with_its_digests_and_its_place(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(kept, f"{hostile.SCAN}-v0001http-body", capsys)
+    digest = hashlib.sha256(hostile.EVIL_PAGE).hexdigest()
+    assert f"evidence, in {kept}.evidence" in text
+    assert f"    artifact:body      {digest}  {len(hostile.EVIL_PAGE)} bytes" in text
+
+
+@pytest.mark.parametrize("tool", hostile.TOOLS)
+def test_no_page_obeys_what_stands_in_a_hostile_store(
+    tool: str, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (f"{hostile.SCAN}-v0001{tool}", f"{hostile.SCAN}-0001{tool}0"):
+        assert all(line.isprintable() for line in shown(kept, name, capsys).splitlines())
+        assert hostile.SECRET_ADDRESS not in shown(kept, name, capsys)
+
+
+def test_relays_on_a_circuit_have_the_nicknames_of_the_scans_own_consensus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, last = "AB" * 20, f"{1:040X}"
+    identity = base64.b64encode(bytes.fromhex(first)).decode().rstrip("=")
+    consensus = pack(f"network-status-version 3\nr firsthop {identity} x 2026-01-01 00:00:00 1.2.3.4 1 0\n".encode())
+    run = run_record(1, circuits=[{"id": 7, "path": [first, last], "reason": None}])
+    path = tmp_path / "results.sqlite"
+    write(path, [run])
+    with_consensus(path, scan_record(evidence=[exhibit("consensus", consensus)]), consensus)
+    assert f"circuit 7: {first} firsthop > {last} Exit01" in shown(path, "s1-0001", capsys)
+
+
+def with_consensus(path: Path, scan: dict[str, object], consensus: Blob) -> None:
+    async def go() -> None:
+        store = Store(path)
+        store.add_scan(scan, [consensus])
+        await store.close()
+
+    asyncio.run(go())
+
+
+# On a terminal.
+
+
+@pytest.mark.parametrize(("environment", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_on_a_terminal_it_has_colour_unless_somebody_wants_none(
+    environment: dict[str, str], is_coloured: bool, kept: Path
+) -> None:
+    text = on_a_terminal(["results", "show", f"{hostile.SCAN}-v0001http-body", "--store", str(kept)], 80, environment)
+    assert ("\x1b[1;31mTAMPERED" in text) is is_coloured
+    assert ("\x1b[" in text) is is_coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert all(line.isprintable() for line in plain.splitlines())
+    assert f"]0;{hostile.OWNED}" in plain  # as an escape that is shown
+
+
+@pytest.mark.parametrize("width", [60, 132])
+def test_it_is_as_wide_as_the_terminal(width: int, kept: Path) -> None:
+    words = ["results", "show", f"{hostile.SCAN}-v0001tls-cert", "--store", str(kept)]
+    lines = on_a_terminal(words, width, {"NO_COLOR": "1"}).splitlines()
+    assert width - 12 < max(map(len, lines)) <= width

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.report.contrast import HEAD, HERE, NOTE, THERE
 from exitpin.orchestrator.report.rerun import Made, Rerun, compare
+from exitpin.orchestrator.report.told import HEAD, HERE, NOTE, THERE
 
 FIXTURES = Path(__file__).resolve().parents[3] / "tools.d" / "fixtures" / "tls-cert"
 STREAM = {"destination": "example.org:443", "status": "succeeded", "reason": "DONE", "resolved": "192.0.2.1"}
