@@ -57,6 +57,9 @@ def _print_to_terminal(lines: Iterable[Line], console: "Console") -> None:
     from rich.text import Text
 
     for line in lines:
+        if not line.text and not line.label:
+            console.print()
+            continue
         text, label = Text(shown(line.text), line.style, overflow="fold"), shown(line.label)
         if not label:
             console.print(Padding(text, (0, 0, 0, line.indent), expand=False))
