@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from exitpin.orchestrator.cli import audit, results, tools
+from exitpin.orchestrator.cli import audit, replay, report, results, tools
 from exitpin.orchestrator.templates import BUILT_IN
 from exitpin.orchestrator.tool import BASELINE_MODES, MATCHERS, PARAM_TYPES, RUN_SUBJECTS, Status
 from exitpin.wrappers.tool_files import Catalogue, Layer
@@ -88,7 +88,7 @@ def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, a
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     subparsers = argparse.ArgumentParser("exitpin").add_subparsers()
-    for module in (audit, tools, results):
+    for module in (audit, tools, results, report, replay):
         module.register(subparsers)
     for name, parser in subparsers.choices.items():
         yield from parsers(parser, name)

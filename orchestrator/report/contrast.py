@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from ..agreement import SHARE
 from .bodies import GONE, NEW, SAME, BodyDifference
 from .details import BodyShown, Detail
 from .differences import CertificateDifference, FactDifference, Value
@@ -86,11 +87,12 @@ def _fact(fact: FactDifference) -> Iterator[Told]:
 
 
 def _given_to_others(fact: FactDifference) -> list[Value]:
-    """What is missing here; of single values, none of which most controls have, those that are not this exit's."""
+    """What is missing here; where most controls have no one value, those that many have and this exit did not give."""
     assert fact.there is not None
     missing = [value for value in fact.there.values if value.is_odd]
     own = {value.text for value in fact.here.values}
-    return missing or [value for value in fact.there.values if value.text not in own][:SHARED_SHOWN]
+    others = [one for one in fact.there.values if one.text not in own and one.count >= SHARE * fact.there.of]
+    return missing or others[:SHARED_SHOWN]
 
 
 def _side(mark: str, values: Iterable[Value], of: int) -> Iterator[Told]:
