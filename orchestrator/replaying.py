@@ -114,9 +114,9 @@ async def replay(
     times: int,
     keep: Keep,
     guard: Callable[[Replayer], AbstractContextManager[object]],
-) -> str | None:
-    """Make the runs; why nothing of it is proven, if so. `keep` gets each record and its evidence, as it ends; `guard`
-    looks after signals meanwhile."""
+) -> tuple[list[Ended], str | None]:
+    """Make the runs: what became of each, and why nothing of it is proven, if so. `keep` gets each record and its
+    evidence, as it ends; `guard` looks after signals meanwhile."""
     header, uses = events_header(work, network), {audit.tool.id: tool_use(work, audit)}
     shared = shared_part(work, network)
     witness = Witness({"schema": SCHEMA, **header})
@@ -139,4 +139,4 @@ async def replay(
         finally:
             assessor.close()
             evidence.close()
-    return session.trust_lost
+    return replayer.ended, session.trust_lost

@@ -1,8 +1,7 @@
-"""What `exitpin replay` does once it knows its vantage: tool, exit, runs; their records beside the recorded one."""
+"""What `exitpin replay` does once it knows its vantage: the tool as it was, the exit, and the runs."""
 
 import argparse
 import asyncio
-import json
 import secrets
 import signal
 import sys
@@ -25,24 +24,18 @@ from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
 from ..params import Bound, bind, selection_destinations, share
 from ..replaying import Replayer, replay
-from ..report.rerun import Made, Rerun, compare
 from ..results import scan_record
-from ..results.blobs import BlobError
-from ..results.exhibit import Blob, exhibits
+from ..results.exhibit import Blob
 from ..results.store import Store, store_path
-from ..results.stored import Reader, open_store
 from ..scanning import Work, tool_use
 from ..settings import BUILT_IN
 from ..tool import Tool
-from .audit_resume import exact_facts
 from .audit_scan import LAB_TIMEOUT_MAX_S
-from .page import Line, print_page, told_lines
 from .politeness import WARNING, first_hops_of, pace_of, settings_in_force
-from .results_store import exit_name, moment, shown
+from .replay_told import tell
+from .results_store import shown
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NOT_OUTPUT = ("events", "facts")
-NOTHING_SAID = ("attribution", "shim", "tor", "circuit", "circuit-lost", "interrupted", "exec")
 
 Json = dict[str, Any]
 
@@ -79,7 +72,7 @@ class ReplayRun:
             store = Store(self._store_path)
             try:
                 store.add_scan(self._scan_record(work, network, audit, relay))
-                trust_lost = await replay(
+                ended, trust_lost = await replay(
                     work, network, audit, relay, self._args.repeat, self._keeper(store), self._guarding
                 )
                 await store.close()
@@ -87,7 +80,11 @@ class ReplayRun:
                 await store.abandon()
         if trust_lost is not None:
             print(f"exitpin: stopped: {printable(trust_lost)}", file=sys.stderr)
-        return self._tell(trust_lost)
+        doubts = {one.run_id: one.doubts[0] for one in ended if one.doubts}
+        status = tell(self._store_path, self._record, self._made, doubts, as_json=self._args.json)
+        if self._interrupted_by is not None:
+            return 128 + self._interrupted_by
+        return EXIT_FAILED if trust_lost is not None else status
 
     # What is made again.
 
@@ -194,57 +191,3 @@ class ReplayRun:
         finally:
             for signo in SIGNALS:
                 loop.remove_signal_handler(signo)
-
-    # What came of it.
-
-    def _tell(self, trust_lost: str | None) -> int:
-        """Print each beside the recorded run; the exit status."""
-        reader = open_store(self._store_path)
-        assert reader is not None
-        statuses = [EXIT_FAILED] if trust_lost is not None or not self._made else []
-        with reader:
-            then = made(reader, self._record)
-            for record in self._made:
-                failure = record.get("failure") or {}
-                if failure.get("kind") in NOTHING_SAID:
-                    why = f"{shown(record['run_id'])} says nothing: {shown(failure.get('detail'))}"
-                    print(f"exitpin: {why}", file=sys.stderr)
-                    statuses.append(EXIT_FAILED)
-                    continue
-                found = compare(then, made(reader, record), time.monotonic)
-                statuses.append(1 if found.differs else 0)
-                self._print(record, found)
-        if self._interrupted_by is not None:
-            return 128 + self._interrupted_by
-        return max(statuses, default=EXIT_FAILED)
-
-    def _print(self, record: Json, found: Rerun) -> None:
-        if self._args.json:
-            told = {"then": self._record, "now": record, "is_same": not found.differs, "differs": found.differs}
-            print(json.dumps(told, ensure_ascii=True))
-            return
-        says = f"DIFFERENT in {', '.join(found.differs)}" if found.differs else "THE SAME"
-        style = "bold red" if found.differs else "bold green"
-        head = [Line(f"{says}: {record['tool']['id']} through {exit_name(record)}", style)]
-        for label, one in (("- then", self._record), ("+ now", record)):
-            head.append(Line(f"{one['run_id']}  {moment(one.get('start'))} UTC  {_path(one)}", "", 2, label))
-        print_page([*head, Line(), *told_lines(found.lines), Line()])
-
-
-def made(reader: Reader, record: Json) -> Made:
-    """A run as it is compared, with what the store kept of it."""
-    facts = exact_facts(reader, record)
-    pieces = {}
-    for piece in exhibits(record):
-        if piece["name"] not in NOT_OUTPUT:
-            try:
-                pieces[str(piece["name"])] = reader.blobs.read(str(piece["sha256"]))
-            except BlobError as error:
-                print(f"exitpin: {shown(error)}", file=sys.stderr)
-    return Made(record, facts if facts is not None else record.get("facts") or {}, pieces)
-
-
-def _path(record: Json) -> str:
-    """Its circuit."""
-    paths = [circuit.get("path") or () for circuit in record.get("circuits") or ()]
-    return " > ".join(str(hop)[:8] for hop in paths[-1]) if paths else "no circuit"

@@ -22,7 +22,7 @@ DOES = {
 ABOUT = """\
 It was found with exitpin{version}, which runs an ordinary command-line tool through one exit after the other, each run
 on a Tor circuit of its own, and compares what comes back."""
-QUOTED = "Lines behind >, + or - quote what a relay or a server wrote. Odd characters in them are shown as escapes."
+QUOTED = "Lines behind >, +, - or = quote what a relay or a server wrote. Odd characters in them are shown as escapes."
 TEST_NETWORK = """\
 THIS IS NOT ABOUT THE TOR NETWORK. It was found in a private test network on one machine (a lab of exitpin's), whose
 relays exist nowhere else. There is nothing to report."""

@@ -17,6 +17,7 @@ PLACES_MAX = 4
 LEGEND = """\
 Beside each other: behind + what this relay gave and others did not, behind - what others were given and this relay did
 not give; each with how many runs gave it."""
+SHARED = "Behind = stands what both gave."
 RARE = "What few of many others were given may be another relay's fault, and was not relied upon."
 
 
@@ -48,7 +49,8 @@ def _difference(finding: Finding) -> list[list[str]]:
     told = contrast(finding.detail, text(finding.record, "when"), is_brief=True, stretch_max=STRETCH_MAX)
     if not told:
         return []
-    legend = LEGEND + (f" {RARE}" if any(one.mark == THERE and _is_rare(one.seen) for one in told) else "")
+    legend = LEGEND + (f" {SHARED}" if any(one.mark == BOTH for one in told) else "")
+    legend += f" {RARE}" if any(one.mark == THERE and _is_rare(one.seen) for one in told) else ""
     lines = [line for one in told for line in _lines(one)][1:]
     if len(lines) > LINES_MAX:
         lines = [*lines[:LINES_MAX], "    (more than that differs; the rest is left out here)"]
@@ -85,9 +87,8 @@ def _complaints(run: Record) -> Sequence[list[str]]:
     ends += ["timed out"] if process.get("timed_out") else []
     for stream in tables(run, "streams")[:3]:
         why = " ".join(filter(None, (text(stream, "reason"), text(stream, "remote_reason"))))
-        ends.append(
-            f"connection to {text(stream, 'destination')}: {text(stream, 'status')}{f' ({why})' if why else ''}"
-        )
+        what = "look-up of" if stream.get("is_lookup") else "connection to"
+        ends.append(f"{what} {text(stream, 'destination')}: {text(stream, 'status')}{f' ({why})' if why else ''}")
     ends.append(text(failure, "detail"))
     ends = list(dict.fromkeys(filter(None, ends)))
     blocks = [paragraph(f"How the first attempt ended: {'; '.join(ends)}.")] if ends else []

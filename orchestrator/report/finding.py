@@ -46,6 +46,10 @@ class Finding:
         return [run for run in self.runs if text(run, "status") in FINDINGS] or self.runs
 
 
+def _is_same(one: Record, other: Record) -> bool:
+    return text(one, "verdict_id") == text(other, "verdict_id")
+
+
 def gather(reader: Reader, record: Record, clock: Callable[[], float], by_hand: Sequence[str] = ()) -> Finding:
     """The finding whose verdict this is. `clock`: as time.monotonic; `by_hand`: as the tool's file has it. Raises
     OperatorError."""
@@ -60,7 +64,7 @@ def gather(reader: Reader, record: Record, clock: Callable[[], float], by_hand: 
         record=record,
         detail=detail,
         runs=runs,
-        others=[one for one in same_exit if text(one, "status") in FINDINGS and one != record],
+        others=[one for one in same_exit if text(one, "status") in FINDINGS and not _is_same(one, record)],
         honest=sum(text(one, "status") == "ok" for one in same_exit),
         evidence=[("the relay", list(exhibits(record))), *kept],
         exitpin=text(reader.scan(scan_id), "exitpin"),
