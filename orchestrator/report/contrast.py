@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from ..agreement import SHARE
+from ..tool import Status
 from .bodies import GONE, NEW, SAME, BodyDifference
 from .details import BodyShown, Detail
 from .differences import CertificateDifference, FactDifference, Value
@@ -30,10 +31,11 @@ def contrast(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: 
     if is_brief and lines:
         told = {line.text for line in lines}
         decided = [fact for fact in decided if not _texts(fact) <= told]
-    shown = decided if is_brief and (decided or lines) else [*decided, *others]
+    says_enough = decided or lines or detail.verdict.status == Status.BROKEN  # of no answer all facts are missing
+    shown = decided if is_brief and says_enough else [*decided, *others]
     for fact in shown:
         lines += _fact(fact)
-    if is_brief and others and len(shown) < len(different):
+    if is_brief and shown and others and len(shown) < len(different):
         lines.append(Told(NOTE, f"also different: {', '.join(fact.name for fact in others)}"))
     for body in detail.bodies:
         lines += _body(body, stretch_max)
