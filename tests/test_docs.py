@@ -10,8 +10,8 @@ from textwrap import dedent
 
 import pytest
 
+from exitpin.orchestrator.audit.templates import BUILT_IN
 from exitpin.orchestrator.cli import audit, replay, report, results, tools
-from exitpin.orchestrator.templates import BUILT_IN
 from exitpin.orchestrator.tool import BASELINE_MODES, MATCHERS, PARAM_TYPES, RUN_SUBJECTS, Status
 from exitpin.wrappers.tool_files import Catalogue, Layer
 from exitpin.wrappers.tool_forms import Form, ToolForm

@@ -10,10 +10,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("orchestrator", "wrappers", "shim", "tools.d")
 
-# Modules of orchestrator/ itself that do I/O or are told of it. All others there are the core.
+# Modules that do I/O or are told of it. All others in these folders are the core.
 SHELL = {
-    *("loop", "attacher", "ports", "settings", "store", "stored", "evidence", "network", "daemon"),
-    *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "replaying", "scanning", "tasks"),
+    "orchestrator": {"loop", "attacher", "ports", "settings", "evidence", "network", "daemon"},
+    "orchestrator/audit": {
+        *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "replaying", "scanning", "tasks"),
+    },
+    "orchestrator/results": {
+        *("blobs", "bundling", "checking", "scan_lock", "store", "stored", "sweep", "unbundling"),
+    },
+}
+# Who may know whom, in the direction of flow: runs, what is kept of them, audits, what is told of those.
+MAY_KNOW = {
+    "": {""},
+    "results": {"", "results"},
+    "audit": {"", "results", "audit"},
+    "report": {"", "results", "audit", "report"},
 }
 NOT_IN_THE_CORE = {
     *("asyncio", "concurrent", "ctypes", "fcntl", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),
@@ -53,7 +65,19 @@ def is_ours(name: str) -> bool:
 
 def is_core(source: str) -> bool:
     folder, _, name = source.rpartition("/")
-    return folder == "orchestrator" and name.removesuffix(".py") not in SHELL
+    return folder in SHELL and name.removesuffix(".py") not in SHELL[folder]
+
+
+def is_shell(name: str) -> bool:
+    """A dotted name of one of ours that does I/O."""
+    parts = name.split(".")
+    return any("/".join(parts[:n]) in SHELL and parts[n] in SHELL["/".join(parts[:n])] for n in range(1, len(parts)))
+
+
+def room(name: str) -> str:
+    """The folder of orchestrator/ that a dotted name, or a path, is in; empty for orchestrator/ itself."""
+    parts = name.replace("/", ".").removesuffix(".py").split(".")
+    return parts[1] if len(parts) > 2 and (ROOT / "orchestrator" / parts[1]).is_dir() else ""
 
 
 def is_lab(name: str) -> bool:
@@ -66,12 +90,18 @@ def test_the_core_imports_the_standard_library_and_itself_and_does_no_io(source:
     for name in imports(source):
         top = name.split(".")[0]
         if is_ours(name):
-            assert name.startswith("orchestrator."), f"{source} imports {name}"
-            assert name.split(".")[1] not in {*SHELL, "cli", "lab", "report"}, f"{source} imports {name}"
+            assert name.startswith("orchestrator.") and not is_shell(name), f"{source} imports {name}"
         else:
             assert top in sys.stdlib_module_names, f"{source} imports {name}"
             assert top not in NOT_IN_THE_CORE, f"{source} imports {name}"
             assert top != "random" or name == "random.Random", f"{source}: the generator is an argument, not {name}"
+
+
+@pytest.mark.parametrize("source", [source for source in sources() if source.startswith("orchestrator/")])
+def test_each_room_knows_only_what_flows_into_it(source: str) -> None:
+    allowed = MAY_KNOW.get(room(source))
+    known = {room(name) for name in imports(source) if name.startswith("orchestrator.")}
+    assert allowed is None or known <= allowed, f"{source} knows of {known - allowed}"
 
 
 @pytest.mark.parametrize("source", sources())

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from exitpin import tools_d
-from exitpin.orchestrator.agreement import Control, Controls
+from exitpin.orchestrator.audit.agreement import Control, Controls
+from exitpin.orchestrator.audit.verdict import Judgement, Observation, judge
 from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, report_fixtures, try_fixtures
 from exitpin.orchestrator.tool import Status, Tool, Value
-from exitpin.orchestrator.verdict import Judgement, Observation, judge
 from exitpin.wrappers.extraction import Harvest, extract, search
 from exitpin.wrappers.tool_files import Catalogue, Entry, Layer
 from exitpin.wrappers.tool_trust import Trust

@@ -4,8 +4,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from ..orchestrator.param_types import parse_value, split_list, split_url
-from ..orchestrator.templates import BUILT_IN, names_in
+from ..orchestrator.audit.param_types import parse_value, split_list, split_url
+from ..orchestrator.audit.templates import BUILT_IN, names_in
 from ..orchestrator.tool import RUN_SUBJECTS, Param
 from .rule_checks import Names, check_pattern
 from .tool_forms import DoorForm, ParamForm, ToolForm

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import regex
 
+from ..orchestrator.audit.templates import BUILT_IN, fill_known, names_in
 from ..orchestrator.outcomes import KINDS
-from ..orchestrator.templates import BUILT_IN, fill_known, names_in
 from ..orchestrator.tool import CONTROL_MATCHERS, MATCHERS, RUN_SUBJECTS
 from .tool_forms import ConditionForm, ExtractForm, RuleForm, ToolForm
 from .tool_problems import Place, Problem, nearest, shown

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from ..orchestrator.audit.templates import BUILT_IN, names_in
 from ..orchestrator.outcomes import KINDS
-from ..orchestrator.templates import BUILT_IN, names_in
 from ..orchestrator.tool import RUN_SUBJECTS
 from .input_checks import NAME, check_doors, check_doubles, check_params, check_requirements
 from .rule_checks import Names, check_pattern, check_rules

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..audit import scan_record
+from ..audit.scan_plan import ScanPlan, chances
 from ..errors import EXIT_FAILED
-from ..results import scan_record
-from ..scan_plan import ScanPlan, chances
 from ..settings import Settings
 from ..tool import GRAVEST_FIRST, Status
 

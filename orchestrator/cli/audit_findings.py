@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...wrappers.output import printable
-from ..keys import verdict_id
+from ..audit.keys import verdict_id
 from ..results.wanted import STATUSES
 from .results_store import exit_name, shown
 

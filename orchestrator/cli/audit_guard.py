@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from ..scanning import Scan
+from ..audit.scanning import Scan
 from .audit_account import GRAVITY, Account
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

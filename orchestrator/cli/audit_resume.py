@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..audit.keys import key_of
+from ..audit.recalling import Recollection, recall
+from ..audit.scan_plan import ScanPlan
 from ..errors import EXIT_USAGE, OperatorError
-from ..keys import key_of
-from ..recalling import Recollection, recall
-from ..results.blobs import BlobError
-from ..results.exhibit import exhibits
+from ..results.exhibit import BlobError, exhibits
 from ..results.store import store_path
 from ..results.stored import Reader, Wanted, open_store
-from ..scan_plan import ScanPlan
 
 Json = dict[str, Any]
 

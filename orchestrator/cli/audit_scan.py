@@ -12,17 +12,17 @@ from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
+from ..audit import scan_record
+from ..audit.ledger import listening
+from ..audit.recalling import Recollection
+from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
+from ..audit.scanning import Scan, Work, tool_use
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
-from ..ledger import listening
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
-from ..recalling import Recollection
-from ..results import scan_record
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
-from ..scan_plan import ScanPlan, make_scan_plan, with_gone
-from ..scanning import Scan, Work, tool_use
 from ..settings import BUILT_IN
 from . import audit_resume
 from .audit_account import Account, exit_status, plan_sentences

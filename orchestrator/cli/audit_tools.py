@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ...wrappers.output import printable
 from ...wrappers.tool_files import is_path, load_catalogue
+from ..audit.keys import audit_key
+from ..audit.params import Bound, bind, share
 from ..errors import EXIT_USAGE, OperatorError
-from ..keys import audit_key
-from ..params import Bound, bind, share
 from ..settings import Settings
 from ..tool import Tool
 from .audit_resume import Resumed, check_tool, given_values

@@ -16,18 +16,18 @@ from typing import Any
 from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ...wrappers.tool_files import load_catalogue
-from ..controls import ControlPool
-from ..errands import Audit
+from ..audit import scan_record
+from ..audit.controls import ControlPool
+from ..audit.errands import Audit
+from ..audit.keys import audit_key
+from ..audit.params import Bound, bind, selection_destinations, share
+from ..audit.replaying import Replayer, replay
+from ..audit.scanning import Work, tool_use
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
-from ..keys import audit_key
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
-from ..params import Bound, bind, selection_destinations, share
-from ..replaying import Replayer, replay
-from ..results import scan_record
 from ..results.exhibit import Blob
 from ..results.store import Store, store_path
-from ..scanning import Work, tool_use
 from ..settings import BUILT_IN
 from ..tool import Tool
 from .audit_scan import LAB_TIMEOUT_MAX_S

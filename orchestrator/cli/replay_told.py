@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..conclusions import LAYERS
+from ..audit.conclusions import LAYERS
 from ..errors import EXIT_FAILED
 from ..report.rerun import Made, Rerun, compare
-from ..results.blobs import BlobError
-from ..results.exhibit import exhibits
+from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader, open_store
 from .audit_resume import exact_facts
 from .page import Line, print_page, told_lines

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..audit.param_types import duration_s
 from ..errors import EXIT_USAGE, OperatorError
-from ..param_types import duration_s
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store

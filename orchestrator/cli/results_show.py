@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
-from ..results.blobs import BlobError
-from ..results.exhibit import exhibits
+from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS
 from .page import Line, print_page

@@ -24,18 +24,18 @@ from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ...wrappers.runtime import scratch_directory
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
-from ..assessing import Assessor, ended_run
-from ..cases import Role
+from ..audit.assessing import Assessor, ended_run
+from ..audit.cases import Role
+from ..audit.controls import ControlPool
+from ..audit.errands import Audit, Errand, Place, make_run
+from ..audit.param_types import duration_s
+from ..audit.params import bind, run_destinations, run_values, share
 from ..circuits import Pace
-from ..controls import ControlPool
-from ..errands import Audit, Errand, Place, make_run
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import SCHEMA as EVENTS
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Relay, Run
-from ..param_types import duration_s
-from ..params import bind, run_destinations, run_values, share
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch
 from ..runs import Life

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from ...wrappers.extraction import Harvest, search
 from ...wrappers.stand_in import Port, stand_in_relay
-from ..assessing import Ended, judge_all
-from ..cases import WITHOUT_OTHERS, says_nothing
-from ..controls import Control, Controls
-from ..errands import Errand
+from ..audit.assessing import Ended, judge_all
+from ..audit.cases import WITHOUT_OTHERS, says_nothing
+from ..audit.controls import Control, Controls
+from ..audit.errands import Errand
+from ..audit.verdict import Judgement, is_usable_control
 from ..errors import EXIT_USAGE, OperatorError
 from ..tool import Facts, Status, Tool
-from ..verdict import Judgement, is_usable_control
 
 ALIKE, ALONE = "a", "b"
 ALLOWED = {ALIKE: (Status.ERROR,), ALONE: (Status.ERROR, Status.BROKEN)}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ...wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from ...wrappers.output import printable
-from ..agreement import Control, Controls
+from ..audit.agreement import Control, Controls
+from ..audit.templates import fill_known
+from ..audit.verdict import Judgement, Observation, judge
 from ..errors import EXIT_USAGE, OperatorError
-from ..templates import fill_known
 from ..tool import Fixture, Status, Tool
-from ..verdict import Judgement, Observation, judge
 
 NONCE = "00112233445566778899aabbccddeeff"
 EXIT = {"exit.fp": "0" * 40, "exit.fp8": "0" * 8, "exit.nick": "fixture", "exit.ip": "203.0.113.11", "exit.ports": ""}

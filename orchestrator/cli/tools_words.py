@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping
 
-from ..templates import fill_known, names_in
+from ..audit.templates import fill_known, names_in
 from ..tool import Baseline, Condition, Door, Extract, Param, Requirement, Rule, Tool, Value
 
 WIDTH = 9

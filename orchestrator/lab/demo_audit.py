@@ -17,18 +17,18 @@ from rich.text import Text
 
 from ...wrappers.requirements import Requirements
 from ...wrappers.tool_files import load_catalogue
+from ..audit.keys import audit_key
+from ..audit.ledger import listening
+from ..audit.params import bind
+from ..audit.scan_plan import chances, make_scan_plan
+from ..audit.scanning import Scan, Work
 from ..circuits import Pace
 from ..cli.audit_account import Account, plan_sentences
 from ..cli.audit_guard import Guard
 from ..errors import OperatorError
-from ..keys import audit_key
-from ..ledger import listening
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage
-from ..params import bind
 from ..results.store import Store
-from ..scan_plan import chances, make_scan_plan
-from ..scanning import Scan, Work
 from ..selection import first_hop_chooser
 from ..settings import Settings
 from ..tool import Status

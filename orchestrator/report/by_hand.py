@@ -6,7 +6,7 @@ exitpin pins circuits one by one; by hand an exit is chosen by ExitNodes (tor(1)
 
 from collections.abc import Sequence
 
-from ..templates import fill_known, names_in
+from ..audit.templates import fill_known, names_in
 from .fields import Record, items, table, text
 
 SOCKS_PORT = "9250"  # neither tor's own nor Tor Browser's

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from ..agreement import SHARE
+from ..audit.agreement import SHARE
 from ..tool import Status
 from .bodies import GONE, NEW, SAME, BodyDifference
 from .details import BodyShown, Detail

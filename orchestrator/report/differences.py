@@ -19,7 +19,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ...wrappers.certificates import Certificate
-from ..agreement import SHARE
+from ..audit.agreement import SHARE
 from .fields import Record, clipped, table, text
 
 VALUES_MAX = 12  # of one fact, shown on each side

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..agreement import SHARE
+from ..audit.agreement import SHARE
 from ..tool import Status
 from .contrast import contrast
 from .fields import Record, table, tables, text

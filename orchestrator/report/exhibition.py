@@ -8,7 +8,7 @@ and little of it. A piece that is missing or damaged is none, with a reason; not
 from functools import lru_cache
 
 from ...wrappers.certificates import certificates
-from ..results.blobs import BlobError, exhibits
+from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader
 from .differences import Chain
 from .fields import Record, table, text

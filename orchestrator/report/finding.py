@@ -5,7 +5,7 @@ what else the scan and earlier ones say of the exit. Decides nothing. Called by 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..results.blobs import exhibits
+from ..results.exhibit import exhibits
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS, Wanted
 from .details import Detail, Details

@@ -20,17 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import OperatorError
-from .exhibit import Blob, exhibit, exhibits, pack
-
-__all__ = ["Blob", "BlobError", "BlobFiles", "blobs_directory", "exhibit", "exhibits", "pack"]
+from .exhibit import Blob, BlobError
 
 CONTENT_MAX = 64 << 20  # no piece is larger; what claims to be is no piece of ours
 _NAME = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
-
-
-class BlobError(Exception):
-    """A piece that is missing, damaged, or not what its name says; the sentence says which."""
 
 
 def blobs_directory(store: Path) -> Path:

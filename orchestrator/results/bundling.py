@@ -13,9 +13,8 @@ from io import BytesIO
 from typing import IO, Any
 
 from ..errors import OperatorError
-from .blobs import BlobError
 from .bundle import ABOUT, README, RECORDS, SCANS, Contents, line_of, piece_name, readme
-from .exhibit import exhibits, pack
+from .exhibit import BlobError, exhibits, pack
 from .public import WITHHELD_PIECES, public, public_scan
 from .stored import Reader
 from .wanted import FINDINGS

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..verify import read_evidence, verify
-from .blobs import BlobError
-from .exhibit import exhibits
+from .exhibit import BlobError, exhibits
 from .wanted import FINDINGS
 
 LIES = ("tampered", "suspect")

@@ -32,6 +32,10 @@ class Exhibit(NamedTuple):
         return exhibit(self.name, self.blob, is_cut=self.is_cut)
 
 
+class BlobError(Exception):
+    """A piece that is missing, damaged, or not what its name says; the sentence says which."""
+
+
 def pack(content: bytes) -> Blob:
     """A piece of evidence. Takes a while for a large one: not for the loop."""
     return Blob(hashlib.sha256(content).hexdigest(), len(content), gzip.compress(content, LEVEL, mtime=0))

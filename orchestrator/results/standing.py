@@ -1,17 +1,22 @@
 """Verdicts as their columns tell of them, for whoever compares many: no record is parsed for it.
 
-Reads through `stored.Reader`; what the verdicts mean beside each other is `difference.py`'s and `history.py`'s.
+Asks whoever can read the store; what the verdicts mean beside each other is `difference.py`'s and `history.py`'s.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from .stored import Reader
 from .wanted import FINDINGS, STATUSES, exit_condition
 
 AT_ONCE = 500  # values of one statement; SQLite takes more
 REASON_MAX = 4096  # characters
+
+
+class Rows(Protocol):
+    """A store that is read: `stored.Reader`."""
+
+    def rows(self, statement: str, given: Iterable[object] = ()) -> Iterator[tuple[Any, ...]]: ...
 
 
 class Standing(NamedTuple):
@@ -58,14 +63,14 @@ _COLUMNS = (
 )
 
 
-def in_scan(reader: Reader, scan_id: str, tool: str | None = None) -> list[Standing]:
+def in_scan(reader: Rows, scan_id: str, tool: str | None = None) -> list[Standing]:
     """The verdicts of a scan. Raises OperatorError."""
     only, given = (" AND tool = ?", [tool]) if tool is not None else ("", [])
     statement = f"SELECT {_COLUMNS} FROM runs WHERE scan_id = ? AND kind = 'verdict'{only}"
     return list(map(Standing._make, reader.rows(statement, [scan_id, *given])))
 
 
-def of_exit(reader: Reader, fingerprint: str, tool: str | None = None) -> list[Standing]:
+def of_exit(reader: Rows, fingerprint: str, tool: str | None = None) -> list[Standing]:
     """The verdicts on an exit, the oldest first. Raises OperatorError."""
     only, given = (" AND tool = ?", [tool]) if tool is not None else ("", [])
     statement = (
@@ -74,7 +79,7 @@ def of_exit(reader: Reader, fingerprint: str, tool: str | None = None) -> list[S
     return list(map(Standing._make, reader.rows(statement, [fingerprint, *given])))
 
 
-def exits_named(reader: Reader, name: str) -> list[tuple[str, str]]:
+def exits_named(reader: Rows, name: str) -> list[tuple[str, str]]:
     """Fingerprint and latest nickname of each exit that a name, or the beginning of a fingerprint, may mean."""
     condition, given = exit_condition(name)
     statement = (
@@ -84,7 +89,7 @@ def exits_named(reader: Reader, name: str) -> list[tuple[str, str]]:
     return [(fingerprint, nickname) for fingerprint, nickname, _ in reader.rows(statement, given)]
 
 
-def reasons(reader: Reader, record_ids: Sequence[str]) -> dict[str, str]:
+def reasons(reader: Rows, record_ids: Sequence[str]) -> dict[str, str]:
     """Why these verdicts say what they say, by their ids. Raises OperatorError."""
     # as bytes: what a suspect wrote may hold half of a surrogate pair, which SQLite takes and Python would not
     reason = "CAST(substr(json_extract(record, '$.reason'), 1, ?) AS BLOB)"
@@ -96,7 +101,7 @@ def reasons(reader: Reader, record_ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def planned_exits(reader: Reader, scan_id: str) -> frozenset[str] | None:
+def planned_exits(reader: Rows, scan_id: str) -> frozenset[str] | None:
     """Whom a scan was to ask; None: it was recorded by a version that did not write that down."""
     for (text,) in reader.rows("SELECT json_extract(scan, '$.exits') FROM scans WHERE scan_id = ?", [scan_id]):
         exits = json.loads(text) if isinstance(text, str) else None
@@ -104,7 +109,7 @@ def planned_exits(reader: Reader, scan_id: str) -> frozenset[str] | None:
     return None
 
 
-def scans_told(reader: Reader, scan_ids: Sequence[str]) -> dict[str, ScanTold]:
+def scans_told(reader: Rows, scan_ids: Sequence[str]) -> dict[str, ScanTold]:
     """What is known of these scans, by their ids. Raises OperatorError."""
     statement = "SELECT scan_id, started, ifnull(consensus, ''), ifnull(network, '') FROM scans WHERE scan_id IN ({})"
     found: dict[str, ScanTold] = {}

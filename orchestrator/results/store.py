@@ -19,7 +19,8 @@ from typing import NamedTuple
 from ...wrappers.backlog import Backlog
 from ...wrappers.database import PATIENCE_S, create, is_busy, is_constraint, meaning
 from ..errors import OperatorError
-from .blobs import Blob, BlobFiles, blobs_directory
+from .blobs import BlobFiles, blobs_directory
+from .exhibit import Blob
 from .rows import Row, ScanRow, row_of, scan_row_of
 
 QUEUED_MAX = 8 << 20

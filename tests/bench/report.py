@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from figures import Measure
 
 from exitpin.orchestrator.report.html import page
-from exitpin.orchestrator.results.blobs import Blob, exhibit, pack
+from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
 from exitpin.orchestrator.results.store import Store
 from exitpin.orchestrator.results.stored import open_store
 

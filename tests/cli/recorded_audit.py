@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from exitpin.orchestrator import events as ev
-from exitpin.orchestrator.cases import Attempt, Conclusion, Role
-from exitpin.orchestrator.controls import Control, Controls
-from exitpin.orchestrator.disclosure import ToolUse
+from exitpin.orchestrator.audit.cases import Attempt, Conclusion, Role
+from exitpin.orchestrator.audit.controls import Control, Controls
+from exitpin.orchestrator.audit.disclosure import ToolUse
+from exitpin.orchestrator.audit.records import run_record, verdict_record
+from exitpin.orchestrator.audit.verdict import Judgement
 from exitpin.orchestrator.model import Failure
 from exitpin.orchestrator.observation import fold
-from exitpin.orchestrator.records import run_record, verdict_record
 from exitpin.orchestrator.tool import Command, Condition, Extract, Rule, Status, Tool
-from exitpin.orchestrator.verdict import Judgement
 
 from ..orchestrator.lives import opened
 from ..orchestrator.recorded import write

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.audit.scan_plan import ScanPlan
 from exitpin.orchestrator.cli.audit_account import EXIT_INCOMPLETE, Account, exit_status
-from exitpin.orchestrator.scan_plan import ScanPlan
 
 
 def an_account(*verdicts: tuple[str, str]) -> Account:

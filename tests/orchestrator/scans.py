@@ -10,21 +10,21 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from exitpin.orchestrator.assessing import Assessor
-from exitpin.orchestrator.auditing import Auditor
-from exitpin.orchestrator.cases import Case
+from exitpin.orchestrator.audit.assessing import Assessor
+from exitpin.orchestrator.audit.auditing import Auditor
+from exitpin.orchestrator.audit.cases import Case
+from exitpin.orchestrator.audit.disclosure import ToolUse
+from exitpin.orchestrator.audit.errands import Errand, Terms
+from exitpin.orchestrator.audit.keys import key_of
+from exitpin.orchestrator.audit.ledger import RecordLedger, listening
+from exitpin.orchestrator.audit.params import Bound
+from exitpin.orchestrator.audit.recalling import Recollection, recall, recall_controls
+from exitpin.orchestrator.audit.scan_plan import ScanPlan, make_scan_plan
+from exitpin.orchestrator.audit.schedule import Limits, Schedule
 from exitpin.orchestrator.circuits import Pace
-from exitpin.orchestrator.disclosure import ToolUse
-from exitpin.orchestrator.errands import Errand, Terms
 from exitpin.orchestrator.evidence import EvidenceLog
-from exitpin.orchestrator.keys import key_of
-from exitpin.orchestrator.ledger import RecordLedger, listening
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
-from exitpin.orchestrator.params import Bound
-from exitpin.orchestrator.recalling import Recollection, recall, recall_controls
-from exitpin.orchestrator.scan_plan import ScanPlan, make_scan_plan
-from exitpin.orchestrator.schedule import Limits, Schedule
 from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.tool import Baseline, Command, Condition, Confirm, Door, Extract, Rule, Status, Tool
 from exitpin.orchestrator.witness import Witness

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exitpin.orchestrator.results.blobs import Blob, exhibit, pack
+from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
 from exitpin.orchestrator.results.store import Store
 
 FIXTURES = Path(__file__).resolve().parents[3] / "tools.d" / "fixtures" / "tls-cert"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.results.blobs import BlobError, BlobFiles, blobs_directory
-from exitpin.orchestrator.results.exhibit import Exhibit, exhibits, pack
+from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
+from exitpin.orchestrator.results.exhibit import BlobError, Exhibit, exhibits, pack
 
 CONTENT = b"what an exit gave\x00\xff" * 100
 

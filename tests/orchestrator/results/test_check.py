@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.results.blobs import BlobError
 from exitpin.orchestrator.results.check import Checked, check_run, check_verdict
-from exitpin.orchestrator.results.exhibit import exhibit, pack
+from exitpin.orchestrator.results.exhibit import BlobError, exhibit, pack
 
 from ..values import EXIT, OTHER_EXIT
 from .proven import OUTPUT, events_of, finding, honest

@@ -1,0 +1,190 @@
+"""What other vantages saw, and what of it counts: the controls that a run is compared with.
+
+Theory. The exit that carried a control may lie too, so one control proves nothing: what `quorum` of them agree on
+counts, and of many controls SHARE of all: two liars with the same lie among twenty are no quorum. What this machine saw
+itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A target may have several true
+values, so the controls may agree on more than one; it may also have a new one for each visitor, and then they agree on
+nothing, and no run can be compared.
+
+An exit that was asked several times has one vote for each value that it showed: so a few exits tell all answers of a
+target, and one that lies is never two.
+
+Pure; where the samples come from is `controls.py`'s.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import NamedTuple, TypeVar
+
+from ..model import Fingerprint
+from ..tool import Facts, Value
+from .facts import fact_name, items, look_up, text
+from .templates import fill, names_in
+
+TRUSTED = ("direct", "pinned")
+"""Vantages that no exit has a hand in."""
+
+SHARE = 0.15
+"""Of all who were asked, at least so many must agree. A target that answers in two ways at random stays clear of it: of
+26 exits fewer than four see the one answer once in 22,000 times."""
+
+_Key = tuple[str, ...] | None
+_Choice = TypeVar("_Choice")
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What one control saw. `vantage`: exit, direct or pinned; `at`: when it ended, in seconds since the epoch."""
+
+    vantage: str
+    facts: Facts
+    at: float
+    run_id: str = ""
+    exit: Fingerprint | None = None
+
+
+class _Seen(NamedTuple):
+    """What one sample says of a field. `voter`: who says it; `weight`: how many votes that one has."""
+
+    voter: object
+    value: Value
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The controls of one comparison. A value counts once `quorum` of them agree on it, or a trusted one has it.
+
+    A field is a fact's name, or one item (`chain.0`), or the number of items (`chain.count`). A fact that a control
+    looked for and did not find is a value like others: controls may agree that there is none.
+    """
+
+    samples: tuple[Control, ...]
+    quorum: int = 2
+
+    def filled(self, values: Mapping[str, str]) -> "Controls":
+        """The same for one run: with its own values in what is pinned. A pin that lacks one says nothing."""
+        return replace(self, samples=tuple(_filled(sample, values) for sample in self.samples))
+
+    @property
+    def voters(self) -> int:
+        """How many there are to agree, however often each was asked."""
+        return len(set(self._voters()))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether they could agree on anything."""
+        weights = {voter: self._weight(sample) for voter, sample in zip(self._voters(), self.samples, strict=True)}
+        return bool(weights) and sum(weights.values()) >= self.quorum
+
+    def agreed(self, field: str) -> tuple[Value, ...]:
+        """The values that count, the most common first."""
+        seen = self._seen(field)
+        values = {_key(one.value): one.value for one in reversed(seen)}
+        votes = _votes((one.voter, _key(one.value), one.weight) for one in seen)
+        needed = self._needed(seen)
+        counted = [key for key in values if votes[key] >= needed]
+        exits = [one for one in seen if one.voter not in TRUSTED]
+        told = {_key(one.value) for one in exits}
+        if len({one.voter for one in exits}) >= self.quorum and not told.intersection(counted):
+            # Exits are told this and that, and this machine something else: that is how the target answers.
+            return ()
+        return tuple(values[key] for key in sorted(counted, key=lambda key: (-votes[key], key or ())))
+
+    def votes(self, field: str, value: Value) -> int:
+        """How many saw this value."""
+        return len({one.voter for one in self._seen(field) if _key(one.value) == _key(value)})
+
+    def differs(self, field: str, value: Value) -> bool | None:
+        """Whether `value` is none of the values that the controls agree on; None: they agree on none."""
+        agreed = self.agreed(field)
+        return _key(value) not in map(_key, agreed) if agreed else None
+
+    def adds(self, field: str, value: Value) -> bool | None:
+        """Whether `value` has an element that fewer than `quorum` of the controls have; None: they themselves have so
+        many that nobody else has that one more proves nothing."""
+        seen = self._seen(field)
+        if not seen:
+            return None
+        votes, needed = _votes_for_elements(seen), self._needed(seen)
+        if all(votes[element] >= needed for element in _elements(value)):
+            return False
+        return None if self._is_disagreed(seen) else True
+
+    def missing(self, field: str, value: Value) -> bool | None:
+        """Whether `value` lacks an element that `quorum` and more than half of the controls have, and that fewer than
+        `quorum` lack."""
+        seen = self._seen(field)
+        if not seen:
+            return None
+        votes, needed, half = _votes_for_elements(seen), self._needed(seen), sum(one.weight for one in seen) / 2
+        times: Counter[str] = Counter()
+        for one in seen:
+            times.update(dict.fromkeys(_elements(one.value), one.weight))
+        lacking = _votes((one.voter, e, one.weight) for one in seen for e in votes.keys() - _elements(one.value))
+        expected = {e for e in votes if votes[e] >= needed and times[e] > half and lacking[e] < needed}
+        if not expected and self._is_disagreed(seen):
+            return None
+        return not expected <= _elements(value)
+
+    def _needed(self, seen: Sequence[_Seen]) -> int:
+        """How many votes count as agreement."""
+        return max(self.quorum, ceil(SHARE * len({one.voter for one in seen})))
+
+    def _weight(self, sample: Control) -> int:
+        return max(self.quorum, ceil(SHARE * len(self.samples))) if sample.vantage in TRUSTED else 1
+
+    def _voters(self) -> list[object]:
+        """Whose word each sample is: of an exit that is not named, its own."""
+        return [
+            sample.vantage if sample.vantage in TRUSTED else sample.exit or number
+            for number, sample in enumerate(self.samples)
+        ]
+
+    def _seen(self, field: str) -> list[_Seen]:
+        """What each sample says of the field. Pins don't speak of what they don't name."""
+        return [
+            _Seen(voter, look_up(sample.facts, field), self._weight(sample))
+            for voter, sample in zip(self._voters(), self.samples, strict=True)
+            if sample.vantage != "pinned" or fact_name(field, sample.facts) in sample.facts
+        ]
+
+    def _is_disagreed(self, seen: Sequence[_Seen]) -> bool:
+        """Whether as many of them as could agree (two at least) each have an element that no other has."""
+        elements: defaultdict[object, set[str]] = defaultdict(set)
+        for one in seen:
+            elements[one.voter] |= _elements(one.value)
+        holders = Counter(element for own in elements.values() for element in own)
+        loners = sum(any(holders[element] == 1 for element in own) for own in elements.values())
+        return loners >= max(2, self._needed(seen))
+
+
+def _filled(sample: Control, values: Mapping[str, str]) -> Control:
+    if sample.vantage != "pinned":
+        return sample  # what somebody else printed is no template
+    pins = {name: pin for name, pin in sample.facts.items() if values.keys() >= set(names_in(text(pin)))}
+    return replace(sample, facts={n: fill(pin, values) if isinstance(pin, str) else pin for n, pin in pins.items()})
+
+
+def _key(value: Value) -> _Key:
+    """By what values are told apart: their texts, so that a pinned `443` is the number that a run shows. An empty list
+    is nothing found."""
+    return tuple(map(text, items(value))) or None
+
+
+def _elements(value: Value) -> frozenset[str]:
+    return frozenset(map(text, items(value)))
+
+
+def _votes_for_elements(seen: Iterable[_Seen]) -> Counter[str]:
+    return _votes((one.voter, element, one.weight) for one in seen for element in _elements(one.value))
+
+
+def _votes(cast: Iterable[tuple[object, _Choice, int]]) -> Counter[_Choice]:
+    """The votes for each choice, from (voter, choice, weight): nobody votes twice for the same."""
+    votes: Counter[_Choice] = Counter()
+    for (_, choice), weight in {(voter, choice): weight for voter, choice, weight in cast}.items():
+        votes[choice] += weight
+    return votes

@@ -1,0 +1,210 @@
+"""What an interrupted scan left, recalled: which questions are answered, which runs need not be made again, which
+controls still have a say.
+
+By content, never by position: a question is its key (tool digest, parameters, exit), a run its role and repetition
+within that. A run is recalled as it was recorded, and judged as if it had just ended, as long as the controls that it
+would be held against can be of its time: after `baseline.max_age` it is *superseded*, which is to say asked again. What
+it was found to be without any comparison holds at any age; so does an answer that was the target's own at its time, and
+a lie that had been held against as many controls as a finding wants.
+
+Pure; called by `exitpin audit --resume`, which reads the records, and handed to `auditing.py`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ...wrappers.harvest import Harvest
+from ..model import Failure, Fingerprint, Relay
+from ..tool import Facts, Status
+from .assessing import Ended
+from .cases import WITHOUT_OTHERS, Role
+from .controls import Control
+from .errands import Audit
+from .keys import key_of
+from .params import run_values
+from .records import Record
+from .verdict import Judgement, Observation, compares
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A run that is not made again."""
+
+    role: Role
+    repetition: int
+    ended: Ended
+
+
+@dataclass(slots=True)
+class Recollection:
+    """What is known of a scan. By key: `verdicts`, the closed cases; `runs`; `controls`, the samples; `control_runs`,
+    how many were made. `failed`: the keys that are asked again since they ended in an error; `superseded`: records that
+    count for nothing any more; `first_index`: the number of the next run."""
+
+    verdicts: dict[str, Record] = field(default_factory=dict)
+    runs: defaultdict[str, list[Recalled]] = field(default_factory=lambda: defaultdict(list))
+    controls: defaultdict[str, list[Control]] = field(default_factory=lambda: defaultdict(list))
+    control_runs: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failed: frozenset[str] = frozenset()
+    superseded: list[Record] = field(default_factory=list)
+    first_index: int = 1
+
+
+def closed_verdicts(verdicts: Iterable[Record], *, retry_failed: bool) -> dict[str, Record]:
+    """By key, the verdicts that need not be asked for again. `retry_failed`: errors are."""
+    return {
+        str(verdict["key"]): verdict
+        for verdict in verdicts
+        if not verdict.get("interrupted") and not (retry_failed and verdict["status"] == Status.ERROR)
+    }
+
+
+def recall(
+    pairs: Iterable[tuple[Audit, Relay]],
+    audits: Iterable[tuple[Audit, Relay]],
+    verdicts: Iterable[Record],
+    runs: Iterable[Record],
+    exact_facts: Callable[[Record], Mapping[str, object] | None],
+    *,
+    now: float,
+    retry_failed: bool = False,
+) -> Recollection:
+    """What there is of `pairs`, all of the scan's, and of controls through `audits`, tool and relay. `exact_facts`: the
+    facts of a run as they were judged, None where they were not kept; `now`: seconds since the epoch."""
+    told = list(verdicts)
+    known = Recollection(closed_verdicts(told, retry_failed=retry_failed))
+    known.failed = frozenset(str(v["key"]) for v in told if retry_failed and v["status"] == Status.ERROR)
+    certain = {str(v["key"]) for v in told if v.get("interrupted") and v["status"] == Status.SUSPECT}
+    by_key = {key_of(audit, relay): (audit, relay) for audit, relay in (*audits, *pairs)}
+    for record in runs:
+        known.first_index = max(known.first_index, _index(record) + 1)
+        key, role = str(record.get("key")), Role(record.get("role") or Role.PROBE)
+        if key not in by_key or role in (Role.SUPERSEDED, Role.REPLAY):
+            continue
+        audit, relay = by_key[key]
+        if role is Role.CONTROL:
+            known.control_runs[key] += 1
+            if (control := _control(record, audit, exact_facts, now)) is not None:
+                known.controls[key].append(control)
+        elif key not in known.verdicts:
+            ended = _ended(record, audit, relay, exact_facts)
+            if key in known.failed or ended is None or not _is_of_use(ended, audit, now, is_certain=key in certain):
+                known.superseded.append({**record, "role": Role.SUPERSEDED.value})
+            else:
+                known.runs[key].append(Recalled(role, int(record.get("repetition") or 1), ended))
+    for found in known.runs.values():
+        found.sort(key=lambda one: one.ended.at)
+    return known
+
+
+def recall_controls(audits: Iterable[Audit], known: Recollection) -> None:
+    """Give controls of an earlier session that are young enough a say in this one."""
+    for audit in audits:
+        for relay in audit.candidates:
+            key = key_of(audit, relay)
+            audit.made[relay.fingerprint] = known.control_runs.get(key, 0)
+            for control in known.controls.get(key, ()):
+                audit.pool.add(control, relay)
+
+
+def _index(record: Record) -> int:
+    """The number of a run within its scan."""
+    number = str(record["run_id"]).rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _control(
+    record: Record, audit: Audit, exact_facts: Callable[[Record], Mapping[str, object] | None], now: float
+) -> Control | None:
+    """The sample of a control run, if it was a usable one and is young enough."""
+    at, facts = _ended_at(record), _facts(exact_facts(record))
+    if facts is None or record.get("unusable") or at < now - audit.tool.baseline.max_age_s:
+        return None
+    return Control("exit", facts, at, str(record["run_id"]), Fingerprint(record["exit"]["fingerprint"]))
+
+
+def _ended(
+    record: Record, audit: Audit, relay: Relay, exact_facts: Callable[[Record], Mapping[str, object] | None]
+) -> Ended | None:
+    """A run as it was when it ended; None where too little of it was kept, or where it did not end by itself."""
+    failure, process = _failure(record), record.get("process") or {}
+    if failure is not None and failure.kind == "interrupted":
+        return None
+    facts = _facts(exact_facts(record))
+    if facts is None and record.get("facts") is not None:
+        return None
+    nonce = str(record.get("nonce") or "")
+    ended = Ended(
+        run_id=str(record["run_id"]),
+        at=_ended_at(record),
+        record=record,
+        values=run_values(audit.bound, relay, run_id=str(record["run_id"]), nonce=nonce, artifacts=""),
+        harvest=Harvest(),
+        failure=failure,
+        exit_code=process.get("rc"),
+        signal=process.get("signal"),
+        timed_out=bool(process.get("timed_out")),
+        facts=facts or {},
+        told=record,
+    )
+    if facts is not None:
+        kind = failure.kind if failure is not None and failure.kind != "tool" else ""
+        ended.observation = Observation(ended.exit_code, ended.signal, ended.timed_out, kind, facts)
+    elif failure is not None and failure.kind == "attribution":
+        ended.doubts = (failure.detail,)
+    ended.judgement = _judgement(record.get("verdict")) if facts is not None else None
+    return ended
+
+
+def _is_of_use(ended: Ended, audit: Audit, now: float, *, is_certain: bool) -> bool:
+    """Whether the run can still be judged, or its judgement holds. Forgets a judgement that is to be made again."""
+    baseline, judgement = audit.tool.baseline, ended.judgement
+    if ended.observation is None:
+        return True
+    if judgement is not None and _holds(judgement, audit, is_certain=is_certain):
+        return True
+    ended.judgement = None
+    return baseline.mode in WITHOUT_OTHERS or ended.at >= now - baseline.max_age_s
+
+
+def _holds(judgement: Judgement, audit: Audit, *, is_certain: bool) -> bool:
+    """Whether a judgement stands, whatever controls would see today."""
+    if judgement.status.is_lie and is_certain:
+        return True
+    if judgement.status is Status.OK:
+        return True
+    rule = None if judgement.rule is None else audit.tool.verdict[judgement.rule]
+    return rule is not None and not compares(rule)
+
+
+def _judgement(told: Mapping[str, object] | None) -> Judgement | None:
+    if not told or not told.get("status"):
+        return None
+    rule, undecided = told.get("rule"), told.get("undecided")
+    return Judgement(
+        Status(str(told["status"])),
+        str(told.get("reason") or ""),
+        rule if isinstance(rule, int) else None,
+        str(told.get("layer") or ""),
+        tuple(map(str, undecided)) if isinstance(undecided, list) else (),
+    )
+
+
+def _failure(record: Record) -> Failure | None:
+    told = record.get("failure")
+    if not told:
+        return None
+    return Failure(str(told["kind"]), str(told["blame"]), bool(told["retryable"]), str(told["detail"]))
+
+
+def _facts(told: Mapping[str, object] | None) -> Facts | None:
+    """Facts as rules know them: lists are tuples."""
+    if told is None:
+        return None
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}  # type: ignore[misc]
+
+
+def _ended_at(record: Record) -> float:
+    times = record.get("t") or {}
+    return float(times.get("end") or record.get("start") or times.get("queue") or 0.0)

@@ -1,0 +1,148 @@
+"""Scans that end before their time: every case is accounted for, and nothing hangs."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from exitpin.orchestrator.audit.assessing import Ended
+from exitpin.orchestrator.tool import Condition, Rule, Status
+
+from ..scans import (
+    CHANGED,
+    HONEST,
+    LIE,
+    NO_ANSWER,
+    Record,
+    Scan,
+    assert_nothing_is_held,
+    by_exit,
+    number_of,
+    pairs,
+    tool,
+    verdict_on,
+)
+
+pytestmark = pytest.mark.timeout(90)
+
+
+def soon(what: Callable[[], None]) -> None:
+    """At the loop's next turn, as a signal comes."""
+    asyncio.get_running_loop().call_soon(what)
+
+
+def after(count: int, what: Callable[[], None]) -> Callable[[Any], None]:
+    """Does something soon after the record of that number."""
+    seen = iter(range(1, 1 << 30))
+
+    def note(_: Record) -> None:
+        if next(seen) == count:
+            soon(what)
+
+    return note
+
+
+@pytest.mark.parametrize("count", [1, 7, 30])
+def test_a_scan_that_is_drained_accounts_for_all_and_lets_running_jobs_end(count: int) -> None:
+    scan = Scan(lambda run: LIE if number_of(run) == 7 else replace(HONEST, delay_s=0.05), exits=60, jobs=8)
+    scan.note = after(count, lambda: scan.auditor.drain())
+    scan.carry_out()
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 61))
+    assert scan.statuses["error"] > 0
+    errors = [verdict for verdict in scan.verdicts if verdict["status"] == "error"]
+    assert {verdict["layer"] for verdict in errors} <= {"interrupted", "control"}
+    assert {verdict["blame"] for verdict in errors} <= {"local", "unknown"}
+    assert scan.accused() <= {7}
+    ended = {run["run_id"] for run in scan.runs}
+    assert {line.split()[0] for line in scan.began} == ended, "a run that was begun has no record"
+    assert_nothing_is_held(scan)
+
+
+ALONE = Rule(Status.TAMPERED, (Condition("key", "is", "false"),), reason="the wrong key")
+
+
+@pytest.mark.parametrize(("rule", "status", "lied"), [(ALONE, "suspect", 1), (CHANGED, "error", 0)])
+def test_a_lie_that_nobody_could_confirm_any_more_is_told_if_it_does_not_rest_on_few_controls(
+    rule: Rule, status: str, lied: int
+) -> None:
+    tools = [tool(verdict=(NO_ANSWER, rule, CHANGED, Rule(Status.OK)))]
+    plays = by_exit(e5=[LIE, replace(LIE, delay_s=20.0)])
+    scan = Scan(plays, exits=8, tools=tools, control=lambda run: replace(HONEST, delay_s=0.05), chosen=[5])
+
+    def interrupt() -> None:
+        scan.auditor.drain()
+        scan.session.interrupt()
+
+    def note(record: Record) -> None:
+        if record["schema"] == "exitpin.run/1" and record["status"] == "tampered" and not scan.auditor.is_draining:
+            soon(interrupt)
+
+    scan.note = note
+    scan.carry_out()
+    verdict = verdict_on(scan, 5)
+    assert (verdict["status"], verdict["lied"]) == (status, lied)
+    assert "interrupted before" in verdict["reason"]
+
+
+def test_an_interrupted_scan_of_a_target_with_two_answers_accuses_nobody() -> None:
+    rng = Random(1)
+    for count in range(5, 40, 2):
+        answers = [replace(HONEST, stdout=f"key {answer}\n".encode(), delay_s=0.01) for answer in ("one", "two")]
+        scan = Scan(lambda run, answers=answers: rng.choice(answers), exits=20, repeat=2, jobs=6, seed=count)  # type: ignore[misc]
+        scan.note = after(count, lambda scan=scan: scan.auditor.drain())  # type: ignore[misc]
+        assert scan.carry_out().accused() == set()
+
+
+def test_an_interrupted_scan_ends_at_once_with_an_account_of_all() -> None:
+    scan = Scan(lambda run: replace(HONEST, delay_s=0.0 if run.index < 20 else 30.0), exits=40, jobs=8)
+
+    def interrupt() -> None:
+        scan.auditor.drain()
+        scan.session.interrupt()
+
+    scan.note = after(10, interrupt)
+    before = time.monotonic()
+    scan.carry_out()
+    assert time.monotonic() - before < 10.0
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 41))
+
+
+def test_a_drain_in_the_middle_of_a_drain_changes_nothing() -> None:
+    scan = Scan(by_exit(), exits=30, jobs=4)
+    scan.note = lambda record: soon(scan.auditor.drain)
+    scan.carry_out()
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 31))
+
+
+def test_an_exception_in_an_assessing_task_ends_the_scan_and_is_heard_of() -> None:
+    def spoil(ended: Ended) -> None:
+        if ended.run_id.endswith("00007"):
+            raise ZeroDivisionError("a bug of ours")
+
+    scan = Scan(by_exit(e5=[LIE]), exits=20, jobs=4, spoil=spoil).carry_out()
+    assert scan.problems and "a bug of ours" in scan.problems[0]
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 21))
+    late = [verdict for verdict in scan.verdicts if verdict["layer"] == "interrupted"]
+    assert late and all(verdict["status"] == "error" for verdict in late)
+
+
+def test_a_ledger_that_fails_ends_the_scan_too() -> None:
+    def note(record: Record) -> None:
+        if record["schema"] == "exitpin.verdict/1":
+            raise ValueError("not a record")
+
+    scan = Scan(by_exit(), exits=20, note=note).carry_out()
+    assert scan.problems and "not a record" in scan.problems[0]
+
+
+def test_trust_that_is_lost_makes_no_finding_of_anything_later() -> None:
+    scan = Scan(lambda run: replace(LIE, delay_s=0.01) if number_of(run) % 2 else HONEST, exits=30, jobs=4)
+    scan.note = after(3, lambda: scan.lose_trust("Tor has gone"))
+    scan.carry_out()
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 31))
+    assert scan.accused() == set()

@@ -1,0 +1,239 @@
+"""A scan that goes on: by content, nothing lost, nothing twice, nobody accused who would not have been."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from exitpin.orchestrator.audit.errands import Audit
+from exitpin.orchestrator.audit.keys import key_of, verdict_id
+from exitpin.orchestrator.audit.params import Bound
+from exitpin.orchestrator.audit.recalling import Recollection, recall
+from exitpin.orchestrator.audit.scan_plan import make_scan_plan
+from exitpin.orchestrator.tool import Baseline, Rule, Status
+from exitpin.wrappers.stand_in import stand_in_snapshot
+
+from ..scans import DEAD, LIE, NO_ANSWER, Record, Scan, by_exit, honest, tool
+
+pytestmark = pytest.mark.timeout(90)
+
+LIARS, DEAD_ONES, EXITS = (3, 7), (5,), 12
+PLAYS = {f"e{number}": [LIE] for number in LIARS} | {f"e{number}": [DEAD] for number in DEAD_ONES}
+EXPECTED = Counter(ok=9, tampered=2, broken=1)
+
+
+def whole(seed: int = 1, **more: Any) -> Scan:
+    return Scan(by_exit(**PLAYS), exits=EXITS, repeat=2, jobs=4, seed=seed, **more).carry_out()
+
+
+def killed_after(records: Sequence[Record], count: int) -> list[Record]:
+    """What a store would hold, had the session been killed after so many records: the last of each id."""
+    return list({record.get("run_id") or record["verdict_id"]: record for record in records[:count]}.values())
+
+
+def content(records: Sequence[Record]) -> tuple[Counter[str], Counter[tuple[str, int]]]:
+    """The keys of verdicts, and of probes with their repetition."""
+    verdicts = Counter(record["key"] for record in records if record["schema"] == "exitpin.verdict/1")
+    probes = Counter((record["key"], record["repetition"]) for record in records if record.get("role") == "probe")
+    return verdicts, probes
+
+
+def statuses(records: Sequence[Record]) -> Counter[str]:
+    return Counter(record["status"] for record in records if record["schema"] == "exitpin.verdict/1")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_scan_killed_anywhere_and_gone_on_with_holds_what_an_undisturbed_one_holds(seed: int) -> None:
+    undisturbed = whole(seed)
+    assert statuses(undisturbed.stored) == EXPECTED
+    cut = Random(seed).randrange(len(undisturbed.records))
+    resumed = whole(seed + 100, earlier=killed_after(undisturbed.records, cut))
+    assert content(resumed.stored) == content(undisturbed.stored)
+    assert set(content(resumed.stored)[0].values()) == set(content(resumed.stored)[1].values()) == {1}
+    assert statuses(resumed.stored) == EXPECTED
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_scan_killed_again_and_again_comes_to_the_same_end(seed: int) -> None:
+    rng, records = Random(seed), list[Record]()
+    for leg in range(5):
+        scan = whole(seed + leg, earlier=records)
+        records = killed_after([*records, *scan.records], len(records) + rng.randrange(len(scan.records) + 1))
+    end = whole(seed + 50, earlier=records)
+    assert statuses(end.stored) == EXPECTED
+    assert set(content(end.stored)[0].values()) == set(content(end.stored)[1].values()) == {1}
+
+
+@pytest.mark.parametrize("count", [5, 20, 40])
+def test_a_drained_scan_is_gone_on_with_where_it_was_left(count: int) -> None:
+    seen: list[Record] = []
+
+    def note(record: Record) -> None:
+        seen.append(record)
+        if len(seen) == count:
+            first.auditor._loop.call_soon(first.auditor.drain)
+
+    first = Scan(by_exit(**PLAYS), exits=EXITS, repeat=2, jobs=4, note=note)
+    first.carry_out()
+    assert any(verdict["interrupted"] for verdict in first.verdicts)
+    resumed = whole(2, earlier=first.stored)
+    assert statuses(resumed.stored) == EXPECTED
+    assert not any(record.get("interrupted") for record in resumed.stored)
+    assert set(content(resumed.stored)[1].values()) == {1}
+
+
+def test_what_is_answered_is_not_asked_again() -> None:
+    first = whole()
+    again = whole(2, earlier=first.stored)
+    assert again.began == [] and again.records == []
+
+
+def test_runs_that_had_ended_are_judged_and_not_made_again() -> None:
+    first = whole()
+    runs = [record for record in first.stored if record["schema"] == "exitpin.run/1"]
+    again = whole(2, earlier=[{**record, "verdict": None} for record in runs])
+    known = {run["run_id"] for run in runs}
+    assert {run["role"] for run in again.runs if run["run_id"] not in known} <= {"control"}
+    assert statuses(again.stored) == EXPECTED
+
+
+def test_run_numbers_go_on_where_they_ended() -> None:
+    first = whole()
+    half = killed_after(first.records, len(first.records) // 3)
+    last = max(record["run_id"] for record in half if "run_id" in record)
+    resumed = whole(2, earlier=half)
+    fresh = {run["run_id"] for run in resumed.runs} - {record.get("run_id") for record in half}
+    assert fresh and min(fresh) > last
+
+
+def test_an_error_is_asked_again_on_demand_and_nothing_else_is() -> None:
+    first = Scan(by_exit(e5=[DEAD]), exits=6, jobs=4, tools=(tool(confirm=replace(tool().confirm, statuses=())),))
+    first.carry_out()
+    assert first.statuses == Counter(ok=5, error=1)
+    again = Scan(honest, exits=6, jobs=4, tools=first.tools, earlier=first.stored, retry_failed=True)
+    again.carry_out()
+    assert statuses(again.stored) == Counter(ok=6)
+    assert len(again.verdicts) == 1
+    roles = Counter(record["role"] for record in again.stored if record.get("run_id"))
+    assert roles["superseded"] == len([run for run in first.runs if run["exit"]["nickname"] == again_nick(again)])
+    assert set(content(again.stored)[1].values()) == {1}
+
+
+def again_nick(scan: Scan) -> str:
+    (verdict,) = scan.verdicts
+    return str(verdict["exit"]["nickname"])
+
+
+# One run, recalled.
+
+
+def audits(**changes: Any) -> tuple[Audit, Any]:
+    """A tool's audit and the relay that it asks, in a network of one run."""
+    scan = Scan(honest, exits=3, tools=(tool(**changes),))
+    snapshot = stand_in_snapshot(3)
+    prepared = [(one, Bound(one, {}), one.digest) for one in scan.tools]
+    relays = list(snapshot.relays.values())
+    plan = make_scan_plan(snapshot, relays, prepared, unmet={}, repeat=1, is_direct_allowed=False)
+    return plan.pairs[0]
+
+
+def run_of(audit: Audit, relay: Any, at: float, **changes: Any) -> Record:
+    return {
+        "schema": "exitpin.run/1",
+        "run_id": "play-00007",
+        "key": key_of(audit, relay),
+        "role": "probe",
+        "repetition": 1,
+        "nonce": "00",
+        "exit": {"fingerprint": relay.fingerprint},
+        "t": {"end": at},
+        "process": {"rc": 0, "signal": None, "timed_out": False},
+        "facts": {"key": "true"},
+        "facts_exact": True,
+        "failure": None,
+        "circuits": [],
+        "verdict": None,
+        **changes,
+    }
+
+
+def told(rule: int | None, status: str) -> dict[str, Any]:
+    return {"status": status, "rule": rule, "reason": "", "layer": None, "undecided": []}
+
+
+def recalled(pair: Any, *runs: Record, verdicts: Sequence[Record] = (), age_s: float = 0.0) -> Recollection:
+    exact = lambda record: record["facts"] if record["facts_exact"] else None  # noqa: E731
+    return recall([pair], [pair], verdicts, runs, exact, now=1000.0 + age_s)
+
+
+OLD = 3600.0
+
+
+def failure(kind: str) -> dict[str, Any]:
+    return {"kind": kind, "blame": "local", "retryable": True, "detail": ""}
+
+
+@pytest.mark.parametrize(
+    ("changes", "age_s", "is_kept"),
+    [
+        ({}, 0.0, True),
+        ({}, OLD, False),
+        ({"verdict": told(2, "ok")}, OLD, True),
+        ({"verdict": told(1, "tampered")}, 0.0, True),
+        ({"verdict": told(1, "tampered")}, OLD, False),
+        ({"verdict": told(0, "error")}, OLD, True),
+        ({"facts": None, "failure": failure("circuit")}, OLD, True),
+        ({"failure": failure("interrupted")}, 0.0, False),
+        ({"facts_exact": False}, 0.0, False),
+    ],
+)
+def test_a_run_is_of_use_as_long_as_it_can_be_judged(changes: Record, age_s: float, is_kept: bool) -> None:
+    pair = audits()
+    known = recalled(pair, run_of(*pair, 1000.0, **changes), age_s=age_s)
+    assert len(known.runs[key_of(*pair)]) == is_kept
+    assert [record["role"] for record in known.superseded] == ([] if is_kept else ["superseded"])
+    assert known.first_index == 8
+
+
+def test_a_run_that_needs_no_controls_is_of_use_at_any_age() -> None:
+    pair = audits(baseline=Baseline(mode="none"), verdict=(NO_ANSWER, Rule(Status.OK)))
+    assert recalled(pair, run_of(*pair, 1000.0), age_s=OLD).runs[key_of(*pair)]
+
+
+def test_a_lie_that_was_held_against_many_controls_stays_one_after_an_interruption() -> None:
+    pair = audits()
+    suspect = {"key": key_of(*pair), "status": "suspect", "interrupted": True}
+    lie = run_of(*pair, 1000.0, verdict=told(1, "tampered"))
+    (kept,) = recalled(pair, lie, verdicts=[suspect], age_s=OLD).runs[key_of(*pair)]
+    assert kept.ended.judgement is not None and kept.ended.judgement.status is Status.TAMPERED
+
+
+def test_a_judgement_by_few_controls_is_made_again() -> None:
+    pair = audits()
+    (kept,) = recalled(pair, run_of(*pair, 1000.0, verdict=told(1, "tampered"))).runs[key_of(*pair)]
+    assert kept.ended.judgement is None and kept.ended.observation is not None
+
+
+@pytest.mark.parametrize(("changes", "counts"), [({}, 1), ({"unusable": "it timed out"}, 0), ({"facts": None}, 0)])
+def test_a_control_has_a_say_if_it_was_usable(changes: Record, counts: int) -> None:
+    pair = audits()
+    control = run_of(*pair, 1000.0, role="control", **changes)
+    known = recalled(pair, control)
+    assert len(known.controls[key_of(*pair)]) == counts and known.control_runs[key_of(*pair)] == 1
+    assert recalled(pair, control, age_s=OLD).controls == {}
+    assert known.superseded == []
+
+
+def test_facts_are_what_rules_knew_and_a_digest_of_another_tool_is_nobodys() -> None:
+    pair = audits()
+    (kept,) = recalled(pair, run_of(*pair, 1000.0, facts={"key": ["a", "b"]})).runs[key_of(*pair)]
+    assert kept.ended.facts == {"key": ("a", "b")}
+    assert recalled(pair, run_of(*pair, 1000.0, key="other")).runs == {}
+
+
+def test_the_verdict_on_a_question_has_one_name() -> None:
+    pair = audits()
+    assert verdict_id("s1", key_of(*pair)) == f"s1-v{key_of(*pair)[:12]}"
