@@ -12,6 +12,7 @@ from ..results.store import store_path
 class Folder:
     """The folder that is to hold the store (or the nearest above it that is there), as it was seen at first."""
 
+    store: Path
     path: Path
     seen: tuple[int, int]
 
@@ -19,17 +20,18 @@ class Folder:
         """Raises OperatorError when there is another folder at this path now: what was written there would be lost."""
         if _identity(self.path) != self.seen:
             raise OperatorError(
-                f"{self.path} is another folder inside the lab: it was mounted after the lab began.",
-                "Start the lab anew (`exitpin lab down`, `exitpin lab up`), or name another place by --store.",
+                f"results can't be kept in {self.store}: inside the lab {self.path} is another folder.",
+                "It was mounted after the lab began: start the lab anew, or name another file by --store.",
             )
 
 
 def folder_of(store: str | None, environment: Mapping[str, str]) -> Folder:
     """The folder of the store that is asked for."""
-    path = Path(store or store_path(environment)).absolute().parent
+    place = Path(store or store_path(environment)).absolute()
+    path = place.parent
     while not path.is_dir() and path != path.parent:
         path = path.parent
-    return Folder(path, _identity(path))
+    return Folder(place, path, _identity(path))
 
 
 def _identity(path: Path) -> tuple[int, int]:
