@@ -7,7 +7,7 @@ is the business of the tool's `redact`.
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..tool import Facts, Status, Tool
@@ -36,12 +36,13 @@ class ToolUse:
     version: str = ""
     clean: Callable[[str], str] = _as_it_is
     word: str = ""
+    secrets: tuple[str, ...] = field(init=False)
+    """The values that nobody may read."""
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that nobody may read."""
+    def __post_init__(self) -> None:
         names = {param.name for param in self.tool.params if param.is_secret}
-        return tuple(sorted((self.params[n] for n in names if self.params.get(n)), key=len, reverse=True))
+        found = sorted((self.params[name] for name in names if self.params.get(name)), key=len, reverse=True)
+        object.__setattr__(self, "secrets", tuple(found))  # asked for a hundred times a run
 
 
 def param_shown(use: ToolUse, name: str) -> str:
