@@ -6,6 +6,7 @@ is the business of the tool's `redact`.
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ ITEMS_MAX = 256  # of one fact that is a list
 FACT_MAX = 64 << 10  # characters of all of them
 SECRET = "(secret)"
 SECRET_MIN = 4  # shorter ones are hidden as arguments only: they would be found in every other word
+_CUT = re.compile(r"(.*)(\.\.\. sha256:[0-9a-f]{64})", re.DOTALL)
 
 
 def _as_it_is(text: str) -> str:
@@ -54,19 +56,22 @@ def param_shown(use: ToolUse, name: str) -> str:
 def output_kept(use: ToolUse, status: str, stdout: bytes, stderr: bytes) -> dict[str, Any]:
     """The output that stays. `on-finding`: of a run that accuses its exit; of one that failed, the end of stderr."""
     when = {"stdout": "on-finding", "stderr": "on-finding", **dict(use.tool.keep)}
+    limits = use.tool.command.limits
     kept: dict[str, Any] = {}
-    for name, written in (("stdout", stdout), ("stderr", stderr)):
+    for name, written, limit in (("stdout", stdout, limits.stdout), ("stderr", stderr, limits.stderr)):
         kept[name], kept[f"{name}_bytes"] = None, len(written)
         is_finding = Status(status).is_finding
         if when[name] == "always" or (when[name] == "on-finding" and is_finding):
-            kept[name] = _output(use, written)[:OUTPUT_MAX]
+            kept[name] = _output(use, written, limit)[:OUTPUT_MAX]
         elif when[name] == "on-finding" and name == "stderr" and status == Status.ERROR:
-            kept[name] = _output(use, written)[-ERROR_OUTPUT_MAX:]
+            kept[name] = _output(use, written, limit)[-ERROR_OUTPUT_MAX:]
     return kept
 
 
-def _output(use: ToolUse, written: bytes) -> str:
-    """Cleaned whole: what is cut first can hide half of a secret."""
+def _output(use: ToolUse, written: bytes, limit: int) -> str:
+    """Cleaned whole: what is cut first can hide half of a secret. No more than `limit` was read of it."""
+    if len(written) >= limit:
+        written = without_half(use, written)
     return told(use, written.decode("utf-8", "backslashreplace"))
 
 
@@ -77,10 +82,16 @@ def facts_shown(use: ToolUse, facts: Facts, names: Iterable[str] | None = None) 
 
 def _fact(use: ToolUse, value: object) -> object:
     if isinstance(value, str):
-        return told(use, value)
+        return _text(use, value)
     if isinstance(value, tuple):
         return _list(use, value)
     return _plain(value)
+
+
+def _text(use: ToolUse, value: str) -> str:
+    """One that was too long ends in its digest, and what stands before that was cut."""
+    cut = _CUT.fullmatch(value) if use.secrets else None
+    return told(use, value) if cut is None else told(use, _without_half(use, cut[1])) + cut[2]
 
 
 def _list(use: ToolUse, items: tuple[str, ...]) -> list[str]:
@@ -88,7 +99,7 @@ def _list(use: ToolUse, items: tuple[str, ...]) -> list[str]:
     shown: list[str] = []
     left = FACT_MAX
     for item in items[:ITEMS_MAX]:
-        shown.append(told(use, item))
+        shown.append(_text(use, item))
         left -= len(shown[-1])
         if left < 0:
             break
@@ -106,11 +117,29 @@ def told(use: ToolUse, text: str) -> str:
     return use.clean(_hide_text(text, use.secrets))
 
 
-def bytes_told(use: ToolUse, content: bytes) -> bytes:
-    """Bytes that may hold secrets, without them; to the last bit what they were, where there is nothing to hide."""
+def bytes_told(use: ToolUse, content: bytes, *, is_cut: bool = False) -> bytes:
+    """Bytes that may hold secrets, without them; to the last bit what they were, where there is nothing to hide.
+    `is_cut`: more came after them."""
     if not use.secrets and not use.tool.redact:
         return content
+    if is_cut:
+        content = without_half(use, content)
     return told(use, content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def without_half(use: ToolUse, content: bytes) -> bytes:
+    """Bytes that somebody has cut, without the end that may be half of a secret."""
+    if not use.secrets:
+        return content
+    return _without_half(use, content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _without_half(use: ToolUse, text: str) -> str:
+    """Whole secrets are hidden first: what is taken away must not cut one in two. Counted in bytes, for a cut goes
+    through letters, too."""
+    longest = max((len(secret.encode()) for secret in use.secrets if len(secret) >= SECRET_MIN), default=1)
+    hidden = _hide_text(text, use.secrets)
+    return hidden[: max(0, len(hidden) - longest + 1)]
 
 
 def is_tellable(use: ToolUse, facts: Facts) -> bool:
@@ -118,7 +147,7 @@ def is_tellable(use: ToolUse, facts: Facts) -> bool:
     if not use.secrets and not use.tool.redact:
         return True
     texts = [item for value in facts.values() for item in (value if isinstance(value, tuple) else (value,))]
-    return all(told(use, text) == text for text in texts if isinstance(text, str))
+    return all(_text(use, text) == text for text in texts if isinstance(text, str))
 
 
 def without(value: object, secrets: tuple[str, ...]) -> Any:

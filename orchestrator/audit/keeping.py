@@ -65,20 +65,32 @@ def read_files(tool: Tool, harvest: Harvest, directory: str) -> dict[str, bytes]
 
 
 def kept_exhibits(use: ToolUse, harvest: Harvest, files: Mapping[str, bytes], *, is_finding: bool) -> Iterator[Exhibit]:
-    """The pieces that `keep` wants of this run. `is_finding`: it accuses, or is what others are held against."""
-    when, limits = {**DEFAULTS, **dict(use.tool.keep)}, use.tool.command.limits
-    sources = [("stdout", harvest.stdout, limits.stdout, when["stdout"])]
-    sources += [("stderr", harvest.stderr, limits.stderr, when["stderr"])]
-    if "pem" in when:
-        sources += [("pem", b"".join(match[0] for match in _PEM.finditer(harvest.stdout)), PEM_MAX, when["pem"])]
-    for name, content in files.items():
-        if name == EMITTED:
-            sources += [(name, content, FACTS_BYTES, when.get("facts", "never"))]
-        else:
-            sources += [(name, content, limits.artifacts, when.get(name) or when.get("artifacts", "never"))]
-    for name, content, limit, policy in sources:
+    """The pieces that `keep` wants of this run. `is_finding`: it accuses, or is what others are held against.
+    `files`: by `read_files`, in its order."""
+    when = {**DEFAULTS, **dict(use.tool.keep)}
+    for name, content, is_cut in _sources(use.tool, harvest, files, wants_pem="pem" in when):
+        kind = "facts" if name == EMITTED else name
+        policy = when.get(kind) or (when.get("artifacts") if name.startswith("artifact:") else None)
         if content and (policy == "always" or (policy == "on-finding" and is_finding)):
-            yield Exhibit(name, pack(bytes_told(use, content[:limit])), len(content) > limit)
+            yield Exhibit(name, pack(bytes_told(use, content, is_cut=is_cut)), is_cut)
+
+
+def _sources(
+    tool: Tool, harvest: Harvest, files: Mapping[str, bytes], *, wants_pem: bool
+) -> Iterator[tuple[str, bytes, bool]]:
+    """What could be kept, within its limit, and whether it was cut. Of a stream nothing beyond its limit is ever read:
+    one that fills it counts as cut."""
+    limits = tool.command.limits
+    for name, content, limit in (("stdout", harvest.stdout, limits.stdout), ("stderr", harvest.stderr, limits.stderr)):
+        yield name, content[:limit], len(content) >= limit
+    if wants_pem:
+        blocks = b"".join(match[0] for match in _PEM.finditer(harvest.stdout))
+        yield "pem", blocks[:PEM_MAX], len(blocks) > PEM_MAX
+    left = limits.artifacts
+    for name, content in files.items():
+        limit = FACTS_BYTES if name == EMITTED else left
+        yield name, content[:limit], len(content) > limit
+        left -= 0 if name == EMITTED else min(left, len(content))
 
 
 def _some(folder: Path) -> list[Path]:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.audit import keeping
-from exitpin.orchestrator.audit.disclosure import ToolUse, bytes_told, is_tellable
+from exitpin.orchestrator.audit.disclosure import ToolUse, bytes_told, facts_shown, is_tellable, output_kept
 from exitpin.orchestrator.audit.keeping import events_exhibit, facts_exhibit, kept_exhibits, read_files
 from exitpin.orchestrator.results.blobs import BlobFiles
 from exitpin.orchestrator.results.exhibit import Exhibit
 from exitpin.orchestrator.tool import Command, Limits, Param, Rule, Status, Tool
 from exitpin.wrappers.harvest import Harvest
 from exitpin.wrappers.redaction import redactor
+from exitpin.wrappers.values import storable
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -83,6 +84,65 @@ def test_secrets_and_what_is_to_be_redacted_are_in_no_evidence() -> None:
     assert is_tellable(hiding, {"a": ("x", "y"), "n": 3, "none": None})
     assert not is_tellable(hiding, {"a": ("x", "hunter22")})
     assert not is_tellable(secret, {"a": "Cookie: abc"})
+
+
+def secretive(**changes: Any) -> ToolUse:
+    given = {"command": Command(("true",), limits=Limits(stdout=100, stderr=100, artifacts=100)), **changes}
+    params = (Param("password", is_secret=True),)
+    return ToolUse(Tool("t", "a tool", verdict=(Rule(Status.OK),), params=params, **given), {"password": PASSWORD})
+
+
+PASSWORD = "hunter2-hünter2"
+BYTES = PASSWORD.encode()
+
+
+def halves(content: bytes) -> list[bytes]:
+    """The beginnings of the password, of three bytes and more, that stand in this."""
+    return [BYTES[:n] for n in range(3, len(BYTES) + 1) if BYTES[:n] in content]
+
+
+@pytest.mark.parametrize("n", range(1, len(BYTES) + 1))
+@pytest.mark.parametrize("after", [b"", b"--", b"-" * 12])
+def test_half_of_a_secret_is_not_kept_where_output_was_cut(n: int, after: bytes, tmp_path: Path) -> None:
+    used = secretive(keep=(("artifact:body", "always"), ("facts", "never")))
+    tail = BYTES + after + BYTES[:n]
+    written = b"x" * (100 - len(tail)) + tail
+    pieces = kept_exhibits(used, Harvest(written, written), {"artifact:body": written + b"."}, is_finding=True)
+    found = {one.name: (content(one, tmp_path), one.is_cut) for one in pieces}
+    assert found.keys() == {"stdout", "stderr", "artifact:body"}
+    for kept, is_cut in found.values():
+        assert is_cut and kept.startswith(b"x" * 40) and not halves(kept)
+    for status in ("tampered", "error"):
+        told = output_kept(used, status, written, written)
+        assert "xxx" in told["stderr"] and not any(halves(str(told[one]).encode()) for one in ("stdout", "stderr"))
+
+
+def test_what_was_not_cut_or_has_no_secret_is_kept_to_its_end(tmp_path: Path) -> None:
+    short = kept_exhibits(secretive(), Harvest(b"the end"), {}, is_finding=True)
+    plain = use(command=Command(("true",), limits=Limits(stdout=7)))
+    assert [content(one, tmp_path) for one in short] == [b"the end"]
+    assert [content(one, tmp_path) for one in kept_exhibits(plain, Harvest(b"the end"), {}, is_finding=True)] == [
+        b"the end"
+    ]
+    assert output_kept(plain, "tampered", b"the end", b"")["stdout"] == "the end"
+
+
+def test_half_of_a_secret_is_in_no_fact_that_was_too_long() -> None:
+    for n in range(3, len(BYTES)):
+        value = storable("x" * (4096 - len("... sha256:") - 64 - n) + PASSWORD * 9)
+        assert PASSWORD[:3] in value and len(value) == 4096
+        shown = facts_shown(secretive(), {"one": value, "many": (value,)})
+        assert not halves(json.dumps(shown, ensure_ascii=False).encode()) and shown["one"].endswith(value[-64:])
+        assert not is_tellable(secretive(), {"one": value}) and is_tellable(use(), {"one": value})
+
+
+def test_of_files_that_are_too_many_together_the_last_ones_are_cut_and_said_to_be(folder: Path) -> None:
+    for name in "abc":
+        folder.joinpath("artifacts", name).write_bytes(b"x" * 60)
+    used = secretive(keep=(("artifacts", "always"),))
+    files = read_files(used.tool, Harvest(artifacts=str(folder / "artifacts")), str(folder))
+    kept = list(kept_exhibits(used, Harvest(), files, is_finding=True))
+    assert [(one.name, one.is_cut) for one in kept] == [("artifact:a", False), ("artifact:b", True)]
 
 
 def test_events_are_lines_and_what_has_no_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

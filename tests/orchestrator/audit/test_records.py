@@ -168,7 +168,7 @@ def test_output_stays_as_the_tool_says(keep: Any, status: Status, stdout: str | 
 def test_output_is_cut() -> None:
     record = of_run(stdout=b"a" * 100_000)
     assert len(record["process"]["stdout"]) == OUTPUT_MAX
-    record = of_run(judgement=Judgement(Status.ERROR, ""), stderr=b"a" * 100_000 + b"the end")
+    record = of_run(judgement=Judgement(Status.ERROR, ""), stderr=b"a" * 50_000 + b"the end")
     assert len(record["process"]["stderr"]) == ERROR_OUTPUT_MAX
     assert record["process"]["stderr"].endswith("the end")
 
