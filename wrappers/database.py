@@ -5,6 +5,8 @@ reader never waits for a writer, nor a writer for a reader; two writers take tur
 it had not committed, and nothing else (sqlite.org/wal.html). Every commit is synced: a scan has a few in a second.
 """
 
+import hashlib
+import json
 import os
 import sqlite3
 import time
@@ -13,7 +15,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
-from ..orchestrator.results.rows import params_key_of_json
 
 APPLICATION_ID = 0x6578_7069  # "expi", in the file's header: nobody else's tables are touched
 PATIENCE_S = 30.0
@@ -48,7 +49,7 @@ MIGRATIONS = (
     """
     ALTER TABLE runs ADD COLUMN repetition INTEGER;
     ALTER TABLE runs ADD COLUMN params_key TEXT;
-    UPDATE runs SET params_key = params_key_of_json(record);
+    UPDATE runs SET params_key = params_key_2(record);
     CREATE TABLE scans (
         scan_id TEXT PRIMARY KEY NOT NULL,
         started REAL NOT NULL,
@@ -102,6 +103,17 @@ _HINTS = {
     sqlite3.SQLITE_CORRUPT: "Move it away: the next audit begins a new one.",
 }
 _OTHER_HINT = "Name another file by --store."
+
+
+def _params_key_2(record: str) -> str | None:
+    """The column `params_key` as version 2 of the file began with it: a migration is history, whatever becomes of
+    `results/rows.py`."""
+    tool = json.loads(record).get("tool")
+    if not isinstance(tool, dict) or tool.get("id") is None:
+        return None
+    params = tool.get("params")
+    told = sorted((str(name), str(value)) for name, value in params.items()) if isinstance(params, dict) else []
+    return hashlib.sha256(json.dumps([tool["id"], told]).encode()).hexdigest()
 
 
 def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
@@ -231,7 +243,7 @@ def _write_ahead(connection: sqlite3.Connection, path: Path, patience_s: float) 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """All of it or nothing: the version is read again under the lock."""
-    connection.create_function("params_key_of_json", 1, params_key_of_json, deterministic=True)
+    connection.create_function("params_key_2", 1, _params_key_2, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)

@@ -50,11 +50,11 @@ class Ended:
     at: float
     record: Json
     values: Mapping[str, str]
-    harvest: Harvest
     failure: Failure | None
     exit_code: int | None
     signal: int | None
     timed_out: bool
+    harvest: Harvest = field(default_factory=Harvest)
     facts: Facts = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ class Assessor:
         assert setup is not None
         failure = Failure("tool", "local", True, found.problem) if found.problem is not None else None
         harvest = Harvest(found.stdout, found.stderr, f"{setup.directory}/artifacts")
-        ended = Ended(run.run_id, time.time(), {}, values, harvest, failure, found.exit_code, None, timed_out=False)
+        ended = Ended(run.run_id, time.time(), {}, values, failure, found.exit_code, None, False, harvest)
         await loop.run_in_executor(self._threads, self._observe, tool, ended)
         shutil.rmtree(setup.directory, ignore_errors=True)
         if found.problem is not None:

@@ -75,8 +75,9 @@ Wish = StartRuns | WantControls | Conclusion
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """One tool against one exit. `repeat`: how many probes; `confirmed`: confirmations that an earlier session made
-    already."""
+    """One tool against one exit. `repeat`: how many probes. Of an earlier session: `confirmed`, how many confirmations
+    it made; `answered`, how many retries, which nobody has to ask for again; `certain`, lies that it had held against
+    as many controls as a finding wants."""
 
     tool: Tool
     exit: Relay
@@ -88,6 +89,8 @@ class Case:
     is_rechecked: bool = True
     fresh_after: float | None = None
     confirmed: int = 0
+    answered: int = 0
+    certain: list[Attempt] = field(default_factory=list)
     _asked: dict[Role, set[int]] = field(default_factory=dict)
 
     def begin(self, known: Sequence[Attempt] = ()) -> list[Wish]:
@@ -96,15 +99,17 @@ class Case:
         for attempt in known:
             self._asked.setdefault(attempt.role, set()).add(attempt.repetition)
         self.expected = len(known)
-        self.retried = sum(attempt.role is Role.RETRY for attempt in known)
+        self.retried = self.answered = sum(attempt.role is Role.RETRY for attempt in known)
         self.confirmed = sum(attempt.role is Role.CONFIRM for attempt in known)
         missing = self.repeat - len(self._asked.get(Role.PROBE, ()))
         return [*([self._more(Role.PROBE, missing)] if missing > 0 else []), WantControls()]
 
     def recalled(self, attempt: Attempt) -> list[Wish]:
-        """A run of an earlier session whose judgement holds."""
+        """A run of an earlier session whose judgement holds: of a lie, since it was held against many controls."""
         self.expected -= 1
         self.attempts.append(attempt)
+        if attempt.is_lie and self._rests_on_controls(attempt):
+            self.certain.append(attempt)
         return self._consider([attempt])
 
     def ended(self, attempt: Attempt) -> list[Wish]:
@@ -146,11 +151,14 @@ class Case:
         self.phase = Phase.DONE
         for attempt in self.waiting:
             attempt.judgement = Judgement(Status.ERROR, "interrupted before it was judged", None, "interrupted")
+        if not is_trusted and self.certain:
+            known = conclude(self.certain)
+            return [replace(known, status=Status.SUSPECT, is_interrupted=True)]
         if is_trusted and any(attempt.is_lie for attempt in self.attempts):
             known = conclude(self.attempts)
             if not known.status.is_lie or (self.is_rechecked and not self.expected):
                 return [known]
-            if self.is_rechecked or not all(map(self._rests_on_controls, self.attempts)):
+            if self.is_rechecked or self.certain or not all(map(self._rests_on_controls, self.attempts)):
                 reason = f"{known.reason} (interrupted before it was confirmed)"
                 return [replace(known, status=Status.SUSPECT, reason=reason, is_interrupted=True)]
             reason = f"{known.reason} (interrupted before enough controls were asked)"
@@ -209,7 +217,9 @@ class Case:
         wishes: list[Wish] = []
         for attempt in told:
             left = self.tool.command.retries - self.retried
-            if attempt.is_retryable and left > 0 and (attempt.observation is None or self.phase is Phase.PROBING):
+            if attempt.is_retryable and attempt.observation is None and self.answered:
+                self.answered -= 1
+            elif attempt.is_retryable and left > 0 and (attempt.observation is None or self.phase is Phase.PROBING):
                 count = 1 if attempt.observation is None else left
                 self.retried += count
                 wishes.append(self._more(Role.RETRY, count))

@@ -81,6 +81,8 @@ class RecordLedger:
             stderr=ended.harvest.stderr,
             facts=ended.facts if ended.observation is not None else None,
             is_exact=ended.is_exact,
+            failure=ended.failure,
+            doubts=ended.doubts,
             unusable=ended.unusable,
             controls=ended.controls,
             judgement=ended.judgement,

@@ -7,14 +7,16 @@ would be held against can be of its time: after `baseline.max_age` it is *supers
 it was found to be without any comparison holds at any age; so does an answer that was the target's own at its time, and
 a lie that had been held against as many controls as a finding wants.
 
-Pure; called by `exitpin audit --resume`, which reads the records, and handed to `auditing.py`.
+No finding is lost by going on: one that an interruption left open stands until its case is closed anew, also when its
+exit can't be asked any more.
+
+Does no I/O; called by `exitpin audit --resume`, which reads the records, and handed to `auditing.py`.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ...wrappers.harvest import Harvest
 from ..model import Failure, Fingerprint, Relay
 from ..tool import Facts, Status
 from .assessing import Ended
@@ -24,6 +26,7 @@ from .errands import Audit
 from .keys import key_of
 from .params import run_values
 from .records import Record
+from .scan_plan import ScanPlan
 from .verdict import Judgement, Observation, compares
 
 
@@ -39,14 +42,16 @@ class Recalled:
 @dataclass(slots=True)
 class Recollection:
     """What is known of a scan. By key: `verdicts`, the closed cases; `runs`; `controls`, the samples; `control_runs`,
-    how many were made. `failed`: the keys that are asked again since they ended in an error; `superseded`: records that
-    count for nothing any more; `first_index`: the number of the next run."""
+    how many were made; `findings`, those that an interruption left open. `failed`: the keys that are asked again since
+    they ended in an error; `superseded`: records that count for nothing any more; `first_index`: the number of the next
+    run."""
 
     verdicts: dict[str, Record] = field(default_factory=dict)
     runs: defaultdict[str, list[Recalled]] = field(default_factory=lambda: defaultdict(list))
     controls: defaultdict[str, list[Control]] = field(default_factory=lambda: defaultdict(list))
     control_runs: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     failed: frozenset[str] = frozenset()
+    findings: dict[str, Record] = field(default_factory=dict)
     superseded: list[Record] = field(default_factory=list)
     first_index: int = 1
 
@@ -74,11 +79,14 @@ def recall(
     facts of a run as they were judged, None where they were not kept; `now`: seconds since the epoch."""
     told = list(verdicts)
     known = Recollection(closed_verdicts(told, retry_failed=retry_failed))
-    known.failed = frozenset(str(v["key"]) for v in told if retry_failed and v["status"] == Status.ERROR)
-    certain = {str(v["key"]) for v in told if v.get("interrupted") and v["status"] == Status.SUSPECT}
+    errors = [verdict for verdict in told if retry_failed and verdict["status"] == Status.ERROR]
+    known.failed = frozenset(str(verdict["key"]) for verdict in errors)
+    wiped = {str(verdict["key"]) for verdict in errors if not verdict.get("interrupted")}
+    known.findings = {str(v["key"]): v for v in told if v.get("interrupted") and Status(v["status"]).is_finding}
+    known.first_index = max((_index(name) + 1 for v in told for name in v.get("runs") or ()), default=1)
     by_key = {key_of(audit, relay): (audit, relay) for audit, relay in (*audits, *pairs)}
     for record in runs:
-        known.first_index = max(known.first_index, _index(record) + 1)
+        known.first_index = max(known.first_index, _index(str(record["run_id"])) + 1)
         key, role = str(record.get("key")), Role(record.get("role") or Role.PROBE)
         if key not in by_key or role in (Role.SUPERSEDED, Role.REPLAY):
             continue
@@ -89,7 +97,8 @@ def recall(
                 known.controls[key].append(control)
         elif key not in known.verdicts:
             ended = _ended(record, audit, relay, exact_facts)
-            if key in known.failed or ended is None or not _is_of_use(ended, audit, now, is_certain=key in certain):
+            is_certain = key in known.findings
+            if key in wiped or ended is None or not _is_of_use(ended, audit, now, is_certain=is_certain):
                 known.superseded.append({**record, "role": Role.SUPERSEDED.value})
             else:
                 known.runs[key].append(Recalled(role, int(record.get("repetition") or 1), ended))
@@ -108,9 +117,28 @@ def recall_controls(audits: Iterable[Audit], known: Recollection) -> None:
                 audit.pool.add(control, relay)
 
 
-def _index(record: Record) -> int:
+def left_to_do(plan: ScanPlan, known: Recollection, *, retry_failed: bool = False) -> ScanPlan:
+    """The plan without what is answered; of a retry only what ended in an error. Who can't be asked any more, and of
+    whom a finding was left open, is left out: the finding stands."""
+
+    def is_left(audit: Audit, relay: Relay) -> bool:
+        key = key_of(audit, relay)
+        return key not in known.verdicts and (not retry_failed or key in known.failed)
+
+    left = plan.only(is_left)
+    skipped = tuple(one for one in left.skipped if key_of(one.audit, one.relay) not in known.findings)
+    return replace(left, skipped=skipped)
+
+
+def standing(plan: ScanPlan, known: Recollection) -> list[Record]:
+    """The verdicts that stay while `plan` is carried out."""
+    asked = {key_of(audit, relay) for audit, relay in plan.pairs}
+    return [*known.verdicts.values(), *(one for key, one in known.findings.items() if key not in asked)]
+
+
+def _index(run_id: str) -> int:
     """The number of a run within its scan."""
-    number = str(record["run_id"]).rpartition("-")[2]
+    number = run_id.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
 
 
@@ -140,19 +168,17 @@ def _ended(
         at=_ended_at(record),
         record=record,
         values=run_values(audit.bound, relay, run_id=str(record["run_id"]), nonce=nonce, artifacts=""),
-        harvest=Harvest(),
         failure=failure,
         exit_code=process.get("rc"),
         signal=process.get("signal"),
         timed_out=bool(process.get("timed_out")),
         facts=facts or {},
+        doubts=tuple(map(str, record.get("doubts") or ())),
         told=record,
     )
     if facts is not None:
         kind = failure.kind if failure is not None and failure.kind != "tool" else ""
         ended.observation = Observation(ended.exit_code, ended.signal, ended.timed_out, kind, facts)
-    elif failure is not None and failure.kind == "attribution":
-        ended.doubts = (failure.detail,)
     ended.judgement = _judgement(record.get("verdict")) if facts is not None else None
     return ended
 

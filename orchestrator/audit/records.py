@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model import Failure, Relay
-from ..observation import evidence_files, exit_table, failure_table, vantage_words
+from ..observation import evidence_files, exit_table, failure_table, status_of, vantage_words
 from ..results.exhibit import Exhibit
 from ..tool import CONTROL_MATCHERS, Condition, Facts, Rule, Status, Tool
 from .cases import Attempt, Conclusion
@@ -50,19 +50,26 @@ def run_record(
     stderr: bytes = b"",
     facts: Facts | None = None,
     is_exact: bool = True,
+    failure: Failure | None = None,
+    doubts: Sequence[str] = (),
     unusable: str | None = None,
     controls: Controls | None = None,
     judgement: Judgement | None = None,
     evidence: Sequence[Exhibit] = (),
 ) -> Record:
     """The record of one run. `folded`: by `observation.fold`; `nonce`: what `{{nonce}}` stood for; `facts` None: they
-    were not read; `is_exact`: whether they are, here or in the evidence, what is judged; `unusable`: why a control is
-    none; `judgement` None: the run was not judged (a control, or not yet, or it says nothing about its exit)."""
+    were not read; `is_exact`: whether they are, here or in the evidence, what is judged; `failure`: the one failure, of
+    which the fold knows only what Tor and processes said; `doubts`: why its attribution can't be recomputed;
+    `unusable`: why a control is none; `judgement` None: the run was not judged (a control, or not yet, or it says
+    nothing about its exit)."""
     hidden: Record = {name: without(value, use.secrets) for name, value in folded.items()}
     argv = [without_any(str(word), use.secrets) for word in _table(folded.get("tool")).get("argv") or ()]
-    status = hidden["status"] if judgement is None else judgement.status.value
+    own = hidden["status"] if failure is None else status_of(failure)
+    status = own if judgement is None else judgement.status.value
     return {
         **hidden,
+        "failure": without(failure_table(failure), use.secrets) or hidden["failure"],
+        "doubts": list(doubts),
         "key": key,
         "role": role,
         "repetition": repetition,

@@ -15,7 +15,7 @@ RUNNING, DONE, INTERRUPTED, FAILED = "running", "done", "interrupted", "failed"
 
 
 def tool_of_scan(use: ToolUse, key: str) -> Record:
-    """A tool as a scan uses it. `key`: of tool and parameters (`ledger.audit_key`)."""
+    """A tool as a scan uses it. `key`: of tool and parameters (`keys.audit_key`)."""
     tool = use.tool
     return {
         "id": tool.id,

@@ -8,15 +8,15 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..audit.keys import key_of
-from ..audit.recalling import Recollection, recall
+from ..audit.recalling import Recollection, recall, standing
 from ..audit.scan_plan import ScanPlan
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.exhibit import BlobError, exhibits
+from ..results.scan_lock import is_running
 from ..results.store import store_path
 from ..results.stored import Reader, Wanted, open_store
 
@@ -26,8 +26,9 @@ AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
 UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
 """Settings that may be other ones when it goes on."""
-OF_A_VERDICT = ("schema", "key", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
-"""What is held of the verdicts that stay: there may be many thousands, and each has all of its controls in it."""
+OF_A_VERDICT = ("schema", "verdict_id", "key", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
+"""What is held of the verdicts that stay, and of their runs the ids: there may be many thousands, and each has all of
+its controls in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
         raise OperatorError(f"nothing was recorded yet ({path}), so nothing can be resumed.", "", EXIT_USAGE)
     with reader:
         named = args.resume if args.resume not in (None, "last") else None
-        scan_id = find_scan(reader, named) if named else reader.latest_scan() if is_retry else reader.unfinished_scan()
+        scan_id = find_scan(reader, named) if named else reader.latest_scan() if is_retry else _unfinished(reader)
         scan = reader.scan(scan_id) if scan_id is not None else None
     hint = "`exitpin results list --scans` shows all."
     if scan is None:
@@ -67,6 +68,22 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
         raise OperatorError(f"scan {scan_id} is of a version that kept too little to go on with.", hint, EXIT_USAGE)
     _take_settings(args, scan)
     return Resumed(scan, is_retry)
+
+
+def _unfinished(reader: Reader) -> str | None:
+    """The latest scan that was interrupted or killed; one that is running only if there is no other."""
+    found = reader.unfinished_scans()
+    ended = (scan_id for scan_id in found if not is_running(reader.blobs.directory, scan_id))
+    return next(ended, found[0] if found else None)
+
+
+def read_again(resumed: Resumed, store: Path) -> Resumed:
+    """The same, as it stands now that its lock is held: another session may have gone on with it meanwhile."""
+    reader = open_store(store)
+    assert reader is not None
+    with reader:
+        scan = reader.scan(resumed.scan_id)
+    return resumed if scan is None else replace(resumed, scan=scan)
 
 
 def _take_settings(args: argparse.Namespace, scan: Json) -> None:
@@ -108,20 +125,26 @@ def check_tool(resumed: Resumed, tool_id: str, digest: str, key: str) -> None:
 
 
 def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
-    """What the store knows of the scan. Raises OperatorError."""
+    """What the store knows of the scan; its lock is held, so that nobody sweeps it from now on, and nobody sweeps while
+    it is read. Raises OperatorError."""
     reader = open_store(store)
     assert reader is not None
-    with reader:
+    with reader, reader.blobs.writing():
         wanted = Wanted(scan=resumed.scan_id, kind="verdict")
         return recall(
             plan.pairs,
             [(audit, relay) for audit in plan.audits for relay in audit.candidates],
-            [{name: verdict.get(name) for name in OF_A_VERDICT} for verdict in reader.query(wanted)],
+            [_held(verdict) for verdict in reader.query(wanted)],
             reader.query(Wanted(scan=resumed.scan_id, kind="run")),
             lambda record: exact_facts(reader, record),
             now=time.time(),
             retry_failed=resumed.is_retry,
         )
+
+
+def _held(verdict: Json) -> Json:
+    runs = [str(run.get("run_id")) for run in verdict.get("runs") or ()]
+    return {**{name: verdict.get(name) for name in OF_A_VERDICT}, "runs": runs}
 
 
 def exact_facts(reader: Reader, record: Json) -> Mapping[str, object] | None:
@@ -138,26 +161,17 @@ def exact_facts(reader: Reader, record: Json) -> Mapping[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def left_to_do(resumed: Resumed, plan: ScanPlan, known: Recollection) -> ScanPlan:
-    """The plan without what is answered; of a retry only what ended in an error."""
-
-    def is_left(key: str) -> bool:
-        return key not in known.verdicts and (not resumed.is_retry or key in known.failed)
-
-    return plan.only(lambda audit, relay: is_left(key_of(audit, relay)))
-
-
 def account_sentence(resumed: Resumed, plan: ScanPlan, known: Recollection) -> str:
     """What is skipped, and what is asked."""
-    kept = sum(map(len, known.runs.values()))
+    kept, stay = sum(map(len, known.runs.values())), len(standing(plan, known))
     left = len(plan.pairs) + len(plan.skipped)
-    said = f"scan {resumed.scan_id}: {len(known.verdicts)} of {resumed.scan['planned']} verdicts stay as they are"
+    said = f"scan {resumed.scan_id}: {stay} of {resumed.scan['planned']} verdicts stay as they are"
     if kept:
         said += f", and {kept} runs that had ended are not made again"
     said += f"; {left} {'that ended in an error are asked again' if resumed.is_retry else 'are left to be asked'}"
     if known.superseded:
         said += f", {len(known.superseded)} of their runs anew (interrupted, in error, or too old to be compared)"
-    untouched = int(resumed.scan["planned"]) - len(known.verdicts) - left
+    untouched = int(resumed.scan["planned"]) - stay - left
     if resumed.is_retry and untouched > 0:
         said += f"; {untouched} were never answered: --resume without --retry-failed asks those"
     return said

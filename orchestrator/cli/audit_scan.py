@@ -1,11 +1,13 @@
 """What `exitpin audit` does once it knows its vantage: tools, exits, plan; then the scan, its records and its end."""
 
 import argparse
+import asyncio
 import json
 import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -14,12 +16,13 @@ from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
 from ..audit import scan_record
 from ..audit.ledger import listening
-from ..audit.recalling import Recollection
+from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
+from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
@@ -66,8 +69,12 @@ class AuditScan:
         """Carry everything out. Raises OperatorError before the first run, never after."""
         is_lab = self._vantage.is_lab
         chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
-        async with open_network(self._vantage) as network:
-            plan, known = self._plan(network, chosen)
+        async with AsyncExitStack() as stack:
+            network = await stack.enter_async_context(open_network(self._vantage))
+            if self._resumed is not None and not self._args.dry_run:
+                self._hold(stack)
+                self._resumed = audit_resume.read_again(self._resumed, self._store_path)
+            plan, known = await asyncio.to_thread(self._plan, network, chosen)
             self._tell_plan(plan, known)
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
@@ -77,11 +84,14 @@ class AuditScan:
                 refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
                 print(WARNING, file=sys.stderr)
             store = Store(self._store_path)
-            try:
-                with held(store.blobs.directory, self.scan_id):
-                    return await self._carry_out(network, plan, known, chosen, store)
-            finally:
-                await store.abandon()
+            stack.push_async_callback(store.abandon)
+            if self._resumed is None:
+                self._hold(stack)
+            return await self._carry_out(network, plan, known, chosen, store)
+
+    def _hold(self, stack: AsyncExitStack) -> None:
+        """Hold the scan's lock from here on: what is known of it is read after that."""
+        stack.enter_context(held(blobs_directory(self._store_path), self.scan_id))
 
     @property
     def _is_retry(self) -> bool:
@@ -101,7 +111,7 @@ class AuditScan:
             return whole, Recollection()
         whole = with_gone(whole, gone, network.snapshot.valid_after)
         known = audit_resume.recollect(self._resumed, whole, self._store_path)
-        return audit_resume.left_to_do(self._resumed, whole, known), known
+        return left_to_do(whole, known, retry_failed=self._is_retry), known
 
     def _relays(self, network: Network) -> tuple[Sequence[Relay], list[Fingerprint]]:
         """The exits of the scan, and those that have left the network since it began."""
@@ -133,7 +143,7 @@ class AuditScan:
         self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
     ) -> int:
         again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
-        account = Account(plan, self._store_path, self.scan_id, again=again, known=list(known.verdicts.values()))
+        account = Account(plan, self._store_path, self.scan_id, again=again, known=standing(plan, known))
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
         keepers = [store.add, listening(account.add)]
         if self._args.json:
@@ -142,7 +152,7 @@ class AuditScan:
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
         store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
-        told = self._begin(network, plan, work, store)
+        told = await asyncio.to_thread(self._begin, network, plan, work, store)
         for record in known.superseded:
             store.add(record)
         try:

@@ -65,6 +65,7 @@ class BlobFiles:
         """Put a piece in its place, on disk when this returns; nothing, if it is there. Raises OSError."""
         place = self.path(blob.sha256)
         if place.exists():
+            _sync(place.parent)  # whoever put it there may not have come so far
             return
         if not place.parent.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

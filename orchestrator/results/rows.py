@@ -115,11 +115,6 @@ def params_key(tool: Mapping[str, object]) -> str | None:
     return hashlib.sha256(json.dumps([tool["id"], told]).encode()).hexdigest()
 
 
-def params_key_of_json(record: str) -> str | None:
-    """As `params_key`, of a record's JSON."""
-    return params_key(_table(json.loads(record), "tool"))
-
-
 def _table(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     found = record.get(name)
     return found if isinstance(found, Mapping) else {}

@@ -152,12 +152,12 @@ class Reader:
         found = [row for kind in KINDS.values() if (row := self._one(newest, [kind])) is not None]
         return str(max(found)[2]) if found else None
 
-    def unfinished_scan(self) -> str | None:
-        """The latest scan that can be gone on with."""
-        found = self._one(
-            "SELECT scan_id FROM scans WHERE state NOT IN ('done', 'earlier') ORDER BY started DESC LIMIT 1", []
-        )
-        return str(found[0]) if found else None
+    def unfinished_scans(self) -> list[str]:
+        """The scans that can be gone on with, the latest first; one of them may be running."""
+        unfinished = "state NOT IN ('done', 'earlier') AND ifnull(planned, 1) > 0"
+        return [
+            scan_id for (scan_id,) in self.rows(f"SELECT scan_id FROM scans WHERE {unfinished} ORDER BY started DESC")
+        ]
 
     def scan(self, scan_id: str) -> Record | None:
         """What is known of a scan (`exitpin.scan/1`); None: there is no such scan."""

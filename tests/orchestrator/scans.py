@@ -15,10 +15,9 @@ from exitpin.orchestrator.audit.auditing import Auditor
 from exitpin.orchestrator.audit.cases import Case
 from exitpin.orchestrator.audit.disclosure import ToolUse
 from exitpin.orchestrator.audit.errands import Errand, Terms
-from exitpin.orchestrator.audit.keys import key_of
 from exitpin.orchestrator.audit.ledger import RecordLedger, listening
 from exitpin.orchestrator.audit.params import Bound
-from exitpin.orchestrator.audit.recalling import Recollection, recall, recall_controls
+from exitpin.orchestrator.audit.recalling import Recollection, left_to_do, recall, recall_controls
 from exitpin.orchestrator.audit.scan_plan import ScanPlan, make_scan_plan
 from exitpin.orchestrator.audit.schedule import Limits, Schedule
 from exitpin.orchestrator.circuits import Pace
@@ -141,7 +140,7 @@ class Scan:
         prepared = [(tool, Bound(tool, {}), tool.digest) for tool in self.tools]
         plan = make_scan_plan(snapshot, relays, prepared, unmet={}, repeat=self.repeat, is_direct_allowed=False)
         known = self._recall(plan)
-        plan = plan.only(lambda audit, relay: self._is_left(known, key_of(audit, relay)))
+        plan = left_to_do(plan, known, retry_failed=self.retry_failed)
         header = {"session": "play", "tor": "stand-in", "started": "now"}
         shared: dict[str, object] = {"scan_id": "play", "consensus": "", "vantage": {"kind": "lab"}}
         keep = [listening(self.records.append), listening(self.note)]
@@ -168,16 +167,17 @@ class Scan:
             evidence.close()
 
     def _recall(self, plan: ScanPlan) -> Recollection:
-        verdicts = [record for record in self.earlier if record["schema"] == "exitpin.verdict/1"]
+        verdicts = [
+            {**record, "runs": [run["run_id"] for run in record["runs"]]}
+            for record in self.earlier
+            if record["schema"] == "exitpin.verdict/1"
+        ]
         runs = [record for record in self.earlier if record["schema"] == "exitpin.run/1"]
         controls = [(audit, relay) for audit in plan.audits for relay in audit.candidates]
         return recall(
             plan.pairs, controls, verdicts, runs, lambda record: record["facts"],
             now=time.time(), retry_failed=self.retry_failed,
         )  # fmt: skip
-
-    def _is_left(self, known: Recollection, key: str) -> bool:
-        return key not in known.verdicts and (not self.retry_failed or key in known.failed)
 
     def _begin(self, run: Run) -> Play:
         self.began.append(f"{run.run_id} {run.argv[0]} {number_of(run)}")
