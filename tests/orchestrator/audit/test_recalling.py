@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from exitpin.orchestrator.audit.cases import Case, Conclusion, StartRuns
 from exitpin.orchestrator.audit.errands import Audit
 from exitpin.orchestrator.audit.keys import key_of, verdict_id
 from exitpin.orchestrator.audit.params import Bound
-from exitpin.orchestrator.audit.recalling import Recollection, recall
-from exitpin.orchestrator.audit.scan_plan import make_scan_plan
+from exitpin.orchestrator.audit.recalling import Recollection, left_to_do, recall, standing
+from exitpin.orchestrator.audit.scan_plan import ScanPlan, Skipped, make_scan_plan
 from exitpin.orchestrator.tool import Baseline, Rule, Status
 from exitpin.wrappers.stand_in import stand_in_snapshot
 
@@ -237,3 +238,75 @@ def test_facts_are_what_rules_knew_and_a_digest_of_another_tool_is_nobodys() -> 
 def test_the_verdict_on_a_question_has_one_name() -> None:
     pair = audits()
     assert verdict_id("s1", key_of(*pair)) == f"s1-v{key_of(*pair)[:12]}"
+
+
+# Findings that an interruption left open.
+
+
+def suspect(pair: Any, **changes: Any) -> Record:
+    return {"key": key_of(*pair), "status": "suspect", "interrupted": True, "runs": [], **changes}
+
+
+def test_a_finding_whose_exit_is_gone_stands_and_no_skip_takes_its_place() -> None:
+    pair = audits()
+    plan = ScanPlan((pair[0],), (), (Skipped(*pair, "gone", "it is gone"),), 1)
+    known = recall([], [pair], [suspect(pair)], [], lambda record: None, now=1000.0)
+    left = left_to_do(plan, known)
+    assert (left.pairs, left.skipped) == ((), ())
+    assert standing(left, known) == [suspect(pair)]
+
+
+def test_a_skip_that_nobody_has_said_anything_about_is_told() -> None:
+    pair = audits()
+    plan = ScanPlan((pair[0],), (), (Skipped(*pair, "gone", "it is gone"),), 1)
+    known = recall([], [pair], [], [], lambda record: None, now=1000.0)
+    assert len(left_to_do(plan, known).skipped) == 1 and standing(plan, known) == []
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_finding_that_is_interrupted_again_stays_one(is_trusted: bool) -> None:
+    pair = audits()
+    lies = [run_of(*pair, 1000.0, repetition=n, run_id=f"play-0000{n}", verdict=told(1, "tampered")) for n in (1, 2)]
+    known = recalled(pair, *lies, verdicts=[suspect(pair)], age_s=OLD)
+    case = Case(pair[0].tool, pair[1], 4)
+    runs = known.runs[key_of(*pair)]
+    attempts = [one.ended.attempt(one.role, one.repetition) for one in runs]
+    case.begin(attempts)
+    for attempt in attempts:
+        case.recalled(attempt)
+    (conclusion,) = case.abandon(is_trusted=is_trusted)
+    assert isinstance(conclusion, Conclusion)
+    assert (conclusion.status, conclusion.is_interrupted) == (Status.SUSPECT, True)
+
+
+def test_a_retry_keeps_the_runs_of_a_case_that_was_only_interrupted() -> None:
+    pair = audits()
+    interrupted = suspect(pair, status="error")
+    known = recall(
+        [pair], [pair], [interrupted], [run_of(*pair, 1000.0)], lambda r: r["facts"], now=1000.0, retry_failed=True
+    )
+    assert known.failed == {key_of(*pair)} and known.superseded == [] and len(known.runs[key_of(*pair)]) == 1
+    failed = recall(
+        [pair], [pair], [{**interrupted, "interrupted": False}], [run_of(*pair, 1000.0)], lambda r: r["facts"],
+        now=1000.0, retry_failed=True,
+    )  # fmt: skip
+    assert len(failed.superseded) == 1
+
+
+def test_run_numbers_that_verdicts_name_are_not_given_out_again() -> None:
+    pair = audits()
+    closed = suspect(pair, status="ok", interrupted=False, runs=["play-00048"])
+    assert recalled(pair, verdicts=[closed]).first_index == 49
+
+
+def test_a_retry_that_was_made_answers_the_run_that_asked_for_it() -> None:
+    pair = audits()
+    probe = run_of(*pair, 1000.0, facts=None, failure=failure("attribution"), doubts=["two streams"])
+    retry = run_of(*pair, 1001.0, role="retry", run_id="play-00009", verdict=told(2, "ok"))
+    runs = recalled(pair, probe, retry).runs[key_of(*pair)]
+    assert runs[0].ended.doubts == ("two streams",)
+    case = Case(pair[0].tool, pair[1], 1)
+    attempts = [one.ended.attempt(one.role, one.repetition) for one in runs]
+    wishes = [*case.begin(attempts), *case.ended(attempts[0]), *case.recalled(attempts[1])]
+    assert not [wish for wish in wishes if isinstance(wish, StartRuns)]
+    assert [wish.status for wish in wishes if isinstance(wish, Conclusion)] == [Status.OK]
