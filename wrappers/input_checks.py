@@ -106,6 +106,9 @@ def _door_values(door: DoorForm, place: Place, form: ToolForm) -> Iterator[Probl
         text = getattr(door, key)
         for name in names_in(text):
             param = form.params.get(name)
+            if param and param.secret:
+                why = "is a secret, and tor's lines, which are kept as evidence, name every destination"
+                yield Problem((*place, key), f"{{{{{name}}}}} {why}; leave out params.{name}.secret, or write it out")
             if param and text.strip("{} ") == name and param.type not in types:
                 fitting = " or ".join(types)
                 yield Problem((*place, key), f"{name} is of type {param.type}, and a {key} is of type {fitting}")

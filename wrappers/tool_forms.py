@@ -15,6 +15,7 @@ from ..orchestrator.audit.param_types import duration_s
 _SIZE = re.compile(r"(\d{1,12}) ?(B|KiB|MiB|GiB|kB|MB|GB)?")
 _SIZES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1000, "MB": 10**6, "GB": 10**9}
 UNLIMITED = "unlimited"
+KEPT_MAX = 64 << 20  # bytes: no piece of evidence is larger (results/blobs.py)
 
 
 class Form(BaseModel):
@@ -43,6 +44,12 @@ def _size(given: Any) -> int:
     if match is None or not isinstance(given, str | int):
         raise ValueError('must be a size such as "256KiB", "2MiB" or 65536 (bytes)')
     return int(match[1]) * _SIZES[match[2] or ""]
+
+
+def _kept_size(given: Any) -> int:
+    if (size_bytes := _size(given)) <= KEPT_MAX:
+        return size_bytes
+    raise ValueError(f"must be at most {KEPT_MAX >> 20}MiB, as large as a piece of evidence can be")
 
 
 def _or_unlimited(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -106,7 +113,7 @@ def _number(given: Any) -> Any:
 
 Duration = Annotated[Any, PlainValidator(_duration)]
 Positive = Annotated[Any, PlainValidator(_positive)]
-Size = Annotated[Any, PlainValidator(_size)]
+KeptSize = Annotated[Any, PlainValidator(_kept_size)]
 Text = Annotated[Any, PlainValidator(_scalar_text)]
 Default = Annotated[Any, PlainValidator(_default)]
 Operand = Annotated[Any, PlainValidator(_operand)]
@@ -143,9 +150,9 @@ class DoorForm(Form):
 
 
 class LimitsForm(Form):
-    stdout: Size = 256 << 10
-    stderr: Size = 64 << 10
-    artifacts: Size = 2 << 20
+    stdout: KeptSize = 256 << 10
+    stderr: KeptSize = 64 << 10
+    artifacts: KeptSize = 2 << 20
     memory: Annotated[Any, PlainValidator(_or_unlimited(_size))] = 512 << 20
     cpu: Annotated[Any, PlainValidator(_or_unlimited(_positive))] = 20.0
     procs: Annotated[Any, PlainValidator(_or_unlimited(_count))] = 32

@@ -108,6 +108,12 @@ run.timeout = 0
     run.timeout: must be more than nothing
 run.limits = { stdout = '1 MB/s' }
     run.limits.stdout: must be a size such as "256KiB"
+run.limits = { artifacts = '65MiB' }
+    run.limits.artifacts: must be at most 64MiB, as large as a piece of evidence can be, not "65MiB"
+run.limits = { stdout = 67108865 }
+    run.limits.stdout: must be at most 64MiB
+run.limits = { stderr = '1GB' }
+    run.limits.stderr: must be at most 64MiB
 run.limits = { procs = 0 }
     run.limits.procs: must be a whole number from 1 to 100000, or "unlimited", not 0
 run.retries = 99
@@ -132,6 +138,14 @@ destination = [{ host = '{{url}}', port = 80 }]
     destination[0].host: url is of type url, and a host is of type
 destination = [{ host = 'a.example', port = '{{nonce}}' }]
     destination[0].port: is known only in the run
+destination = [{ host = '{{token}}', port = 443 }]
+    destination[0].host: {{token}} is a secret, and tor's lines, which are kept as evidence, name every destination
+destination = [{ host = '{{token}}.web.example', port = 443 }]
+    destination[0].host: {{token}} is a secret
+destination = [{ host = 'web.example', port = '{{token}}' }]
+    destination[0].port: {{token}} is a secret
+destination = [{ url = 'http://web.example/{{token}}' }]
+    destination[0].url: {{token}} is a secret
 destination = [{ url = '{{url}}' }, { url = '{{url}}' }]
     destination[1]: stands there twice
 extract.code = { from = 'stdin' }
