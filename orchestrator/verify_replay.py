@@ -99,10 +99,13 @@ def claim_of(run_id: str, told: Mapping[str, object], is_lookup: bool) -> Claim:
     source = parse_endpoint(str(told.get("source")))
     if source is None:
         raise ValueError(f"{told.get('source')!r} is no endpoint")
+    circuit_id = int(str(told.get("circuit")))
+    if circuit_id <= 0:
+        raise ValueError(f"{told.get('circuit')!r} is no circuit")
     host, _, port = str(told.get("destination")).rpartition(":")
     return Claim(
         run_id, 0, source, str(told.get("tag")), Destination(host.strip("[]"), int(port)),
-        int(str(told.get("circuit"))), Fingerprint(str(told.get("exit"))), is_lookup,
+        circuit_id, Fingerprint(str(told.get("exit"))), is_lookup,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ trusted, be it in a store or in a bundle that somebody sent. Called by `checking
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..verify import read_evidence, verify
@@ -15,6 +16,9 @@ from .exhibit import BlobError, exhibits
 from .wanted import FINDINGS
 
 LIES = ("tampered", "suspect")
+ROLES = ("probe", "retry", "confirm")
+UNREACHED = 8  # runs without an answer, of an exit that is called broken (`audit/conclusions.py`)
+PIECES_MAX, NAMED_MAX = 200, 1_000  # of one record, which a stranger may have written
 MALFORMED = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 Json = Mapping[str, Any]
@@ -48,7 +52,7 @@ def check_run(record: Json, read: Read) -> Checked:
     contents = _pieces(run_id, record, read, found)
     events = contents.get("events")
     if events is None:
-        found.bare = int(not any(item.get("name") == "events" for item in exhibits(record)))
+        found.bare = int(not _has_events(record))
         return found
     try:
         evidence = read_evidence(events.decode("utf-8", "backslashreplace").splitlines())
@@ -67,17 +71,48 @@ def check_verdict(record: Json, read: Read, find: Find) -> Checked:
     _pieces(name, record, read, found)
     is_finding = record.get("status") in FINDINGS
     try:
+        if len(record.get("runs") or ()) + len(record.get("controls") or ()) > NAMED_MAX:
+            raise ValueError(f"it names more than {NAMED_MAX} runs and controls")
+        found.problems += tuple(f"{name}: {problem}" for problem in _sum_problems(record))
         for told in record.get("runs") or ():
             _compare(name, found, told, find(str(told["run_id"])), record, is_finding=is_finding)
         for told in record.get("controls") or ():
-            if told.get("run_id") and told.get("vantage") == "exit":
-                _compare_control(name, found, told, find(str(told["run_id"])), is_finding=is_finding)
+            if told.get("vantage") == "exit":
+                _compare_control(name, found, told, find(str(told.get("run_id"))), is_finding=is_finding)
         lied = sum(told["status"] in LIES for told in record.get("runs") or ())
         if is_finding and lied != record.get("lied"):
             found.problems += (f"{name}: it says that {record.get('lied')} runs lied, and names {lied}",)
     except MALFORMED as error:
         found.problems += (f"{name}: it can't be read: {error!r:.200}",)
     return found
+
+
+def _sum_problems(record: Json) -> list[str]:
+    """Why a verdict can't be what its runs come to. Of one that an interruption left open less is known."""
+    runs, status = list(record.get("runs") or ()), record.get("status")
+    problems = ["it names a run twice"] if len({str(told["run_id"]) for told in runs}) < len(runs) else []
+    vantages = {told.get("vantage") for told in record.get("controls") or ()}
+    if vantages - {"exit", "direct", "pinned"}:
+        problems.append("a control of it was seen from nowhere")
+    if record.get("interrupted"):
+        return problems
+    statuses = [told.get("status") for told in runs]
+    lied, honest = sum(map(LIES.__contains__, statuses)), statuses.count("ok")
+    possible = {
+        "tampered": "tampered" in statuses,
+        "suspect": lied > 0,
+        "broken": not lied and not honest and len(runs) >= UNREACHED,
+        "ok": honest > 0 and not lied,
+    }
+    if not possible.get(str(status), True):
+        problems.append(f"its runs ({', '.join(map(str, statuses)) or 'none'}) do not come to {status}")
+    elif status in possible and (lied, lied + honest) != (record.get("lied"), record.get("of")):
+        problems.append(
+            f"it says {record.get('lied')} of {record.get('of')} lied, its runs say {lied} of {lied + honest}"
+        )
+    if any(told.get("role") not in ROLES for told in runs):
+        problems.append("it counts a run that counts for nothing")
+    return problems
 
 
 def check_scan(record: Json, read: Read) -> Checked:
@@ -90,7 +125,11 @@ def check_scan(record: Json, read: Read) -> Checked:
 def _pieces(name: str, record: Json, read: Read, found: Checked) -> dict[str, bytes]:
     """The content of each piece that is what it should be, by name."""
     contents: dict[str, bytes] = {}
-    for item in exhibits(record):
+    items = list(islice(exhibits(record), PIECES_MAX + 1))
+    if len(items) > PIECES_MAX:
+        found.problems += (f"{name}: it names more than {PIECES_MAX} pieces of evidence",)
+        return contents
+    for item in items:
         what = f"{name}: {item.get('name')}"
         try:
             content = read(str(item["sha256"]))
@@ -119,13 +158,17 @@ def _compare(name: str, found: Checked, told: Json, run: Json | None, verdict: J
             found.problems += (f"{name}: its run {run_id} has another {what}",)
     if _fingerprint(run) != _fingerprint(verdict):
         found.problems += (f"{name}: its run {run_id} went through {_fingerprint(run)}",)
+    if run.get("role") != told.get("role"):
+        found.problems += (f"{name}: its run {run_id} is a {run.get('role')}",)
+    if is_finding and told.get("status") in FINDINGS and not _has_events(run) and not _is_earlier(run):
+        found.problems += (f"{name}: of its run {run_id} no events were kept: nothing proves whose it was",)
     judged = (run.get("verdict") or {}).get("status")
     if judged != told.get("status"):
         found.problems += (f"{name}: it says that run {run_id} is {told.get('status')}, its record says {judged}",)
 
 
 def _compare_control(name: str, found: Checked, told: Json, run: Json | None, *, is_finding: bool) -> None:
-    run_id = told["run_id"]
+    run_id = told.get("run_id")
     if run is None:
         _missing(name, found, f"its control {run_id}", is_finding=is_finding)
         return
@@ -143,6 +186,15 @@ def _missing(name: str, found: Checked, what: str, *, is_finding: bool) -> None:
         found.problems += (f"{name}: {what} is missing",)
     else:
         found.gone += 1
+
+
+def _is_earlier(record: Json) -> bool:
+    """Whether it is of a version that kept one log for all runs, and named its path."""
+    return any(isinstance(item, str) for item in record.get("evidence") or ())
+
+
+def _has_events(record: Json) -> bool:
+    return any(item.get("name") == "events" for item in exhibits(record))
 
 
 def _fingerprint(record: Json) -> object:

@@ -108,3 +108,34 @@ def test_runs_that_are_gone_are_no_problem_of_a_verdict_that_accuses_nobody(shel
 def test_what_is_nested_too_deeply_is_a_problem(shelf: Shelf) -> None:
     shelf.run["streams"] = json.loads("[" * 500 + "]" * 500)
     assert check_run(shelf.run, shelf.read).problems
+
+
+SUMS: dict[str, tuple[dict[str, object], str]] = {
+    "a finding without runs": ({"runs": []}, "do not come to tampered"),
+    "an honest verdict on a run that lied": ({"status": "ok"}, "do not come to ok"),
+    "broken, on a run that was answered": ({"status": "broken"}, "do not come to broken"),
+    "more runs than there are": ({"of": 99}, "it says 1 of 99 lied, its runs say 1 of 1"),
+    "a control from nowhere": ({"controls": [{"vantage": "moon", "facts": {}}]}, "was seen from nowhere"),
+    "a control of no run": ({"controls": [{"vantage": "exit", "facts": {}}]}, "its control None is missing"),
+    "more than anybody needs": ({"controls": [{"vantage": "direct"}] * 2000}, "names more than 1000"),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_a_verdict_is_what_its_runs_come_to(shelf: Shelf, name: str) -> None:
+    changes, sentence = SUMS[name]
+    shelf.verdict.update(copy.deepcopy(changes))
+    assert any(sentence in problem for problem in shelf.check().problems)
+
+
+def test_a_run_counts_once_and_only_if_it_counts(shelf: Shelf) -> None:
+    told = shelf.verdict["runs"][0]
+    shelf.verdict["runs"] = [told, told]
+    assert any("names a run twice" in problem for problem in shelf.check().problems)
+    shelf.verdict["runs"] = [{**told, "role": "superseded"}]
+    assert any("counts for nothing" in problem for problem in shelf.check().problems)
+
+
+def test_who_accuses_has_events_that_prove_whose_run_it_was(shelf: Shelf) -> None:
+    shelf.run["evidence"] = [item for item in shelf.run["evidence"] if item["name"] != "events"]
+    assert any("nothing proves whose it was" in problem for problem in shelf.check().problems)
