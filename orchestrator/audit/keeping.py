@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...wrappers.harvest import FACTS_BYTES, Harvest, read_artifact
 from ...wrappers.values import Unreadable
+from ..results.blobs import CONTENT_MAX
 from ..results.exhibit import Exhibit, pack
 from ..tool import Tool
 from .disclosure import ToolUse, bytes_told
@@ -72,7 +73,8 @@ def kept_exhibits(use: ToolUse, harvest: Harvest, files: Mapping[str, bytes], *,
         kind = "facts" if name == EMITTED else name
         policy = when.get(kind) or (when.get("artifacts") if name.startswith("artifact:") else None)
         if content and (policy == "always" or (policy == "on-finding" and is_finding)):
-            yield Exhibit(name, pack(bytes_told(use, content, is_cut=is_cut)), is_cut)
+            told = bytes_told(use, content, is_cut=is_cut)  # what hides a secret can be longer than it
+            yield Exhibit(name, pack(told[:CONTENT_MAX]), is_cut or len(told) > CONTENT_MAX)
 
 
 def _sources(

@@ -9,11 +9,12 @@ import pytest
 from exitpin.orchestrator.audit import keeping
 from exitpin.orchestrator.audit.disclosure import ToolUse, bytes_told, facts_shown, is_tellable, output_kept
 from exitpin.orchestrator.audit.keeping import events_exhibit, facts_exhibit, kept_exhibits, read_files
-from exitpin.orchestrator.results.blobs import BlobFiles
+from exitpin.orchestrator.results.blobs import CONTENT_MAX, BlobFiles
 from exitpin.orchestrator.results.exhibit import Exhibit
 from exitpin.orchestrator.tool import Command, Limits, Param, Rule, Status, Tool
 from exitpin.wrappers.harvest import Harvest
 from exitpin.wrappers.redaction import redactor
+from exitpin.wrappers.tool_forms import KEPT_MAX
 from exitpin.wrappers.values import storable
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -134,6 +135,16 @@ def test_half_of_a_secret_is_in_no_fact_that_was_too_long() -> None:
         shown = facts_shown(secretive(), {"one": value, "many": (value,)})
         assert not halves(json.dumps(shown, ensure_ascii=False).encode()) and shown["one"].endswith(value[-64:])
         assert not is_tellable(secretive(), {"one": value}) and is_tellable(use(), {"one": value})
+
+
+def test_no_piece_is_larger_than_one_can_be_however_much_longer_hiding_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert KEPT_MAX == CONTENT_MAX
+    monkeypatch.setattr(keeping, "CONTENT_MAX", 50)
+    used = use(redact=("x",), command=Command(("true",)))
+    (kept,) = kept_exhibits(used, Harvest(b"x" * 40), {}, is_finding=True)
+    assert len(content(kept, tmp_path)) == 50 and kept.is_cut
 
 
 def test_of_files_that_are_too_many_together_the_last_ones_are_cut_and_said_to_be(folder: Path) -> None:
