@@ -4,12 +4,14 @@ Reads the records that a verdict names, and their evidence (`exhibition.py`); wh
 `bodies.py`'s to find. Each part is capped: no exit fills a report. What was capped says so. Called by `html.py`.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..observation import WITNESSES
+from ..results.public import has_secrets, public_id
 from ..results.stored import PastVerdict, Reader
 from ..results.wanted import FINDINGS
 from .bodies import BodyDifference, body_difference
@@ -91,7 +93,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One verdict on one exit. `told`: further words about it, by name."""
+    """One verdict on one exit. `told`: further words about it, by name; `commands`: where else to look, by what for."""
 
     verdict: Verdict
     reason: str
@@ -106,6 +108,7 @@ class Detail:
     controls: tuple[ControlShown, ...]
     past: tuple[PastVerdict, ...]
     reproduce: str
+    commands: tuple[tuple[str, str], ...]
 
 
 class Details:
@@ -144,6 +147,7 @@ class Details:
             controls=tuple(map(_control_shown, controls[:CONTROLS_MAX])),
             past=self._past(record),
             reproduce=text(record, "reproduce"),
+            commands=_commands(record),
         )
 
     def _control(self, told: Record) -> Record:
@@ -206,9 +210,19 @@ def _told(record: Record) -> tuple[tuple[str, str], ...]:
         ("blame", text(record, "blame")),
         ("asked", f"{moment(number(record, 'started'))} to {moment(number(record, 'ended'))} UTC"),
         ("evidence", ", ".join(name for name in kept if name)),
-        ("id", text(record, "verdict_id")),
+        ("id", public_id(record)),
     )
     return tuple((name, value) for name, value in told if value)
+
+
+def _commands(record: Record) -> tuple[tuple[str, str], ...]:
+    """For whoever has the store. An id that must not be told is found by what was asked of whom."""
+    if has_secrets(record):
+        scan, tool = text(record, "scan_id"), text(table(record, "tool"), "id")
+        words = shlex.join(["--scan", scan, "--tool", tool, "-e", text(table(record, "exit"), "fingerprint")])
+        return (("its id", f"exitpin results list {words}"),)
+    name = shlex.quote(text(record, "verdict_id"))
+    return (("all of it", f"exitpin results show {name}"), ("against its evidence", f"exitpin results verify {name}"))
 
 
 def _run(told: Record, full: Record | None) -> RunShown:

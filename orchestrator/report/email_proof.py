@@ -5,6 +5,7 @@
 
 from collections import Counter
 
+from ..results.public import public_id
 from .fields import Record, items, moment, number, table, tables, text, whole
 from .finding import Finding
 from .plain import cut, paragraph, section
@@ -79,7 +80,7 @@ def evidence(finding: Finding) -> list[str]:
     kinds = Counter(text(one, "vantage") for one in tables(record, "controls"))
     told = f"{_count(kinds['exit'], 'run')} through other exits are kept, too." if kinds["exit"] else ""
     severity = f", severity {text(record, 'severity')}" if text(record, "severity") else ""
-    ids = [f"  finding  {text(record, 'verdict_id')}", f"  verdict  {finding.status}{severity}"]
+    ids = [f"  finding  {public_id(record)}", f"  verdict  {finding.status}{severity}"]
     if text(tool, "digest"):
         ids += [f"  test     {text(tool, 'id')}, a file with the SHA-256", f"    {text(tool, 'digest')}"]
     intro = "We keep it and send it on request. `events` are tor's own lines of a run. The SHA-256 of each piece:"

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..results.public import public_id
 from ..results.scan_lock import is_running
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS, STATUSES, Wanted
@@ -20,7 +21,8 @@ REASON_MAX = 180  # characters, in a row
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One verdict, as a row tells of it. `place`: its number in the report, the gravest first."""
+    """One verdict, as a row tells of it. `place`: its number in the report, the gravest first; `name`: by what the
+    report names it, its id or, where that would tell of a secret, another one."""
 
     place: int
     verdict_id: str
@@ -32,6 +34,7 @@ class Verdict:
     lied: int
     of: int
     is_interrupted: bool
+    name: str
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -78,7 +81,6 @@ class Survey:
     network: str
     tor: str
     consensus: str
-    snapshot: str
     started: str
     ended: str
     exitpin: str
@@ -127,7 +129,6 @@ def survey_of(reader: Reader, scan_id: str, only: str = "") -> Survey:
         network=network_words(vantage),
         tor=text(vantage, "tor"),
         consensus=text(scan, "consensus") or text(table(first, "exit"), "consensus"),
-        snapshot=text(table(scan, "snapshot"), "sha256"),
         started=moment(number(scan, "started") or min(times, default=None)),
         ended=moment(number(scan, "ended") or max(times, default=None)),
         exitpin=text(scan, "exitpin"),
@@ -153,6 +154,7 @@ def verdict_row(record: Record, place: int = 0) -> Verdict:
         lied=whole(record, "lied"),
         of=whole(record, "of"),
         is_interrupted=bool(record.get("interrupted")),
+        name=public_id(record),
     )
 
 

@@ -1,7 +1,8 @@
 """Records as anybody may read them: the exit, what it did and the digest of the proof, and nothing about who looked.
 
 Pure. What may be told is listed here, field by field, and all else stays at home: a field that is new some day is not
-public before somebody says so. `docs/results.rst` tells users the same. Called by `export` and `bundle`.
+public before somebody says so. `docs/results.rst` tells users the same. Called by `export` and `bundle`; mails and
+pages take their name of a verdict from here.
 
 Kept from a record that goes with its proof are the loopback address, ports, pids and tags of each stream and the whole
 path of its circuit: without them nobody could recompute the attribution.
@@ -64,7 +65,7 @@ def public(record: Json, *, with_proof: bool = False) -> Record | None:
     is_local = _table(record, "failure").get("blame") == "local" or record.get("blame") == "local"
     told = {
         **(_run(record, with_proof, is_local) if record.get("schema") == RUN else _verdict(record, is_local)),
-        "key": None if _secrets(record) else record.get("key"),
+        "key": None if has_secrets(record) else record.get("key"),
         "vantage": _some(_table(record, "vantage"), ("kind", "tor")),
         "exit": _some(_table(record, "exit"), EXIT_FIELDS),
         "tool": {**_some(_table(record, "tool"), TOOL_FIELDS), "params": _params(_table(record, "tool"))},
@@ -107,8 +108,8 @@ def _run(record: Json, with_proof: bool, is_local: bool) -> Record:
 
 def _verdict(record: Json, is_local: bool) -> Record:
     told = _some(record, VERDICT_FIELDS)
-    if _secrets(record):
-        told["verdict_id"] = _name_without_key(record)
+    if has_secrets(record):
+        told["verdict_id"] = public_id(record)
     names = ("run_id", "role", "status", "reason", "t", "doubts")
     fields = tuple(name for name in names if name != "reason" or not is_local)
     return {
@@ -118,9 +119,11 @@ def _verdict(record: Json, is_local: bool) -> Record:
     }
 
 
-def _name_without_key(record: Json) -> str:
-    """The id of a verdict is the beginning of its key, and the key is a digest of secrets, too: of a short one it would
-    tell which guess is right."""
+def public_id(record: Json) -> str:
+    """By what a verdict is named among strangers: mails and pages have this name, too. Its own id is the beginning of
+    its key, and the key is a digest of secrets, too: of a short one it would tell which guess is right."""
+    if not has_secrets(record):
+        return str(record.get("verdict_id") or "")
     asked = [record.get("scan_id"), _table(record, "tool").get("id"), _table(record, "exit").get("fingerprint")]
     return f"{record.get('scan_id')}-v{hashlib.sha256(repr(asked).encode()).hexdigest()[:RAW_MAX]}"
 
@@ -158,7 +161,7 @@ def _params(tool: Json) -> Record:
     }
 
 
-def _secrets(record: Json) -> bool:
+def has_secrets(record: Json) -> bool:
     """Whether a secret went into what the record was named by."""
     return any(value == SECRET for value in _table(_table(record, "tool"), "params").values())
 

@@ -126,9 +126,16 @@ def scan_record(exits: int, **changes: Any) -> dict[str, Any]:
     return {
         "schema": "exitpin.scan/1", "scan_id": SCAN, "state": "done", "started": 1_767_322_000.0,
         "ended": 1_767_322_900.0, "exitpin": "1.0", "vantage": {"kind": "lab", "name": TEXT, "tor": "0.4.9"},
-        "consensus": "2026-01-02 03:00:00", "snapshot": {"sha256": "e" * 64, "size_bytes": 1},
-        "tools": [tool_table(tool) for tool in TOOLS], "exits": [fingerprint(n) for n in range(1, exits + 1)],
-        "planned": exits * len(TOOLS), "seed": 1, "repeat": 1, "legs": [], "settings": {}, **changes,
+        "consensus": "2026-01-02 03:00:00", "evidence": [],
+        "tools": [
+            {"id": tool, "word": tool, "digest": "d" * 64, "key": "e" * 64, "params": {"host": TEXT}, "given": [],
+             "secret": []}
+            for tool in TOOLS
+        ],
+        "exits": [fingerprint(n) for n in range(1, exits + 1)], "planned": exits * len(TOOLS),
+        "legs": [{"started": 1_767_322_000.0, "ended": 1_767_322_900.0, "how": "done",
+                  "consensus": "2026-01-02 03:00:00", "evidence": []}],
+        "settings": {"seed": 1, "repeat": 1}, **changes,
     }  # fmt: skip
 
 

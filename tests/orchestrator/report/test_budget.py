@@ -44,11 +44,13 @@ def survey(*exits: tuple[str, ...]) -> Survey:
     for number, statuses in enumerate(exits):
         verdicts = []
         for tool, status in enumerate(statuses):
-            verdicts.append(Verdict(place, f"v{place}", f"t{tool}", f"{number:040X}", status, "", "", 1, 1, False))
+            verdicts.append(
+                Verdict(place, f"v{place}", f"t{tool}", f"{number:040X}", status, "", "", 1, 1, False, f"v{place}")
+            )
             place += 1
         rows.append(ExitRow(number, f"{number:040X}", "x", tuple(verdicts), tuple(verdicts)))
     counts = Counter(status for statuses in exits for status in statuses)
-    return Survey("s1", *[""] * 8, place, 0, (), tuple(rows), counts)
+    return Survey("s1", *[""] * 7, place, 0, (), tuple(rows), counts)
 
 
 def spent(found: Survey, room: int, gone: tuple[int, ...] = ()) -> tuple[Budget, Records]:

@@ -11,9 +11,10 @@ import pytest
 from exitpin.orchestrator.report.email import email
 from exitpin.orchestrator.report.finding import gather
 from exitpin.orchestrator.report.plain import WIDTH
+from exitpin.orchestrator.results.public import public_id
 
 from ..recorded import reader
-from .hostile import SCAN, SECRET_ADDRESS, TEXT, fill, fingerprint
+from .hostile import SCAN, SECRET_ADDRESS, TEXT, exit_table, fill, fingerprint
 
 Mail = Callable[..., str]
 LIES = f"{SCAN}-v0001tls-cert"
@@ -164,3 +165,10 @@ def test_a_record_that_says_next_to_nothing_still_makes_a_mail(store: Path) -> N
     with reader(store) as found:
         text = email(gather(found, bare, lambda: 0.0))
     assert text.startswith("Subject: ")
+
+
+def test_a_mail_does_not_name_the_verdict_by_a_digest_of_a_secret(mail: Mail) -> None:
+    tool = {"id": "tls-cert", "digest": "d" * 64, "params": {"host": "x", "password": "(secret)"}}
+    told = mail(tool=tool)
+    assert LIES not in told and f"finding  {SCAN}-v" in told
+    assert f"finding  {public_id({'scan_id': SCAN, 'tool': tool, 'exit': exit_table(1)})}" in told

@@ -10,6 +10,7 @@ import pytest
 
 from exitpin.orchestrator.report.html import SIZE_MAX, page, policy, shown
 from exitpin.orchestrator.results.blobs import blobs_directory
+from exitpin.orchestrator.results.public import public_id
 
 from ..recorded import reader, write
 from . import hostile
@@ -204,3 +205,19 @@ def test_markup_is_the_template_s_own_and_text_is_nobody_s() -> None:
     assert shown("plain") == "plain"
     assert shown("a\u202eb\x00\n\ud800") == "a\\u202eb\\x00\\n\\ud800"
     assert shown(7) == 7
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_verdict_that_a_secret_went_into_is_not_named_by_its_key(tmp_path: Path, is_whole: bool) -> None:
+    path = tmp_path / "results.sqlite"
+    tool = {**hostile.tool_table("tls-cert"), "params": {"password": "(secret)"}}
+    status = "tampered" if is_whole else "ok"
+    numbers = range(1, 3 if is_whole else 200)
+    verdicts = [{**hostile.verdict_record("tls-cert", n, status, []), "tool": tool} for n in numbers]
+    write(path, [hostile.scan_record(3), *verdicts])
+    with reader(path) as found:
+        content = page(found, hostile.SCAN)
+    assert not [one["verdict_id"] for one in verdicts if one["verdict_id"] in content]
+    if is_whole:
+        assert f"exitpin results list --scan {hostile.SCAN} --tool tls-cert -e {hostile.fingerprint(1)}" in content
+        assert public_id(verdicts[0]) in content
