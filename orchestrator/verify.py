@@ -17,7 +17,7 @@ record. It says "consistent": whoever writes the evidence could write it all. Wh
 wrote the lines.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .control_lines import parse_endpoint
@@ -62,13 +62,27 @@ def verify(evidence: Evidence, records: Iterable[Json]) -> Verdict:
                 verdict.problems.append(f"{run_id}: the evidence knows no such run")
             continue
         verdict.problems += [f"{run_id}: {problem}" for problem in _record_problems(evidence, run_id, record)]
-        for stream in streams:
-            if isinstance(stream, Mapping):
-                _check(evidence, run_id, record, stream, verdict, accounted)
-            else:
-                verdict.problems.append(f"{run_id}: a stream of the record can't be read: {stream!r:.200}")
+        for stream in _each_once(run_id, streams, verdict):
+            _check(evidence, run_id, record, stream, verdict, accounted)
     _check_the_rest(evidence, accounted, verdict)
     return verdict
+
+
+def _each_once(run_id: str, streams: Iterable[object], verdict: Verdict) -> Iterator[Json]:
+    """The streams of a record that can be read. One that stands there often is looked at once: whoever wrote the record
+    may have written it a million times."""
+    told: set[int] = set()
+    for stream in streams:
+        if not isinstance(stream, Mapping):
+            verdict.problems.append(f"{run_id}: a stream of the record can't be read: {stream!r:.200}")
+            continue
+        stream_id = stream.get("stream_id")
+        if isinstance(stream_id, int) and stream_id in told:
+            verdict.problems.append(f"{run_id}: stream {stream_id} stands in two places")
+            continue
+        if isinstance(stream_id, int):
+            told.add(stream_id)
+        yield stream
 
 
 def _never_begun(record: Json) -> bool:
@@ -231,10 +245,10 @@ def _report_problems(evidence: Evidence, run_id: str, stream: Json, source: Endp
     if stream.get("is_lookup"):  # on the orchestrator's own socket; pid 0: the tool had gone when it was made
         is_known = pid == 0 or evidence.reporters.get((run_id, nonce, pid), place) < place
         return [] if is_known else [f"pid {pid} had reported nothing before it was claimed"]
-    reports = [r for r in evidence.reports.get((run_id, source), []) if r.nonce == nonce and r.place < place]
-    if not reports:
+    reports = evidence.reports.get((run_id, nonce, source), {})
+    if next(iter(reports.values()), place) >= place:
         return ["the shim reported no such socket before it was claimed"]
-    return [] if pid in {report.pid for report in reports} else [f"pid {pid} reported no such socket"]
+    return [] if reports.get(pid, place) < place else [f"pid {pid} reported no such socket"]
 
 
 def _circuit_problems(evidence: Evidence, record: Json, stream: Json, seen: list[Seen]) -> list[str]:

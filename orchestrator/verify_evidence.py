@@ -15,6 +15,7 @@ SCHEMA = "exitpin.events/1"
 SENT = frozenset({"SENTCONNECT", "SENTRESOLVE"})
 ON_A_CIRCUIT = SENT | {"REMAP", "SUCCEEDED"}
 OP_CONNECT = 2
+UNREADABLE_MAX = 1_000
 TOO_DEEP = "it is nested too deeply"
 _SOURCE_OFFSET = 40
 
@@ -28,22 +29,14 @@ class Seen:
     event: StreamEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A CONNECT report: where it stands, the nonce that it carries, and the pid that the kernel named."""
-
-    place: int
-    nonce: bytes
-    pid: object
-
-
 @dataclass(slots=True)
 class Evidence:
-    """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name;
+    """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name; `reports`: by run, nonce
+    and source, where each pid that the kernel named first sent a CONNECT report, the first of them first;
     `reporters`: where run, nonce and pid first stand in a report of any kind."""
 
     runs: dict[str, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
-    reports: dict[tuple[str, Endpoint], list[Report]] = field(default_factory=dict)
+    reports: dict[tuple[str, bytes, Endpoint], dict[object, int]] = field(default_factory=dict)
     reporters: dict[tuple[str, bytes, object], int] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[int, Mapping[str, object]]] = field(default_factory=dict)
     streams: dict[int, list[Seen]] = field(default_factory=dict)
@@ -68,6 +61,8 @@ def read_evidence(lines: Iterable[str]) -> Evidence:
             if place == 1:
                 raise ValueError(why) from error
             evidence.problems.append(f"line {place} of the evidence can't be read: {why}")
+            if len(evidence.problems) >= UNREADABLE_MAX:
+                raise ValueError(f"{UNREADABLE_MAX} lines of it can't be read, and no more were tried") from error
     if place == 0:
         raise ValueError("not evidence of exitpin: it is empty")
     return evidence
@@ -117,8 +112,8 @@ def _report(evidence: Evidence, place: int, entry: Mapping[str, object]) -> None
     address = packet[_SOURCE_OFFSET + 4 : _SOURCE_OFFSET + 20]
     quad = address[:4] if family == 2 else address[12:]
     source = Endpoint(".".join(str(byte) for byte in quad), port)
-    report = Report(place, packet[8:24], entry.get("pid"))
-    evidence.reports.setdefault((_text(entry["run"]), source), []).append(report)
+    reports = evidence.reports.setdefault((_text(entry["run"]), packet[8:24], source), {})
+    reports.setdefault(entry.get("pid"), place)
 
 
 def _text(value: object) -> str:

@@ -21,6 +21,9 @@ from .model import Claim, Destination, Fingerprint
 from .streams import Streams
 from .verify_evidence import Seen
 
+PORT_MAX = 0xFFFF
+CIRCUITS_END = 1 << 64
+
 Reasons = tuple[str | None, str | None]
 NO_REASONS: Reasons = (None, None)
 CANT_ATTACH: Reasons = ("CANT_ATTACH", None)
@@ -100,9 +103,11 @@ def claim_of(run_id: str, told: Mapping[str, object], is_lookup: bool) -> Claim:
     if source is None:
         raise ValueError(f"{told.get('source')!r} is no endpoint")
     circuit_id = int(str(told.get("circuit")))
-    if circuit_id <= 0:
+    if not 0 < circuit_id < CIRCUITS_END:  # the live table never attaches to 0, and says so by an assertion
         raise ValueError(f"{told.get('circuit')!r} is no circuit")
     host, _, port = str(told.get("destination")).rpartition(":")
+    if not 0 <= int(port) <= PORT_MAX:
+        raise ValueError(f"{port!r} is no port")
     return Claim(
         run_id, 0, source, str(told.get("tag")), Destination(host.strip("[]"), int(port)),
         circuit_id, Fingerprint(str(told.get("exit"))), is_lookup,

@@ -14,9 +14,8 @@ from ..results.stored import Reader, Wanted
 from . import results_verify_files
 from .results_list import find_scan
 from .results_show import find_record
-from .results_store import add_store, opened, shown
-
-SHOWN_MAX = 50
+from .results_store import add_store, opened
+from .results_verify_told import Disagreements
 
 HELP = """\
 Hash all evidence once more, and recompute, without Tor, which exit carried each connection: from Tor's raw lines and
@@ -106,27 +105,24 @@ def _all(reader: Reader, scan: str) -> Iterator[Checked]:
 
 def _tell(found: Iterable[Checked], args: argparse.Namespace) -> int:
     """Print what does not agree as it is known, then what was checked. Problems quote records and files of others."""
-    total, problems = Checked(), 0
+    total, told = Checked(), Disagreements(is_shown=not args.json)
     for checked in found:
-        for problem in checked.problems[: max(0, SHOWN_MAX - problems)] if not args.json else ():
-            print(f"INCONSISTENT {shown(problem)}")
-        problems += len(checked.problems)
+        told.add(checked.problems)
         if not args.json:  # of millions of them only the number is kept
             checked.problems = ()
         total.add(checked)
-    word = "inconsistent" if problems else "consistent" if _is_anything(total) else "unchecked"
+    word = "inconsistent" if told.count else "consistent" if _is_anything(total) else "unchecked"
     if args.json:
         print(json.dumps({"result": word, **asdict(total)}, ensure_ascii=True))
     else:
-        if problems > SHOWN_MAX:
-            print(f"and {problems - SHOWN_MAX:,} more (--json has all)")
+        told.end()
         print(f"{word}: {_summary(total)}")
     return 0 if word == "consistent" else 1
 
 
 def _is_anything(total: Checked) -> bool:
-    """Whether there was a run whose events were kept, or a piece that could be hashed."""
-    return total.runs > total.bare or total.pieces > 0
+    """Whether there was a run whose events were kept; where there are no runs at all, a piece that could be hashed."""
+    return total.runs > total.bare if total.runs else total.pieces > 0
 
 
 def _summary(total: Checked) -> str:

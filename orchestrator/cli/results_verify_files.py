@@ -11,9 +11,8 @@ from pathlib import Path
 from ..errors import EXIT_USAGE, OperatorError
 from ..verify import Verdict, read_evidence, verify
 from ..verify_evidence import TOO_DEEP
-from .results_store import shown
+from .results_verify_told import Disagreements, harmless
 
-SHOWN_MAX = 50
 SCHEMAS = ("exitpin.run/1", "exitpin.verdict/1")
 
 
@@ -31,11 +30,9 @@ def execute(events: str, records: str, *, as_json: bool) -> int:
 
 
 def _show(verdict: Verdict) -> None:
-    """Problems quote foreign files: whatever a terminal would obey in them is escaped."""
-    for problem in verdict.problems[:SHOWN_MAX]:
-        print(f"INCONSISTENT {_printable(problem)}")
-    if len(verdict.problems) > SHOWN_MAX:
-        print(f"and {len(verdict.problems) - SHOWN_MAX} more (--json has all)")
+    told = Disagreements()
+    told.add(verdict.problems)
+    told.end()
     word = "inconsistent" if verdict.problems else "consistent"
     print(
         f"{word}: {verdict.consistent} of {verdict.streams} streams in {verdict.records} records,"
@@ -51,11 +48,7 @@ def _mapped(name: str, advice: str) -> Iterator[None]:
     except RecursionError as error:
         raise OperatorError(f"{name}: {TOO_DEEP}.", advice, EXIT_USAGE) from error
     except (ValueError, TypeError) as error:
-        raise OperatorError(f"{name}: {_printable(str(error))}.", advice, EXIT_USAGE) from error
-
-
-def _printable(text: str) -> str:
-    return shown(text.encode("utf-8", "backslashreplace").decode())
+        raise OperatorError(f"{name}: {harmless(str(error))}.", advice, EXIT_USAGE) from error
 
 
 def _records(name: str) -> list[dict[str, object]]:

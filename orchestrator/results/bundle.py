@@ -7,7 +7,8 @@
   scans.ndjson             the scans that they are of
 
 A tar (ustar: plain files, short names) in gzip. The same choice from the same store makes the same bytes: members are
-sorted, have no time and no owner. Written by `bundling.py`, read by `unbundling.py`.
+sorted, have no time and no owner. What it looks like is said here; with I/O it is written by `bundling.py`, read by
+`unbundling.py`, and both keep to the same limits (`excess`).
 """
 
 import json
@@ -20,6 +21,9 @@ README, ABOUT, RECORDS, SCANS = "README.txt", "bundle.json", "records.ndjson", "
 PIECE = re.compile(r"evidence/([0-9a-f]{2})/([0-9a-f]{62})\.gz")
 
 FINDINGS_MAX = 50  # lines of the README
+LINE_MAX = 16 << 20  # of a list: a run with every fact as long as it may be has 10 MB
+ITEMS_MAX = {"evidence": 200, "runs": 1_000, "controls": 1_000, "circuits": 1_000, "streams": 10_000}
+ID_MAX = 200  # characters
 
 TEXT = """\
 {title}
@@ -92,6 +96,17 @@ def piece_name(sha256: str) -> str:
 def line_of(record: Mapping[str, Any]) -> bytes:
     """As the lists have it."""
     return json.dumps(record, ensure_ascii=True, sort_keys=True).encode() + b"\n"
+
+
+def excess(record: Mapping[str, Any]) -> str | None:
+    """What a record names more of than any record in a bundle may; None: it does not."""
+    for name, most in ITEMS_MAX.items():
+        items = record.get(name)
+        if isinstance(items, list) and len(items) > most:
+            return f"has more than {most:,} {name}"
+    if len(str(record.get("verdict_id", record.get("run_id")))) > ID_MAX:
+        return f"has a name of more than {ID_MAX} characters"
+    return None
 
 
 def readme(contents: Contents, findings: Sequence[str]) -> bytes:

@@ -1,20 +1,22 @@
 """Verdicts of a store, their runs, controls and evidence, written into one archive. Called by `results bundle`.
 
-What an archive looks like is `bundle.py`'s; what is public, `public.py`'s. Lists are written to disk first, since a tar
-wants to know sizes: memory stays flat, however many verdicts there are.
+With I/O: reads the store and writes the file. What an archive looks like, and how much may be in it, is `bundle.py`'s;
+what is public, `public.py`'s. Lists are written to disk first, since a tar wants to know sizes: memory stays flat,
+however many verdicts there are.
 """
 
 import gzip
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ..errors import OperatorError
-from .bundle import ABOUT, README, RECORDS, SCANS, Contents, line_of, piece_name, readme
+from .bundle import ABOUT, LINE_MAX, README, RECORDS, SCANS, Contents, excess, line_of, piece_name, readme
 from .exhibit import BlobError, exhibits, pack
+from .pieces import ALL_MAX
 from .public import WITHHELD_PIECES, public, public_scan
 from .stored import Reader
 from .wanted import FINDINGS
@@ -25,18 +27,15 @@ Record = Mapping[str, Any]
 def write_bundle(
     file: IO[bytes], reader: Reader, verdict_ids: Sequence[str], *, is_public: bool, exitpin: str
 ) -> Contents:
-    """Write the archive. Raises OperatorError when a piece of evidence is missing or damaged, OSError.
+    """Write the archive. Raises OperatorError when a piece of evidence is missing or damaged, or when it would hold
+    more than a bundle may; OSError.
 
     `verdict_ids`: which verdicts, each with all that it names; `exitpin`: the version that writes.
     """
     with tempfile.TemporaryFile() as records, tempfile.TemporaryFile() as scans:
-        chosen = _Chosen(reader, is_public)
-        for record in chosen.records(sorted(set(verdict_ids))):
-            records.write(line_of(record))
-        for scan in chosen.scans():
-            scans.write(line_of(scan))
+        chosen = _Choice(reader, is_public).write(sorted(set(verdict_ids)), records, scans)
         contents = Contents(
-            exitpin, is_public, chosen.verdicts, chosen.runs, len(chosen.scan_ids), len(chosen.pieces),
+            exitpin, is_public, chosen.verdicts, chosen.runs, chosen.scans, len(chosen.pieces),
             {RECORDS: _hash_of(records), SCANS: _hash_of(scans)},
         )  # fmt: skip
         with (
@@ -52,35 +51,46 @@ def write_bundle(
     return contents
 
 
-class _Chosen:
-    """What goes into the archive, known once `records` has been gone through."""
+class _Chosen(NamedTuple):
+    """What went into the lists. `pieces`: SHA-256 of each that is named; `findings`: a line of the README each."""
+
+    verdicts: int
+    runs: int
+    scans: int
+    pieces: Collection[str]
+    findings: Sequence[str]
+
+
+class _Choice:
+    """What goes into the lists, as it is written; `write` says what that was, when all of it is."""
 
     def __init__(self, reader: Reader, is_public: bool) -> None:
         self._reader = reader
         self._is_public = is_public
-        self.scan_ids: set[str] = set()
-        self.pieces: set[str] = set()
-        self.findings: list[str] = []
-        self.verdicts = 0
-        self.runs = 0
+        self._pieces: set[str] = set()
+        self._size = 0
+        self._scan_ids: set[str] = set()
+        self._controls: set[str] = set()
 
-    def records(self, verdict_ids: Iterable[str]) -> Iterator[Record]:
-        """The verdicts, then their runs and the controls of all of them, each once."""
+    def write(self, verdict_ids: Iterable[str], records: IO[bytes], scans: IO[bytes]) -> _Chosen:
+        """The verdicts, then their runs and the controls of all of them, each once, and the scans that these are of.
+        Raises OperatorError for more than a bundle may hold."""
         run_ids: set[str] = set()
+        findings: list[str] = []
+        verdicts = runs = 0
         for record in self._found(verdict_ids):
-            self.verdicts += 1
+            verdicts += 1
             run_ids |= _named(record, "runs", "controls")
-            yield record
-            if record.get("status") in FINDINGS:
-                self.findings.append(_words(record))
-        controls: set[str] = set()
+            findings += [_words(record)] if record.get("status") in FINDINGS else []
+            records.write(_line(record))
         for record in self._found(sorted(run_ids)):
-            self.runs += 1
-            controls |= _named(record, "controls")
-            yield record
-        for record in self._found(sorted(controls - run_ids)):
-            self.runs += 1
-            yield record
+            runs += 1
+            self._controls |= _named(record, "controls")
+            records.write(_line(record))
+        for record in self._found(sorted(self._controls - run_ids)):
+            runs += 1
+            records.write(_line(record))
+        return _Chosen(verdicts, runs, self._write_scans(scans), self._pieces, findings)
 
     def _found(self, record_ids: Iterable[str]) -> Iterator[Record]:
         for record_id in record_ids:
@@ -92,17 +102,36 @@ class _Chosen:
                     record = {**record, "evidence": kept}
             if record is None:
                 continue
-            self.scan_ids.add(str(record.get("scan_id")))
-            self.pieces.update(str(item["sha256"]) for item in exhibits(record))
+            self._scan_ids.add(str(record.get("scan_id")))
+            for item in exhibits(record):
+                sha256, size = str(item["sha256"]), item.get("size_bytes")
+                if sha256 not in self._pieces:
+                    self._pieces.add(sha256)
+                    self._size += size if isinstance(size, int) else 0
+            if self._size > ALL_MAX:
+                raise _refusal(f"their evidence has more than {ALL_MAX:,} bytes")
             yield record
 
-    def scans(self) -> Iterator[Record]:
-        """The scans that the records are of, as far as they are known."""
-        known = {scan_id: self._reader.scan(scan_id) for scan_id in sorted(self.scan_ids)}
-        self.scan_ids = {scan_id for scan_id, scan in known.items() if scan is not None}
-        for scan in known.values():
-            if scan is not None:
-                yield public_scan(scan) if self._is_public else scan
+    def _write_scans(self, scans: IO[bytes]) -> int:
+        """The scans, as far as they are known; how many."""
+        known = [self._reader.scan(scan_id) for scan_id in sorted(self._scan_ids)]
+        found = [scan for scan in known if scan is not None]
+        for scan in found:
+            scans.write(_line(public_scan(scan) if self._is_public else scan))
+        return len(found)
+
+
+def _line(record: Record) -> bytes:
+    """As the lists have it. Raises OperatorError for what nobody would read."""
+    line, why = line_of(record), excess(record)
+    if why is not None or len(line) >= LINE_MAX:
+        name = record.get("verdict_id") or record.get("run_id")
+        raise _refusal(f"{name} {why or f'is larger than {LINE_MAX:,} bytes'}")
+    return line
+
+
+def _refusal(why: str) -> OperatorError:
+    return OperatorError(f"that is more than a bundle may hold: {why}.", "Choose fewer verdicts. Nothing was written.")
 
 
 def _named(record: Record, *lists: str) -> set[str]:

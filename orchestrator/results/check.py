@@ -1,29 +1,32 @@
-"""Whether a record agrees with the evidence that it names, and a verdict with its runs. Pure: what is read is given.
+"""Whether a record of a run agrees with the evidence that it names. Pure: what is read is given.
 
-Of a run each piece of evidence is hashed once more, and every attribution is recomputed from its own slice of the
-session's events (`verify.py`). Of a verdict it is asked whether its runs and controls are those that it tells of. So
-it says "consistent", and not "proven": whoever writes records and evidence could write them all. Nothing of them is
-trusted, be it in a store or in a bundle that somebody sent. Called by `checking.py`.
+Each piece of evidence is hashed once more, every attribution is recomputed from the run's own slice of the session's
+events (`verify.py`), and facts are compared with the piece that has them uncut. So it says "consistent", and not
+"proven": whoever writes records and evidence could write them all. Nothing of them is trusted, be it in a store or in a
+bundle that somebody sent. What a verdict says of its runs is `check_verdict.py`'s; both are called by `checking.py` and
+`unbundling.py`, which read.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from ..verify import read_evidence, verify
 from .exhibit import BlobError, exhibits
-from .wanted import FINDINGS
+from .pieces import Pieces
+from .public import VANTAGE
 
-LIES = ("tampered", "suspect")
-ROLES = ("probe", "retry", "confirm")
-UNREACHED = 8  # runs without an answer, of an exit that is called broken (`audit/conclusions.py`)
-PIECES_MAX, NAMED_MAX = 200, 1_000  # of one record, which a stranger may have written
-MALFORMED = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
+EVENTS_MAX = 16 << 20  # no run has more; what claims to is none of ours
+PIECES_MAX = 200  # of one record
+STATES = ("running", "done", "interrupted", "failed", "earlier")
+MALFORMED = (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError)
 
 Json = Mapping[str, Any]
-Read = Callable[[str], bytes]
-Find = Callable[[str], Json | None]
 
 
 @dataclass(slots=True)
@@ -46,156 +49,115 @@ class Checked:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def check_run(record: Json, read: Read) -> Checked:
-    """A run and its evidence. `read`: the content of a piece, its hash checked; raises BlobError."""
+def check_run(record: Json, pieces: Pieces) -> Checked:
+    """A run and its evidence. Raises TooMuch."""
     run_id, found = str(record.get("run_id")), Checked(runs=1)
-    contents = _pieces(run_id, record, read, found)
-    events = contents.get("events")
-    if events is None:
-        found.bare = int(not _has_events(record))
-        return found
+    good = check_pieces(run_id, record, pieces, found)
+    found.bare = int(is_bare(record))
     try:
-        evidence = read_evidence(events.decode("utf-8", "backslashreplace").splitlines())
-        verdict = verify(evidence, [record])
-    except MALFORMED as error:
-        found.problems += (f"{run_id}: its events can't be read: {error}",)
-        return found
-    found.streams = verdict.streams
-    found.problems += tuple(verdict.problems)
+        if "events" in good:
+            _check_events(record, pieces.content(good["events"]), found)
+        if "facts" in good and record.get("facts_exact") is True and isinstance(record.get("facts"), Mapping):
+            _check_facts(run_id, record["facts"], pieces.content(good["facts"]), found)
+    except BlobError as error:  # it was there a moment ago
+        found.problems += (f"{run_id}: {error}",)
     return found
 
 
-def check_verdict(record: Json, read: Read, find: Find) -> Checked:
-    """A verdict beside the runs and controls that it names. `find`: a run by its id, None: it is not there."""
-    name, found = str(record.get("verdict_id")), Checked(verdicts=1)
-    _pieces(name, record, read, found)
-    is_finding = record.get("status") in FINDINGS
+def check_scan(record: Json, pieces: Pieces | None) -> Checked:
+    """A scan and the documents that it went by. `pieces` None: those are not there, as in a bundle."""
+    name, found = str(record.get("scan_id")), Checked()
+    if pieces is not None:
+        check_pieces(name, record, pieces, found)
     try:
-        if len(record.get("runs") or ()) + len(record.get("controls") or ()) > NAMED_MAX:
-            raise ValueError(f"it names more than {NAMED_MAX} runs and controls")
-        found.problems += tuple(f"{name}: {problem}" for problem in _sum_problems(record))
-        for told in record.get("runs") or ():
-            _compare(name, found, told, find(str(told["run_id"])), record, is_finding=is_finding)
-        for told in record.get("controls") or ():
-            if told.get("vantage") == "exit":
-                _compare_control(name, found, told, find(str(told.get("run_id"))), is_finding=is_finding)
-        lied = sum(told["status"] in LIES for told in record.get("runs") or ())
-        if is_finding and lied != record.get("lied"):
-            found.problems += (f"{name}: it says that {record.get('lied')} runs lied, and names {lied}",)
+        tools, exits = record.get("tools") or (), record.get("exits") or ()
+        if record.get("state") not in STATES:
+            found.problems += (f"{name}: its state {record.get('state')!r:.80} is none",)
+        if tools and exits and record.get("planned") != len(tools) * len(exits):
+            planned = f"{name}: it says that {record.get('planned')!r:.40} verdicts were planned"
+            found.problems += (f"{planned}, of {len(tools)} tools and {len(exits)} exits",)
     except MALFORMED as error:
         found.problems += (f"{name}: it can't be read: {error!r:.200}",)
     return found
 
 
-def _sum_problems(record: Json) -> list[str]:
-    """Why a verdict can't be what its runs come to. Of one that an interruption left open less is known."""
-    runs, status = list(record.get("runs") or ()), record.get("status")
-    problems = ["it names a run twice"] if len({str(told["run_id"]) for told in runs}) < len(runs) else []
-    vantages = {told.get("vantage") for told in record.get("controls") or ()}
-    if vantages - {"exit", "direct", "pinned"}:
-        problems.append("a control of it was seen from nowhere")
-    if record.get("interrupted"):
-        return problems
-    statuses = [told.get("status") for told in runs]
-    lied, honest = sum(map(LIES.__contains__, statuses)), statuses.count("ok")
-    possible = {
-        "tampered": "tampered" in statuses,
-        "suspect": lied > 0,
-        "broken": not lied and not honest and len(runs) >= UNREACHED,
-        "ok": honest > 0 and not lied,
-    }
-    if not possible.get(str(status), True):
-        problems.append(f"its runs ({', '.join(map(str, statuses)) or 'none'}) do not come to {status}")
-    elif status in possible and (lied, lied + honest) != (record.get("lied"), record.get("of")):
-        problems.append(
-            f"it says {record.get('lied')} of {record.get('of')} lied, its runs say {lied} of {lied + honest}"
-        )
-    if any(told.get("role") not in ROLES for told in runs):
-        problems.append("it counts a run that counts for nothing")
-    return problems
+def is_bare(run: Json) -> bool:
+    """Whether no events were kept of a run."""
+    return not any(item.get("name") == "events" for item in exhibits(run))
 
 
-def check_scan(record: Json, read: Read) -> Checked:
-    """A scan and the documents that it went by."""
-    found = Checked()
-    _pieces(str(record.get("scan_id")), record, read, found)
-    return found
-
-
-def _pieces(name: str, record: Json, read: Read, found: Checked) -> dict[str, bytes]:
-    """The content of each piece that is what it should be, by name."""
-    contents: dict[str, bytes] = {}
+def check_pieces(name: str, record: Json, pieces: Pieces, found: Checked) -> dict[str, str]:
+    """Hash the pieces of a record; returns the SHA-256 of those that are what they should be, by name."""
+    good: dict[str, str] = {}
     items = list(islice(exhibits(record), PIECES_MAX + 1))
     if len(items) > PIECES_MAX:
         found.problems += (f"{name}: it names more than {PIECES_MAX} pieces of evidence",)
-        return contents
+        return good
     for item in items:
         what = f"{name}: {item.get('name')}"
         try:
-            content = read(str(item["sha256"]))
+            size = pieces.size(str(item["sha256"]))
         except BlobError as error:
             found.problems += (f"{what}: {error}",)
             continue
         found.pieces += 1
-        found.size_bytes += len(content)
-        if len(content) != item.get("size_bytes"):
-            found.problems += (f"{what}: it has {len(content)} bytes, the record says {item.get('size_bytes')}",)
+        found.size_bytes += size
+        if size != item.get("size_bytes"):
+            found.problems += (f"{what}: it has {size} bytes, the record says {item.get('size_bytes')}",)
         elif item.get("name") == "events" and item.get("is_cut"):
             found.problems += (f"{what}: it was cut, so that no attribution can be recomputed",)
-        else:
-            contents[str(item.get("name"))] = content
-    return contents
+        elif item.get("name") == "events" and size > EVENTS_MAX:
+            found.problems += (f"{what}: it is larger than the events of any run",)
+        elif item.get("name") != "facts" or not item.get("is_cut"):
+            good[str(item.get("name"))] = str(item["sha256"])
+    return good
 
 
-def _compare(name: str, found: Checked, told: Json, run: Json | None, verdict: Json, *, is_finding: bool) -> None:
-    """One run as the verdict tells of it, and its own record."""
-    run_id = told["run_id"]
-    if run is None:
-        _missing(name, found, f"its run {run_id}", is_finding=is_finding)
+def _check_events(record: Json, events: bytes, found: Checked) -> None:
+    try:
+        evidence = read_evidence(events.decode("utf-8", "backslashreplace").splitlines())
+        verdict = verify(evidence, [record])
+    except MALFORMED as error:
+        found.problems += (f"{record.get('run_id')}: its events can't be read: {error}",)
         return
-    for what in ("key", "scan_id"):
-        if run.get(what) != verdict.get(what):
-            found.problems += (f"{name}: its run {run_id} has another {what}",)
-    if _fingerprint(run) != _fingerprint(verdict):
-        found.problems += (f"{name}: its run {run_id} went through {_fingerprint(run)}",)
-    if run.get("role") != told.get("role"):
-        found.problems += (f"{name}: its run {run_id} is a {run.get('role')}",)
-    if is_finding and told.get("status") in FINDINGS and not _has_events(run) and not _is_earlier(run):
-        found.problems += (f"{name}: of its run {run_id} no events were kept: nothing proves whose it was",)
-    judged = (run.get("verdict") or {}).get("status")
-    if judged != told.get("status"):
-        found.problems += (f"{name}: it says that run {run_id} is {told.get('status')}, its record says {judged}",)
+    found.streams = verdict.streams
+    found.problems += tuple(verdict.problems)
 
 
-def _compare_control(name: str, found: Checked, told: Json, run: Json | None, *, is_finding: bool) -> None:
-    run_id = told.get("run_id")
-    if run is None:
-        _missing(name, found, f"its control {run_id}", is_finding=is_finding)
+def _check_facts(run_id: str, shown: Json, content: bytes, found: Checked) -> None:
+    """What the record shows of the facts, and the facts."""
+    try:
+        exact = json.loads(content)
+        wrong = sorted(name for name in {*shown, *exact} if not _is_of(shown, exact, name))
+    except MALFORMED as error:
+        found.problems += (f"{run_id}: its facts can't be read: {error!r:.200}",)
         return
-    if _fingerprint(run) != told.get("exit"):
-        found.problems += (f"{name}: its control {run_id} went through {_fingerprint(run)}",)
-    facts = run.get("facts") or {}
-    for fact, value in (told.get("facts") or {}).items():
-        if facts.get(fact) != value:
-            found.problems += (f"{name}: its control {run_id} saw another {fact}",)
+    found.problems += tuple(f"{run_id}: its {name:.80} is not the one of its evidence" for name in wrong)
 
 
-def _missing(name: str, found: Checked, what: str, *, is_finding: bool) -> None:
-    """A finding without what it rests on is none that can be checked; of other verdicts `gc` removes the runs."""
-    if is_finding:
-        found.problems += (f"{name}: {what} is missing",)
-    else:
-        found.gone += 1
+def _is_of(shown: Json, exact: Json, name: str) -> bool:
+    return name in shown and name in exact and is_same_fact(shown[name], exact[name])
 
 
-def _is_earlier(record: Json) -> bool:
-    """Whether it is of a version that kept one log for all runs, and named its path."""
-    return any(isinstance(item, str) for item in record.get("evidence") or ())
+def is_same_fact(shown: object, exact: object) -> bool:
+    """Whether a record that shows this knew that: a list may have been cut, and an address of ours been hidden."""
+    if isinstance(shown, list) and isinstance(exact, list):
+        if shown and len(shown) <= len(exact) and shown[-1] == _rest_of(exact):
+            return _are_same(shown[:-1], exact[: len(shown) - 1])
+        return len(shown) == len(exact) and _are_same(shown, exact)
+    if isinstance(shown, str) and isinstance(exact, str):
+        parts = [re.escape(part) for part in shown.split(VANTAGE)]
+        return shown == exact or (len(parts) > 1 and re.fullmatch("[0-9A-Fa-f:.]{2,45}".join(parts), exact) is not None)
+    if isinstance(exact, float) and not math.isfinite(exact):
+        return shown == str(exact)
+    return type(shown) is type(exact) and shown == exact
 
 
-def _has_events(record: Json) -> bool:
-    return any(item.get("name") == "events" for item in exhibits(record))
+def _are_same(shown: Collection[object], exact: Collection[object]) -> bool:
+    return all(is_same_fact(one, other) for one, other in zip(shown, exact, strict=True))
 
 
-def _fingerprint(record: Json) -> object:
-    return (record.get("exit") or {}).get("fingerprint")
+def _rest_of(items: list[object]) -> str:
+    """What stands at the end of a list that was cut."""
+    digest = hashlib.sha256("\n".join(map(str, items)).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"... ({len(items)} in all, sha256 {digest})"

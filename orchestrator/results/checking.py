@@ -1,6 +1,7 @@
 """Many records of a store held against their evidence, in several processes where there are many; memory stays flat.
 
-What agrees with what is `check.py`'s. Called by `results verify`.
+Reads, and starts processes; what agrees with what is decided without either, in `check.py` and
+`check_verdict.py`. Called by `results verify`.
 """
 
 import os
@@ -11,7 +12,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from .check import Checked, check_run, check_scan, check_verdict
+from .check import Checked, check_run, check_scan
+from .check_verdict import check_verdict
+from .pieces import Pieces
 from .stored import Reader, Record, open_store
 
 AT_ONCE = 200  # records of one piece of work
@@ -39,17 +42,17 @@ def check_store(path: Path, places: Sequence[int], processes: int | None = None)
 
 def check_scans(reader: Reader, scan_id: str | None) -> Iterator[Checked]:
     """What a scan, or each (None), was begun with."""
+    pieces = Pieces(reader.blobs.read)
     names = [scan_id] if scan_id is not None else [row[0] for row in reader.rows("SELECT scan_id FROM scans")]
     for name in names:
         if (scan := reader.scan(name)) is not None:
-            yield check_scan(scan, reader.blobs.read)
+            yield check_scan(scan, pieces)
 
 
-def check_record(reader: Reader, record: Record) -> Checked:
-    """One record, whichever it is."""
-    if "verdict_id" in record:
-        return check_verdict(record, reader.blobs.read, reader.record)
-    return check_run(record, reader.blobs.read)
+def check_record(reader: Reader, record: Record, pieces: Pieces | None = None) -> Checked:
+    """One record, whichever it is. `pieces`: those that were looked at already."""
+    pieces = pieces or Pieces(reader.blobs.read)
+    return check_verdict(record, pieces, reader.record) if "verdict_id" in record else check_run(record, pieces)
 
 
 def named_by(reader: Reader, verdict: Record) -> Iterator[Record]:
@@ -66,9 +69,10 @@ def _check(path: str, places: Sequence[int]) -> Checked:
     reader = open_store(Path(path))
     if reader is not None:
         with reader:
+            pieces = Pieces(reader.blobs.read)
             for place in places:
                 if (record := reader.at(place)) is not None:
-                    found.add(check_record(reader, record))
+                    found.add(check_record(reader, record, pieces))
     return found
 
 

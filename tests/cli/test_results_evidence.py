@@ -10,7 +10,7 @@ import pytest
 
 from exitpin.orchestrator.errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
-from exitpin.orchestrator.results.exhibit import pack
+from exitpin.orchestrator.results.exhibit import exhibit, pack
 
 from ..orchestrator.recorded import ids, run_record, scan_record
 from ..orchestrator.results.planted import ADDRESS, HIDDEN, PID, SECRET, planted_run, planted_scan, planted_verdict
@@ -86,7 +86,7 @@ def test_parquet_has_a_column_for_each_of_the_store_and_the_record(path: Path, t
     by_id = {row["record_id"]: row for row in told}
     assert len(told) == 4
     assert (by_id[FINDING]["status"], by_id[FINDING]["severity"], by_id[FINDING]["ended"]) == (
-        "tampered",
+        "suspect",
         "high",
         1010.0,
     )
@@ -175,6 +175,15 @@ def test_where_nothing_can_be_checked_nothing_is_called_consistent(
     said = calling(capsys, "--store", str(store))("verify")
     assert said.status == 1
     assert said.out.startswith("unchecked: ") and "1 runs have no events: an earlier version kept none" in said.out
+
+
+def test_a_piece_that_could_be_hashed_makes_no_run_consistent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, said_once = tmp_path / "old.sqlite", pack(b"whatever")
+    keep(store, [run_record(1, evidence=["/somewhere/events.ndjson.gz", exhibit("stdout", said_once)])], [said_once])
+    said = calling(capsys, "--store", str(store))("verify")
+    assert (said.status, said.out.split(":")[0]) == (1, "unchecked")
 
 
 def test_ids_and_a_scan_are_not_said_together(call: Call) -> None:

@@ -210,3 +210,27 @@ def test_what_is_no_evidence_is_said_to_be_none(first: str) -> None:
 
 def test_tors_own_streams_are_none_of_ours() -> None:
     assert parse_stream(str(evidence()[16]["tor"])).purpose == "DIR_FETCH"
+
+
+@pytest.mark.parametrize("circuit", [0, -7, 2**64, "²"])
+def test_a_claim_for_no_circuit_is_a_problem_and_no_end(circuit: object) -> None:
+    entries, told = evidence(), records()
+    for entry in entries:
+        if "claim" in entry:
+            entry["claim"]["circuit"] = circuit  # type: ignore[index]
+    assert any("can't be read" in problem for problem in verdict_on(entries, told).problems)
+
+
+def test_a_claim_for_no_port_is_a_problem() -> None:
+    entries, told = evidence(), records()
+    for entry in entries:
+        if "claim" in entry:
+            entry["claim"]["destination"] = "192.0.2.10:70000"  # type: ignore[index]
+    assert any("'70000' is no port" in problem for problem in verdict_on(entries, told).problems)
+
+
+def test_evidence_of_which_hardly_anything_can_be_read_is_given_up() -> None:
+    first = json.dumps(evidence()[0])
+    assert len(read_evidence([first, *["x"] * 900]).problems) == 900
+    with pytest.raises(ValueError, match="1000 lines of it can't be read"):
+        read_evidence([first, *["x"] * 100_000])

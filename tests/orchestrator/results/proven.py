@@ -11,7 +11,7 @@ from exitpin.orchestrator.results.store import Store
 
 from ..proof import evidence, records
 from ..recorded import scan_record
-from ..values import OTHER_EXIT
+from ..values import EXIT, OTHER_EXIT
 
 OUTPUT = b"what the exit \x1b[31msaid\n" * 10
 DESCRIPTOR = b"router evil 198.51.100.1 9001 0 0\n"
@@ -47,7 +47,8 @@ def finding(scan_id: str = "s1") -> tuple[list[dict[str, Any]], list[Blob]]:
     seen = {"chain": ["true"]}
     verdict = {
         "schema": "exitpin.verdict/1", "verdict_id": f"{scan_id}-v000000000001", "scan_id": scan_id, "key": "k1",
-        "status": "tampered", "severity": "high", "reason": "a lie", "lied": 1, "of": 1, "blame": "exit",
+        "status": "suspect", "severity": "high", "reason": "a lie", "interrupted": False, "lied": 1, "of": 1,
+        "blame": "exit",
         "started": 1000.0, "ended": 1010.0, "tool": tool, "exit": first["exit"], "vantage": {"kind": "own"},
         "runs": [{"run_id": first["run_id"], "role": "probe", "status": "tampered", "reason": "a lie", "t": 1000.0}],
         "controls": [
@@ -70,7 +71,8 @@ def honest(scan_id: str = "s1") -> dict[str, Any]:
 
 
 def scan() -> dict[str, Any]:
-    return scan_record("s1", vantage={"kind": "own", "name": "", "tor": "0.4.9"}, planned=2, exits=[])
+    tools = [{"id": "tls-cert", "digest": "d1", "params": {"host": "www.example.org"}}]
+    return scan_record("s1", tools=tools, planned=2, exits=[EXIT, OTHER_EXIT])
 
 
 def keep(path: Path, records: Iterable[Mapping[str, object]], blobs: Iterable[Blob] = ()) -> None:

@@ -7,24 +7,19 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.results import unbundling
-from exitpin.orchestrator.results.bundle import ABOUT, README, RECORDS, SCANS
-from exitpin.orchestrator.results.bundling import write_bundle
-from exitpin.orchestrator.results.check import Checked
+from exitpin.orchestrator.results import bundling, unpacking
+from exitpin.orchestrator.results.bundle import ABOUT, ITEMS_MAX, README, RECORDS, SCANS
 from exitpin.orchestrator.results.exhibit import pack
 from exitpin.orchestrator.results.stored import Reader
-from exitpin.orchestrator.results.unbundling import check_bundle
 
 from ..recorded import reader
+from .bundled import Members, bundled, checked, members, other, packed, without
 from .planted import ADDRESS, HIDDEN, SECRET, planted_run, planted_scan, planted_verdict
 from .proven import OUTPUT, finding, honest, keep, scan
-
-Members = dict[str, bytes]
 
 
 @pytest.fixture
@@ -33,39 +28,6 @@ def store(tmp_path: Path) -> Iterator[Reader]:
     keep(tmp_path / "results.sqlite", [scan(), *records, honest()], blobs)
     with reader(tmp_path / "results.sqlite") as found:
         yield found
-
-
-def bundled(store: Reader, *ids: str, is_public: bool = False) -> bytes:
-    file = io.BytesIO()
-    write_bundle(file, store, ids or ("s1-v000000000001",), is_public=is_public, exitpin="0.1.0")
-    return file.getvalue()
-
-
-def members(bundle: bytes) -> Members:
-    with tarfile.open(fileobj=io.BytesIO(bundle)) as archive:
-        return {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
-
-
-def packed(told: Members, change: Callable[[tarfile.TarInfo], object] | None = None) -> bytes:
-    """An archive of these members; `change`: what to do to each header."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in told.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            if change is not None:
-                change(info)
-            archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
-
-
-def checked(tmp_path: Path, bundle: bytes) -> Checked:
-    path = tmp_path / "x.tar.gz"
-    path.write_bytes(bundle)
-    total = Checked()
-    for found in check_bundle(path):
-        total.add(found)
-    return total
 
 
 def test_a_bundle_holds_all_that_a_finding_rests_on_and_is_consistent(store: Reader, tmp_path: Path) -> None:
@@ -119,15 +81,6 @@ def test_evidence_that_is_missing_is_no_bundle(store: Reader) -> None:
     next(iter(store.blobs.directory.glob("*/*.gz"))).unlink()
     with pytest.raises(OperatorError, match=r"is missing\. Nothing was written"):
         bundled(store)
-
-
-def other(told: Members, name: str, content: bytes) -> Members:
-    """The same with this member as the last one."""
-    return {**told, name: content}
-
-
-def without(told: Members, name: str) -> Members:
-    return {n: content for n, content in told.items() if n != name}
 
 
 REFUSED: dict[str, tuple[Callable[[Members], Members], str]] = {
@@ -195,11 +148,11 @@ def test_a_bundle_that_was_cut_off_is_refused_wherever_that_was(store: Reader, t
 
 
 def test_a_small_file_does_not_fill_the_disk(store: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unbundling, "ALL_MAX", 1 << 20)
+    monkeypatch.setattr(unpacking, "ALL_MAX", 1 << 20)
     bomb = packed({**members(bundled(store)), f"evidence/ab/{'a' * 62}.gz": bytes(2 << 20)})
     with pytest.raises(OperatorError, match="it is too large"):
         checked(tmp_path, bomb)
-    monkeypatch.setattr(unbundling, "MEMBERS_MAX", 3)
+    monkeypatch.setattr(unpacking, "MEMBERS_MAX", 3)
     with pytest.raises(OperatorError, match="too many members"):
         checked(tmp_path, bundled(store))
 
@@ -214,46 +167,19 @@ def test_nothing_is_left_behind(store: Reader, tmp_path: Path, monkeypatch: pyte
     assert list(scratch.iterdir()) == []
 
 
-def lines(told: Members) -> list[Any]:
-    return [json.loads(line) for line in told[RECORDS].splitlines()]
-
-
-def forged(told: Members, records: list[Any]) -> Members:
-    return {**told, RECORDS: b"".join(json.dumps(record).encode() + b"\n" for record in records)}
-
-
-def accused_another(told: Members) -> Members:
-    verdict, *runs = lines(told)
-    return forged(told, [{**verdict, "exit": {"fingerprint": "F" * 40}}, *runs])
-
-
-DISAGREEING: dict[str, tuple[Callable[[Members], Members], str]] = {
-    "another exit": (accused_another, "went through"),
-    "a list that was changed": (lambda m: {**m, SCANS: m[SCANS] * 2}, "is not the list that bundle.json tells of"),
-    "a run left out": (lambda m: forged(m, lines(m)[:-1]), "is missing"),
-    "a run twice": (lambda m: forged(m, [*lines(m), lines(m)[-1]]), "has two records"),
-    "a line that is none": (lambda m: {**m, RECORDS: m[RECORDS] + b"[1]\n"}, "line 4 of records.ndjson is no record"),
-    "a line that is deep": (lambda m: {**m, RECORDS: m[RECORDS] + b"[" * 100_000 + b"\n"}, "is no record"),
-    "a piece too many": (lambda m: other(m, f"evidence/ab/{'a' * 62}.gz", b"x"), "1 pieces that no record names"),
-    "a piece that is another": (
-        lambda m: {n: gzip.compress(b"x") if n.startswith("evidence") else c for n, c in m.items()},
-        "is not what its name says",
-    ),
-    "a piece that is none": (
-        lambda m: {n: b"x" if n.startswith("evidence") else c for n, c in m.items()},
-        "can't be read",
-    ),
-    "a piece left out": (lambda m: {n: c for n, c in m.items() if not n.startswith("evidence")}, "is missing"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", DISAGREEING)
-def test_what_does_not_agree_is_named(name: str, store: Reader, tmp_path: Path) -> None:
-    change, sentence = DISAGREEING[name]
-    problems = checked(tmp_path, packed(change(members(bundled(store))))).problems
-    assert any(sentence in problem for problem in problems), problems
-
-
 def test_output_of_an_exit_is_in_it_as_it_was(store: Reader) -> None:
     pieces = [gzip.decompress(content) for name, content in members(bundled(store)).items() if name.endswith(".gz")]
     assert OUTPUT in pieces
+
+
+def test_what_could_not_be_checked_is_not_bundled(store: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit, sentence in (
+        ("ALL_MAX", 100, "their evidence has more than 100 bytes"),
+        ("LINE_MAX", 100, "s1-v000000000001 is larger than 100 bytes"),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(OperatorError, match=sentence):
+            patch.setattr(bundling, name, limit)
+            bundled(store)
+    monkeypatch.setitem(ITEMS_MAX, "controls", 1)
+    with pytest.raises(OperatorError, match="s1-v000000000001 has more than 1 controls"):
+        bundled(store)

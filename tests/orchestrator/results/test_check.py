@@ -1,6 +1,7 @@
 """A record and its evidence agree, or a sentence says what does not."""
 
 import copy
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.results.check import Checked, check_run, check_verdict
+from exitpin.orchestrator.results.check import Checked, check_run, check_scan
+from exitpin.orchestrator.results.check_verdict import check_verdict
 from exitpin.orchestrator.results.exhibit import BlobError, exhibit, pack
+from exitpin.orchestrator.results.pieces import Pieces, TooMuch
 
 from ..values import EXIT, OTHER_EXIT
 from .proven import OUTPUT, events_of, finding, honest
@@ -24,9 +27,22 @@ class Shelf:
         self.records, blobs = finding()
         self.contents = {blob.sha256: blob for blob in blobs}
         self.verdict, self.run, self.control = copy.deepcopy(self.records)
+        self.pieces = Pieces(self.read)
+        self.more: list[bytes] = []
+
+    def add(self, run: Record, name: str, content: bytes) -> None:
+        """One piece more for a run."""
+        self.more.append(content)
+        run["evidence"].append(exhibit(name, pack(content)))
 
     def read(self, sha256: str) -> bytes:
-        contents = [events_of("s-0001"), events_of("s-0002"), OUTPUT, b"router evil 198.51.100.1 9001 0 0\n"]
+        contents = [
+            events_of("s-0001"),
+            events_of("s-0002"),
+            OUTPUT,
+            b"router evil 198.51.100.1 9001 0 0\n",
+            *self.more,
+        ]
         found = {pack(content).sha256: content for content in contents}
         if sha256 not in found:
             raise BlobError(f"evidence {sha256[:16]} is missing")
@@ -35,11 +51,19 @@ class Shelf:
     def find(self, run_id: str) -> Record | None:
         return {"s-0001": self.run, "s-0002": self.control}.get(run_id)
 
-    def check(self) -> Checked:
-        found = check_verdict(self.verdict, self.read, self.find)
+    def check(self, *, is_whole: bool = False) -> Checked:
+        found = check_verdict(self.verdict, self.pieces, self.find, is_whole=is_whole)
         for run in (self.run, self.control):
-            found.add(check_run(run, self.read))
+            found.add(check_run(run, self.pieces))
         return found
+
+    def judge(self, status: str, *others: str) -> None:
+        """Let the run of the verdict, and others that are gone, be judged so."""
+        self.run["verdict"]["status"] = status
+        self.verdict["runs"] = [
+            {**self.verdict["runs"][0], "run_id": f"s-{number:04}", "status": one}
+            for number, one in zip([1, *range(3, 30)], [status, *others], strict=False)
+        ]
 
 
 @pytest.fixture
@@ -69,7 +93,7 @@ CHANGES: dict[str, tuple[Callable[[Shelf], object], str]] = {
     "a run of another question": (lambda s: s.run.update(key="k9"), "has another key"),
     "a run of another scan": (lambda s: s.run.update(scan_id="s9"), "has another scan_id"),
     "a run that was judged otherwise": (lambda s: s.run["verdict"].update(status="ok"), "its record says ok"),
-    "more lies than runs": (lambda s: s.verdict.update(lied=2), "it says that 2 runs lied, and names 1"),
+    "more lies than runs": (lambda s: s.verdict.update(lied=2), "it says that 2 runs of 1 lied, and names 1 of 1"),
     "a verdict on somebody else": (lambda s: s.verdict.update(exit={"fingerprint": "F" * 40}), "went through"),
     "a control that saw something else": (lambda s: s.control.update(facts={"chain": ["other"]}), "saw another chain"),
     "a control through another exit": (lambda s: s.verdict["controls"][0].update(exit=EXIT), "its control s-0002 went"),
@@ -90,52 +114,184 @@ def test_one_change_is_found_and_named(name: str, shelf: Shelf) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b"\xff\xfe", b'{"schema": "exitpin.events/2"}'])
 def test_events_that_are_none_are_a_problem_and_no_end(content: bytes, shelf: Shelf) -> None:
     shelf.run["evidence"] = [exhibit("events", pack(content))]
-    assert check_run(shelf.run, lambda _: content).problems
+    assert check_run(shelf.run, Pieces(lambda _: content)).problems
 
 
 @pytest.mark.parametrize("kept", [[], ["/somewhere/events.ndjson.gz"], [{"name": "events", "file": "/x"}]])
 def test_a_run_of_which_no_events_were_kept_is_counted(kept: list[object], shelf: Shelf) -> None:
     shelf.run["evidence"] = kept
-    found = check_run(shelf.run, shelf.read)
+    found = check_run(shelf.run, shelf.pieces)
     assert (found.problems, found.bare, found.streams) == ((), 1, 0)
 
 
 def test_runs_that_are_gone_are_no_problem_of_a_verdict_that_accuses_nobody(shelf: Shelf) -> None:
-    found = check_verdict(honest(), shelf.read, shelf.find)
+    found = check_verdict(honest(), shelf.pieces, shelf.find)
     assert (found.problems, found.gone) == ((), 1)
 
 
 def test_what_is_nested_too_deeply_is_a_problem(shelf: Shelf) -> None:
     shelf.run["streams"] = json.loads("[" * 500 + "]" * 500)
-    assert check_run(shelf.run, shelf.read).problems
+    assert check_run(shelf.run, shelf.pieces).problems
 
 
-SUMS: dict[str, tuple[dict[str, object], str]] = {
-    "a finding without runs": ({"runs": []}, "do not come to tampered"),
-    "an honest verdict on a run that lied": ({"status": "ok"}, "do not come to ok"),
-    "broken, on a run that was answered": ({"status": "broken"}, "do not come to broken"),
-    "more runs than there are": ({"of": 99}, "it says 1 of 99 lied, its runs say 1 of 1"),
-    "a control from nowhere": ({"controls": [{"vantage": "moon", "facts": {}}]}, "was seen from nowhere"),
-    "a control of no run": ({"controls": [{"vantage": "exit", "facts": {}}]}, "its control None is missing"),
-    "more than anybody needs": ({"controls": [{"vantage": "direct"}] * 2000}, "names more than 1000"),
+OF_NOTHING = {"evidence": [], "streams": []}
+
+SAID: dict[str, tuple[Callable[[Shelf], object], str]] = {
+    "a finding without runs": (lambda s: s.verdict.update(runs=[], lied=0, of=0), "its 0 runs say error or skipped"),
+    "an honest verdict on a run that lied": (lambda s: s.verdict.update(status="ok", lied=0), "its 1 runs say suspect"),
+    "a finding on an honest run": (lambda s: s.judge("ok"), "it says suspect, its 1 runs say ok"),
+    "one lie, told as proven": (lambda s: s.verdict.update(status="tampered"), "it says tampered, its 1 runs say susp"),
+    "broken by a lie": (lambda s: s.verdict.update(status="broken"), "it says broken"),
+    "broken by a failure": (
+        lambda s: (s.judge("broken"), s.verdict.update(status="broken", lied=0, of=0)),
+        "it says broken, its 1 runs say error",
+    ),
+    "more than were heard": (lambda s: s.verdict.update(of=99), "1 runs of 99 lied, and names 1 of 1"),
+    "one run twice": (lambda s: s.verdict.update(runs=s.verdict["runs"] * 2, lied=2, of=2), "its run s-0001 twice"),
+    "a run that was asked again": (lambda s: s.run.update(role="superseded"), "counts for nothing"),
+    "a replay": (lambda s: s.run.update(role="replay"), "its record says replay"),
+    "a control as a run": (
+        lambda s: (s.run.update(role="control"), s.verdict["runs"][0].update(role="control")),
+        "its record says control",
+    ),
+    "another role": (lambda s: s.verdict["runs"][0].update(role="confirm"), "is a confirm, its record says probe"),
+    "an accuser without events": (lambda s: s.run["evidence"].pop(0), "of which no events were kept"),
+    "an accuser of which nothing went out": (lambda s: s.run.update(streams=[]), "of which nothing went to the exit"),
+    "an accuser in doubt": (lambda s: s.run.update(doubts=["x"]), "whose own attribution failed"),
+    "an accuser that says so itself": (
+        lambda s: s.run.update(failure={"kind": "attribution"}),
+        "whose own attribution failed",
+    ),
+    "a control without events": (lambda s: s.control.update(evidence=[]), "by control s-0002, of which no events"),
+    "a control from nowhere": (lambda s: s.verdict["controls"][0].update(vantage="moon"), "control of vantage 'moon'"),
+    "a control of no run": (lambda s: s.verdict["controls"][0].update(run_id=None), "through an exit and no run of it"),
+    "a control told as one without Tor": (
+        lambda s: s.verdict["controls"][0].update(vantage="direct"),
+        "its direct control s-0002 went through an exit",
+    ),
+    "a control whose exit is not told": (
+        lambda s: s.verdict["controls"][0].update(vantage="pinned", exit=None),
+        "its pinned control s-0002 went through an exit",
+    ),
+    "a control twice": (
+        lambda s: s.verdict["controls"].append(s.verdict["controls"][0]),
+        "its control s-0002 twice",
+    ),
+    "a run as a control": (lambda s: s.control.update(role="probe"), "its control s-0002 was none"),
+    "a control that failed": (lambda s: s.control.update(unusable="it timed out"), "its control s-0002 was none"),
+    "a control of another scan": (lambda s: s.control.update(scan_id="s9"), "of another question"),
+    "a control of another tool": (lambda s: s.control.update(tool={"id": "x"}), "of another question"),
+    "itself as a control": (
+        lambda s: s.verdict["controls"][0].update(run_id="s-0001", exit=EXIT),
+        "through the exit that it judges",
+    ),
+    "more than anybody needs": (
+        lambda s: s.verdict.update(controls=[{"vantage": "pinned"}] * 2000),
+        "more than 1000 runs or controls",
+    ),
+    "facts that are not those of the evidence": (
+        lambda s: (s.run.update(facts_exact=True), s.add(s.run, "facts", b'{"chain": ["true"]}')),
+        "s-0001: its chain is not the one of its evidence",
+    ),
+    "facts of which the evidence knows nothing": (
+        lambda s: (s.run.update(facts_exact=True), s.add(s.run, "facts", b"{}")),
+        "s-0001: its chain is not the one of its evidence",
+    ),
+    "facts that can't be read": (
+        lambda s: (s.run.update(facts_exact=True), s.add(s.run, "facts", b"[1")),
+        "s-0001: its facts can't be read",
+    ),
+    "more pieces than anybody needs": (
+        lambda s: s.run.update(evidence=s.run["evidence"] * 200),
+        "more than 200 pieces of evidence",
+    ),
 }
 
 
-@pytest.mark.parametrize("name", SUMS)
-def test_a_verdict_is_what_its_runs_come_to(shelf: Shelf, name: str) -> None:
-    changes, sentence = SUMS[name]
-    shelf.verdict.update(copy.deepcopy(changes))
-    assert any(sentence in problem for problem in shelf.check().problems)
+@pytest.mark.parametrize("name", SAID)
+def test_a_verdict_is_what_its_runs_and_controls_come_to(shelf: Shelf, name: str) -> None:
+    change, sentence = SAID[name]
+    change(shelf)
+    problems = shelf.check().problems
+    assert any(sentence in problem for problem in problems), problems
 
 
-def test_a_run_counts_once_and_only_if_it_counts(shelf: Shelf) -> None:
-    told = shelf.verdict["runs"][0]
-    shelf.verdict["runs"] = [told, told]
-    assert any("names a run twice" in problem for problem in shelf.check().problems)
-    shelf.verdict["runs"] = [{**told, "role": "superseded"}]
-    assert any("counts for nothing" in problem for problem in shelf.check().problems)
+def test_an_accuser_without_events_is_excused_where_an_earlier_version_recorded_it(shelf: Shelf) -> None:
+    shelf.run.update(evidence=["/somewhere/events.ndjson.gz"], streams=[])
+    shelf.control.update(evidence=["/somewhere/events.ndjson.gz"])
+    del shelf.verdict["interrupted"]
+    found = shelf.check()
+    assert (found.problems, found.bare) == ((), 2)
+    assert len(shelf.check(is_whole=True).problems) == 2
 
 
-def test_who_accuses_has_events_that_prove_whose_run_it_was(shelf: Shelf) -> None:
-    shelf.run["evidence"] = [item for item in shelf.run["evidence"] if item["name"] != "events"]
-    assert any("nothing proves whose it was" in problem for problem in shelf.check().problems)
+def test_many_runs_that_got_no_answer_make_an_exit_broken(shelf: Shelf) -> None:
+    shelf.judge("broken", *["error"] * 7)
+    shelf.verdict.update(status="error", lied=0, of=0)
+    assert shelf.check().problems == ()
+    shelf.verdict.update(status="broken")
+    assert not [problem for problem in shelf.check().problems if "is missing" not in problem]
+    shelf.run["verdict"].update(layer="circuit", status="error")
+    shelf.verdict["runs"][0].update(status="error")
+    assert any("it says broken, its 8 runs say error" in problem for problem in shelf.check().problems)
+
+
+@pytest.mark.parametrize(("status", "told"), [("suspect", (1, 1)), ("error", (0, 0))])
+def test_an_interrupted_verdict_may_say_less(status: str, told: tuple[int, int], shelf: Shelf) -> None:
+    shelf.judge("tampered", "tampered")
+    shelf.verdict.update(interrupted=True, status=status, lied=told[0], of=told[1])
+    shelf.verdict["runs"][1]["run_id"] = "s-0001"
+    assert [problem for problem in shelf.check().problems if "twice" not in problem] == []
+    shelf.verdict.update(status="tampered")
+    assert any("it says tampered" in problem for problem in shelf.check().problems)
+
+
+def test_an_interrupted_verdict_may_name_a_run_that_is_asked_again(shelf: Shelf) -> None:
+    shelf.run.update(role="superseded")
+    shelf.verdict.update(interrupted=True)
+    assert shelf.check().problems == ()
+
+
+def test_facts_that_were_cut_or_hidden_are_those_of_the_evidence(shelf: Shelf) -> None:
+    chain = [f"item {number}" for number in range(9)]
+    exact = {"chain": chain, "size": float("inf"), "from": "192.0.2.7:80", "is_it": True, "none": None}
+    digest = hashlib.sha256("\n".join(chain).encode()).hexdigest()
+    shelf.add(shelf.run, "facts", json.dumps(exact).encode())
+    shown: dict[str, object] = {**exact, "chain": [*chain[:3], f"... (9 in all, sha256 {digest})"]}
+    shelf.run.update(facts_exact=True, facts={**shown, "size": "inf", "from": "(vantage):80"})
+    assert shelf.check().problems == ()
+    for name, value in (("size", "1"), ("from", "(vantage):81"), ("is_it", 1), ("chain", chain[:3])):
+        told = {**shelf.run, "facts": {**shelf.run["facts"], name: value}}
+        assert check_run(told, shelf.pieces).problems == (f"s-0001: its {name} is not the one of its evidence",)
+
+
+def test_a_piece_is_read_once_however_often_it_is_named(shelf: Shelf) -> None:
+    asked: list[str] = []
+    shelf.run["evidence"] = [item for item in shelf.run["evidence"] if item["name"] == "stdout"] * 100
+    pieces = Pieces(lambda sha256: asked.append(sha256) or shelf.read(sha256))  # type: ignore[func-returns-value]
+    assert check_run(shelf.run, pieces).pieces == 100
+    assert len(asked) == 1
+
+
+def test_no_more_is_read_than_anybody_should_have_to(shelf: Shelf) -> None:
+    with pytest.raises(TooMuch, match="its evidence has more than 100 bytes, unpacked"):
+        check_run(shelf.run, Pieces(shelf.read, 100))
+
+
+@pytest.mark.parametrize("circuit", [0, -1, "0", "\u00b2", None, 10**400, 2**64, True])
+def test_a_claim_for_no_circuit_is_a_problem(circuit: object, shelf: Shelf) -> None:
+    entries = [json.loads(line) for line in events_of("s-0001").splitlines()]
+    for entry in entries:
+        if "claim" in entry:
+            entry["claim"]["circuit"] = circuit
+    shelf.run["evidence"].clear()
+    shelf.add(shelf.run, "events", "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+    assert check_run(shelf.run, shelf.pieces).problems
+
+
+def test_a_scan_that_was_not_planned_so_is_a_problem() -> None:
+    scan: Record = {"scan_id": "s1", "state": "done", "tools": [{}] * 2, "exits": ["A"] * 3, "planned": 6}
+    assert check_scan(scan, None).problems == ()
+    assert check_scan({**scan, "planned": 7}, None).problems
+    assert check_scan({**scan, "state": "well"}, None).problems
+    assert check_scan({**scan, "tools": 7}, None).problems

@@ -9,6 +9,7 @@ import pytest
 
 from exitpin.orchestrator.results.check import check_run
 from exitpin.orchestrator.results.exhibit import exhibit, pack
+from exitpin.orchestrator.results.pieces import Pieces
 from exitpin.orchestrator.results.public import (
     EXIT_FIELDS,
     JUDGEMENT_FIELDS,
@@ -126,7 +127,7 @@ def test_a_record_that_goes_with_its_proof_can_still_be_checked() -> None:
     record["evidence"] = [exhibit("events", events)]
     told = public(record, with_proof=True)
     assert told is not None
-    found = check_run(told, lambda _: _content())
+    found = check_run(told, Pieces(lambda _: _content()))
     assert (found.problems, found.streams) == ((), 1)
     assert "source_address" not in (public(record) or {})
 
