@@ -25,7 +25,7 @@ def exposition(jobs: Sequence[Watched], store_bytes: Mapping[str, int]) -> str:
         ("exitpin_scan_running", "1 while a later scan of the job is under way.", _each(jobs, "is_under_way")),
         ("exitpin_scan_start_timestamp_seconds", "When it began.", _each(jobs, "started")),
         ("exitpin_scan_end_timestamp_seconds", "When it ended.", _each(jobs, "ended")),
-        ("exitpin_findings", "Findings of that scan, by exit.", _findings(jobs)),
+        ("exitpin_findings", "Findings by exit: of that scan, and those that it can't take back.", _findings(jobs)),
         ("exitpin_findings_omitted", "Findings beyond those that are named.", map(_omitted, jobs)),
         ("exitpin_store_bytes", "Size of the store on disk.", [({"part": n}, size) for n, size in store_bytes.items()]),
     ]
@@ -61,7 +61,7 @@ def _verdicts(jobs: Iterable[Watched]) -> Iterator[Sample]:
 
 def _findings(jobs: Iterable[Watched]) -> Iterator[Sample]:
     for job in jobs:
-        counted = Counter((one.tool, one.status, one.exit_fingerprint) for one in job.accused)
+        counted = Counter((one.tool, one.status, one.exit_fingerprint) for one in (*job.accused, *job.held))
         for (tool, status, fingerprint), count in counted.items():
             yield {**_job(job), "tool": tool, "status": status, "fingerprint": fingerprint}, count
 

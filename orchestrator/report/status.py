@@ -3,7 +3,7 @@
   EXITPIN CRITICAL - 1 tampered: tls-cert exit13/068F671A; 154 verdicts; scan ... ended 2 h ago | tampered=1;;0;0 ...
 
 Looks at the last scan of each job that is young enough; where there is none, nobody watches any more, and that is
-critical. Called by `exitpin report status`.
+critical. Where it is incomplete, what those before it found still counts. Called by `exitpin report status`.
 
 https://www.monitoring-plugins.org/doc/guidelines.html
 """
@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from ..results.wanted import FINDINGS, STATUSES
-from .watch import Watched
+from .watch import JUDGED, Watched
 
-JUDGED = frozenset({*FINDINGS, "ok"})
 NAMED_MAX = 3
 
 
@@ -86,7 +85,7 @@ def _findings(jobs: Sequence[Watched], terms: Terms) -> Said:
         return Said(State.OK, ", ".join(others) or "no finding")
     state = State.CRITICAL if terms.critical.intersection(watched) else State.WARNING
     told = ", ".join(f"{counts[status]} {status}" for status in watched)
-    accused = [one for job in jobs for one in job.accused if one.status in watched]
+    accused = [one for job in jobs for one in (*job.accused, *job.held) if one.status in watched]
     accused.sort(key=lambda one: STATUSES.index(one.status))
     names = [f"{one.tool} {one.exit_nickname}/{one.exit_fingerprint[:8]}" for one in accused[:NAMED_MAX]]
     more = ["..."] if len(accused) > NAMED_MAX else []
@@ -95,12 +94,18 @@ def _findings(jobs: Sequence[Watched], terms: Terms) -> Said:
 
 def _gaps(job: Watched) -> Said | None:
     """What makes a scan say less than it seems to."""
+    held = f"; what {_scans(job.held_by)} found still holds" if job.held else ""
     if not any(job.counts[status] for status in JUDGED):
-        return Said(State.UNKNOWN, f"scan {job.scan_id} judged nobody")
+        return Said(State.UNKNOWN, f"scan {job.scan_id} judged nobody{held}")
     if not job.is_complete:
         how = f" ({job.state})" if job.state != "done" else ""
-        return Said(State.WARNING, f"scan {job.scan_id} is incomplete{how}: {job.verdicts} of {job.planned} verdicts")
+        told = f"scan {job.scan_id} is incomplete{how}: {job.verdicts} of {job.planned} verdicts"
+        return Said(State.WARNING, f"{told}{held}")
     return None
+
+
+def _scans(ids: Sequence[str]) -> str:
+    return f"scan {ids[0]}" if len(ids) == 1 else f"{len(ids)} scans before it"
 
 
 def _which(jobs: Sequence[Watched], now: float) -> str:
@@ -125,5 +130,5 @@ def _performance(jobs: Sequence[Watched], now: float, terms: Terms) -> str:
 def _counts(jobs: Sequence[Watched]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for job in jobs:
-        counts += job.counts
+        counts += job.counts + Counter(one.status for one in job.held)
     return counts

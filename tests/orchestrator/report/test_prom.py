@@ -53,6 +53,11 @@ def test_an_exit_that_a_tool_accuses_twice_is_one_series() -> None:
     assert [value for _, value in told["exitpin_findings"]] == [2]
 
 
+def test_a_finding_that_a_scan_could_not_take_back_is_still_there() -> None:
+    told = exposed(a_job(state="killed", held=(accusation("tampered", 4),), held_by=("s0",)))
+    assert [labels["fingerprint"][-1] for labels, _ in told["exitpin_findings"]] == ["4"]
+
+
 def test_hostile_text_stays_within_its_label() -> None:
     told = exposed(a_job(accusation("tampered", tool=HOSTILE), name=HOSTILE))
     ((labels, _),) = told["exitpin_findings"]

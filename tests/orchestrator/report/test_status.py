@@ -10,6 +10,7 @@ from exitpin.orchestrator.report.watch import Watched
 from .watched import HOSTILE, NOW, a_job, accusation
 
 TAMPERED, SUSPECT, BROKEN = (accusation(status, n) for n, status in enumerate(("tampered", "suspect", "broken"), 1))
+HELD = a_job(scan_id="s2", state="killed", planned=9, held=(TAMPERED,), held_by=("s1",))
 DAY = 86400.0
 FIGURE = re.compile(r"'?[^'=]+'?=[\d.]+(s|%|B|c)?(;[\d.:@~]*){0,4}")
 
@@ -30,6 +31,12 @@ FIGURE = re.compile(r"'?[^'=]+'?=[\d.]+(s|%|B|c)?(;[\d.:@~]*){0,4}")
         ([a_job(ended=NOW - 2 * DAY), a_job(ended=NOW - 99 * DAY)], State.CRITICAL, "the last scan, s1, ended 2 d ago"),
         ([a_job(), a_job(TAMPERED, ended=NOW - 2 * DAY)], State.OK, "no finding; 5 verdicts"),
         ([a_job(), a_job(SUSPECT, scan_id="s2")], State.WARNING, "11 verdicts; 2 scans, the last ended 60 min ago"),
+        (
+            [HELD],
+            State.CRITICAL,
+            "1 tampered: tls-cert exit01/00000000; scan s2 is incomplete (killed): 5 of 9 verdicts",
+        ),
+        ([HELD], State.CRITICAL, "; what scan s1 found still holds; "),
         ([], State.UNKNOWN, "no scan of the Tor network has ended yet"),
     ],
 )

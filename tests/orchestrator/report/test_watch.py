@@ -83,6 +83,28 @@ def test_a_scan_that_was_killed_ended_with_its_last_verdict(path: Path) -> None:
     assert (job.ended, job.verdicts, job.planned) == (1234.0, 2, 9)
 
 
+def test_a_scan_that_ended_early_takes_back_only_what_it_asked_again(path: Path) -> None:
+    lies = [verdict_record(n, status="tampered", scan_id="s1", verdict_id=f"s1-{n}") for n in (1, 2, 3)]
+    again = [
+        verdict_record(1, status="ok", scan_id="s2", verdict_id="s2-1"),
+        verdict_record(2, status="error", scan_id="s2", verdict_id="s2-2"),
+    ]
+    early = scan_record("s2", started=2000.0, state="interrupted", planned=3)
+    write(path, [scan_record("s1", planned=3), *lies, early, *again])
+    (job,) = jobs(path)
+    assert (job.scan_id, job.accused, job.held_by) == ("s2", (), ("s1",))
+    assert [one.record_id for one in job.held] == ["s1-2", "s1-3"]
+
+
+def test_nothing_is_held_from_before_the_last_complete_scan(path: Path) -> None:
+    lie = verdict_record(1, status="tampered", scan_id="s1", verdict_id="s1-1")
+    honest = verdict_record(1, scan_id="s2", verdict_id="s2-1")
+    early = [scan_record(name, started=at, state="killed") for name, at in (("s3", 3000.0), ("s4", 4000.0))]
+    write(path, [scan_record("s1"), lie, scan_record("s2", started=2000.0), honest, *early])
+    (job,) = jobs(path)
+    assert (job.scan_id, job.held, job.held_by) == ("s4", (), ())
+
+
 def test_findings_are_named_the_gravest_first_and_all_is_counted(path: Path) -> None:
     statuses = ("broken", "ok", "tampered", "error", "suspect")
     verdicts = [verdict_record(n, status=status) for n, status in enumerate(statuses)]
