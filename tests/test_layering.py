@@ -17,7 +17,18 @@ SHELL = {
         *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "replaying", "scanning", "tasks"),
     },
     "orchestrator/results": {
-        *("blobs", "bundling", "checking", "scan_lock", "store", "stored", "sweep", "unbundling", "unpacking"),
+        *(
+            "blobs",
+            "bundling",
+            "checking",
+            "exact_facts",
+            "scan_lock",
+            "store",
+            "stored",
+            "sweep",
+            "unbundling",
+            "unpacking",
+        ),
     },
 }
 # Who may know whom, in the direction of flow: runs, what is kept of them, audits, what is told of those.

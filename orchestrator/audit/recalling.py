@@ -39,6 +39,32 @@ class Recalled:
     ended: Ended
 
 
+SHOWN = ("schema", "verdict_id", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVerdict:
+    """A verdict that an earlier session wrote. `last_index`: the highest number of its runs; `record`: what is shown of
+    it at the end of a scan, and no more: there may be many thousands, and each has all of its controls in it."""
+
+    key: str
+    status: Status
+    is_interrupted: bool
+    last_index: int
+    record: Record
+
+    @classmethod
+    def of(cls, record: Record) -> "KnownVerdict":
+        """From its record."""
+        return cls(
+            key=str(record["key"]),
+            status=Status(record["status"]),
+            is_interrupted=bool(record.get("interrupted")),
+            last_index=max((_index(str(run["run_id"])) for run in record.get("runs") or ()), default=0),
+            record={name: record.get(name) for name in SHOWN},
+        )
+
+
 @dataclass(slots=True)
 class Recollection:
     """What is known of a scan. By key: `verdicts`, the closed cases; `runs`; `controls`, the samples; `control_runs`,
@@ -46,29 +72,20 @@ class Recollection:
     they ended in an error; `superseded`: records that count for nothing any more; `first_index`: the number of the next
     run."""
 
-    verdicts: dict[str, Record] = field(default_factory=dict)
+    verdicts: dict[str, KnownVerdict] = field(default_factory=dict)
     runs: defaultdict[str, list[Recalled]] = field(default_factory=lambda: defaultdict(list))
     controls: defaultdict[str, list[Control]] = field(default_factory=lambda: defaultdict(list))
     control_runs: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     failed: frozenset[str] = frozenset()
-    findings: dict[str, Record] = field(default_factory=dict)
+    findings: dict[str, KnownVerdict] = field(default_factory=dict)
     superseded: list[Record] = field(default_factory=list)
     first_index: int = 1
-
-
-def closed_verdicts(verdicts: Iterable[Record], *, retry_failed: bool) -> dict[str, Record]:
-    """By key, the verdicts that need not be asked for again. `retry_failed`: errors are."""
-    return {
-        str(verdict["key"]): verdict
-        for verdict in verdicts
-        if not verdict.get("interrupted") and not (retry_failed and verdict["status"] == Status.ERROR)
-    }
 
 
 def recall(
     pairs: Iterable[tuple[Audit, Relay]],
     audits: Iterable[tuple[Audit, Relay]],
-    verdicts: Iterable[Record],
+    verdicts: Iterable[KnownVerdict],
     runs: Iterable[Record],
     exact_facts: Callable[[Record], Mapping[str, object] | None],
     *,
@@ -78,12 +95,12 @@ def recall(
     """What there is of `pairs`, all of the scan's, and of controls through `audits`, tool and relay. `exact_facts`: the
     facts of a run as they were judged, None where they were not kept; `now`: seconds since the epoch."""
     told = list(verdicts)
-    known = Recollection(closed_verdicts(told, retry_failed=retry_failed))
-    errors = [verdict for verdict in told if retry_failed and verdict["status"] == Status.ERROR]
-    known.failed = frozenset(str(verdict["key"]) for verdict in errors)
-    wiped = {str(verdict["key"]) for verdict in errors if not verdict.get("interrupted")}
-    known.findings = {str(v["key"]): v for v in told if v.get("interrupted") and Status(v["status"]).is_finding}
-    known.first_index = max((_index(name) + 1 for v in told for name in v.get("runs") or ()), default=1)
+    known = Recollection(_closed(told, retry_failed=retry_failed))
+    errors = [verdict for verdict in told if retry_failed and verdict.status is Status.ERROR]
+    known.failed = frozenset(verdict.key for verdict in errors)
+    wiped = {verdict.key for verdict in errors if not verdict.is_interrupted}
+    known.findings = {verdict.key: verdict for verdict in told if verdict.is_interrupted and verdict.status.is_finding}
+    known.first_index = max((verdict.last_index + 1 for verdict in told), default=1)
     by_key = {key_of(audit, relay): (audit, relay) for audit, relay in (*audits, *pairs)}
     for record in runs:
         known.first_index = max(known.first_index, _index(str(record["run_id"])) + 1)
@@ -130,10 +147,19 @@ def left_to_do(plan: ScanPlan, known: Recollection, *, retry_failed: bool = Fals
     return replace(left, skipped=skipped)
 
 
-def standing(plan: ScanPlan, known: Recollection) -> list[Record]:
+def standing(plan: ScanPlan, known: Recollection) -> list[KnownVerdict]:
     """The verdicts that stay while `plan` is carried out."""
     asked = {key_of(audit, relay) for audit, relay in plan.pairs}
     return [*known.verdicts.values(), *(one for key, one in known.findings.items() if key not in asked)]
+
+
+def _closed(verdicts: Iterable[KnownVerdict], *, retry_failed: bool) -> dict[str, KnownVerdict]:
+    """By key, the verdicts that need not be asked for again. `retry_failed`: errors are."""
+    return {
+        verdict.key: verdict
+        for verdict in verdicts
+        if not verdict.is_interrupted and not (retry_failed and verdict.status is Status.ERROR)
+    }
 
 
 def _index(run_id: str) -> int:

@@ -45,6 +45,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     parser.add_argument("tools", nargs="*", metavar="TOOL", help="ids, @tags, ./paths of tools")
     add_selectors(parser, required=False)
+    _add_how(parser)
+    _add_going_on(parser)
+    _add_outcome(parser)
+    add_vantage(parser)
+    parser.set_defaults(execute=execute)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument(
         "-p", "--param", dest="params", action="append", default=[], metavar="[TOOL.]NAME=VALUE",
@@ -61,15 +69,22 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
-    how.add_argument(
+    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
+
+
+def _add_going_on(parser: argparse.ArgumentParser) -> None:
+    again = parser.add_argument_group("going on")
+    again.add_argument(
         "--resume", nargs="?", const="last", metavar="SCAN",
         help="go on with a scan that was interrupted or killed: by its id, or the last one",
     )  # fmt: skip
-    how.add_argument(
+    again.add_argument(
         "--retry-failed", action="store_true",
         help="ask again what ended in an error, and nothing else: of --resume SCAN, or of the last scan",
     )  # fmt: skip
-    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
+
+
+def _add_outcome(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes of it")
     out.add_argument(
         "--fail-on", choices=("tampered", "suspect", "broken"), default="tampered", metavar="STATUS",
@@ -79,8 +94,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     out.add_argument("--runs", action="store_true", help="with --json: also a record of each run")
     out.add_argument("--events", metavar="FILE", help="keep the evidence there (.gz: compressed)")
     out.add_argument("--store", metavar="FILE", help="keep the records there instead of in your own store")
-    add_vantage(parser)
-    parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:

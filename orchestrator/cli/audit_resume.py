@@ -3,7 +3,6 @@ is asked again. `audit_scan.py` carries it out.
 """
 
 import argparse
-import json
 import os
 import shlex
 import time
@@ -12,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..audit.recalling import Recollection, recall, standing
+from ..audit.recalling import KnownVerdict, Recollection, recall, standing
 from ..audit.scan_plan import ScanPlan
 from ..errors import EXIT_USAGE, OperatorError
-from ..results.exhibit import BlobError, exhibits
+from ..results.exact_facts import exact_facts
 from ..results.scan_lock import is_running
 from ..results.store import store_path
 from ..results.stored import Reader, Wanted, open_store
@@ -26,9 +25,6 @@ AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
 UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
 """Settings that may be other ones when it goes on."""
-OF_A_VERDICT = ("schema", "verdict_id", "key", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
-"""What is held of the verdicts that stay, and of their runs the ids: there may be many thousands, and each has all of
-its controls in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,31 +130,12 @@ def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
         return recall(
             plan.pairs,
             [(audit, relay) for audit in plan.audits for relay in audit.candidates],
-            [_held(verdict) for verdict in reader.query(wanted)],
+            map(KnownVerdict.of, reader.query(wanted)),
             reader.query(Wanted(scan=resumed.scan_id, kind="run")),
             lambda record: exact_facts(reader, record),
             now=time.time(),
             retry_failed=resumed.is_retry,
         )
-
-
-def _held(verdict: Json) -> Json:
-    runs = [str(run.get("run_id")) for run in verdict.get("runs") or ()]
-    return {**{name: verdict.get(name) for name in OF_A_VERDICT}, "runs": runs}
-
-
-def exact_facts(reader: Reader, record: Json) -> Mapping[str, object] | None:
-    """The facts of a run as they were judged; None: there are none, or they were not kept so."""
-    if not record.get("facts_exact") or record.get("facts") is None:
-        return None
-    kept = next((item for item in exhibits(record) if item["name"] == "facts"), None)
-    if kept is None:
-        return dict(record["facts"])
-    try:
-        found = json.loads(reader.blobs.read(str(kept["sha256"])))
-    except (BlobError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def account_sentence(resumed: Resumed, plan: ScanPlan, known: Recollection) -> str:

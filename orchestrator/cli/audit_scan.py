@@ -143,7 +143,8 @@ class AuditScan:
         self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
     ) -> int:
         again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
-        account = Account(plan, self._store_path, self.scan_id, again=again, known=standing(plan, known))
+        stays = [verdict.record for verdict in standing(plan, known)]
+        account = Account(plan, self._store_path, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
         keepers = [store.add, listening(account.add)]
         if self._args.json:

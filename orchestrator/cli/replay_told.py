@@ -10,9 +10,9 @@ from typing import Any
 from ..audit.conclusions import LAYERS
 from ..errors import EXIT_FAILED
 from ..report.rerun import Made, Rerun, compare
+from ..results.exact_facts import exact_facts
 from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader, open_store
-from .audit_resume import exact_facts
 from .page import Line, print_page, told_lines
 from .results_store import exit_name, moment, shown
 

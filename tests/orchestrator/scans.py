@@ -17,7 +17,7 @@ from exitpin.orchestrator.audit.disclosure import ToolUse
 from exitpin.orchestrator.audit.errands import Errand, Terms
 from exitpin.orchestrator.audit.ledger import RecordLedger, listening
 from exitpin.orchestrator.audit.params import Bound
-from exitpin.orchestrator.audit.recalling import Recollection, left_to_do, recall, recall_controls
+from exitpin.orchestrator.audit.recalling import KnownVerdict, Recollection, left_to_do, recall, recall_controls
 from exitpin.orchestrator.audit.scan_plan import ScanPlan, make_scan_plan
 from exitpin.orchestrator.audit.schedule import Limits, Schedule
 from exitpin.orchestrator.circuits import Pace
@@ -167,11 +167,7 @@ class Scan:
             evidence.close()
 
     def _recall(self, plan: ScanPlan) -> Recollection:
-        verdicts = [
-            {**record, "runs": [run["run_id"] for run in record["runs"]]}
-            for record in self.earlier
-            if record["schema"] == "exitpin.verdict/1"
-        ]
+        verdicts = [KnownVerdict.of(record) for record in self.earlier if record["schema"] == "exitpin.verdict/1"]
         runs = [record for record in self.earlier if record["schema"] == "exitpin.run/1"]
         controls = [(audit, relay) for audit in plan.audits for relay in audit.candidates]
         return recall(

@@ -9,7 +9,7 @@ from exitpin.orchestrator.audit.cases import Case, Conclusion, StartRuns
 from exitpin.orchestrator.audit.errands import Audit
 from exitpin.orchestrator.audit.keys import key_of, verdict_id
 from exitpin.orchestrator.audit.params import Bound
-from exitpin.orchestrator.audit.recalling import Recollection, left_to_do, recall, standing
+from exitpin.orchestrator.audit.recalling import KnownVerdict, Recollection, left_to_do, recall, standing
 from exitpin.orchestrator.audit.scan_plan import ScanPlan, Skipped, make_scan_plan
 from exitpin.orchestrator.tool import Baseline, Rule, Status
 from exitpin.wrappers.stand_in import stand_in_snapshot
@@ -56,7 +56,7 @@ def told(rule: int | None, status: str) -> dict[str, Any]:
     return {"status": status, "rule": rule, "reason": "", "layer": None, "undecided": []}
 
 
-def recalled(pair: Any, *runs: Record, verdicts: Sequence[Record] = (), age_s: float = 0.0) -> Recollection:
+def recalled(pair: Any, *runs: Record, verdicts: Sequence[KnownVerdict] = (), age_s: float = 0.0) -> Recollection:
     exact = lambda record: record["facts"] if record["facts_exact"] else None  # noqa: E731
     return recall([pair], [pair], verdicts, runs, exact, now=1000.0 + age_s)
 
@@ -97,9 +97,8 @@ def test_a_run_that_needs_no_controls_is_of_use_at_any_age() -> None:
 
 def test_a_lie_that_was_held_against_many_controls_stays_one_after_an_interruption() -> None:
     pair = audits()
-    suspect = {"key": key_of(*pair), "status": "suspect", "interrupted": True}
     lie = run_of(*pair, 1000.0, verdict=told(1, "tampered"))
-    (kept,) = recalled(pair, lie, verdicts=[suspect], age_s=OLD).runs[key_of(*pair)]
+    (kept,) = recalled(pair, lie, verdicts=[suspect(pair)], age_s=OLD).runs[key_of(*pair)]
     assert kept.ended.judgement is not None and kept.ended.judgement.status is Status.TAMPERED
 
 
@@ -134,8 +133,8 @@ def test_the_verdict_on_a_question_has_one_name() -> None:
 # Findings that an interruption left open.
 
 
-def suspect(pair: Any, **changes: Any) -> Record:
-    return {"key": key_of(*pair), "status": "suspect", "interrupted": True, "runs": [], **changes}
+def suspect(pair: Any, **changes: Any) -> KnownVerdict:
+    return KnownVerdict.of({"key": key_of(*pair), "status": "suspect", "interrupted": True, **changes})
 
 
 def test_a_finding_whose_exit_is_gone_stands_and_no_skip_takes_its_place() -> None:
@@ -177,16 +176,16 @@ def test_a_retry_keeps_the_runs_of_a_case_that_was_only_interrupted() -> None:
         [pair], [pair], [interrupted], [run_of(*pair, 1000.0)], lambda r: r["facts"], now=1000.0, retry_failed=True
     )
     assert known.failed == {key_of(*pair)} and known.superseded == [] and len(known.runs[key_of(*pair)]) == 1
+    closed = suspect(pair, status="error", interrupted=False)
     failed = recall(
-        [pair], [pair], [{**interrupted, "interrupted": False}], [run_of(*pair, 1000.0)], lambda r: r["facts"],
-        now=1000.0, retry_failed=True,
-    )  # fmt: skip
+        [pair], [pair], [closed], [run_of(*pair, 1000.0)], lambda r: r["facts"], now=1000.0, retry_failed=True
+    )
     assert len(failed.superseded) == 1
 
 
 def test_run_numbers_that_verdicts_name_are_not_given_out_again() -> None:
     pair = audits()
-    closed = suspect(pair, status="ok", interrupted=False, runs=["play-00048"])
+    closed = suspect(pair, status="ok", interrupted=False, runs=[{"run_id": "play-00048"}])
     assert recalled(pair, verdicts=[closed]).first_index == 49
 
 
