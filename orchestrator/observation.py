@@ -14,7 +14,6 @@ from .outcomes import stream_failure
 from .runs import Life
 
 SCHEMA = "exitpin.run/1"
-SHIM_OPEN = ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets")
 FAILURE_FIELDS = ("kind", "blame", "retryable", "detail")
 WITNESSES = ("source-address", "source-port", "socks-username")
 
@@ -39,7 +38,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
         "denied_count": life.denied_count,
         "processes": [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()],
-        "containment": {"level": "shim", "asked": scan.get("containment"), "open": list(SHIM_OPEN)},
+        "containment": scan.get("containment"),
         "tool": {"argv": list(run.argv)},
         "process": {**_process(life), **output},
         "failure": failure_table(failure),

@@ -56,6 +56,7 @@ __all__ = [
     "encode_answer",
     "encode_order",
     "encode_report",
+    "landlock_abi",
     "mount",
     "set_child_subreaper",
     "set_death_signal",
@@ -180,3 +181,9 @@ def set_child_subreaper() -> None:
 def disconnect(fd: int) -> None:
     """connect(2) to AF_UNSPEC: a TCP socket as new, with no error pending. Resets the connection that there was."""
     _check(lib.exitpin_disconnect(fd))
+
+
+def landlock_abi() -> int:
+    """landlock_create_ruleset(2): the kernel's ABI of Landlock; 0 if it has none or it is switched off."""
+    abi: int = lib.exitpin_landlock_abi()
+    return abi

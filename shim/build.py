@@ -54,6 +54,7 @@ int exitpin_mount(const char *source, const char *target, const char *kind, unsi
 int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 int exitpin_disconnect(int fd);
+int exitpin_landlock_abi(void);
 """
 
 

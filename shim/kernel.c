@@ -3,6 +3,8 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernel.h"
 
@@ -39,4 +41,12 @@ int exitpin_disconnect(int fd)
 
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &size);
 	return error;
+}
+
+int exitpin_landlock_abi(void)
+{
+	const unsigned ask_version = 1;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, ask_version);
+
+	return abi > 0 ? (int)abi : 0;
 }

@@ -14,4 +14,7 @@ int exitpin_set_child_subreaper(void);
  * the socket does not get it. */
 int exitpin_disconnect(int fd);
 
+/* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
+int exitpin_landlock_abi(void);
+
 #endif

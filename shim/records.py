@@ -58,6 +58,7 @@ class Reason(IntEnum):
     NOT_FOUND = 13
     NOT_EXECUTABLE = 14
     INHERITED = 15
+    CONTAINMENT = 16
 
 
 class Flag(IntFlag):

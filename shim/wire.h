@@ -44,6 +44,7 @@ enum exitpin_reason {
 	EXITPIN_REASON_NOT_FOUND = 13,	  /* launcher: no such command */
 	EXITPIN_REASON_NOT_EXECUTABLE = 14, /* launcher: there, but can't be executed */
 	EXITPIN_REASON_INHERITED = 15,	  /* a socket that was open before the tool started */
+	EXITPIN_REASON_CONTAINMENT = 16,  /* launcher: the kernel would not contain the tool */
 };
 
 enum exitpin_flag {

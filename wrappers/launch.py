@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..orchestrator import events
+from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
@@ -62,6 +63,13 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
     return sorted(name for name in environment if name.lower() in PROXY_VARIABLES)
 
 
+def containment_options(containment: Containment) -> list[str]:
+    """The launcher's arguments for a level."""
+    if containment.level == "shim":
+        return []
+    return ["--guard", "--listen"] if containment.may_listen else ["--guard"]
+
+
 class ToolLauncher:
     """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there).
 
@@ -75,6 +83,7 @@ class ToolLauncher:
         tor: tuple[str, int],
         environment: Mapping[str, str],
         *,
+        containment: Containment,
         foreground: bool = False,
         on_line: OnLine | None = None,
         flow: Callable[[str], Flow] | None = None,
@@ -82,6 +91,7 @@ class ToolLauncher:
         self.directory = directory
         self.tor = tor
         self.environment = tool_environment(environment)
+        self.containment = containment
         self.foreground = foreground
         self.on_line = on_line
         self.flow = flow
@@ -140,9 +150,10 @@ class ToolLaunch:
         return None
 
     def _options(self) -> list[str]:
+        options = containment_options(self._launcher.containment)
         if self._run.setup is not None:
-            return launcher_options(self._run.setup)
-        return ["--foreground", "--keep-files"] if self._launcher.foreground else []
+            return [*options, *launcher_options(self._run.setup)]
+        return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
 
     def _stdio(self) -> tuple[int, int, int]:
         """The caller's own for one run in the foreground; else pipes."""

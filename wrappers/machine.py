@@ -1,10 +1,10 @@
 """What this machine offers: its tor, namespaces, and the kernel's means of containment.
 
-Each question is asked of the kernel or the program itself, without side effects; decides nothing. Called by the doctor.
+Each question is asked of the kernel or the program itself, without side effects; decides nothing. Called by the doctor,
+and by whoever starts tools.
 Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5).
 """
 
-import ctypes
 import os
 import re
 import shutil
@@ -12,9 +12,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from ..orchestrator.containment import Abilities
+from ..shim import bindings
+
 TIMEOUT_S = 5
-SYS_LANDLOCK_CREATE_RULESET = 444
-LANDLOCK_CREATE_RULESET_VERSION = 1
 
 
 class ForeignTor(NamedTuple):
@@ -57,11 +58,9 @@ def why_no_namespaces() -> str:
     return "" if status == 0 else " ".join(output.split()) or f"unshare ended with status {status}"
 
 
-def landlock_abi() -> int:
-    """The kernel's Landlock ABI; 0 if it has none or it is switched off."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    size, flags = ctypes.c_size_t(0), ctypes.c_uint(LANDLOCK_CREATE_RULESET_VERSION)
-    return max(0, int(libc.syscall(ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET), None, size, flags)))
+def abilities() -> Abilities:
+    """What the kernel has for containment."""
+    return Abilities(landlock_abi=bindings.landlock_abi())
 
 
 def has_seccomp_notify(proc: Path = Path("/proc")) -> bool:

@@ -9,11 +9,11 @@ import re
 import shutil
 from collections.abc import Mapping
 
+from ..orchestrator.containment import Containment
 from ..orchestrator.tool import Requirement, Tool
 from .filters import Ran, run_capped
 from .output import printable
 
-LEVEL = "shim"
 VERSION_MAX = 40
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
@@ -21,16 +21,19 @@ _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 class Requirements:
     """Asks each program once. `guests`: of the household, where there is one (see `filters.py`)."""
 
-    def __init__(self, environment: Mapping[str, str], guests: set[int] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], containment: Containment, guests: set[int] | None = None
+    ) -> None:
         self._environment = {"PATH": environment.get("PATH", os.defpath), "LC_ALL": "C"}
+        self._containment = containment
         self._guests = set() if guests is None else guests
         self._answers: dict[Requirement, str | None] = {}
         self._versions: dict[Requirement, str] = {}
 
     def unmet(self, tool: Tool) -> str | None:
         """The first requirement of the tool that is not met, as a sentence; None: all are."""
-        if tool.command.containment != LEVEL:
-            return f"it wants containment {tool.command.containment}, and there is {LEVEL} only in this version"
+        if not self._containment.satisfies(tool.command.containment):
+            return f"it wants containment {tool.command.containment}, and {self._containment.level} is in force"
         for requirement in tool.requires:
             if requirement not in self._answers:
                 self._answers[requirement] = self._answer(requirement)
@@ -60,11 +63,6 @@ class Requirements:
             return f"{wanted.name}: no version in what {' '.join(wanted.argv)} prints"
         self._versions[wanted] = printable(found[:VERSION_MAX])
         return _wrong_version(wanted, found)
-
-
-def unmet(tool: Tool, environment: Mapping[str, str]) -> str | None:
-    """The same for one tool, without remembering."""
-    return Requirements(environment).unmet(tool)
 
 
 def _found(wanted: Requirement, ran: Ran) -> str | None:

@@ -122,7 +122,9 @@ async def replay(
     witness = Witness({"schema": SCHEMA, **header})
     evidence = EvidenceLog(None, header, witness.note)
     with scratch_directory() as scratch:
-        launcher = ToolLauncher(scratch, bindings.PRELOAD, network.socks, work.environment)
+        launcher = ToolLauncher(
+            scratch, bindings.PRELOAD, network.socks, work.environment, containment=work.containment
+        )
         assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
         terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s)
         places = Places(work.scan_id, str(scratch), work.rng)

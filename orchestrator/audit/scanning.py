@@ -16,6 +16,7 @@ from ...wrappers.launch import ToolLauncher
 from ...wrappers.redaction import redactor
 from ...wrappers.runtime import scratch_directory
 from ..circuits import FirstHops, Pace
+from ..containment import Containment
 from ..errors import OperatorError
 from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
@@ -41,6 +42,7 @@ class Work:
     scan_id: str
     vantage: Vantage
     environment: Mapping[str, str]
+    containment: Containment
     jobs: int
     per_exit: int
     spacing_s: float
@@ -89,7 +91,9 @@ class Scan:
         witness = Witness({"schema": SCHEMA, **header})
         evidence = _open_evidence(work.events, header, witness)
         with scratch_directory() as scratch:
-            launcher = ToolLauncher(scratch, bindings.PRELOAD, network.socks, work.environment)
+            launcher = ToolLauncher(
+                scratch, bindings.PRELOAD, network.socks, work.environment, containment=work.containment
+            )
             assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
             terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s, self._known.first_index)
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
@@ -141,7 +145,7 @@ def shared_part(work: Work, network: Network) -> dict[str, object]:
     """What all records of a scan share (`observation.fold`)."""
     return {
         "scan_id": work.scan_id,
-        "containment": "shim",
+        "containment": work.containment.told(),
         "consensus": network.snapshot.valid_after,
         "events": str(work.events) if work.events else None,
         "vantage": {"kind": work.vantage.kind, "name": work.vantage.name, "tor": network.tor_version},

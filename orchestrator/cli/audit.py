@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
+from .containment import add_containment
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -68,6 +69,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--direct-control", action="store_true",
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
+    add_containment(how)
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
     how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
 

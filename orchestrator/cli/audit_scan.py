@@ -33,7 +33,8 @@ from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
-from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
+from .containment import containment_of, warn_of
+from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
@@ -63,7 +64,8 @@ class AuditScan:
         self._store_path = Path(args.store or store_path(environment)).absolute()
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.scan_id = now if resumed is None else resumed.scan_id
-        self._requirements = Requirements(environment)
+        self._containment = containment_of(args)
+        self._requirements = Requirements(environment, self._containment)
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
@@ -82,7 +84,7 @@ class AuditScan:
                 places = [destination for audit in plan.audits for destination in audit.destinations]
                 runs = plan.probes + plan.controls()
                 refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
-                print(WARNING, file=sys.stderr)
+                warn_of(self._containment)
             store = Store(self._store_path)
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
@@ -180,6 +182,7 @@ class AuditScan:
             scan_id=self.scan_id,
             vantage=self._vantage,
             environment=self._environment,
+            containment=self._containment,
             jobs=self._settings.jobs,
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
             spacing_s=0.0 if is_lab else self._settings.build_delay_s,

@@ -89,5 +89,6 @@ def refusal(life: Life) -> str:
         "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
         "foreign": f"{command} is built for another class, machine or C library: the shim can't be loaded into it.",
         "not-found": f"{command}: command not found.",
+        "containment": f"the kernel would not contain {command}: {refused.detail}. `exitpin doctor` shows what it has.",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",
     }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

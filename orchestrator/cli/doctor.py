@@ -16,11 +16,11 @@ from ... import shim
 from ...wrappers import machine
 from ...wrappers.output import printable
 from ...wrappers.program import look_at, read_elf
+from ..containment import LANDLOCK_WITH_NETWORK, Abilities, why_no_guard, why_no_notify
 from ..errors import OperatorError
 from ..settings import load_settings
 
 TOR_AT_LEAST = (0, 4, 8)  # ConfluxEnabled
-LANDLOCK_WITH_NETWORK = 4
 COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 
 DESCRIPTION = """\
@@ -89,9 +89,7 @@ def check_machine() -> Iterator[Check]:
     yield from check_shim(Path(shim.__file__).parent)
     yield check_namespaces()
     yield from check_kernel()
-    yield Check(
-        "containment", "warn", "shim only", "this version has no guard and no notify; audit tools that you trust"
-    )
+    yield check_containment(machine.abilities())
     yield check_foreign_tor()
     yield check_settings()
     yield from check_lab()
@@ -151,15 +149,24 @@ def check_namespaces() -> Check:
     return Check("namespaces", "fail", why, advice)
 
 
+def check_containment(abilities: Abilities) -> Check:
+    """The level that runs have unless they ask for another."""
+    why = why_no_guard(abilities)
+    if why:
+        advice = "hooks alone: run tools that you trust, or take a newer kernel"
+        return Check("containment", "warn", f"shim; no guard: {why}", advice)
+    return Check("containment", "ok", f"guard; no notify: {why_no_notify()}")
+
+
 def check_kernel() -> Iterator[Check]:
-    """What the kernel has for the containment levels to come."""
+    """What the kernel has for the containment levels."""
     yield Check("kernel", "ok", os.uname().release)
-    abi = machine.landlock_abi()
+    abi = machine.abilities().landlock_abi
     if abi >= LANDLOCK_WITH_NETWORK:
         yield Check("landlock", "ok", f"ABI {abi}, with network rules")
     else:
         found = f"ABI {abi}, without network rules" if abi else "not there"
-        yield Check("landlock", "warn", found, "the guard level will want Linux 6.7 (ABI 4)")
+        yield Check("landlock", "warn", found, f"the guard wants ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)")
     if machine.has_seccomp_notify():
         yield Check("seccomp", "ok", "with user notification")
     else:

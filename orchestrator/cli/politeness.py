@@ -12,9 +12,6 @@ from ..settings import Settings, load_settings
 
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
 WIDE_RUNS = 20
-WARNING = """\
-exitpin: containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static
-exitpin: binaries, daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
 
 
 def settings_in_force(args: argparse.Namespace, environment: Mapping[str, str], vantage: Vantage) -> Settings:

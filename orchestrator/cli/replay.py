@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..settings import load_settings
+from .containment import add_containment
 from .results_show import find_record
 from .results_store import add_store, opened, shown
 from .vantage import add_vantage, inside
@@ -55,6 +56,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     parser.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
+    add_containment(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object for each: both records, and what differs")
     add_store(parser)
     add_vantage(parser)

@@ -31,7 +31,8 @@ from ..results.store import Store, store_path
 from ..settings import BUILT_IN
 from ..tool import Tool
 from .audit_scan import LAB_TIMEOUT_MAX_S
-from .politeness import WARNING, first_hops_of, pace_of, settings_in_force
+from .containment import containment_of, warn_of
+from .politeness import first_hops_of, pace_of, settings_in_force
 from .replay_told import tell
 from .results_store import shown
 
@@ -54,7 +55,8 @@ class ReplayRun:
         self._rng = Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
         self._store_path = Path(args.store or store_path(environment)).absolute()
-        self._requirements = Requirements(environment)
+        self._containment = containment_of(args)
+        self._requirements = Requirements(environment, self._containment)
         self._made: list[Json] = []
         self._interrupted_by: int | None = None
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -67,7 +69,7 @@ class ReplayRun:
         async with open_network(self._vantage) as network:
             relay = self._relay(network)
             if not self._vantage.is_lab:
-                print(WARNING, file=sys.stderr)
+                warn_of(self._containment)
             work, audit = self._work(network, tool, relay, word), self._audit(tool, bound)
             store = Store(self._store_path)
             try:
@@ -133,6 +135,7 @@ class ReplayRun:
             scan_id=self.scan_id,
             vantage=self._vantage,
             environment=self._environment,
+            containment=self._containment,
             jobs=1,
             per_exit=1,
             spacing_s=0.0,

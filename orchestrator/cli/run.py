@@ -5,6 +5,7 @@ import asyncio
 import os
 
 from ..errors import EXIT_USAGE, OperatorError
+from .containment import add_containment
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -48,9 +49,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="names: mapped (the exit resolves them as it connects) or exit (the tool gets the exit's answer)",
     )  # fmt: skip
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
-    how.add_argument(
-        "--containment", choices=("shim", "guard", "notify"), help="refuse to run with less than this level"
-    )
+    add_containment(how)
     shown = parser.add_argument_group("what is recorded")
     shown.add_argument("--json", action="store_true", help="one record a run on stdout, as it ends")
     shown.add_argument("--events", metavar="FILE", help="keep Tor's lines and the shim's reports (.gz: compressed)")
@@ -67,9 +66,6 @@ def execute(args: argparse.Namespace) -> int:
         raise OperatorError(
             "there is no command to run.", "Write it after `--`: exitpin run -e EXIT -- CMD.", EXIT_USAGE
         )
-    if args.containment in ("guard", "notify"):
-        hint = "Leave out --containment, and mind that what the hooks miss is not blocked."
-        raise OperatorError(f"containment level {args.containment} is not available in this version.", hint, EXIT_USAGE)
     if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
         raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
     args.command = command

@@ -29,8 +29,9 @@ from ..ports import Launch
 from ..runs import Life
 from ..settings import BUILT_IN
 from .conclusion import Ending, conclude, conclude_foreground, refusal
+from .containment import containment_of, warn_of
 from .joblog import Joblog
-from .politeness import WARNING, first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
+from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose, parse_destination
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,12 +47,13 @@ class Scan:
         self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._containment = containment_of(args)
         self._lives: list[Life] = []
         self._is_foreground = False
         self._interrupted_by: int | None = None
         self._interrupted = asyncio.Event()
         self._writers: dict[str, LineWriter] = {}
-        self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": args.containment}
+        self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": self._containment.told()}
         self._joblog = Joblog(args.joblog) if args.joblog else None
 
     async def execute(self) -> int:
@@ -73,7 +75,7 @@ class Scan:
             )
             if not self._vantage.is_lab:
                 refuse_a_wide_scan(self._settings, len(plan), self._named(), is_allowed=self._args.wide)
-                print(WARNING, file=sys.stderr)
+                warn_of(self._containment)
             if any(name.startswith("TORSOCKS_") for name in self._environment):
                 from ...wrappers.torsocks import read_torsocks_settings
 
@@ -95,7 +97,8 @@ class Scan:
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
         with scratch_directory() as directory:
             launcher = ToolLauncher(
-                directory, bindings.PRELOAD, network.socks, self._environment, foreground=self._is_foreground,
+                directory, bindings.PRELOAD, network.socks, self._environment,
+                containment=self._containment, foreground=self._is_foreground,
                 on_line=None if self._is_foreground or self._args.json else self._show_line,
                 flow=lambda name: self._writers["stdout" if self._args.json else name],
             )  # fmt: skip

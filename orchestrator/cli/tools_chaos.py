@@ -20,6 +20,7 @@ from typing import Any
 from ...shim import bindings
 from ...wrappers.extraction import Harvest, extract
 from ...wrappers.launch import ToolLauncher
+from ...wrappers.machine import abilities
 from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ...wrappers.runtime import scratch_directory
@@ -31,6 +32,7 @@ from ..audit.errands import Audit, Errand, Place, make_run
 from ..audit.param_types import duration_s
 from ..audit.params import bind, run_destinations, run_values, share
 from ..circuits import Pace
+from ..containment import contain
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import SCHEMA as EVENTS
 from ..evidence import EvidenceLog
@@ -67,6 +69,7 @@ class Chaos:
         self._ports: dict[Fingerprint, Port] = {}
         self._unmet: dict[str, str] = {}
         self._guests: set[int] = set()
+        self._containment = contain(None, abilities())
         self._witness = Witness({"schema": EVENTS, **HEADER})
         self._is_interrupted = False
 
@@ -75,7 +78,7 @@ class Chaos:
         shared = share(self._tools, self._args.params)
         bound = [bind(tool, shared[tool.id], {}, is_lab=True) for tool in self._tools]
         healthy = {tool.id: healthy_harvest(tool) for tool in self._tools}
-        requirements = Requirements(self._environment)
+        requirements = Requirements(self._environment, self._containment)
         with scratch_directory() as directory:
             plan: list[Run] = []
             for one in bound:
@@ -118,7 +121,9 @@ class Chaos:
     async def _carry_out(self, plan: Sequence[Run], directory: Path) -> str | None:
         """All runs; why nothing of it can be trusted, or None."""
         tor = StandIn(lambda exit: self._ports[exit], self._rng.getrandbits(64))
-        launcher = ToolLauncher(directory, bindings.PRELOAD, await tor.open(), self._environment)
+        launcher = ToolLauncher(
+            directory, bindings.PRELOAD, await tor.open(), self._environment, containment=self._containment
+        )
         self._guests = launcher.household.guests
         guard = stand_in_relay(len(plan) + 1)
         session = Session(

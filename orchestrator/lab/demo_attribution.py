@@ -15,7 +15,9 @@ from random import Random
 
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher
+from ...wrappers.machine import abilities
 from ..circuits import Pace
+from ..containment import contain
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..network import Network
@@ -48,6 +50,7 @@ class Attribution:
         self._records: list[dict[str, object]] = []
         self._as_declared = 0
         self._surprises: list[str] = []
+        self._containment = contain(None, abilities())
         self.is_interrupted = False
 
     async def execute(self, network: Network, directory: Path, rng: Random) -> bool:
@@ -65,7 +68,9 @@ class Attribution:
     async def _carry_out(self, network: Network, directory: Path, events: Path, rng: Random) -> None:
         runs = [case.run for case in self._cases.values()]
         evidence = EvidenceLog(events, {"session": self._scan_id, "tor": network.tor_version})
-        launcher = ToolLauncher(directory, bindings.PRELOAD, network.socks, dict(os.environ))
+        launcher = ToolLauncher(
+            directory, bindings.PRELOAD, network.socks, dict(os.environ), containment=self._containment
+        )
         session = Session(
             network.channel,
             launcher,
@@ -93,7 +98,7 @@ class Attribution:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert isinstance(launch, ToolLaunch)
         case = self._cases[life.run.run_id]
-        self._records.append(fold(life, {"scan_id": self._scan_id}, {}))
+        self._records.append(fold(life, {"scan_id": self._scan_id, "containment": self._containment.told()}, {}))
         if not case.is_predictable:
             return
         output = "".join(bytes(o.kept).decode("utf-8", "replace") for o in (launch.stdout, launch.stderr) if o)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...wrappers.machine import abilities
 from ...wrappers.requirements import Requirements
 from ...wrappers.tool_files import load_catalogue
 from ..audit.keys import audit_key
@@ -25,6 +26,7 @@ from ..audit.scanning import Scan, Work
 from ..circuits import Pace
 from ..cli.audit_account import Account, plan_sentences
 from ..cli.audit_guard import Guard
+from ..containment import contain
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage
@@ -53,6 +55,7 @@ class Audit:
         self._say = say
         self._tools = list(tools)
         self._verdicts: list[Json] = []
+        self._containment = contain(None, abilities())
         self.exits = {relay.fingerprint: relay for relay in lab.relays if relay.role == "exit"}
         self.is_interrupted = False
 
@@ -62,7 +65,7 @@ class Audit:
         for tool in load_catalogue({}, "/").resolve(self._tools):
             bound = bind(tool, {}, {}, is_lab=True)
             tools.append((tool, bound, audit_key(tool.digest, bound.values)))
-        requirements = Requirements(os.environ)
+        requirements = Requirements(os.environ, self._containment)
         unmet = {tool.id: why for tool, _, _ in tools if (why := requirements.unmet(tool)) is not None}
         relays = [network.snapshot.relays[Fingerprint(name)] for name in self.exits]
         plan = make_scan_plan(
@@ -99,6 +102,7 @@ class Audit:
             scan_id=self._scan_id,
             vantage=Vantage("lab", self._lab.control_socket, self._lab.name),
             environment=dict(os.environ),
+            containment=self._containment,
             jobs=JOBS,
             per_exit=PER_EXIT,
             spacing_s=0.0,

@@ -24,6 +24,8 @@ struct request {
 	struct limits limits;
 	bool foreground;
 	bool keep_files;
+	bool guard;
+	bool may_listen;
 	char **command;
 };
 
@@ -53,6 +55,9 @@ bool limit_read(const char *text, struct limits *limits);
  * over its memory ENOMEM; over a file's size SIGXFSZ, or EFBIG when it ignores that. False and errno. */
 bool limits_apply(const struct limits *limits);
 
+/* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
+bool guard(const struct request *request);
+
 /* terminal.c: who reads the terminal. Without one, or in the background of it, these do nothing. */
 void terminal_take(pid_t group);
 void terminal_give_back(void);
@@ -61,9 +66,12 @@ void terminal_give_back(void);
  * tool's group has the terminal again if ours had it. */
 void stop_with_the_tool(pid_t group, int signo);
 
-/* start.c: forks, tells STARTED and lets the child exec. The pid, or -1 and errno. The errno of an exec that fails is
- * written to the pipe exec_error; nothing is when it succeeds. */
-pid_t start_tool(const struct request *request, const char *path, int *exec_error);
+/* start.c: forks, tells STARTED and lets the child exec. The pid, or -1 and errno. Why the child does not come to be the
+ * tool is written to the pipe failure; nothing is when it does. */
+struct start_failure {
+	int reason, error;
+};
+pid_t start_tool(const struct request *request, const char *path, int *failure);
 
 /* tree.c: signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
  * none is born meanwhile. */
@@ -72,7 +80,7 @@ unsigned signal_descendants(int signo);
 /* How many descendants there are, and no more than max. */
 unsigned count_descendants(unsigned max);
 
-/* watch.c: until nothing of the tree is left. False: exec had failed, and a REFUSED said so. */
-bool watch_tool(const struct request *request, pid_t tool, int exec_error);
+/* watch.c: until nothing of the tree is left. False: the child had failed, and a REFUSED said so. */
+bool watch_tool(const struct request *request, pid_t tool, int failure);
 
 #endif

@@ -1,6 +1,7 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--directory PATH]
- *                [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
- * Starts one tool under the preload library and stays its parent until nothing of its tree is left.
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard [--listen]]
+ *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
+ * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
+ * kernel refuses what the library misses; with --listen the tool may listen all the same.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -25,6 +26,10 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->foreground = true;
 		else if (strcmp(*arguments, "--keep-files") == 0)
 			request->keep_files = true;
+		else if (strcmp(*arguments, "--guard") == 0)
+			request->guard = true;
+		else if (strcmp(*arguments, "--listen") == 0)
+			request->may_listen = true;
 		else if (arguments[1] == NULL)
 			return false;
 		else if (strcmp(*arguments, "--control") == 0)
@@ -79,7 +84,7 @@ static int prepare_signals(void)
 static int launch(const struct request *request)
 {
 	char found[PATH_MAX];
-	int exec_error;
+	int failure;
 
 	if (!close_inherited(request->control, request->keep_files))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
@@ -93,11 +98,11 @@ static int launch(const struct request *request)
 
 	if (reason != EXITPIN_REASON_NONE)
 		return refuse(request, reason, EACCES);
-	pid_t tool = start_tool(request, path, &exec_error);
+	pid_t tool = start_tool(request, path, &failure);
 
 	if (tool < 0)
 		return refuse(request, EXITPIN_REASON_NONE, errno);
-	return watch_tool(request, tool, exec_error) ? 0 : EXIT_NOT_EXECUTABLE;
+	return watch_tool(request, tool, failure) ? 0 : EXIT_NOT_EXECUTABLE;
 }
 
 int main(int argc, char **argv)
@@ -110,7 +115,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
+		      " [--guard [--listen]] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

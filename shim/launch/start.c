@@ -54,6 +54,16 @@ static void execute(const char *path, char **command)
 	errno = ENOEXEC;
 }
 
+/* errno, and why: the parent tells. */
+static _Noreturn void fail(int failed, int reason)
+{
+	const struct start_failure failure = {reason, errno};
+
+	while (write(failed, &failure, sizeof(failure)) < 0 && errno == EINTR)
+		;
+	_exit(EXIT_NOT_EXECUTABLE);
+}
+
 static _Noreturn void become_tool(const struct request *request, const char *path, pid_t launcher, const int go[2],
 				  int failed)
 {
@@ -73,16 +83,15 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	if (told != 1) /* it died before its word */
 		_exit(EXIT_NOT_EXECUTABLE);
 	unblock_signals();
-	if (set_environment(request) && limits_apply(&request->limits))
-		execute(path, request->command);
-	int error = errno;
-
-	while (write(failed, &error, sizeof(error)) < 0 && errno == EINTR)
-		;
-	_exit(EXIT_NOT_EXECUTABLE);
+	if (!set_environment(request) || !limits_apply(&request->limits))
+		fail(failed, EXITPIN_REASON_NOT_EXECUTABLE);
+	if (request->guard && !guard(request))
+		fail(failed, EXITPIN_REASON_CONTAINMENT);
+	execute(path, request->command);
+	fail(failed, EXITPIN_REASON_NOT_EXECUTABLE);
 }
 
-pid_t start_tool(const struct request *request, const char *path, int *exec_error)
+pid_t start_tool(const struct request *request, const char *path, int *failure)
 {
 	pid_t launcher = getpid();
 	int go[2], failed[2];
@@ -106,6 +115,6 @@ pid_t start_tool(const struct request *request, const char *path, int *exec_erro
 	while (write(go[1], &byte, 1) < 0 && errno == EINTR)
 		;
 	close(go[1]);
-	*exec_error = failed[0];
+	*failure = failed[0];
 	return tool;
 }

@@ -16,7 +16,7 @@ enum { SWEEP_GRACE_MS = 200, KILL_ROUND_MS = 5, COUNT_ROUND_MS = 100, REAP_MAX =
 struct watch {
 	const struct request *request;
 	pid_t tool;
-	int exec_error;
+	int failure;
 	bool has_exited, is_ending, is_orphan, is_refused, is_crowded, has_more;
 	unsigned swept;
 	int64_t deadline_ms, count_ms, kill_ms;
@@ -54,13 +54,13 @@ static bool is_job_control(int signo)
 /* How the first process ended, or that it never became the tool. */
 static void tell_exit(struct watch *watch, int status, const struct rusage *usage)
 {
-	int error;
+	struct start_failure failure;
 
 	watch->has_exited = true;
 	terminal_give_back();
-	watch->is_refused = read(watch->exec_error, &error, sizeof(error)) == sizeof(error);
+	watch->is_refused = read(watch->failure, &failure, sizeof(failure)) == sizeof(failure);
 	if (watch->is_refused)
-		notify_refused(watch->request->control, EXITPIN_REASON_NOT_EXECUTABLE, error);
+		notify_refused(watch->request->control, failure.reason, failure.error);
 	else
 		notify_exited(watch->request->control, watch->tool, status, usage);
 }
@@ -160,9 +160,9 @@ static int timeout_ms(const struct watch *watch)
 	return left < longest ? (int)left : longest;
 }
 
-bool watch_tool(const struct request *request, pid_t tool, int exec_error)
+bool watch_tool(const struct request *request, pid_t tool, int failure)
 {
-	struct watch watch = {.request = request, .tool = tool, .exec_error = exec_error};
+	struct watch watch = {.request = request, .tool = tool, .failure = failure};
 	sigset_t handled;
 
 	sigemptyset(&handled);

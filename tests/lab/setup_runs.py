@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from exitpin.orchestrator.circuits import Pace
+from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.lab.state import LabState, load
 from exitpin.orchestrator.loop import Session
@@ -26,6 +27,7 @@ from exitpin.orchestrator.runs import Life
 from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
+from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.runtime import scratch_directory
 
 Spec = dict[str, dict[str, Any]]
@@ -68,7 +70,10 @@ async def carry_out(lab: LabState, spec: Spec, directory: Path, scratch: Path) -
                 session.finish()
 
         session = Session(
-            network.channel, ToolLauncher(scratch, bindings.PRELOAD, network.socks, os.environ),
+            network.channel,
+            ToolLauncher(
+                scratch, bindings.PRELOAD, network.socks, os.environ, containment=contain(None, abilities())
+            ),
             pace=Pace(0.0, 0.0, 64), first_hops=first_hop_chooser(network.snapshot, (), {exit_.fingerprint}, 2),
             rng=rng, evidence=EvidenceLog(None, {}), on_finished=finished,
         )  # fmt: skip

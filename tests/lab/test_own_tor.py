@@ -45,10 +45,11 @@ def prepare_cache(lab: Lab, home: Path) -> Path:
     return client / "torrc"
 
 
-def test_a_run_finds_the_kept_tor_warns_of_its_containment_and_leaves_it_to_end_by_itself(lab: Lab, home: Path) -> None:
+def test_a_run_finds_the_kept_tor_warns_of_hooks_alone_and_leaves_it_to_end_by_itself(lab: Lab, home: Path) -> None:
     torrc = prepare_cache(lab, home)
     keeper = as_if_outside(home, sys.executable, str(KEEPER), str(torrc), "2")
-    run = as_if_outside(home, *EXITPIN, "run", "-e", "exit01", "--", "curl", "-sS", "http://web.test/ip")
+    options = ["-e", "exit01", "--containment", "shim"]
+    run = as_if_outside(home, *EXITPIN, "run", *options, "--", "curl", "-sS", "http://web.test/ip")
     waits = "while ! test -S $2/exitpin/tor/control; do :; done"
     script = f"exec 3>&1; $1 >&2 & {waits}; $3; wait"
     done = lab.exec(["bash", "-c", script, "bash", " ".join(keeper), str(home), " ".join(run)])

@@ -204,15 +204,23 @@ class Shim:
     stand_in: StandIn
     programs: dict[str, str]
     preload: Path
+    level: tuple[str, ...] = ()
     runs: list[Run] = field(default_factory=list)
 
-    def start(self, *command: str, flags: tuple[str, ...] = (), under: tuple[str, ...] = (), **popen: object) -> Run:
+    def start(
+        self,
+        *command: str,
+        flags: tuple[str, ...] = (),
+        under: tuple[str, ...] = (),
+        launcher: str = str(bindings.LAUNCHER),
+        **popen: object,
+    ) -> Run:
         """`flags` for the launcher, which is started by the command `under`."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         mine.settimeout(DEADLINE_S)
         config = bindings.shim_config(NONCE, RUN_ADDRESS, self.stand_in.path)
-        launch = [str(bindings.LAUNCHER), "--control", str(theirs.fileno()), "--preload", str(self.preload)]
-        arguments = [*self.world.enter(), *under, *launch, "--shim", config, *flags, "--", *command]
+        launch = [launcher, "--control", str(theirs.fileno()), "--preload", str(self.preload)]
+        arguments = [*self.world.enter(), *under, *launch, "--shim", config, *self.level, *flags, "--", *command]
         with theirs:
             options: dict[str, object] = {"stdin": subprocess.DEVNULL, "pass_fds": (), **popen}
             options["pass_fds"] = (*options["pass_fds"], theirs.fileno())  # type: ignore[misc]
@@ -253,11 +261,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return built
 
 
-@pytest.fixture
-def shim(world: World, programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shim]:
+@pytest.fixture(params=["shim", "guard"])
+def shim(
+    world: World, programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Shim]:
     """A fresh stand-in; afterwards nothing may have left the namespace, and every report must have been well formed."""
     folder = tmp_path_factory.mktemp("s")
-    shim = Shim(world, StandIn(folder / "r", world.port), programs, bindings.PRELOAD)
+    level = () if request.param == "shim" else ("--guard",)
+    shim = Shim(world, StandIn(folder / "r", world.port), programs, bindings.PRELOAD, level)
     yield shim
     for run in shim.runs:
         run.control.close()

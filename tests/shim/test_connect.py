@@ -52,6 +52,8 @@ OPENS = {
     ],
 }
 
+AT_LEVEL_SHIM = pytest.mark.parametrize("shim", ["shim"], indirect=True)  # the kernel says no before the hook at guard
+
 
 @pytest.mark.parametrize("case", OPENS)
 def test_a_tool_connects_through_the_orchestrator(shim, case):
@@ -158,6 +160,7 @@ def test_sockets_that_tor_cannot_carry_are_not_made(shim):
     assert reasons == [Reason.UDP, Reason.UDP, *raw, *protocol, Reason.RAW, *family]
 
 
+@AT_LEVEL_SHIM
 def test_binding_goes_to_the_run_address_and_listening_nowhere(shim):
     run = shim.probe("refusals", "bound")
     assert run.lines == [
@@ -180,6 +183,7 @@ def test_binding_goes_to_the_run_address_and_listening_nowhere(shim):
     assert {report.reason for report in shim.stand_in.of(Op.DENIED)} == {Reason.LISTEN}
 
 
+@AT_LEVEL_SHIM
 def test_a_socket_bound_to_a_device_is_refused(shim):
     assert shim.probe("refusals", "device").lines == ["set=OK", "connect=ENETUNREACH", "clear=OK", "again=OK"]
     assert [report.reason for report in shim.stand_in.of(Op.DENIED)] == [Reason.DEVICE]
@@ -190,6 +194,7 @@ def test_data_never_travels_with_the_syn(shim):
     assert run.lines == ["sendto=EOPNOTSUPP", "sendmsg=EOPNOTSUPP", "sendmmsg=EOPNOTSUPP", "unconnected=EPIPE"]
 
 
+@AT_LEVEL_SHIM
 def test_a_datagram_has_nowhere_to_go(shim):
     run = shim.probe("refusals", "datagrams")
     assert run.lines == [

@@ -16,9 +16,11 @@ from errands import Errand, Errands
 from mischief import Closer
 from stage import Stage, main, stage
 
+from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher
+from exitpin.wrappers.machine import abilities
 
 AT_ONCE = 32
 SETTLE_S = 10.0
@@ -67,7 +69,13 @@ async def act(spec: dict[str, Any]) -> None:
             return [errands.take(relay.behaviour, on.addresses_of(relay.fingerprint)) for _ in range(2)]
 
         with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
-            launcher = ToolLauncher(Path(directory), bindings.PRELOAD, on.network.socks, dict(os.environ))
+            launcher = ToolLauncher(
+                Path(directory),
+                bindings.PRELOAD,
+                on.network.socks,
+                dict(os.environ),
+                containment=contain(None, abilities()),
+            )
             evidence = on.evidence()
             before = await held(on, directory)
             session = on.session(launcher, evidence)

@@ -13,9 +13,11 @@ from errands import Errand, Errands
 from mischief import break_off
 from stage import main, stage
 
+from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher
+from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.tor import ControlChannel, authenticate
 
 EACH = 6
@@ -39,7 +41,13 @@ async def act(spec: dict[str, Any]) -> None:
                 other.send("SETCONF __LeaveStreamsUnattached=0", lambda reply: None)
 
         with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
-            launcher = ToolLauncher(Path(directory), bindings.PRELOAD, on.network.socks, dict(os.environ))
+            launcher = ToolLauncher(
+                Path(directory),
+                bindings.PRELOAD,
+                on.network.socks,
+                dict(os.environ),
+                containment=contain(None, abilities()),
+            )
             evidence = on.evidence()
             session = on.session(launcher, evidence)
             heard = on.network.channel.on_event

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.containment import Containment
 from exitpin.orchestrator.events import CallLost, ConnectReported
 from exitpin.orchestrator.model import Claim, Destination, Fingerprint, Relay, Run
 from exitpin.orchestrator.policy import parse_policy
@@ -15,6 +16,8 @@ from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 from .fake_hooks import NONCE, FakeTree, turns
 from .test_household import apart
 from .test_reports import bound, connect_report
+
+SHIM = Containment("shim")
 
 A_RUN = Run(
     "s-0001", 1,
@@ -29,7 +32,7 @@ def test_a_lost_call_takes_its_socket_back_from_tor(tmp_path: Path) -> None:
     async def script() -> None:
         events: list[object] = []
         with socket.create_server(("127.0.0.1", 0)) as tor:
-            launcher = ToolLauncher(tmp_path, bindings.PRELOAD, tor.getsockname(), {})
+            launcher = ToolLauncher(tmp_path, bindings.PRELOAD, tor.getsockname(), {}, containment=SHIM)
             launch = launcher.prepare(A_RUN, events.append, lambda *_: None)
             assert isinstance(launch, ToolLaunch)
             launch._reports._tree = FakeTree()  # type: ignore[assignment]
@@ -58,7 +61,7 @@ def test_a_lost_call_takes_its_socket_back_from_tor(tmp_path: Path) -> None:
 
 def test_a_run_that_cannot_open_its_socket_says_so_and_leaves_nothing_open(tmp_path: Path) -> None:
     async def script() -> None:
-        launcher = ToolLauncher(tmp_path, bindings.PRELOAD, ("127.0.0.1", 1), {})
+        launcher = ToolLauncher(tmp_path, bindings.PRELOAD, ("127.0.0.1", 1), {}, containment=SHIM)
         launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
         (tmp_path / "1.s").write_text("in the way")
         problem = launch.start()

@@ -64,5 +64,5 @@ def test_the_version_of_tor_is_read_from_its_words(tmp_path: Path, output: str, 
 
 
 def test_the_real_kernel_answers() -> None:
-    assert machine.landlock_abi() >= 0
+    assert machine.abilities().landlock_abi >= 0
     assert isinstance(machine.why_no_namespaces(), str)

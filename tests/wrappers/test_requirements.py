@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.containment import Containment
 from exitpin.orchestrator.tool import Command, Requirement, Rule, Status, Tool
-from exitpin.wrappers.requirements import Requirements, unmet
+from exitpin.wrappers.requirements import Requirements
+
+SHIM = Containment("shim")
 
 
 def tool(*wanted: Requirement) -> Tool:
@@ -45,25 +48,24 @@ def probe(prints: str, minimum: str = "", maximum: str = "", stream: str = "stdo
     ],
 )
 def test_what_is_not_met_is_a_sentence(wanted: Requirement, sentence: str | None, environment: dict[str, str]) -> None:
-    found = unmet(tool(wanted), environment)
+    found = Requirements(environment, SHIM).unmet(tool(wanted))
     assert found == sentence or (found is not None and sentence is not None and found.startswith(sentence))
 
 
 def test_the_first_that_is_not_met_is_told(environment: dict[str, str]) -> None:
-    assert unmet(tool(Requirement("probe"), Requirement("gone-1"), Requirement("gone-2")), environment) == (
-        "gone-1 is not installed"
-    )
+    asked = tool(Requirement("probe"), Requirement("gone-1"), Requirement("gone-2"))
+    assert Requirements(environment, SHIM).unmet(asked) == ("gone-1 is not installed")
 
 
 def test_a_program_is_asked_once_for_all_tools(environment: dict[str, str], tmp_path: Path) -> None:
-    requirements = Requirements(environment)
+    requirements = Requirements(environment, SHIM)
     for _ in range(3):
         assert requirements.unmet(tool(probe("Probe 1.0"))) is None
     assert (tmp_path / "asked").read_text() == "x\n"
 
 
 def test_what_was_found_is_known_afterwards(environment: dict[str, str]) -> None:
-    requirements = Requirements(environment)
+    requirements = Requirements(environment, SHIM)
     asked = tool(probe("Probe 1.10.0\x1b[31m"), Requirement("true"))
     assert requirements.versions(asked) == ""
     assert requirements.unmet(asked) is None

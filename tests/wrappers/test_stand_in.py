@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.circuits import Pace
+from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.control_lines import parse_circ, parse_stream
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
@@ -24,6 +25,7 @@ from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher
+from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_relay, stand_in_snapshot
 from exitpin.wrappers.stand_in_streams import garbage
 
@@ -82,7 +84,13 @@ def one_run(port: Port, program: str, check: Callable[[dict[str, object], bytes,
     async def script() -> None:
         with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
             tor = StandIn(port, seed=3)
-            launcher = ToolLauncher(Path(directory), bindings.PRELOAD, await tor.open(), {"PATH": "/usr/bin:/bin"})
+            launcher = ToolLauncher(
+                Path(directory),
+                bindings.PRELOAD,
+                await tor.open(),
+                {"PATH": "/usr/bin:/bin"},
+                containment=contain(None, abilities()),
+            )
             log = Path(directory) / "events"
             plan = plan_for((sys.executable, "-I", "-c", program))
             ((life, launch),) = (await carried_out(tor, launcher, plan, resolve=resolve, log=log)).values()

@@ -1,0 +1,63 @@
+/* What the launcher needs of the kernel's interface and libc's headers may lack: musl has none of the kernel's, and those
+ * of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
+ * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability}.h. */
+#ifndef EXITPIN_KERNEL_ABI_H
+#define EXITPIN_KERNEL_ABI_H
+
+#include <stdint.h>
+
+/* classic BPF, as seccomp runs it */
+struct bpf_instruction {
+	uint16_t code;
+	uint8_t if_true, if_false;
+	uint32_t operand;
+};
+struct bpf_program {
+	unsigned short size;
+	const struct bpf_instruction *instructions;
+};
+enum {
+	BPF_LOAD = 0x20,	 /* LD | W | ABS: the word at offset operand */
+	BPF_MASK = 0x54,	 /* ALU | AND | K */
+	BPF_IF_EQUAL = 0x15,	 /* JMP | JEQ | K */
+	BPF_IF_AT_LEAST = 0x35,	 /* JMP | JGE | K */
+	BPF_ANSWER = 0x06,	 /* RET | K */
+};
+
+struct seccomp_call {
+	int32_t number;
+	uint32_t machine;
+	uint64_t instruction_pointer;
+	uint64_t arguments[6];
+};
+#define SECCOMP_KILL 0x80000000U /* the whole process, by SIGSYS */
+#define SECCOMP_ERROR 0x00050000U
+#define SECCOMP_ASK 0x7fc00000U
+#define SECCOMP_PASS 0x7fff0000U
+enum {
+	SECCOMP_FILTER = 1,		    /* operation SECCOMP_SET_MODE_FILTER */
+	SECCOMP_NEW_LISTENER = 8,	    /* flags */
+	SECCOMP_WAIT_KILLABLE = 32,
+	MACHINE_X86_64 = 0x3e | 0xc0000000, /* AUDIT_ARCH_ */
+	MACHINE_AARCH64 = 0xb7 | 0xc0000000,
+	X32_BIT = 0x40000000,
+};
+
+struct landlock_ruleset {
+	uint64_t files, network, scopes;
+};
+struct landlock_port_rule {
+	uint64_t rights, port;
+};
+enum {
+	LANDLOCK_WITH_NETWORK = 4, /* ABI */
+	LANDLOCK_WITH_SCOPES = 6,
+	LANDLOCK_ASK_VERSION = 1,
+	LANDLOCK_PORT = 2, /* rule type */
+	LANDLOCK_BIND_TCP = 1,
+	LANDLOCK_CONNECT_TCP = 2,
+	LANDLOCK_ABSTRACT_SOCKETS = 1,
+	LANDLOCK_SIGNALS = 2,
+};
+
+#endif

@@ -1,0 +1,145 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "rules.h"
+
+/* All is decided by registers alone: nothing that a tool could change behind the filter's back. */
+enum {
+	WHOLE = -1,
+	TYPE_MASK = 0xf, /* without SOCK_NONBLOCK and SOCK_CLOEXEC */
+	TESTS_MAX = 3,
+	ROUTING = 0, /* NETLINK_ROUTE */
+	TCP = 6,
+	OPTION_DEVICE = 25, /* SO_BINDTODEVICE */
+	OPTION_DEVICE_INDEX = 62,
+	OPTION_UNICAST_V4 = 50, /* IP_UNICAST_IF */
+	OPTION_UNICAST_V6 = 76,
+	LEVEL_V4 = 0,
+	LEVEL_V6 = 41,
+};
+
+/* An argument of the call, masked, has this value. Calls take these as 32 bits, so only those are looked at. */
+struct test {
+	int argument, mask, value;
+};
+
+/* The call is this one, and all tests fit (a mask of 0 ends them): then the answer. `defence`: its name in the tests that
+ * show that each is needed. */
+struct rule {
+	const char *defence;
+	int call;
+	struct test tests[TESTS_MAX];
+	uint32_t answer;
+};
+
+#define PASS SECCOMP_PASS
+#define ERROR(error) (SECCOMP_ERROR | (error))
+#define IS(argument, value) {argument, WHOLE, value}
+#define OF_TYPE(value) {1, TYPE_MASK, value}
+#define HAS(argument, bits) {argument, bits, bits}
+
+static const struct rule rules[] = {
+	/* work that the kernel does later, for which no filter is asked */
+	{"io_uring", SYS_io_uring_setup, {{0}}, ERROR(ENOSYS)},
+	{"io_uring", SYS_io_uring_enter, {{0}}, ERROR(ENOSYS)},
+	{"io_uring", SYS_io_uring_register, {{0}}, ERROR(ENOSYS)},
+
+	/* sockets of others; keys that a helper of the kernel fetches, by DNS */
+	{"pidfd_getfd", SYS_pidfd_getfd, {{0}}, ERROR(EPERM)},
+	{"request_key", SYS_request_key, {{0}}, ERROR(EPERM)},
+
+	/* only TCP, Unix sockets and questions about routes; errors as the hooks have them */
+	{"sockets", SYS_socket, {IS(0, AF_UNIX)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_NETLINK), IS(2, ROUTING)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM), IS(2, 0)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM), IS(2, TCP)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_INET6), OF_TYPE(SOCK_STREAM), IS(2, 0)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_INET6), OF_TYPE(SOCK_STREAM), IS(2, TCP)}, PASS},
+	{"sockets", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM)}, ERROR(EPROTONOSUPPORT)},
+	{"sockets", SYS_socket, {IS(0, AF_INET6), OF_TYPE(SOCK_STREAM)}, ERROR(EPROTONOSUPPORT)},
+	{"sockets", SYS_socket, {IS(0, AF_INET)}, ERROR(EACCES)},
+	{"sockets", SYS_socket, {IS(0, AF_INET6)}, ERROR(EACCES)},
+	{"sockets", SYS_socket, {IS(0, AF_PACKET)}, ERROR(EACCES)},
+	{"sockets", SYS_socket, {{0}}, ERROR(EAFNOSUPPORT)},
+
+	/* data that goes with the SYN: no right to connect is asked for */
+	{"fast-open", SYS_sendto, {HAS(3, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
+	{"fast-open", SYS_sendmsg, {HAS(2, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
+	{"fast-open", SYS_sendmmsg, {HAS(3, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
+
+	/* the way to Tor is the loopback device, whatever the tool wants */
+	{"device", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, OPTION_DEVICE)}, ERROR(EPERM)},
+	{"device", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, OPTION_DEVICE_INDEX)}, ERROR(EPERM)},
+	{"device", SYS_setsockopt, {IS(1, LEVEL_V4), IS(2, OPTION_UNICAST_V4)}, ERROR(EPERM)},
+	{"device", SYS_setsockopt, {IS(1, LEVEL_V6), IS(2, OPTION_UNICAST_V6)}, ERROR(EPERM)},
+
+	{"listen", SYS_listen, {{0}}, ERROR(EACCES)},
+};
+
+#ifdef __x86_64__
+enum { MACHINE = MACHINE_X86_64 };
+#else
+enum { MACHINE = MACHINE_AARCH64 };
+#endif
+
+struct writer {
+	struct bpf_instruction *filter;
+	size_t size;
+};
+
+static struct bpf_instruction *add(struct writer *writer, uint16_t code, uint32_t operand)
+{
+	if (writer->size == FILTER_MAX)
+		abort();
+	struct bpf_instruction *added = &writer->filter[writer->size++];
+
+	*added = (struct bpf_instruction){.code = code, .operand = operand};
+	return added;
+}
+
+static void add_rule(struct writer *writer, const struct rule *rule)
+{
+	size_t tests[TESTS_MAX + 1], count = 0;
+
+	add(writer, BPF_LOAD, offsetof(struct seccomp_call, number));
+	tests[count++] = writer->size;
+	add(writer, BPF_IF_EQUAL, (uint32_t)rule->call);
+	for (int i = 0; i < TESTS_MAX && rule->tests[i].mask != 0; i++) {
+		const struct test *test = &rule->tests[i];
+
+		/* the low word: both machines are little-endian */
+		add(writer, BPF_LOAD, (uint32_t)(offsetof(struct seccomp_call, arguments) + 8U * (unsigned)test->argument));
+		if (test->mask != WHOLE)
+			add(writer, BPF_MASK, (uint32_t)test->mask);
+		tests[count++] = writer->size;
+		add(writer, BPF_IF_EQUAL, (uint32_t)test->value);
+	}
+	add(writer, BPF_ANSWER, rule->answer);
+	for (size_t i = 0; i < count; i++) /* what does not fit goes on behind the answer */
+		writer->filter[tests[i]].if_false = (uint8_t)(writer->size - tests[i] - 1);
+}
+
+size_t make_filter(bool may_listen, struct bpf_instruction filter[FILTER_MAX])
+{
+	struct writer writer = {.filter = filter};
+
+	if (!IS_LEFT_OUT("machine")) {
+		/* calls of other machines have other numbers: int 0x80, and x32 */
+		add(&writer, BPF_LOAD, offsetof(struct seccomp_call, machine));
+		add(&writer, BPF_IF_EQUAL, (uint32_t)MACHINE)->if_true = 1;
+		add(&writer, BPF_ANSWER, SECCOMP_KILL);
+#ifdef __x86_64__
+		add(&writer, BPF_LOAD, offsetof(struct seccomp_call, number));
+		add(&writer, BPF_IF_AT_LEAST, X32_BIT)->if_false = 1;
+		add(&writer, BPF_ANSWER, ERROR(ENOSYS));
+#endif
+	}
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (!(may_listen && rules[i].call == SYS_listen) && !IS_LEFT_OUT(rules[i].defence))
+			add_rule(&writer, &rules[i]);
+	add(&writer, BPF_ANSWER, SECCOMP_PASS);
+	return writer.size;
+}

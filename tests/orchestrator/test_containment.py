@@ -1,0 +1,46 @@
+"""Which level comes of what was asked for and what the kernel has; none is ever given up silently."""
+
+import pytest
+
+from exitpin.orchestrator.containment import Abilities, contain
+from exitpin.orchestrator.errors import OperatorError
+
+OLD, NEW = Abilities(), Abilities(landlock_abi=4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "abilities", "level"),
+    [(None, NEW, "guard"), ("guard", NEW, "guard"), ("shim", NEW, "shim"), (None, OLD, "shim"), ("shim", OLD, "shim")],
+)
+def test_without_a_word_it_is_the_firmest_that_there_is(asked: str | None, abilities: Abilities, level: str) -> None:
+    containment = contain(asked, abilities)
+    assert (containment.level, containment.asked) == (level, asked)
+    assert bool(containment.warning) == (level == "shim")
+
+
+@pytest.mark.parametrize(
+    ("asked", "abi", "why"),
+    [
+        ("guard", 0, "the kernel has no Landlock, and network rules come with ABI 4"),
+        ("guard", 3, "Landlock has ABI 3, and network rules come with ABI 4"),
+        ("notify", 7, "this version has none"),
+    ],
+)
+def test_less_than_was_asked_for_is_refused_with_the_reason(asked: str, abi: int, why: str) -> None:
+    with pytest.raises(OperatorError, match=f"containment level {asked} is not there: {why}"):
+        contain(asked, Abilities(abi))
+
+
+def test_a_record_says_what_stays_open() -> None:
+    assert contain(None, NEW).told() == {
+        "level": "guard",
+        "asked": None,
+        "open": ["unix-socket daemons", "inherited unix sockets"],
+    }
+    assert "listening sockets" in contain(None, NEW, may_listen=True).open
+    assert "raw system calls" in contain("shim", NEW).open
+
+
+def test_a_level_satisfies_those_below_it() -> None:
+    guard = contain(None, NEW)
+    assert [guard.satisfies(level) for level in ("shim", "guard", "notify")] == [True, True, False]

@@ -1,0 +1,125 @@
+"""The guard: what the kernel refuses a tool, whatever the hooks miss; and that each of its parts is needed."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exitpin.shim import bindings
+from exitpin.shim.bindings import NoticeKind
+
+from .conftest import Shim
+
+LAUNCH = Path(bindings.LAUNCHER).parent
+AT_GUARD = pytest.mark.parametrize("shim", ["guard"], indirect=True)
+X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has other ways to call")
+
+REFUSED = {
+    "sockets": [
+        "udp=EACCES",
+        "udp6=EACCES",
+        "raw=EACCES",
+        "packet=EACCES",
+        "mptcp=EPROTONOSUPPORT",
+        "vsock=EAFNOSUPPORT",
+        "audit=EAFNOSUPPORT",
+        "routes=OK",
+        "tcp=OK",
+    ],
+    "connects": ["outside=EACCES", "loopback=EACCES"],
+    "fast_opens": ["sendto=EOPNOTSUPP", "sendmsg=EOPNOTSUPP", "sendmmsg=EOPNOTSUPP"],
+    "rings": ["setup=ENOSYS"],
+    "listeners": ["fixed=EACCES", "listen=EACCES"],
+    "unix_listener": ["bind=OK", "listen=EACCES"],
+    "device": ["device=EPERM", "index=EPERM", "unicast=EPERM"],
+    "keys": ["request=EPERM"],
+}
+NEEDED = {
+    "sockets": "sockets",
+    "landlock": "connects",
+    "fast-open": "fast_opens",
+    "io_uring": "rings",
+    "listen": "unix_listener",
+    "device": "device",
+    "request_key": "keys",
+}
+
+
+@AT_GUARD
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_kernel_refuses_what_no_hook_sees(shim: Shim, case: str) -> None:
+    assert shim.probe("bypasses", case).lines == REFUSED[case]
+
+
+@AT_GUARD
+def test_a_tool_that_may_listen_can(shim: Shim) -> None:
+    assert shim.probe("bypasses", "unix_listener", flags=("--listen",)).lines == ["bind=OK", "listen=OK"]
+
+
+@AT_GUARD
+@X86
+def test_calls_of_another_machine_end_the_process(shim: Shim) -> None:
+    run = shim.probe("bypasses", "other_machine")
+    assert run.lines == []
+    assert os.WTERMSIG(run.of(NoticeKind.EXITED).status) == signal.SIGSYS
+    assert shim.probe("bypasses", "other_abi").lines == ["x32=ENOSYS"]
+
+
+@pytest.fixture
+def stranger(shim: Shim) -> Iterator[tuple[str, str]]:
+    """A process beside the run, of the same user and network, with an abstract socket; its pid and that name."""
+    name = f"exitpin-test-{os.getpid()}"
+    code = (
+        "import socket, sys\n"
+        f"s = socket.socket(socket.AF_UNIX); s.bind('\\0{name}'); s.listen()\n"
+        "print(flush=True); sys.stdin.read()"
+    )
+    command = [*shim.world.enter(), sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        process.stdout.readline()
+        yield str(process.pid), name
+        process.stdin.close()
+
+
+@AT_GUARD
+def test_whatever_is_outside_the_run_is_out_of_reach(shim: Shim, stranger: tuple[str, str]) -> None:
+    refused = ["signal=EPERM", "ptrace=EPERM", "getfd=EPERM", "abstract=EPERM"]
+    assert shim.probe("bypasses", "outside", *stranger).lines == refused
+
+
+@AT_GUARD
+def test_a_tool_of_root_lacks_what_makes_packets_without_sockets(shim: Shim) -> None:
+    (line,) = shim.run("grep", "CapBnd", "/proc/self/status").lines
+    bounding = int(line.split()[1], 16)
+    assert [number for number in (12, 13, 16, 17, 19, 21, 39) if bounding >> number & 1] == []
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> Callable[[str], str]:
+    """Builds a launcher that lacks one defence."""
+
+    def build(defence: str) -> str:
+        sources = [*(LAUNCH / "launch").glob("*.c"), LAUNCH / "program.c", LAUNCH / "text.c"]
+        target = tmp_path / "launch"
+        flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]
+        compiler = os.environ.get("CC", "cc").split()
+        subprocess.run([*compiler, *flags, *map(str, sources)], check=True, timeout=60)
+        return str(target)
+
+    return build
+
+
+@AT_GUARD
+@pytest.mark.parametrize("defence", NEEDED)
+def test_without_one_of_its_defences_something_is_let_through(
+    shim: Shim, without: Callable[[str], str], defence: str
+) -> None:
+    lines = shim.probe("bypasses", NEEDED[defence], launcher=without(defence)).lines
+    assert lines != REFUSED[NEEDED[defence]]
+    shim.world.leaks()  # as they should
