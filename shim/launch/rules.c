@@ -47,8 +47,7 @@ static const struct rule rules[] = {
 	{"io_uring", SYS_io_uring_enter, {{0}}, ERROR(ENOSYS)},
 	{"io_uring", SYS_io_uring_register, {{0}}, ERROR(ENOSYS)},
 
-	/* sockets of others; keys that a helper of the kernel fetches, by DNS */
-	{"pidfd_getfd", SYS_pidfd_getfd, {{0}}, ERROR(EPERM)},
+	/* keys that a helper of the kernel fetches, by DNS */
 	{"request_key", SYS_request_key, {{0}}, ERROR(EPERM)},
 
 	/* only TCP, Unix sockets and questions about routes; errors as the hooks have them */

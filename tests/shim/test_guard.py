@@ -123,3 +123,15 @@ def test_without_one_of_its_defences_something_is_let_through(
     lines = shim.probe("bypasses", NEEDED[defence], launcher=without(defence)).lines
     assert lines != REFUSED[NEEDED[defence]]
     shim.world.leaks()  # as they should
+
+
+@AT_GUARD
+@X86
+def test_without_a_look_at_the_machine_calls_of_another_pass(shim: Shim, without: Callable[[str], str]) -> None:
+    assert shim.probe("bypasses", "other_machine", launcher=without("machine")).lines == ["int80=OK"]
+
+
+@AT_GUARD
+def test_without_the_drop_root_keeps_its_capabilities(shim: Shim, without: Callable[[str], str]) -> None:
+    run = shim.run("grep", "CapBnd", "/proc/self/status", launcher=without("capabilities"))
+    assert int(run.lines[0].split()[1], 16) >> 12 & 1
