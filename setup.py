@@ -15,7 +15,7 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 SHIM = Path("shim")
-SHARED = ("address.c", "hosts.c", "program.c", "record.c", "text.c")
+SHARED = ("address.c", "hosts.c", "kind.c", "program.c", "record.c", "steer.c", "text.c")
 WARNINGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden")
 
 
@@ -65,7 +65,7 @@ def build_preload(target: Path) -> None:
 
 
 def build_launcher(target: Path) -> None:
-    files = sources("launch", ("program.c", "text.c"))
+    files = sources("launch", ("program.c", "rules.c", "text.c"))
     run([*launcher_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 

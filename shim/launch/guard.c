@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../rules.h"
 #include "launch.h"
-#include "rules.h"
 
 /* With them root could make packets or routes by other means than sockets, or reach into other processes. */
 static const int capabilities[] = {

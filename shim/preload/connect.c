@@ -1,46 +1,4 @@
-#include <netinet/in.h>
-
 #include "preload.h"
-
-/* What connect(2) itself would refuse before a packet is sent: 0 or minus an errno. Fills in where the tool wants to go. */
-static long check_arguments(int fd, const struct exitpin_kind *kind, const struct sockaddr *address, socklen_t size,
-			    struct exitpin_endpoint *destination)
-{
-	const socklen_t least = kind->domain == AF_INET ? sizeof(struct sockaddr_in)
-							: offsetof(struct sockaddr_in6, sin6_scope_id);
-	char ignored[EXITPIN_SOCKADDR_SIZE];
-	socklen_t ignored_size = sizeof(ignored), option_size = sizeof(int);
-	int is_listening = 0, is_v6only = 0;
-
-	if (size < least)
-		return -EINVAL;
-	if (address->sa_family != kind->domain || !exitpin_endpoint_from_sockaddr(address, size, destination))
-		return -EAFNOSUPPORT;
-	sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &option_size);
-	if (is_listening || sys_getpeername(fd, ignored, &ignored_size) == 0)
-		return -EISCONN;
-	option_size = sizeof(int);
-	if (kind->domain == AF_INET6 && destination->family == AF_INET &&
-	    sys_getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6only, &option_size) == 0 && is_v6only)
-		return -ENETUNREACH;
-	return 0;
-}
-
-/* What a run may not reach: 0 or minus an errno, and a note. */
-static long check_destination(int fd, const struct exitpin_endpoint *destination)
-{
-	char device[16] = "";
-	socklen_t size = sizeof(device);
-	int reason = exitpin_endpoint_scope(destination);
-
-	if (reason == EXITPIN_REASON_NONE && sys_getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size) == 0 &&
-	    size > 0 && device[0] != '\0')
-		reason = EXITPIN_REASON_DEVICE;
-	if (reason == EXITPIN_REASON_NONE)
-		return 0;
-	exitpin_deny(reason, destination, NULL);
-	return reason == EXITPIN_REASON_LOOPBACK ? -EACCES : -ENETUNREACH;
-}
 
 /* A socket on which SOCKS may have begun must not be left where the tool can write to it; nor may the reset of that
  * stream (ECONNRESET, pending) be taken for one of the next. */
@@ -54,15 +12,10 @@ static void disconnect(int fd)
 	sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &size);
 }
 
-static long open_stream(int fd, const struct exitpin_kind *kind, struct exitpin_report *report)
+static long open_stream(int fd, struct exitpin_report *report)
 {
 	struct exitpin_reply reply;
-	long error = exitpin_bind_source(fd, kind->domain, &report->source, &report->flags);
 
-	if (error < 0)
-		return error;
-	if (sys_fcntl(fd, F_GETFL, 0) & O_NONBLOCK)
-		report->flags |= EXITPIN_FLAG_NONBLOCK;
 	if (!exitpin_exchange(report, NULL, fd, &reply))
 		reply.answer.error = ENETUNREACH;
 	if (reply.answer.error != 0 && reply.answer.error != EISCONN)
@@ -97,10 +50,10 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)
 		return (int)result(sys_connect(fd, address, size));
 	if (!exitpin_report_begin(&report, EXITPIN_CONNECT))
 		return fail(ENETUNREACH);
-	error = check_arguments(fd, &kind, address, size, &report.destination);
-	if (error == 0)
-		error = check_destination(fd, &report.destination);
-	return (int)result(error < 0 ? error : open_stream(fd, &kind, &report));
+	error = exitpin_steer(fd, &kind, address, size, &exitpin_config()->source, &report, &reason);
+	if (reason != EXITPIN_REASON_NONE)
+		exitpin_deny(reason, &report.destination, NULL);
+	return (int)result(error < 0 ? error : open_stream(fd, &report));
 }
 
 /* glibc exports connect under this name too. */

@@ -10,6 +10,7 @@
 
 #include "../address.h"
 #include "../record.h"
+#include "../steer.h"
 #include "../sys.h"
 #include "../text.h"
 
@@ -44,33 +45,6 @@ void exitpin_deny(int reason, const struct exitpin_endpoint *destination, const 
 /* The same about a socket of some family, and about a sockaddr, as far as they can be told. */
 void exitpin_deny_family(int reason, int family);
 void exitpin_deny_address(int reason, const void *address, socklen_t size);
-
-/* kind.c */
-
-struct exitpin_kind {
-	int domain, type, protocol;
-};
-
-/* 0, or minus EBADF or ENOTSOCK. */
-long exitpin_kind_of(int fd, struct exitpin_kind *kind);
-bool exitpin_is_inet(const struct exitpin_kind *kind);
-bool exitpin_is_tcp(const struct exitpin_kind *kind);
-
-/* Which reason refuses a socket of this kind; NONE: it may exist. */
-int exitpin_kind_reason(const struct exitpin_kind *kind);
-
-/* source.c */
-
-/* The socket's own endpoint: source as the kernel and every report have it (a v4-mapped address stays IPv6), plain with
- * IPv4 as IPv4. 0 or minus an errno. */
-long exitpin_read_source(int fd, struct exitpin_endpoint *plain, struct exitpin_endpoint *source);
-
-/* bind(2) of a TCP socket to a free port of the run's address; adds to flags. 0 or minus an errno: EINVAL when it holds a
- * port already. */
-long exitpin_bind_run_address(int fd, int domain, uint32_t *flags);
-
-/* The same, but a socket that holds a port keeps it; says in source which it is. 0 or minus an errno. */
-long exitpin_bind_source(int fd, int domain, struct exitpin_endpoint *source, uint32_t *flags);
 
 /* entries of an environment */
 

@@ -67,7 +67,9 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 		return exitpin_deny_address(reason, address, size), fail(EACCES);
 	if (exitpin_endpoint_scope(&endpoint) != EXITPIN_REASON_LOOPBACK || address->sa_family != kind.domain)
 		return (int)result(sys_bind(fd, address, size));
-	error = exitpin_bind_run_address(fd, kind.domain, &flags);
+	const struct exitpin_config *config = exitpin_config();
+
+	error = config == NULL ? -ENETUNREACH : exitpin_bind_run_address(fd, kind.domain, &config->source, &flags);
 	return error == -ENETUNREACH ? fail(EADDRNOTAVAIL) : (int)result(error);
 }
 

@@ -105,7 +105,7 @@ def without(tmp_path: Path) -> Callable[[str], str]:
     """Builds a launcher that lacks one defence."""
 
     def build(defence: str) -> str:
-        sources = [*(LAUNCH / "launch").glob("*.c"), LAUNCH / "program.c", LAUNCH / "text.c"]
+        sources = [*(LAUNCH / "launch").glob("*.c"), LAUNCH / "program.c", LAUNCH / "rules.c", LAUNCH / "text.c"]
         target = tmp_path / "launch"
         flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]
         compiler = os.environ.get("CC", "cc").split()

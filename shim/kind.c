@@ -1,8 +1,8 @@
-/* What a socket is, asked of the kernel every time. */
 #include <linux/netlink.h>
 #include <netinet/in.h>
 
-#include "preload.h"
+#include "kind.h"
+#include "sys.h"
 
 static long get_option(int fd, int option, int *value)
 {
