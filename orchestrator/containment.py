@@ -2,11 +2,13 @@
 
   shim     hooks alone: an honest tool is pinned, and what the hooks miss leaves this machine outside Tor
   guard    the kernel refuses what the hooks miss (shim/launch/guard.c)
+  notify   the kernel hands every connect to a supervisor (wrappers/supervisor.py): programs without hooks work, pinned
 
 Pure; what the kernel can do is asked by `wrappers/machine.py`. Called by the verbs that start tools, before the first
 run: no level is ever given up silently.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .errors import EXIT_USAGE, OperatorError
@@ -17,30 +19,33 @@ LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
 _OPEN = {
     "shim": ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets"),
     "guard": ("unix-socket daemons", "inherited unix sockets"),
+    "notify": ("inherited unix sockets",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What this kernel has. `landlock_abi`: 0 for none."""
+    """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty."""
 
     landlock_abi: int = 0
+    notify_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
-    sockets of its own to which others connect."""
+    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach."""
 
     level: str
     asked: str | None = None
     may_listen: bool = False
+    unix: frozenset[str] = frozenset()
 
     @property
     def open(self) -> tuple[str, ...]:
         """The ways out that it does not close."""
         listeners = ("listening sockets",) if self.may_listen and self.level != "shim" else ()
-        return (*_OPEN[self.level], *listeners)
+        return (*_OPEN[self.level], *listeners, *sorted(self.unix))
 
     @property
     def warning(self) -> str:
@@ -61,17 +66,20 @@ containment level is shim: the hooks steer an honest tool, but what they miss (r
 daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
 
 
-def contain(asked: str | None, abilities: Abilities, *, may_listen: bool = False) -> Containment:
-    """The level for what was asked; without that, the firmest there is. Raises OperatorError rather than fall below."""
-    if asked == "shim":
-        return Containment("shim", asked, may_listen)
-    why = why_no_guard(abilities)
-    if asked == "notify":
-        why = why_no_notify()
-    if asked is not None and why:
+def contain(
+    asked: str | None, abilities: Abilities, *, may_listen: bool = False, unix: Collection[str] = ()
+) -> Containment:
+    """The level for what was asked. Without a word it is the guard, where there is none a supervisor, and the hooks
+    alone where there is neither. Raises OperatorError rather than fall below what was asked for."""
+    problems = {"shim": "", "guard": why_no_guard(abilities), "notify": abilities.notify_problem}
+    if asked is None:
+        level = next(level for level in ("guard", "notify", "shim") if not problems[level])
+    else:
+        level = asked if not problems[asked] or asked == "notify" or problems["notify"] else "notify"
+    if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
-        raise OperatorError(f"containment level {asked} is not there: {why}.", hint, EXIT_USAGE)
-    return Containment("shim" if why else "guard", asked, may_listen)
+        raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
+    return Containment(level, asked, may_listen, frozenset(unix))
 
 
 def why_no_guard(abilities: Abilities) -> str:
@@ -80,8 +88,3 @@ def why_no_guard(abilities: Abilities) -> str:
         return ""
     has = f"Landlock has ABI {abilities.landlock_abi}" if abilities.landlock_abi else "the kernel has no Landlock"
     return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
-
-
-def why_no_notify() -> str:
-    """Why there is no notify here."""
-    return "this version has none"

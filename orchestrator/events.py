@@ -20,6 +20,19 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Supervised:
+    """The kernel hands every connect of the run over to us, from its first process on: it needs no hello."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unhooked:
+    """`pid` connects by itself, past the hooks or without any, and was stopped by the kernel for us."""
+
+    pid: int
+    executable: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectReported:
     """A hook asks for a stream. `source` was read from the socket itself; `problem` as in Hello."""
 

@@ -37,7 +37,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "streams": [_stream(connection) for connection in life.connections],
         "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
         "denied_count": life.denied_count,
-        "processes": [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()],
+        "processes": _processes(life),
         "containment": scan.get("containment"),
         "tool": {"argv": list(run.argv)},
         "process": {**_process(life), **output},
@@ -45,6 +45,13 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "evidence": evidence_files(scan),
         "reproduce": _command_line(life, scan),
     }
+
+
+def _processes(life: Life) -> list[dict[str, object]]:
+    """Those that said hello, and those without hooks that connected all the same, by way of the kernel."""
+    greeted: list[dict[str, object]] = [{"pid": pid, "exe": exe, "hello": True} for pid, exe in life.processes.items()]
+    unhooked = {pid: exe for pid, exe in life.unhooked.items() if pid not in life.processes}
+    return greeted + [{"pid": pid, "exe": exe, "hello": False} for pid, exe in unhooked.items()]
 
 
 def evidence_files(scan: Mapping[str, object]) -> list[dict[str, object]]:

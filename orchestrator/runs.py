@@ -6,7 +6,7 @@ own ends the tree at once: a tool must never go on when what it does can no long
 
   QUEUED    -> CIRCUIT   its circuit is wanted
   CIRCUIT   -> STARTING  the circuit is open: the launcher is started
-  STARTING  -> RUNNING   the tool's first process has said hello
+  STARTING  -> RUNNING   the tool's first process has said hello, or is supervised by the kernel
   RUNNING   -> DRAINING  the tree has ended; streams may still be closing
   DRAINING  -> DONE      every stream is closed, or the drain time is over
 
@@ -78,12 +78,14 @@ class Life:
     denied: list[ev.Denied] = field(default_factory=list)
     denied_count: int = 0
     processes: dict[int, str] = field(default_factory=dict)
+    unhooked: dict[int, str] = field(default_factory=dict)
     pid: int | None = None
     exited: ev.ProcessExited | None = None
     refused: ev.ProcessRefused | None = None
     ended: ev.TreeEnded | None = None
     failure: Failure | None = None
     timed_out: bool = False
+    is_supervised: bool = False
 
     def __post_init__(self) -> None:
         self.admission = Admission.of(self.run, self.resolve)
@@ -172,6 +174,16 @@ class Life:
         if self.phase is Phase.STARTING and event.pid == self.pid:
             self.phase = Phase.RUNNING
         return [fx.AnswerCall(event.call)]
+
+    def _supervised(self, event: ev.Supervised, now: float) -> list[Effect]:
+        self.is_supervised = True
+        if self.phase is Phase.STARTING and self.pid is not None:
+            self.phase = Phase.RUNNING
+        return []
+
+    def _unhooked(self, event: ev.Unhooked, now: float) -> list[Effect]:
+        self.unhooked.setdefault(event.pid, event.executable)
+        return []
 
     def _connect_reported(self, event: ev.ConnectReported, now: float) -> list[Effect]:
         host = event.destination.host
@@ -302,7 +314,7 @@ class Life:
     def _process_started(self, event: ev.ProcessStarted, now: float) -> list[Effect]:
         self.pid = event.pid
         self.times.start = now
-        if event.pid in self.processes and self.phase is Phase.STARTING:
+        if (event.pid in self.processes or self.is_supervised) and self.phase is Phase.STARTING:
             self.phase = Phase.RUNNING
         run_id = self.run.run_id
         timers: list[Effect] = [fx.SetTimer(run_id, "hello", HELLO_TIMEOUT_S)]
@@ -315,7 +327,7 @@ class Life:
 
     def _process_exited(self, event: ev.ProcessExited, now: float) -> list[Effect]:
         self.exited = event
-        if self.pid not in self.processes and self.failure is None:
+        if self.pid not in self.processes and not self.is_supervised and self.failure is None:
             detail = "the tool ended without the shim's hello: it was not contained, and nothing of it is attributed"
             self.failure = Failure("shim", "local", False, detail)
         return [fx.SetTimer(self.run.run_id, "kill", KILL_AFTER_S)]
@@ -382,6 +394,8 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     fx.StreamClosed: Life._stream_closed,
     fx.StreamViolated: Life._stream_violated,
     ev.Hello: Life._hello,
+    ev.Supervised: Life._supervised,
+    ev.Unhooked: Life._unhooked,
     ev.ConnectReported: Life._connect_reported,
     ev.LookupReported: Life._lookup_reported,
     ev.LookupBound: Life._lookup_bound,

@@ -74,9 +74,9 @@ PRELOAD: Final = HERE / "exitpin-preload.so"
 LAUNCHER: Final = HERE / "exitpin-launch"
 
 
-def shim_config(nonce: bytes, run_address: str, report_socket: str | Path) -> str:
+def shim_config(nonce: bytes, run_address: str, report_socket: str | Path, *, is_supervised: bool = False) -> str:
     """The launcher's --shim. Raises ValueError for what the shim would refuse."""
-    config = f"1:{nonce.hex()}:{run_address}:{report_socket}"
+    config = f"{2 if is_supervised else 1}:{nonce.hex()}:{run_address}:{report_socket}"
     raw = os.fsencode(config)
     if len(nonce) != NONCE_SIZE or not lib.exitpin_config_parse(raw, len(raw), ffi.new("struct exitpin_config *")):
         raise ValueError(f"not a shim configuration: {config!r}")

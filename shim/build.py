@@ -11,7 +11,9 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path("shim")
-PARTS = ("address", "child", "hosts", "kernel", "program", "record", "socks", "text")
+PARTS = (
+    *("address", "child", "hosts", "kernel", "kind", "notify", "program", "record", "rules", "socks", "steer", "text"),
+)
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
@@ -27,7 +29,11 @@ bool exitpin_hosts_find_address(const char *line, size_t size, const struct exit
 bool exitpin_services_find_name(const char *line, size_t size, const char *name, const char *protocol, uint16_t *port);
 bool exitpin_services_find_port(const char *line, size_t size, uint16_t port, const char *protocol, char *name);
 
+struct exitpin_kind {
+    int domain, type, protocol;
+};
 struct exitpin_config {
+    bool is_supervised;
     uint8_t nonce[16];
     struct exitpin_endpoint source;
     char socket_path[108];
@@ -55,6 +61,23 @@ int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 int exitpin_disconnect(int fd);
 int exitpin_landlock_abi(void);
+
+int exitpin_call_error(int number, const uint64_t arguments[6], int what, const char **defence);
+int exitpin_kind_reason(const struct exitpin_kind *kind);
+struct exitpin_call {
+    uint64_t id;
+    uint32_t tid;
+    int32_t number;
+    uint64_t arguments[6];
+};
+int exitpin_call_receive(int listener, struct exitpin_call *call);
+bool exitpin_call_is_alive(int listener, uint64_t id);
+int exitpin_call_answer(int listener, uint64_t id, int error);
+int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
+int exitpin_descriptor_of(int tid, int pid, int fd);
+long exitpin_read_memory(int tid, uint64_t address, void *data, size_t size);
+long exitpin_report_connect(int fd, const void *address, size_t size, const struct exitpin_endpoint *run_address,
+                            struct exitpin_report *report, int *reason);
 """
 
 

@@ -1,4 +1,4 @@
-/* What the launcher needs of the kernel's interface and libc's headers may lack: musl has none of the kernel's, and those
+/* What launcher and supervisor need of the kernel's interface and libc's headers may lack: musl has none of the kernel's, and those
  * of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
  * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability}.h. */
 #ifndef EXITPIN_KERNEL_ABI_H
@@ -42,6 +42,28 @@ enum {
 	MACHINE_AARCH64 = 0xb7 | 0xc0000000,
 	X32_BIT = 0x40000000,
 };
+
+/* seccomp user notification; the numbers of its ioctls hold the sizes of these */
+struct seccomp_notice {
+	uint64_t id;
+	uint32_t tid, flags;
+	struct seccomp_call call;
+};
+struct seccomp_answer {
+	uint64_t id;
+	int64_t value;
+	int32_t error; /* negative */
+	uint32_t flags;
+};
+struct seccomp_descriptor {
+	uint64_t id;
+	uint32_t flags, ours, theirs, theirs_flags;
+};
+#define SECCOMP_NOTICE_RECEIVE 0xc0502100UL
+#define SECCOMP_NOTICE_ANSWER 0xc0182101UL
+#define SECCOMP_NOTICE_IS_VALID 0x40082102UL
+#define SECCOMP_NOTICE_GIVE 0x40182103UL
+enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
 
 struct landlock_ruleset {
 	uint64_t files, network, scopes;

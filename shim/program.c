@@ -66,7 +66,7 @@ static int check_elf(int fd, const Elf64_Ehdr *elf)
 			continue;
 		if (segment.p_filesz > sizeof(linker) || !read_exactly(fd, linker, segment.p_filesz, segment.p_offset))
 			return EXITPIN_REASON_FOREIGN;
-		return is_glibc_linker(linker, segment.p_filesz) ? EXITPIN_REASON_NONE : EXITPIN_REASON_FOREIGN;
+		return is_glibc_linker(linker, segment.p_filesz) ? EXITPIN_REASON_NONE : EXITPIN_REASON_LIBC;
 	}
 	return EXITPIN_REASON_STATIC;
 }

@@ -19,7 +19,7 @@ bool exitpin_config_parse(const char *text, size_t size, struct exitpin_config *
 	size_t end;
 
 	memset(config, 0, sizeof(*config));
-	if (size <= nonce_end || text[0] != '1' || text[1] != ':' || text[nonce_end] != ':')
+	if (size <= nonce_end || (text[0] != '1' && text[0] != '2') || text[1] != ':' || text[nonce_end] != ':')
 		return false;
 	for (size_t i = 0; i < EXITPIN_NONCE_SIZE; i++) {
 		int high = nibble(text[2 + 2 * i]), low = nibble(text[3 + 2 * i]);
@@ -30,6 +30,7 @@ bool exitpin_config_parse(const char *text, size_t size, struct exitpin_config *
 	}
 	for (end = nonce_end + 1; end < size && text[end] != ':'; end++)
 		;
+	config->is_supervised = text[0] == '2';
 	config->source.family = AF_INET;
 	if (end == size || !exitpin_parse_quad(text + nonce_end + 1, end - nonce_end - 1, config->source.address))
 		return false;

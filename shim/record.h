@@ -10,12 +10,14 @@
 enum { EXITPIN_SOCKET_PATH_SIZE = 108 };
 
 struct exitpin_config {
+	bool is_supervised; /* a supervisor makes every connect: programs without hooks may be executed */
 	uint8_t nonce[EXITPIN_NONCE_SIZE];
 	struct exitpin_endpoint source; /* the run's own IPv4 address; port 0 */
 	char socket_path[EXITPIN_SOCKET_PATH_SIZE];
 };
 
-/* Reads `1:<nonce, 32 hex digits>:<run address a.b.c.d>:<path of the report socket>`. False: anything else. */
+/* Reads `1:<nonce, 32 hex digits>:<run address a.b.c.d>:<path of the report socket>`; `2` where the run is supervised.
+ * False: anything else. */
 bool exitpin_config_parse(const char *text, size_t size, struct exitpin_config *config);
 
 /* Whether size bytes at answer, its name after it, are one whole answer to a report with the given op. */

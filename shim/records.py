@@ -59,6 +59,8 @@ class Reason(IntEnum):
     NOT_EXECUTABLE = 14
     INHERITED = 15
     CONTAINMENT = 16
+    LIBC = 17
+    UNIX = 18
 
 
 class Flag(IntFlag):
@@ -74,6 +76,7 @@ class NoticeKind(IntEnum):
     EXITED = 3
     ENDED = 4
     CROWDED = 5
+    CALLS = 6
 
 
 class OrderKind(IntEnum):

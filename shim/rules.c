@@ -50,6 +50,10 @@ static const struct rule rules[] = {
 	/* keys that a helper of the kernel fetches, by DNS */
 	{"request_key", SYS_request_key, {{0}}, ERROR(EPERM)},
 
+	/* a daemon that takes datagrams can't be told from one that may */
+	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_DGRAM)}, ERROR(EACCES)},
+	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_RAW)}, ERROR(EACCES)},
+
 	/* only TCP, Unix sockets and questions about routes; errors as the hooks have them */
 	{"sockets", SYS_socket, {IS(0, AF_UNIX)}, PASS},
 	{"sockets", SYS_socket, {IS(0, AF_NETLINK), IS(2, ROUTING)}, PASS},
@@ -76,7 +80,23 @@ static const struct rule rules[] = {
 	{"device", SYS_setsockopt, {IS(1, LEVEL_V6), IS(2, OPTION_UNICAST_V6)}, ERROR(EPERM)},
 
 	{"listen", SYS_listen, {{0}}, ERROR(EACCES)},
+	{"connect", SYS_connect, {{0}}, SECCOMP_ASK},
 };
+
+/* Whether the rule is there at all. */
+static bool is_in_force(const struct rule *rule, int what)
+{
+	if (rule->answer == SECCOMP_ASK && !(what & EXITPIN_ASKS))
+		return false;
+	return !(rule->call == SYS_listen && (what & EXITPIN_MAY_LISTEN)) && !IS_LEFT_OUT(rule->defence);
+}
+
+static bool is_refusal(const struct rule *rule)
+{
+	return (rule->answer & ~0xffffU) == SECCOMP_ERROR;
+}
+
+enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 
 #ifdef __x86_64__
 enum { MACHINE = MACHINE_X86_64 };
@@ -99,7 +119,7 @@ static struct bpf_instruction *add(struct writer *writer, uint16_t code, uint32_
 	return added;
 }
 
-static void add_rule(struct writer *writer, const struct rule *rule)
+static void add_rule(struct writer *writer, const struct rule *rule, uint32_t answer)
 {
 	size_t tests[TESTS_MAX + 1], count = 0;
 
@@ -116,12 +136,12 @@ static void add_rule(struct writer *writer, const struct rule *rule)
 		tests[count++] = writer->size;
 		add(writer, BPF_IF_EQUAL, (uint32_t)test->value);
 	}
-	add(writer, BPF_ANSWER, rule->answer);
+	add(writer, BPF_ANSWER, answer);
 	for (size_t i = 0; i < count; i++) /* what does not fit goes on behind the answer */
 		writer->filter[tests[i]].if_false = (uint8_t)(writer->size - tests[i] - 1);
 }
 
-size_t make_filter(bool may_listen, struct bpf_instruction filter[FILTER_MAX])
+size_t exitpin_make_filter(int what, struct bpf_instruction filter[FILTER_MAX])
 {
 	struct writer writer = {.filter = filter};
 
@@ -136,9 +156,35 @@ size_t make_filter(bool may_listen, struct bpf_instruction filter[FILTER_MAX])
 		add(&writer, BPF_ANSWER, ERROR(ENOSYS));
 #endif
 	}
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (!(may_listen && rules[i].call == SYS_listen) && !IS_LEFT_OUT(rules[i].defence))
-			add_rule(&writer, &rules[i]);
+	for (size_t i = 0; i < RULES; i++)
+		if (is_in_force(&rules[i], what))
+			add_rule(&writer, &rules[i],
+				 is_refusal(&rules[i]) && (what & EXITPIN_ASKS) ? SECCOMP_ASK : rules[i].answer);
 	add(&writer, BPF_ANSWER, SECCOMP_PASS);
 	return writer.size;
+}
+
+static bool fits(const struct rule *rule, int number, const uint64_t arguments[6])
+{
+	if (rule->call != number)
+		return false;
+	for (int i = 0; i < TESTS_MAX && rule->tests[i].mask != 0; i++) {
+		const struct test *test = &rule->tests[i];
+
+		if ((uint32_t)(arguments[test->argument] & (uint32_t)test->mask) != (uint32_t)test->value)
+			return false;
+	}
+	return true;
+}
+
+int exitpin_call_error(int number, const uint64_t arguments[6], int what, const char **defence)
+{
+	for (size_t i = 0; i < RULES; i++) {
+		if (!is_in_force(&rules[i], what) || !fits(&rules[i], number, arguments))
+			continue;
+		*defence = rules[i].defence;
+		return is_refusal(&rules[i]) ? (int)(rules[i].answer & 0xffffU) : 0;
+	}
+	*defence = "";
+	return 0;
 }

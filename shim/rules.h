@@ -1,4 +1,4 @@
-/* Which system calls a tool may make, as an ordered table: the first rule that fits decides. */
+/* Which system calls a tool may make, as an ordered table: the first rule that fits decides. Pure. */
 #ifndef EXITPIN_RULES_H
 #define EXITPIN_RULES_H
 
@@ -16,7 +16,13 @@
 
 enum { FILTER_MAX = 1024 };
 
-/* Writes the filter. Returns how many instructions, at most FILTER_MAX. */
-size_t make_filter(bool may_listen, struct bpf_instruction filter[FILTER_MAX]);
+enum { EXITPIN_ASKS = 1, EXITPIN_MAY_LISTEN = 2 };
+
+/* Writes the filter. what: EXITPIN_ASKS, that a supervisor makes every connect and hears of what is refused;
+ * EXITPIN_MAY_LISTEN. Returns how many instructions, at most FILTER_MAX. */
+size_t exitpin_make_filter(int what, struct bpf_instruction filter[FILTER_MAX]);
+
+/* The errno with which a call is refused, and by which defence; 0: it may pass, or the supervisor makes it. */
+int exitpin_call_error(int number, const uint64_t arguments[6], int what, const char **defence);
 
 #endif

@@ -40,11 +40,13 @@ enum exitpin_reason {
 	EXITPIN_REASON_RESOLVER = 9,	  /* a resolver call that talks UDP by itself */
 	EXITPIN_REASON_STATIC = 10,	  /* exec of a static binary: the shim can't be loaded into it */
 	EXITPIN_REASON_SETUID = 11,	  /* exec of a setuid, setgid or file-capability binary */
-	EXITPIN_REASON_FOREIGN = 12,	  /* exec of a binary of another class, machine or libc */
+	EXITPIN_REASON_FOREIGN = 12,	  /* exec of a binary of another class or machine */
 	EXITPIN_REASON_NOT_FOUND = 13,	  /* launcher: no such command */
 	EXITPIN_REASON_NOT_EXECUTABLE = 14, /* launcher: there, but can't be executed */
 	EXITPIN_REASON_INHERITED = 15,	  /* a socket that was open before the tool started */
 	EXITPIN_REASON_CONTAINMENT = 16,  /* launcher: the kernel would not contain the tool */
+	EXITPIN_REASON_LIBC = 17,	  /* exec of a binary of another C library: the shim can't be loaded into it */
+	EXITPIN_REASON_UNIX = 18,	  /* a Unix socket of somebody outside the run */
 };
 
 enum exitpin_flag {
@@ -93,6 +95,7 @@ enum exitpin_notice_kind {
 	EXITPIN_NOTICE_EXITED = 3,  /* status: wait(2) status of the tool's first process, with its rusage */
 	EXITPIN_NOTICE_ENDED = 4,   /* nothing of the tree is left; rusage of all of it; swept: how many had to be ended */
 	EXITPIN_NOTICE_CROWDED = 5, /* there were more processes at a time than allowed: all are being killed */
+	EXITPIN_NOTICE_CALLS = 6,   /* from the child: by SCM_RIGHTS the descriptor from which its calls can be read */
 };
 
 struct exitpin_notice {

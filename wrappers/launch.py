@@ -21,6 +21,7 @@ from .output import Flow, Output
 from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
+from .supervisor import Supervisor
 from .torsocks import passthrough_dir
 from .workspace import artifacts_size, launcher_options, make_workspace, workspace_environment
 
@@ -65,9 +66,8 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
 
 def containment_options(containment: Containment) -> list[str]:
     """The launcher's arguments for a level."""
-    if containment.level == "shim":
-        return []
-    return ["--guard", "--listen"] if containment.may_listen else ["--guard"]
+    options = {"shim": [], "guard": ["--guard"], "notify": ["--notify"]}[containment.level]
+    return [*options, "--listen"] if containment.may_listen and options else options
 
 
 class ToolLauncher:
@@ -119,7 +119,8 @@ class ToolLaunch:
         self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report)
-        self._process = LaunchedProcess(self._tree, self._heard)
+        self._process = LaunchedProcess(self._tree, self._heard, self._supervise)
+        self._supervisor: Supervisor | None = None
         self._dialogues: dict[int, SocksDialogue] = {}
         self._lookups: dict[int, socket.socket] = {}
         self.stdout: Output | None = None
@@ -136,7 +137,9 @@ class ToolLaunch:
             self._process.start(
                 run.argv,
                 preload=launcher.preload,
-                shim_config=bindings.shim_config(run.nonce, run.address, self._reports.path),
+                shim_config=bindings.shim_config(
+                    run.nonce, run.address, self._reports.path, is_supervised=launcher.containment.level == "notify"
+                ),
                 environment=run_environment(launcher.environment, run),
                 stdio=self._stdio(),
                 options=self._options(),
@@ -148,6 +151,15 @@ class ToolLaunch:
                 if ours is not None:
                     ours.started()
         return None
+
+    def _supervise(self, listener: int) -> None:
+        """The kernel has the tool's calls for us: from now on it can do nothing without."""
+        containment, run = self._launcher.containment, self._run
+        self._supervisor = Supervisor(
+            listener, run.address, run.nonce, self._reports, self._tree, self._heard,
+            may_listen=containment.may_listen, allowed=containment.unix,
+        )  # fmt: skip
+        self._heard(events.Supervised())
 
     def _options(self) -> list[str]:
         options = containment_options(self._launcher.containment)
@@ -243,6 +255,8 @@ class ToolLaunch:
         for call in list(self._dialogues):
             self._drop_dialogue(call)
         self._reports.close()
+        if self._supervisor is not None:
+            self._supervisor.close()
         with contextlib.suppress(OSError):
             self._process.close()
         for ours in (self._stdin, self.stdout, self.stderr):

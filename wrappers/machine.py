@@ -16,6 +16,7 @@ from ..orchestrator.containment import Abilities
 from ..shim import bindings
 
 TIMEOUT_S = 5
+NOTIFY_SINCE = (5, 19)  # SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: a signal does not break a connect off
 
 
 class ForeignTor(NamedTuple):
@@ -60,7 +61,21 @@ def why_no_namespaces() -> str:
 
 def abilities() -> Abilities:
     """What the kernel has for containment."""
-    return Abilities(landlock_abi=bindings.landlock_abi())
+    return Abilities(bindings.landlock_abi(), why_no_notify())
+
+
+def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str:
+    """Why the kernel can't hand a tool's connects to a supervisor; empty: it can. `release`: of another kernel."""
+    release = os.uname().release if release is None else release
+    version = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+    if version < NOTIFY_SINCE:
+        return f"it wants Linux {NOTIFY_SINCE[0]}.{NOTIFY_SINCE[1]}, this is {release}"
+    if not has_seccomp_notify(proc):
+        return "the kernel has no seccomp user notification"
+    scope = yama_scope(proc)
+    if scope is not None and scope > 1:
+        return f"Yama's ptrace_scope is {scope}, and the supervisor has to reach into the tool: it wants 0 or 1"
+    return ""
 
 
 def has_seccomp_notify(proc: Path = Path("/proc")) -> bool:

@@ -70,11 +70,12 @@ class Tree:
 
 class LaunchedProcess:
     """One launcher. `post(event)` gets ProcessStarted, ProcessRefused, ProcessExited, TreeCrowded, TreeEnded or
-    LauncherLost."""
+    LauncherLost; `on_calls`, where the run is supervised, the descriptor from which its calls can be read."""
 
-    def __init__(self, tree: Tree, post: Callable[[object], None]) -> None:
+    def __init__(self, tree: Tree, post: Callable[[object], None], on_calls: Callable[[int], None] = os.close) -> None:
         self._tree = tree
         self._post = post
+        self._on_calls = on_calls
         self._loop = asyncio.get_running_loop()
         self._control: socket.socket | None = None
         self._child: bindings.Child | None = None
@@ -128,8 +129,9 @@ class LaunchedProcess:
 
     def _readable(self) -> None:
         while self._control is not None:
+            descriptors: list[int] = []
             try:
-                packet = self._control.recv(NOTICE_MAX)
+                packet, descriptors, _, _ = socket.recv_fds(self._control, NOTICE_MAX, 1, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
@@ -138,9 +140,14 @@ class LaunchedProcess:
                 self._hung_up()
                 return
             self._child = None
-            self._notice(bindings.decode_notice(packet))
+            self._notice(bindings.decode_notice(packet), descriptors)
 
-    def _notice(self, notice: bindings.Notice) -> None:
+    def _notice(self, notice: bindings.Notice, descriptors: Sequence[int]) -> None:
+        if notice.kind == bindings.NoticeKind.CALLS and len(descriptors) == 1:
+            self._on_calls(descriptors[0])
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
         if notice.kind == bindings.NoticeKind.STARTED:
             self._post(events.ProcessStarted(notice.pid))
         elif notice.kind == bindings.NoticeKind.REFUSED:

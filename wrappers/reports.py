@@ -23,9 +23,9 @@ from pathlib import Path
 
 from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.model import Destination, Endpoint
 from ..shim import bindings
 from .process import Tree
+from .report_events import event_of
 
 _PEER = struct.Struct("3i")
 _CALLS = count(1)
@@ -37,13 +37,15 @@ DESCRIPTORS_MAX = 16
 
 @dataclass(slots=True)
 class Call:
-    """A hook that waits: its report connection, and the tool's socket that came with the report."""
+    """A hook that waits, with its report connection; or a system call that the kernel holds (`supervisor.py`), with who
+    lets it return. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
 
     number: int
-    connection: socket.socket
+    connection: socket.socket | None = None
     tool_socket: socket.socket | None = None
     pid: int = 0
     is_watched: bool = False
+    let_return: Callable[[int], None] | None = None
 
 
 class ReportSocket:
@@ -108,10 +110,21 @@ class ReportSocket:
             if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
                 connection.close()
                 continue
-            call = Call(next(_CALLS), connection)
-            self.calls[call.number] = call
-            if not self._read(call):
-                self._watch(call, self._readable)
+            self.adopt(connection)
+
+    def adopt(self, connection: socket.socket, pid: int = 0) -> None:
+        """A hook's connection. `pid`: whose it is, where the connection itself does not say."""
+        call = Call(next(_CALLS), connection, pid=pid)
+        self.calls[call.number] = call
+        if not self._read(call):
+            self._watch(call, self._readable)
+
+    def take(self, packet: bytes, pid: int, tool_socket: socket.socket, let_return: Callable[[int], None]) -> None:
+        """A report that the supervisor made of a process's own connect. `let_return`: gets the errno, once."""
+        call = Call(next(_CALLS), None, tool_socket, pid, let_return=let_return)
+        self.calls[call.number] = call
+        self._on_report(packet, pid)
+        self._dispatch(call, bindings.decode_report(packet))
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
@@ -119,6 +132,7 @@ class ReportSocket:
         self._post(events.LauncherLost(why))
 
     def _readable(self, call: Call) -> None:
+        assert call.connection is not None
         self._loop.remove_reader(call.connection.fileno())
         call.is_watched = False
         if not self._read(call):
@@ -126,6 +140,7 @@ class ReportSocket:
 
     def _read(self, call: Call) -> bool:
         """Read the report if it is there; False when it is not (yet)."""
+        assert call.connection is not None
         try:
             packet, ancillary, flags, _ = call.connection.recvmsg(
                 REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
@@ -154,7 +169,9 @@ class ReportSocket:
             call.tool_socket = _tcp_socket(received.pop())
         for descriptor in received:
             os.close(descriptor)
-        call.pid = _PEER.unpack(call.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        call.pid = (
+            call.pid or _PEER.unpack(call.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        )
         self._on_report(packet, call.pid)
         self._dispatch(call, report)
         return True
@@ -166,7 +183,7 @@ class ReportSocket:
         is_member = self._tree.contains(call.pid)
         if problem is None and is_member is False:
             problem = f"a report from pid {call.pid}, which is not of this run's process tree"
-        event = self._event(call, report, problem)
+        event = event_of(report, call.number, call.pid, call.tool_socket, self._tree.executable, problem)
         # killed since it reported: nobody waits, and nothing is claimed
         is_dead = self._is_drained or (is_member is None and problem is None)
         is_strangers_refusal = problem is not None and isinstance(event, events.Denied)
@@ -178,7 +195,7 @@ class ReportSocket:
         self._post(event)
         if isinstance(event, events.Denied):
             self.forget(call.number)
-        elif call.number in self.calls:  # most are answered at once
+        elif call.number in self.calls and call.connection is not None:  # most are answered at once
             self._watch(call, self._hung_up)
 
     def _is_over_share(self, call: Call, event: object) -> bool:
@@ -191,41 +208,9 @@ class ReportSocket:
         return True
 
     def _watch(self, call: Call, react: Callable[[Call], None]) -> None:
+        assert call.connection is not None
         call.is_watched = True
         self._loop.add_reader(call.connection.fileno(), react, call)
-
-    def _event(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
-        number, pid = call.number, call.pid
-        if report.op == bindings.Op.CONNECT:
-            return self._connect(call, report, problem)
-        if report.op == bindings.Op.HELLO:
-            return events.Hello(number, pid, self._tree.executable(pid), problem)
-        if report.op == bindings.Op.RESOLVE:
-            family = 0 if report.destination is None else 6 if report.destination.family == socket.AF_INET6 else 4
-            return events.LookupReported(number, pid, report.name or "", family, False, problem)
-        if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
-            return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
-        if report.op == bindings.Op.PEER and report.source is not None:
-            return events.PeerAsked(number, _plain(report.source.host, report.source.port), problem)
-        if report.op == bindings.Op.DENIED:
-            what = report.name or ""
-            if report.destination is not None:
-                what = str(Destination(report.destination.host, report.destination.port))
-            return events.Denied(pid, report.reason.name.lower().replace("_", "-"), what)
-        return None
-
-    def _connect(self, call: Call, report: bindings.Report, problem: str | None) -> object | None:
-        if call.tool_socket is None or report.source is None or report.destination is None:
-            return None
-        actual = call.tool_socket.getsockname()
-        source = _plain(actual[0], actual[1])
-        if problem is None and source != _plain(report.source.host, report.source.port):
-            problem = f"the socket is bound to {source}, the report says {report.source.host}:{report.source.port}"
-        if problem is None and source.port == 0:
-            problem = "the socket has no source port"
-        destination = Destination(*_plain(report.destination.host, report.destination.port))
-        is_weak = bool(report.flags & bindings.Flag.BOUND)
-        return events.ConnectReported(call.number, call.pid, source, destination, is_weak, problem)
 
     def _hung_up(self, call: Call) -> None:
         self._post(events.CallLost(call.number))
@@ -236,21 +221,30 @@ class ReportSocket:
         call = self.calls.get(answer.call)
         if call is None:
             return
-        endpoints = tuple(_address(host, port) for host, port in answer.endpoints)
-        packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
-        with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
-            call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
-        self.forget(answer.call)
+        if call.connection is not None:
+            endpoints = tuple(_address(host, port) for host, port in answer.endpoints)
+            packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
+            with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
+                call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+        self.forget(answer.call, answer.error)
 
-    def forget(self, number: int) -> None:
-        """Drop a call, closing our descriptors of it."""
+    def forget(self, number: int, error: int = errno.ENETUNREACH) -> None:
+        """Drop a call, closing our descriptors of it. A hook whose connection ends, and a call that is let return with
+        this errno, goes on without a stream, on a socket as new; as does one that failed."""
         call = self.calls.pop(number, None)
-        if call is not None:
+        if call is None:
+            return
+        if call.connection is not None:
             if call.is_watched:
                 self._loop.remove_reader(call.connection.fileno())
             call.connection.close()
-            if call.tool_socket is not None:
-                call.tool_socket.close()
+        if call.let_return is not None:
+            if call.tool_socket is not None and error not in (0, errno.EISCONN):
+                with contextlib.suppress(OSError):
+                    bindings.disconnect(call.tool_socket.fileno())
+            call.let_return(error)
+        if call.tool_socket is not None:
+            call.tool_socket.close()
 
 
 def max_calls() -> int:
@@ -278,11 +272,6 @@ def _tcp_socket(descriptor: int) -> socket.socket | None:
         return received
     received.close()
     return None
-
-
-def _plain(host: str, port: int) -> Endpoint:
-    """An endpoint as Tor will name it: IPv4 for a v4-mapped IPv6 address."""
-    return Endpoint(host.removeprefix("::ffff:") if "." in host else host, port)
 
 
 def _address(host: str, port: int) -> bindings.Endpoint:

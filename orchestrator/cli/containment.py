@@ -5,6 +5,8 @@ import sys
 
 from ..containment import LEVELS, Containment, contain
 
+UNIX = "unix:"
+
 
 def add_containment(group: "argparse._ActionsContainer") -> None:
     """Add --containment and --allow."""
@@ -13,8 +15,9 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
         help="refuse to run with less than shim, guard or notify (default: the firmest that this kernel has)",
     )  # fmt: skip
     group.add_argument(
-        "--allow", action="append", choices=("listen",), default=[], metavar="WHAT",
-        help="listen: the tool may have listening sockets of its own (multiprocessing managers have)",
+        "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
+        help="listen: the tool may have listening sockets of its own (multiprocessing managers have);"
+        " unix:PATH: it may reach this Unix socket of others; repeatable",
     )  # fmt: skip
 
 
@@ -22,7 +25,15 @@ def containment_of(args: argparse.Namespace) -> Containment:
     """The level in force. Raises OperatorError when it would be less than was asked for."""
     from ...wrappers.machine import abilities
 
-    return contain(args.containment, abilities(), may_listen="listen" in args.allow)
+    paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
+    return contain(args.containment, abilities(), may_listen="listen" in args.allow, unix=paths)
+
+
+def _allowed(word: str) -> str:
+    path = word.removeprefix(UNIX)
+    if word == "listen" or (word.startswith(UNIX) and path[:1] in ("/", "@")):
+        return word
+    raise argparse.ArgumentTypeError(f"{word!r} is neither `listen` nor `unix:` with an absolute path (or @name)")
 
 
 def warn_of(containment: Containment) -> None:

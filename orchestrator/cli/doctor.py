@@ -16,7 +16,7 @@ from ... import shim
 from ...wrappers import machine
 from ...wrappers.output import printable
 from ...wrappers.program import look_at, read_elf
-from ..containment import LANDLOCK_WITH_NETWORK, Abilities, why_no_guard, why_no_notify
+from ..containment import LANDLOCK_WITH_NETWORK, Abilities, contain, why_no_guard
 from ..errors import OperatorError
 from ..settings import load_settings
 
@@ -151,11 +151,13 @@ def check_namespaces() -> Check:
 
 def check_containment(abilities: Abilities) -> Check:
     """The level that runs have unless they ask for another."""
-    why = why_no_guard(abilities)
-    if why:
+    no_guard, no_notify = why_no_guard(abilities), abilities.notify_problem
+    level = contain(None, abilities).level
+    others = [f"no {name}: {why}" for name, why in (("guard", no_guard), ("notify", no_notify)) if why]
+    if level == "shim":
         advice = "hooks alone: run tools that you trust, or take a newer kernel"
-        return Check("containment", "warn", f"shim; no guard: {why}", advice)
-    return Check("containment", "ok", f"guard; no notify: {why_no_notify()}")
+        return Check("containment", "warn", "; ".join(["shim", *others]), advice)
+    return Check("containment", "ok", "; ".join([level, *others]) if others else "guard; notify is there, too")
 
 
 def check_kernel() -> Iterator[Check]:

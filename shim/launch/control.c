@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "launch.h"
 
@@ -51,6 +53,25 @@ void notify_ended(int control, unsigned swept)
 	getrusage(RUSAGE_CHILDREN, &usage);
 	set_usage(&notice, &usage);
 	send_notice(control, &notice);
+}
+
+bool notify_calls(int control, int listener)
+{
+	const struct exitpin_notice notice = {.magic = EXITPIN_MAGIC, .kind = EXITPIN_NOTICE_CALLS, .pid = getpid()};
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} rights = {.align = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {(void *)&notice, sizeof(notice)};
+	const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights,
+				       .msg_controllen = sizeof(rights)};
+	ssize_t sent;
+
+	memcpy(CMSG_DATA(&rights.align), &listener, sizeof(int));
+	do
+		sent = sendmsg(control, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == sizeof(notice);
 }
 
 int read_order(int control, struct exitpin_order *order)

@@ -64,17 +64,28 @@ static bool restrict_network(void)
 	return is_done;
 }
 
-static bool install_filter(bool may_listen)
+/* Whoever asks a supervisor gives it the other end first: no call is made by the tool before. */
+static bool install_filter(const struct request *request)
 {
 	static struct bpf_instruction filter[FILTER_MAX];
-	size_t size = make_filter(may_listen, filter);
-	const struct bpf_program program = {(unsigned short)size, filter};
+	int what = (request->notify ? EXITPIN_ASKS : 0) | (request->may_listen ? EXITPIN_MAY_LISTEN : 0);
+	const struct bpf_program program = {(unsigned short)exitpin_make_filter(what, filter), filter};
+	const unsigned flags = request->notify ? SECCOMP_NEW_LISTENER | SECCOMP_WAIT_KILLABLE : 0;
+	long listener = syscall(SYS_seccomp, SECCOMP_FILTER, flags, &program);
 
-	return syscall(SYS_seccomp, SECCOMP_FILTER, 0, &program) == 0;
+	if (listener < 0 || !request->notify)
+		return listener == 0;
+	bool is_told = notify_calls(request->control, (int)listener);
+
+	close((int)listener);
+	return is_told;
 }
 
 bool guard(const struct request *request)
 {
-	return (IS_LEFT_OUT("capabilities") || drop_capabilities()) && (IS_LEFT_OUT("landlock") || restrict_network()) &&
-	       install_filter(request->may_listen);
+	if (!IS_LEFT_OUT("capabilities") && !drop_capabilities())
+		return false;
+	if (!IS_LEFT_OUT("landlock") && !restrict_network() && !(request->notify && !request->guard))
+		return false;
+	return install_filter(request);
 }

@@ -25,7 +25,9 @@ struct request {
 	bool foreground;
 	bool keep_files;
 	bool guard;
+	bool notify;
 	bool may_listen;
+	bool is_bare; /* a program whose C library would choke on the preload library */
 	char **command;
 };
 
@@ -36,6 +38,7 @@ void notify_started(int control, pid_t pid);
 void notify_refused(int control, int reason, int error);
 void notify_exited(int control, pid_t pid, int status, const void *usage);
 void notify_crowded(int control);
+bool notify_calls(int control, int listener);
 void notify_ended(int control, unsigned swept);
 
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */

@@ -1,7 +1,8 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard [--listen]]
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify] [--listen]
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
- * kernel refuses what the library misses; with --listen the tool may listen all the same.
+ * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as it
+ * can), so that programs without the library are pinned, too; with --listen the tool may listen.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -28,6 +29,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->keep_files = true;
 		else if (strcmp(*arguments, "--guard") == 0)
 			request->guard = true;
+		else if (strcmp(*arguments, "--notify") == 0)
+			request->notify = true;
 		else if (strcmp(*arguments, "--listen") == 0)
 			request->may_listen = true;
 		else if (arguments[1] == NULL)
@@ -81,7 +84,12 @@ static int prepare_signals(void)
 	return sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-static int launch(const struct request *request)
+static bool is_without_hooks(int reason)
+{
+	return reason == EXITPIN_REASON_STATIC || reason == EXITPIN_REASON_LIBC;
+}
+
+static int launch(struct request *request)
 {
 	char found[PATH_MAX];
 	int failure;
@@ -96,8 +104,9 @@ static int launch(const struct request *request)
 		return refuse(request, errno == EACCES ? EXITPIN_REASON_NOT_EXECUTABLE : EXITPIN_REASON_NOT_FOUND, errno);
 	int reason = exitpin_program_check(AT_FDCWD, path, 0);
 
-	if (reason != EXITPIN_REASON_NONE)
+	if (reason != EXITPIN_REASON_NONE && !(request->notify && is_without_hooks(reason)))
 		return refuse(request, reason, EACCES);
+	request->is_bare = reason == EXITPIN_REASON_LIBC;
 	pid_t tool = start_tool(request, path, &failure);
 
 	if (tool < 0)
@@ -115,7 +124,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " [--guard [--listen]] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
+		      " [--guard] [--notify] [--listen] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

@@ -23,6 +23,8 @@ static bool set_environment(const struct request *request)
 		errno = E2BIG;
 		return false;
 	}
+	if (request->is_bare)
+		return setenv("EXITPIN_SHIM", request->shim, 1) == 0;
 	return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("EXITPIN_SHIM", request->shim, 1) == 0;
 }
 
@@ -85,7 +87,7 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	unblock_signals();
 	if (!set_environment(request) || !limits_apply(&request->limits))
 		fail(failed, EXITPIN_REASON_NOT_EXECUTABLE);
-	if (request->guard && !guard(request))
+	if ((request->guard || request->notify) && !guard(request))
 		fail(failed, EXITPIN_REASON_CONTAINMENT);
 	execute(path, request->command);
 	fail(failed, EXITPIN_REASON_NOT_EXECUTABLE);

@@ -40,7 +40,7 @@ static bool join(const char *entry, const char *libraries, char text[EXITPIN_PRE
 	return true;
 }
 
-bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_PRELOAD_MAX])
+bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_PRELOAD_MAX], bool is_bare)
 {
 	static const char preload[] = "LD_PRELOAD=";
 	const char *entry = exitpin_preload_entry(), *libraries = "";
@@ -54,8 +54,10 @@ bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_P
 		else if (!has_prefix(*envp, "EXITPIN_SHIM="))
 			pinned[count++] = *envp;
 	}
-	pinned[count + 1] = (char *)exitpin_shim_entry();
-	pinned[count + 2] = NULL;
+	pinned[count + (is_bare ? 0 : 1)] = (char *)exitpin_shim_entry();
+	pinned[count + (is_bare ? 1 : 2)] = NULL;
+	if (is_bare)
+		return true;
 	if (has_library(libraries, entry + sizeof(preload) - 1)) {
 		pinned[count] = (char *)libraries - (sizeof(preload) - 1);
 		return true;

@@ -10,12 +10,27 @@
 
 extern char **environ;
 
+/* Such a program can be pinned all the same where the kernel hands its connects to a supervisor. */
+static bool is_without_hooks(int reason)
+{
+	return reason == EXITPIN_REASON_STATIC || reason == EXITPIN_REASON_LIBC;
+}
+
+static bool is_supervised(void)
+{
+	const struct exitpin_config *config = exitpin_config();
+
+	return config != NULL && config->is_supervised;
+}
+
 long exitpin_check_exec(int directory, const char *path, int flags)
 {
 	int reason = path != NULL ? exitpin_program_check(directory, path, flags) : EXITPIN_REASON_NONE;
 
 	if (reason == EXITPIN_REASON_NONE)
 		return 0;
+	if (is_without_hooks(reason) && is_supervised())
+		return reason == EXITPIN_REASON_LIBC ? EXITPIN_BARE : 0;
 	exitpin_deny(reason, NULL, path);
 	return -EACCES;
 }
@@ -25,11 +40,11 @@ static long execute(int directory, const char *path, char *const argv[], char *c
 {
 	char *pinned[exitpin_environment_size(envp)];
 	char text[EXITPIN_PRELOAD_MAX];
-	long error = exitpin_check_exec(directory, path, flags);
+	long outcome = exitpin_check_exec(directory, path, flags);
 
-	if (error < 0)
-		return error;
-	if (!exitpin_environment(envp, pinned, text))
+	if (outcome < 0)
+		return outcome;
+	if (!exitpin_environment(envp, pinned, text, outcome == EXITPIN_BARE))
 		return -EACCES;
 	if (directory == AT_FDCWD && flags == 0)
 		return sys_execve(path, argv, pinned);

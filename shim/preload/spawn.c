@@ -29,14 +29,14 @@ __attribute__((constructor)) static void find_real(void)
 }
 
 static int spawn(spawn_function *real_spawn, pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-		 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+		 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[], bool is_bare)
 {
 	char *pinned[exitpin_environment_size(envp)];
 	char text[EXITPIN_PRELOAD_MAX];
 
 	if (real_spawn == NULL)
 		return EAGAIN;
-	if (!exitpin_environment(envp, pinned, text))
+	if (!exitpin_environment(envp, pinned, text, is_bare))
 		return EACCES;
 	return real_spawn(pid, file, actions, attributes, argv, pinned);
 }
@@ -47,9 +47,10 @@ EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path, const pos
 		       const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
 		       char *const envp[restrict])
 {
-	long error = exitpin_check_exec(AT_FDCWD, path, 0);
+	long outcome = exitpin_check_exec(AT_FDCWD, path, 0);
 
-	return error < 0 ? (int)-error : spawn(real.posix_spawn, pid, path, actions, attributes, argv, envp);
+	return outcome < 0 ? (int)-outcome
+			   : spawn(real.posix_spawn, pid, path, actions, attributes, argv, envp, outcome == EXITPIN_BARE);
 }
 
 /* What exec would find: executable and loadable. */
@@ -67,9 +68,10 @@ EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 			const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
 			char *const envp[restrict])
 {
-	long error = exitpin_search(file, attempt_check, NULL);
+	long outcome = exitpin_search(file, attempt_check, NULL);
 
-	return error < 0 ? (int)-error : spawn(real.posix_spawnp, pid, file, actions, attributes, argv, envp);
+	return outcome < 0 ? (int)-outcome
+			   : spawn(real.posix_spawnp, pid, file, actions, attributes, argv, envp, outcome == EXITPIN_BARE);
 }
 
 /* system and popen start a shell with this process's environment and nothing else, so the entries have to be in it. Like
@@ -79,7 +81,7 @@ static bool pin_own_environment(void)
 	size_t size = exitpin_environment_size(environ);
 	char *pinned[size], text[EXITPIN_PRELOAD_MAX];
 
-	if (!exitpin_environment(environ, pinned, text))
+	if (!exitpin_environment(environ, pinned, text, false))
 		return false;
 	const char *shim = getenv("EXITPIN_SHIM"), *preload = getenv("LD_PRELOAD");
 

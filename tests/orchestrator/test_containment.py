@@ -5,12 +5,22 @@ import pytest
 from exitpin.orchestrator.containment import Abilities, contain
 from exitpin.orchestrator.errors import OperatorError
 
-OLD, NEW = Abilities(), Abilities(landlock_abi=4)
+NO = "the kernel has no seccomp user notification"
+OLD, NEW, ASKING = Abilities(0, NO), Abilities(4), Abilities(0)
 
 
 @pytest.mark.parametrize(
     ("asked", "abilities", "level"),
-    [(None, NEW, "guard"), ("guard", NEW, "guard"), ("shim", NEW, "shim"), (None, OLD, "shim"), ("shim", OLD, "shim")],
+    [
+        (None, NEW, "guard"),
+        ("guard", NEW, "guard"),
+        ("shim", NEW, "shim"),
+        (None, OLD, "shim"),
+        ("shim", OLD, "shim"),
+        (None, ASKING, "notify"),
+        ("guard", ASKING, "notify"),
+        ("notify", NEW, "notify"),
+    ],
 )
 def test_without_a_word_it_is_the_firmest_that_there_is(asked: str | None, abilities: Abilities, level: str) -> None:
     containment = contain(asked, abilities)
@@ -23,12 +33,12 @@ def test_without_a_word_it_is_the_firmest_that_there_is(asked: str | None, abili
     [
         ("guard", 0, "the kernel has no Landlock, and network rules come with ABI 4"),
         ("guard", 3, "Landlock has ABI 3, and network rules come with ABI 4"),
-        ("notify", 7, "this version has none"),
+        ("notify", 7, "the kernel has no seccomp user notification"),
     ],
 )
 def test_less_than_was_asked_for_is_refused_with_the_reason(asked: str, abi: int, why: str) -> None:
     with pytest.raises(OperatorError, match=f"containment level {asked} is not there: {why}"):
-        contain(asked, Abilities(abi))
+        contain(asked, Abilities(abi, NO))
 
 
 def test_a_record_says_what_stays_open() -> None:

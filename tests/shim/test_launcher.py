@@ -122,7 +122,7 @@ def test_a_program_for_another_libc(refused, tmp_path):
         pytest.skip("another architecture")
     program.write_bytes(content.replace(linker, b"/lib/ld-musl-x86_64.so.1\0\0\0"))
     program.chmod(0o755)
-    assert refused(str(program)) == (Reason.FOREIGN, 126)
+    assert refused(str(program)) == (Reason.LIBC, 126)
 
 
 @pytest.mark.parametrize("how", ["a b", "a:b"])

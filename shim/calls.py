@@ -1,0 +1,113 @@
+"""What a supervised tool asks of the kernel: its calls read, judged by the launcher's own rules, carried out, answered.
+
+The Python side of notify.h and rules.h. Called by `wrappers/supervisor.py` and by tests. Source: seccomp_unotify(2).
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ._bindings import ffi, lib
+from .records import Reason
+
+ADDRESS_MAX: Final = 128  # bytes of a sockaddr
+_ASKS, _MAY_LISTEN = 1, 2
+
+
+class Call(NamedTuple):
+    """A system call that waits for our answer. `tid`: the thread that makes it."""
+
+    id: int
+    tid: int
+    number: int
+    arguments: tuple[int, ...]
+
+
+def receive(listener: int) -> Call | None:
+    """The next call that waits; None: whoever made it is gone. Blocks if none waits. Raises OSError."""
+    found = ffi.new("struct exitpin_call *")
+    error = lib.exitpin_call_receive(listener, found)
+    if error in (-errno.ENOENT, -errno.EINTR):
+        return None
+    _check(error)
+    return Call(found.id, found.tid, found.number, tuple(found.arguments))
+
+
+def is_alive(listener: int, call: Call) -> bool:
+    """Whether its maker still waits: only then is what was read of it by its number its own."""
+    return bool(lib.exitpin_call_is_alive(listener, call.id))
+
+
+def answer(listener: int, call: Call, error: int) -> None:
+    """The call returns 0, or -1 with this errno. Nothing happens when its maker has gone."""
+    lib.exitpin_call_answer(listener, call.id, error)
+
+
+def replace(listener: int, call: Call, fd: int, ours: int) -> None:
+    """The call returns 0, and its maker's `fd` is what `ours` is from now on. Raises OSError."""
+    _check(lib.exitpin_call_replace(listener, call.id, fd, ours))
+
+
+def refusal(number: int, arguments: Sequence[int], *, may_listen: bool = False) -> tuple[int, str]:
+    """The errno with which the call is refused, and by which defence; errno 0: the supervisor makes it."""
+    defence = ffi.new("const char **")
+    what = _ASKS | (_MAY_LISTEN if may_listen else 0)
+    error: int = lib.exitpin_call_error(number, list(arguments), what, defence)
+    return error, ffi.string(defence[0]).decode("ascii")
+
+
+def kind_reason(domain: int, kind: int, protocol: int) -> Reason:
+    """Why there can be no socket of this kind."""
+    flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    return Reason(lib.exitpin_kind_reason(ffi.new("struct exitpin_kind *", [domain, kind & ~flags, protocol])))
+
+
+def process_of(tid: int) -> int:
+    """The process of a thread. Raises OSError when it is gone."""
+    with open(f"/proc/{tid}/status", encoding="utf-8", errors="replace") as status:
+        for line in status:
+            if line.startswith("Tgid:"):
+                return int(line.split()[1])
+    raise OSError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+
+def socket_of(call: Call, pid: int, fd: int) -> socket.socket:
+    """A copy of the socket that its maker calls `fd`. Raises OSError: EBADF, ENOTSOCK, EPERM, ESRCH."""
+    copy = lib.exitpin_descriptor_of(call.tid, pid, fd)
+    _check(copy)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+
+
+def read_memory(call: Call, address: int, size: int) -> bytes:
+    """Memory of its maker. Raises OSError: EFAULT, EPERM, ESRCH."""
+    data = ffi.new("uint8_t[]", max(size, 1))
+    read = lib.exitpin_read_memory(call.tid, address, data, size)
+    _check(read)
+    if read != size:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    return bytes(ffi.buffer(data, size))
+
+
+def connect_report(
+    tool_socket: socket.socket, address: bytes, run_address: str, nonce: bytes, pid: int, tid: int
+) -> tuple[int, Reason, bytes]:
+    """The errno with which the connect is refused, why, if it is we who refuse it, and the report that the hook would
+    have sent about it, CONNECT or DENIED; the socket is then bound as the hook would have bound it."""
+    run = ffi.new("struct exitpin_endpoint *", {"family": socket.AF_INET})
+    run.address[0:4] = list(socket.inet_aton(run_address))
+    report = ffi.new("struct exitpin_report *", {"pid": pid, "tid": tid})
+    report.nonce[0 : len(nonce)] = list(nonce)
+    reason = ffi.new("int *")
+    error = lib.exitpin_report_connect(tool_socket.fileno(), address, len(address), run, report, reason)
+    return -error, Reason(reason[0]), bytes(ffi.buffer(report))
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))

@@ -1,0 +1,75 @@
+"""What a report says, as an event of the core: compared with the socket that came with it, and nothing decided.
+
+Called by `reports.py`, which reads reports and answers them.
+"""
+
+import socket
+from collections.abc import Callable
+
+from ..orchestrator import events
+from ..orchestrator.model import Destination, Endpoint
+from ..shim import bindings
+
+
+def event_of(
+    report: bindings.Report,
+    number: int,
+    pid: int,
+    tool_socket: socket.socket | None,
+    executable: Callable[[int], str],
+    problem: str | None,
+) -> object | None:
+    """The event of call `number`, made by `pid`; None: it lacks what its op needs. `executable`: what a process
+    executes now; `problem`: why the report can't be trusted, if that is known already."""
+    if report.op == bindings.Op.CONNECT:
+        return _connect(report, number, pid, tool_socket, problem)
+    if report.op == bindings.Op.HELLO:
+        return events.Hello(number, pid, executable(pid), problem)
+    if report.op == bindings.Op.RESOLVE:
+        family = 0 if report.destination is None else 6 if report.destination.family == socket.AF_INET6 else 4
+        return events.LookupReported(number, pid, report.name or "", family, False, problem)
+    if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
+        return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
+    if report.op == bindings.Op.PEER and report.source is not None:
+        return events.PeerAsked(number, _plain(report.source), problem)
+    if report.op == bindings.Op.DENIED:
+        return denied(report, pid)
+    return None
+
+
+def denied(report: bindings.Report, pid: int) -> events.Denied:
+    """What was refused, and why."""
+    what = report.name or ""
+    if report.destination is not None:
+        what = str(Destination(report.destination.host, report.destination.port))
+    return events.Denied(pid, reason_name(report.reason), what)
+
+
+def reason_name(reason: bindings.Reason) -> str:
+    """As records have it."""
+    return reason.name.lower().replace("_", "-")
+
+
+def _connect(
+    report: bindings.Report, number: int, pid: int, tool_socket: socket.socket | None, problem: str | None
+) -> object | None:
+    if tool_socket is None or report.source is None or report.destination is None:
+        return None
+    actual = tool_socket.getsockname()
+    source = plain_endpoint(actual[0], actual[1])
+    if problem is None and source != _plain(report.source):
+        problem = f"the socket is bound to {source}, the report says {report.source.host}:{report.source.port}"
+    if problem is None and source.port == 0:
+        problem = "the socket has no source port"
+    destination = Destination(*_plain(report.destination))
+    is_weak = bool(report.flags & bindings.Flag.BOUND)
+    return events.ConnectReported(number, pid, source, destination, is_weak, problem)
+
+
+def _plain(endpoint: bindings.Endpoint) -> Endpoint:
+    return plain_endpoint(endpoint.host, endpoint.port)
+
+
+def plain_endpoint(host: str, port: int) -> Endpoint:
+    """An endpoint as Tor will name it: IPv4 for a v4-mapped IPv6 address."""
+    return Endpoint(host.removeprefix("::ffff:") if "." in host else host, port)

@@ -1,0 +1,195 @@
+"""The supervisor of a run at the level notify: the kernel hands it every connect, and tells it what it refused.
+
+What a tool asks is never let through as it stands in its memory, which another thread of it could change meanwhile: it
+is read once, and carried out here on the tool's own socket (seccomp_unotify(2) says why). A connect goes the way of a
+hook's report (`reports.py`); one to the report socket becomes a connection to us; Unix sockets of others are refused
+unless the run may have them. Answers come in any order. When we are gone, the kernel answers ENOSYS.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from ..orchestrator import events
+from ..shim import bindings, calls
+from .process import Tree
+from .report_events import denied, reason_name
+from .reports import ReportSocket
+
+AT_ONCE = 16
+UNIX_WAIT_US = 200_000
+_TIME = struct.Struct("=qq")
+_FAMILY = struct.Struct("=H")
+_DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
+
+
+class Supervisor:
+    """Listens to one run. `allowed`: Unix sockets of others that it may reach."""
+
+    def __init__(
+        self,
+        listener: int,
+        run_address: str,
+        nonce: bytes,
+        reports: ReportSocket,
+        tree: Tree,
+        post: Callable[[object], None],
+        *,
+        may_listen: bool = False,
+        allowed: frozenset[str] = frozenset(),
+    ) -> None:
+        self._listener = listener
+        self._run_address = run_address
+        self._nonce = nonce
+        self._reports = reports
+        self._tree = tree
+        self._known: set[int] = set()
+        self._post = post
+        self._may_listen = may_listen
+        self._allowed = allowed
+        self._loop = asyncio.get_running_loop()
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
+        self._loop.add_reader(listener, self._readable)
+
+    def close(self) -> None:
+        """Whoever waits, or asks from now on, gets ENOSYS."""
+        if self._listener >= 0:
+            self._loop.remove_reader(self._listener)
+            os.close(self._listener)
+            self._listener = -1
+
+    def _readable(self) -> None:
+        for _ in range(AT_ONCE):
+            if self._listener < 0:
+                return
+            ready = self._poll.poll(0)
+            if not ready:
+                return
+            if not ready[0][1] & select.POLLIN:  # nobody is left who could ask
+                self.close()
+                return
+            call = calls.receive(self._listener)
+            if call is not None:
+                self._judge(call)
+
+    def _judge(self, call: calls.Call) -> None:
+        try:
+            outcome = self._carry_out(call)
+        except OSError as problem:
+            outcome = problem.errno or errno.EACCES
+        if outcome is not None:
+            calls.answer(self._listener, call, outcome)
+
+    def _carry_out(self, call: calls.Call) -> int | None:
+        """The errno to answer with; None: the answer comes later. Raises OSError."""
+        error, defence = calls.refusal(call.number, call.arguments, may_listen=self._may_listen)
+        pid = calls.process_of(call.tid)
+        if not error:
+            return self._connect(call, pid)
+        self._note(pid, call, defence)
+        return error
+
+    def _note(self, pid: int, call: calls.Call, defence: str) -> None:
+        """What the kernel refused, in the words of the hooks. A program that is refused fast open connects instead."""
+        if defence == "sockets":
+            domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
+            defence = reason_name(calls.kind_reason(domain, kind, protocol))
+        if defence != "fast-open":
+            self._post(events.Denied(pid, _DEFENCES.get(defence, defence), ""))
+
+    def _connect(self, call: calls.Call, pid: int) -> int | None:
+        fd, place, size = _signed(call.arguments[0]), call.arguments[1], _signed(call.arguments[2])
+        if not 0 <= size <= calls.ADDRESS_MAX:
+            return errno.EINVAL
+        with contextlib.ExitStack() as stack:
+            tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
+            address = calls.read_memory(call, place, size)
+            if not calls.is_alive(self._listener, call):  # what was read may be a stranger's
+                return errno.EINTR
+            if size < _FAMILY.size:
+                return errno.EINVAL
+            (family,) = _FAMILY.unpack_from(address)
+            if family == socket.AF_UNSPEC:
+                bindings.disconnect(tool_socket.fileno())
+                return 0
+            if family == socket.AF_UNIX:
+                return self._connect_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
+            error, reason, packet = calls.connect_report(
+                tool_socket, address, self._run_address, self._nonce, pid, call.tid
+            )
+            if reason is not bindings.Reason.NONE:
+                self._post(denied(bindings.decode_report(packet), pid))
+            if pid not in self._known:
+                self._known.add(pid)
+                self._post(events.Unhooked(pid, self._tree.executable(pid)))
+            if error:
+                return error
+            stack.pop_all()
+        self._reports.take(packet, pid, tool_socket, lambda outcome: self._answer(call, outcome))
+        return None
+
+    def _answer(self, call: calls.Call, error: int) -> None:
+        if self._listener >= 0:
+            calls.answer(self._listener, call, error)
+
+    def _connect_unix(
+        self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, address: bytes
+    ) -> int | None:
+        path = _unix_path(address)
+        if path == str(self._reports.path):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            try:
+                calls.replace(self._listener, call, fd, theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
+            self._reports.adopt(ours, pid)
+            return None
+        if path not in self._allowed:
+            self._post(events.Denied(pid, "unix", path))
+            return errno.EACCES
+        return _reach(tool_socket, pid, path)
+
+
+def _reach(tool_socket: socket.socket, pid: int, path: str) -> int:
+    """connect(2) for the tool, in its own view of the file system; its errno. Never waits for long: so may a daemon
+    that takes nobody."""
+    if path.startswith("@"):
+        return _connect_soon(tool_socket, b"\0" + os.fsencode(path[1:]))
+    # by a link: the name seen from here may be longer than an address holds
+    handle = os.open(Path(f"/proc/{pid}/root", path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
+    try:
+        return _connect_soon(tool_socket, f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+
+
+def _connect_soon(tool_socket: socket.socket, address: str | bytes) -> int:
+    """The socket is the tool's, too: its patience is given back, and whether it waits is left alone."""
+    before = tool_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.size)
+    tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(0, UNIX_WAIT_US))
+    try:
+        return tool_socket.connect_ex(address)
+    finally:
+        tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
+
+
+def _unix_path(address: bytes) -> str:
+    """As the kernel reads it; an abstract one begins with @."""
+    if address[:1] == b"\0":
+        return "@" + address[1:].decode("utf-8", "backslashreplace")
+    return os.fsdecode(address.partition(b"\0")[0])
+
+
+def _signed(argument: int) -> int:
+    """An int, as the kernel takes it from a register."""
+    return int.from_bytes((argument & 0xFFFFFFFF).to_bytes(4, "little"), "little", signed=True)
