@@ -72,6 +72,11 @@ def _scan(reader: Reader, name: str) -> str:
     found = find_scan(reader, name) if name != "all" else None
     if found is None:
         raise OperatorError("a report is about one scan.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
+    if (replayed := (reader.scan(found) or {}).get("replays")) is not None:
+        hint = f"`exitpin results show {shown(replayed)}` tells of that run."
+        raise OperatorError(
+            f"scan {shown(found)} is a replay of {shown(replayed)}: it judged nobody.", hint, EXIT_USAGE
+        )
     return found
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.scan_lock import true_state
-from ..results.stored import STATUSES, Reader, ScanSummary, Wanted
+from ..results.stored import STATUSES, Reader, Wanted
+from ..results.summary import ScanSummary, summaries
 from .results_options import count, since, statuses
 from .results_store import add_store, exit_name, moment, opened, shown
 from .results_table import print_rows, print_table
@@ -34,8 +35,9 @@ On a terminal it is a table; elsewhere a line each, tab-separated, without a hea
   verdicts    status severity tool exit lied/of reason ended id
   --runs      status role tool exit reason ended id
   --scans     scan started ended tools exits runs tampered suspect broken error skipped ok state verdicts/planned
-state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), or earlier (of a
-version that did not write down what was planned).
+state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), earlier (of a
+version that did not write down what was planned), or replay (it audited nobody: a run was made again). Runs that were
+asked anew when a scan went on are not counted; --runs shows them with their role, superseded.
 --json prints each whole record, one a line (docs/record.rst says what stands in it).
 
 examples:
@@ -120,7 +122,7 @@ def _unfinished_words(reader: Reader, scan: str) -> str:
 
 
 def _true_scans(reader: Reader, limit: int | None) -> Iterator[ScanSummary]:
-    for scan in reader.scans(limit):
+    for scan in summaries(reader, limit):
         yield replace(scan, state=true_state(reader.blobs.directory, scan.scan_id, scan.state))
 
 
@@ -186,8 +188,11 @@ def _scan_cells(scan: ScanSummary) -> list[str]:
 
 
 def _progress_cells(scan: ScanSummary) -> list[str]:
-    return [shown(scan.state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
+    state = "replay" if scan.replays is not None else scan.state
+    return [shown(state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
 
 
 def _counts_words(scan: ScanSummary) -> str:
+    if scan.replays is not None:
+        return f"{shown(scan.replays)} made again"
     return ", ".join(f"{count} {status}" for status, count in scan.counts.items()) or "no verdict yet"

@@ -113,6 +113,20 @@ def test_scans_are_counted(call: Call, path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["counts"] == {"tampered": 1, "error": 1, "ok": 1}
 
 
+def test_a_replay_is_listed_as_one(path: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    again = run_record(7, run_id="s9-0001", scan_id="s9", role="replay", start=5000.0, t={"end": 5001.0})
+    write(path, [scan_record("s9", started=5000.0, planned=0, replays="s1-0001"), again])
+    assert [(cells[0], cells[12]) for cells in call("--scans")] == [
+        ("s9", "replay"),
+        ("s1", "earlier"),
+        ("s0", "earlier"),
+    ]
+    args = parse("list", "--store", str(path), "--scans", "--json", "-n", "1")
+    args.execute(args)
+    assert json.loads(capsys.readouterr().out)["replays"] == "s1-0001"
+    assert ids(call()) == ["s1-v3", "s1-v2", "s1-v1"], "the latest scan is none that judged nobody"
+
+
 def test_a_scan_that_says_it_runs_does_so_only_while_somebody_holds_its_lock(path: Path, call: Call) -> None:
     write(path, [scan_record("s1", state="running", planned=9), scan_record("s0", planned=1, started=10.0)])
     assert [cells[12:] for cells in call("--scans")] == [["killed", "3/9"], ["done", "1/1"]]
