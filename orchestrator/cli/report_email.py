@@ -11,7 +11,7 @@ from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader, Record
 from ..results.wanted import FINDINGS
 from .report_file import write_whole
-from .results_show import find_record
+from .results_find import find_record
 from .results_store import add_store, opened, shown
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader
 from .report_file import write_whole
-from .results_list import find_scan
+from .results_find import find_scan
 from .results_store import add_store, opened, shown
 
 HELP = """\

@@ -9,9 +9,8 @@ from ..results.bundling import write_bundle
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.wanted import FINDINGS
 from .results_export import whole_file
-from .results_list import find_scan
+from .results_find import find_record, find_scan
 from .results_options import statuses
-from .results_show import find_record
 from .results_store import add_store, opened, shown
 
 HELP = """\

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..results.export import chosen, lines, rows
 from ..results.stored import STATUSES, Wanted
-from .results_list import find_scan
+from .results_find import find_scan
 from .results_options import since, statuses
 from .results_store import add_store, opened
 

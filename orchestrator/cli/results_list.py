@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..errors import EXIT_USAGE, OperatorError
 from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
+from .results_find import find_scan as find_scan  # audit_resume.py takes it from here
 from .results_options import count, since, statuses
 from .results_store import add_store, exit_name, moment, opened, shown
 from .results_table import print_rows, print_table
@@ -128,24 +128,6 @@ def _true_scans(reader: Reader, limit: int | None) -> Iterator[ScanSummary]:
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def find_scan(reader: Reader, name: str) -> str | None:
-    """The id of a scan by its name or how it begins; None for all. Raises OperatorError when it is not just one."""
-    if name == "all":
-        return None
-    if name == "last":
-        return reader.latest_scan()
-    found = reader.scan_ids(name)
-    if name in found:
-        return name
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise OperatorError(f"there is no scan {shown(name)}.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
-    raise OperatorError(
-        f"{shown(name)} begins the ids of several scans.", f"Say one of {', '.join(found)}.", EXIT_USAGE
-    )
 
 
 def reason_of(record: Json) -> str:

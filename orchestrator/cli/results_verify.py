@@ -12,8 +12,7 @@ from ..results.check import Checked
 from ..results.checking import check_record, check_scans, check_store, named_by
 from ..results.stored import Reader, Wanted
 from . import results_verify_files
-from .results_list import find_scan
-from .results_show import find_record
+from .results_find import find_record, find_scan
 from .results_store import add_store, opened
 from .results_verify_told import Disagreements
 

@@ -151,6 +151,14 @@ def test_a_scan_that_is_not_just_one_is_refused(words: list[str], sentence: str,
     assert caught.value.exit_status == EXIT_USAGE
 
 
+def test_the_ids_that_a_store_names_are_not_obeyed(path: Path, call: Call) -> None:
+    for scan_id in ("s\x1b]0;owned\x07", "s\n\u202e"):
+        write(path, [run_record(7, run_id=f"{scan_id}-1", scan_id=scan_id)])
+    with pytest.raises(OperatorError, match="several scans") as caught:
+        call("--scan", "s")
+    assert str(caught.value).isprintable() and "\\x1b]0;owned" in str(caught.value)
+
+
 @pytest.mark.parametrize("words", [["--status", "bad"], ["--since", "soon"], ["-n", "-1"], ["--runs", "--scans"]])
 def test_a_wrong_option_is_told(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
