@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
-from ..results.bundling import write_bundle
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.wanted import FINDINGS
 from .results_export import whole_file
@@ -59,6 +58,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def execute(args: argparse.Namespace) -> int:
     """Write it, and say what is in it. Raises OperatorError."""
     from exitpin import __version__
+
+    from ..results.bundling import write_bundle  # with it comes all that checks records
 
     with opened(args) as reader:
         verdicts = _verdicts(reader, args)
