@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from ..counted import counted
 from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
@@ -107,9 +108,9 @@ def _say_how_many(reader: Reader, wanted: Wanted, scan: str | None) -> None:
     found = reader.count(wanted)
     where = f" of scan {shown(scan)}" if scan else ""
     cut = f"; {wanted.limit} shown, -n 0 shows all" if wanted.limit and found > wanted.limit else ""
-    words = f"{_plural(found, str(wanted.kind))}{where}{cut}"
+    words = f"{counted(found, str(wanted.kind))}{where}{cut}"
     if not found and wanted.kind == "verdict" and (runs := reader.count(Wanted(scan=scan, kind="run"))):
-        words += f" like that; --runs lists {_plural(runs, 'run')}"
+        words += f" like that; --runs lists {counted(runs, 'run')}"
     if scan:
         words += _unfinished_words(reader, scan)
     print(f"exitpin: {words}", file=sys.stderr)
@@ -124,10 +125,6 @@ def _unfinished_words(reader: Reader, scan: str) -> str:
 def _true_scans(reader: Reader, limit: int | None) -> Iterator[ScanSummary]:
     for scan in summaries(reader, limit):
         yield replace(scan, state=true_state(reader.blobs.directory, scan.scan_id, scan.state))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def reason_of(record: Json) -> str:
