@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader, Record
 from ..results.wanted import FINDINGS
-from .report_file import write_whole
 from .results_find import find_record
 from .results_store import add_store, opened, shown
+from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from ..report.by_hand import Recipe
@@ -59,7 +59,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        write_whole(args.output, text.encode(), MODE)
+        with whole_file(args.output, MODE) as place:
+            place.write_bytes(text.encode())
     return 0
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store
-from .report_file import write_whole
 from .report_options import age_s
 from .results_store import add_store
+from .whole_file import whole_file
 
 HELP = """\
 Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
@@ -60,7 +60,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        write_whole(args.output, text.encode(), MODE)
+        with whole_file(args.output, MODE) as place:
+            place.write_bytes(text.encode())
     return 0
 
 

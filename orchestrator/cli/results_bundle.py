@@ -7,10 +7,10 @@ from pathlib import Path
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.wanted import FINDINGS
-from .results_export import whole_file
 from .results_find import find_record, find_scan
 from .results_options import statuses
 from .results_store import add_store, opened, shown
+from .whole_file import whole_file
 
 HELP = """\
 Write one archive with verdicts, their runs and controls, and the evidence of all of them. Somebody else can check it
@@ -35,6 +35,8 @@ examples:
   exitpin results bundle 20260501T120000-3f9a2b-v91f2 -o evil.tar.gz --public
   exitpin results verify evil.tar.gz
 """
+
+MODE = 0o600
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
         if not verdicts:
             hint = "`exitpin results list` shows what there is; --status chooses more than findings."
             raise OperatorError("there is no verdict like that.", hint, EXIT_USAGE)
-        with whole_file(args.output) as place, place.open("wb") as file:
+        with whole_file(args.output, MODE) as place, place.open("wb") as file:
             found = write_bundle(file, reader, verdicts, is_public=args.public, exitpin=__version__)
     print(
         f"exitpin: {args.output}: {found.verdicts} verdicts, {found.runs} runs, {found.pieces} pieces of evidence,"

@@ -6,8 +6,8 @@ from typing import Any
 from ..report.contrast import contrast
 from ..report.details import Detail
 from ..report.differences import FactDifference
+from ..report.fields import moment
 from .page import Line, told_lines
-from .results_store import moment
 
 SAME_SHOWN = 3  # values of a fact that is the same on both sides
 STRETCH_MAX = 20

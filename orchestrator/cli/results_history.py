@@ -8,11 +8,12 @@ from typing import Any
 
 from ..counted import counted
 from ..errors import EXIT_USAGE, OperatorError
+from ..report.fields import moment
 from ..results.history import History, Line, Thread, history_of
 from ..results.standing import exits_named, of_exit, reasons, scans_told
 from ..results.stored import Reader
 from .results_options import count, since
-from .results_store import add_store, moment, opened, shown
+from .results_store import add_store, opened, shown
 from .results_table import print_rows
 
 COLUMNS = ("when", "consensus", "strip", "reason", "scan")

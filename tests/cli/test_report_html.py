@@ -77,6 +77,7 @@ def test_a_replay_is_not_the_last_scan_and_no_strip_among_scans(path: Path, caps
         (("--scan", "s1", "--tool", "dns-exit"), "no verdict of dns-exit"),
         (("--store", "/nonexistent/results.sqlite"), "nothing was recorded yet"),
         (("--scan", "s1", "-o", "/nonexistent/page.html"), "can't be written"),
+        (("--scan", "s1", "-o", "/dev/null/page.html"), "can't be written: Not a directory. Nothing was changed."),
     ],
 )
 def test_what_can_t_be_is_said_in_a_sentence(

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 from exitpin.orchestrator.results.blobs import blobs_directory
 from exitpin.orchestrator.results.scan_lock import held
 
-from ..orchestrator.recorded import run_record, scan_record, write
+from ..orchestrator.recorded import run_record, scan_record, verdict_record, write
 from .recorded_audit import fill
 
 Call = Callable[..., list[list[str]]]
@@ -82,6 +83,15 @@ def test_what_a_suspect_wrote_fills_one_cell_and_is_not_obeyed(call: Call) -> No
         assert {len(cells) for cells in lines} <= {7, 8}
         assert all(cell.isprintable() for cells in lines for cell in cells)
     assert "\\x1b]0;owned\\x07\\x9b31m\\ttab\\nTAMPERED \\u202efake" in call()[0][5]
+
+
+@pytest.mark.parametrize("when", [1e300, -1e300, 1e999, True, "soon", None])
+def test_a_time_that_no_calendar_has_is_no_time(when: object, path: Path, call: Call) -> None:
+    write(path, [verdict_record(5, verdict_id="s9-v1", scan_id="s9", ended=5000.0)])
+    with sqlite3.connect(path) as store:
+        hostile = json.dumps(verdict_record(5, verdict_id="s9-v1", ended=when))
+        store.execute("UPDATE runs SET record = ? WHERE record_id = 's9-v1'", [hostile])
+    assert call("--scan", "s9")[0][6] == ""
 
 
 def test_what_was_left_out_is_said(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
