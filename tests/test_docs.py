@@ -129,3 +129,9 @@ def test_what_the_manuals_show_of_toml_is_toml() -> None:
     for text in (README, TOOLS):
         for block in re.findall(r"(?m)^\.\. code(?:-block)?:: toml\n\n((?:   .*\n|\n)+)", text):
             tomllib.loads(dedent(block))
+
+
+def test_the_map_of_reports_has_a_line_for_each_module() -> None:
+    folder = ROOT / "orchestrator" / "report"
+    told = re.findall(r"(?m)^(\w+\.py)  ", (folder / "__init__.py").read_text("utf-8"))
+    assert sorted(told) == sorted(path.name for path in folder.glob("*.py") if path.stem != "__init__")

@@ -108,9 +108,9 @@ def _door_values(door: DoorForm, place: Place, form: ToolForm) -> Iterator[Probl
             param = form.params.get(name)
             if param and param.secret:
                 why = "is a secret, and tor's lines, which are kept as evidence, name every destination"
-                yield Problem(
-                    (*place, key), f"{{{{{name}}}}} {why}; take it out of here, or take out params.{name}.secret"
-                )
+                needless = " (of a url only host and port count)" if key == "url" else ""
+                what = f"take it out of here{needless}, or take out params.{name}.secret"
+                yield Problem((*place, key), f"{{{{{name}}}}} {why}; {what}")
             if param and text.strip("{} ") == name and param.type not in types:
                 fitting = " or ".join(types)
                 yield Problem((*place, key), f"{name} is of type {param.type}, and a {key} is of type {fitting}")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..counted import counted
 from ..errors import EXIT_FAILED, EXIT_TIMEOUT
 from ..observation import failure_of
 from ..runs import Life
@@ -31,13 +32,13 @@ def conclude(ending: Ending) -> tuple[list[str], int]:
     """Sentences and status of a plan of several runs."""
     lives = ending.lives
     failures = Counter(failure.kind for life in lives if (failure := failure_of(life)) is not None)
-    connections = _counted(sum(len(life.connections) for life in lives), "connection")
+    connections = counted(sum(len(life.connections) for life in lives), "connection")
     why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
-    account = f"{len(lives)} of {_counted(ending.planned, 'run')}: {len(lives) - failures.total()} ok{why}"
-    doubt = f"{_counted(failures['attribution'], 'run')} with attribution in doubt"
+    account = f"{len(lives)} of {counted(ending.planned, 'run')}: {len(lives) - failures.total()} ok{why}"
+    doubt = f"{counted(failures['attribution'], 'run')} with attribution in doubt"
     sentences = [f"{account}; {connections}, {doubt}"]
     if ending.foreign_streams:
-        sentences.append(f"{_counted(ending.foreign_streams, 'stream')} that nobody claimed (any more): closed")
+        sentences.append(f"{counted(ending.foreign_streams, 'stream')} that nobody claimed (any more): closed")
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
     sentences += [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
@@ -66,18 +67,12 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     if found is not None and found.kind != "tool":
         sentences.append(f"{found.kind} (blame: {found.blame}): {found.detail}")
     if life.ended is not None and life.ended.swept:
-        sentences.append(
-            f"{_counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command"
-        )
+        sentences.append(f"{counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command")
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
     if ending.trust_lost is not None or life.exited is None:
         return sentences, EXIT_FAILED
     return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
-
-
-def _counted(count: int, noun: str, ending: str = "s") -> str:
-    return f"{count} {noun}{'' if count == 1 else ending}"
 
 
 def refusal(life: Life) -> str:

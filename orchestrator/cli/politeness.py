@@ -1,4 +1,5 @@
-"""How gently a verb treats Tor and targets: settings in force, pace of circuits, first hops, no wide scan unasked."""
+"""How gently a verb treats Tor and targets: settings in force, pace of circuits, first hops, how long a run may take,
+no wide scan unasked."""
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,9 +9,10 @@ from ..errors import EXIT_USAGE, OperatorError
 from ..model import Destination, Fingerprint, Relay, Snapshot
 from ..network import Vantage
 from ..selection import first_hop_chooser
-from ..settings import Settings, load_settings
+from ..settings import BUILT_IN, Settings, load_settings
 
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
+LAB_TIMEOUT_MAX_S = 45.0
 WIDE_RUNS = 20
 
 
@@ -41,6 +43,14 @@ def first_hops_of(settings: Settings, snapshot: Snapshot, tested: Iterable[Relay
     """First hops: the user's own, or good guards, and no exit that is under test."""
     own = [Fingerprint(name) for name in settings.first_hops]
     return first_hop_chooser(snapshot, own, {relay.fingerprint for relay in tested}, settings.hops)
+
+
+def timeout_max_of(settings: Settings, vantage: Vantage) -> float | None:
+    """What no run may exceed, in seconds; None: only its tool says. In the lab all is near: who waits for minutes there
+    waits for the dead."""
+    if settings.origin("timeout") != BUILT_IN:
+        return settings.timeout_s
+    return LAB_TIMEOUT_MAX_S if vantage.is_lab else None
 
 
 def refuse_a_wide_scan(settings: Settings, runs: int, named: Sequence[Destination], *, is_allowed: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EXIT_USAGE, OperatorError
 from ..settings import load_settings
 from .containment import add_containment
-from .results_show import find_record
+from .results_find import find_record
 from .results_store import add_store, opened, shown
 from .vantage import add_vantage, inside
 

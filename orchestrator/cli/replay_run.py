@@ -1,13 +1,11 @@
 """What `exitpin replay` does once it knows its vantage: the tool as it was, the exit, and the runs."""
 
 import argparse
-import asyncio
 import secrets
-import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -28,15 +26,12 @@ from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
 from ..results.exhibit import Blob
 from ..results.store import Store, store_path
-from ..settings import BUILT_IN
 from ..tool import Tool
-from .audit_scan import LAB_TIMEOUT_MAX_S
 from .containment import containment_of, warn_of
-from .politeness import first_hops_of, pace_of, settings_in_force
+from .guarding import guarding
+from .politeness import first_hops_of, pace_of, settings_in_force, timeout_max_of
 from .replay_told import tell
 from .results_store import shown
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Json = dict[str, Any]
 
@@ -130,7 +125,6 @@ class ReplayRun:
         return Audit(tool, bound, key, ControlPool(tool.baseline), (), selection_destinations(tool, bound))
 
     def _work(self, network: Network, tool: Tool, relay: Relay, word: str) -> Work:
-        asked = self._settings.timeout_s if self._settings.origin("timeout") != BUILT_IN else None
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -143,7 +137,7 @@ class ReplayRun:
             pace=pace_of(self._settings, self._vantage),
             first_hops=first_hops_of(self._settings, network.snapshot, {relay}),
             rng=self._rng,
-            timeout_max_s=asked or (LAB_TIMEOUT_MAX_S if self._vantage.is_lab else None),
+            timeout_max_s=timeout_max_of(self._settings, self._vantage),
             given={tool.id: frozenset(self._told_of_tool().get("given") or ())},
             words={tool.id: word} if word != tool.id else {},
             versions={tool.id: self._requirements.versions(tool)},
@@ -173,24 +167,11 @@ class ReplayRun:
 
         return keep
 
-    @contextmanager
-    def _guarding(self, replayer: Replayer) -> Iterator[None]:
+    def _guarding(self, replayer: Replayer) -> AbstractContextManager[None]:
         """A signal ends what runs; so does an exception that nobody caught."""
-        loop = asyncio.get_running_loop()
 
         def interrupted(signo: int) -> None:
             self._interrupted_by = signo
             replayer.interrupt("interrupted by the user")
 
-        def uncaught(_: object, context: dict[str, Any]) -> None:
-            loop.default_exception_handler(context)
-            replayer.lose_trust(f"internal error: {context.get('exception') or context['message']}")
-
-        loop.set_exception_handler(uncaught)
-        for signo in SIGNALS:
-            loop.add_signal_handler(signo, interrupted, signo)
-        try:
-            yield
-        finally:
-            for signo in SIGNALS:
-                loop.remove_signal_handler(signo)
+        return guarding(interrupted, replayer.lose_trust)

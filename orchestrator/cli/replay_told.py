@@ -9,12 +9,13 @@ from typing import Any
 
 from ..audit.conclusions import LAYERS
 from ..errors import EXIT_FAILED
+from ..report.fields import moment
 from ..report.rerun import Made, Rerun, compare
 from ..results.exact_facts import exact_facts
 from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader, open_store
 from .page import Line, print_page, told_lines
-from .results_store import exit_name, moment, shown
+from .results_store import exit_name, shown
 
 NOT_OUTPUT = ("events", "facts")
 SILENT = frozenset(LAYERS) - {"parse"}

@@ -3,15 +3,19 @@
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader, Record
 from ..results.wanted import FINDINGS
-from .report_file import write_whole
-from .results_show import find_record
+from .results_find import find_record
 from .results_store import add_store, opened, shown
+from .whole_file import whole_file
+
+if TYPE_CHECKING:
+    from ..report.by_hand import Recipe
 
 HELP = """\
 Print one finding as a mail in plain text: which relay, what was seen beside what other exits were given, when, what it
@@ -51,22 +55,27 @@ def execute(args: argparse.Namespace) -> int:
 
     with opened(args) as reader:
         record = finding_of(reader, args.id)
-        text = email(gather(reader, record, time.monotonic, by_hand(record)))
+        text = email(gather(reader, record, time.monotonic, by_hand(record, os.environ, Path.cwd())))
     if args.output is None:
         print(text, end="")
     else:
-        write_whole(args.output, text.encode(), MODE)
+        with whole_file(args.output, MODE) as place:
+            place.write_bytes(text.encode())
     return 0
 
 
-def by_hand(record: Record) -> Sequence[str]:
-    """What the tool's file says to type by hand; nothing, where it is not here any more."""
+def by_hand(record: Record, environment: Mapping[str, str], cwd: Path) -> "Recipe":
+    """What the tool's file says to type by hand; nothing where it is not here, or not what it was: then it says how to
+    ask another question than this verdict answers."""
     from ...wrappers.tool_files import load_catalogue
+    from ..report.by_hand import Recipe
 
+    told = record.get("tool") or {}
     try:
-        return load_catalogue(os.environ, Path.cwd()).tool(str((record.get("tool") or {}).get("id"))).by_hand
+        tool = load_catalogue(environment, cwd).tool(str(told.get("id")))
     except OperatorError:
-        return ()
+        return Recipe()
+    return Recipe(tool.by_hand) if tool.digest == told.get("digest") else Recipe(is_stale=True)
 
 
 def finding_of(reader: Reader, name: str) -> Record:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader
-from .report_file import write_whole
-from .results_list import find_scan
+from .results_find import find_scan
 from .results_store import add_store, opened, shown
+from .whole_file import whole_file
 
 HELP = """\
 Write a scan as one HTML file: a table of all exits and tools to filter, sort and search; what differs between each exit
@@ -62,7 +62,8 @@ def execute(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         where = ""
     else:
-        write_whole(args.output, content, MODE)
+        with whole_file(args.output, MODE) as place:
+            place.write_bytes(content)
         where = f" in {shown(str(args.output))}"
     print(f"exitpin: scan {shown(scan_id)}{where}: {len(content) / 1e6:.2f} MB", file=sys.stderr)
     return 0
@@ -72,6 +73,11 @@ def _scan(reader: Reader, name: str) -> str:
     found = find_scan(reader, name) if name != "all" else None
     if found is None:
         raise OperatorError("a report is about one scan.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
+    if (replayed := (reader.scan(found) or {}).get("replays")) is not None:
+        hint = f"`exitpin results show {shown(replayed)}` tells of that run."
+        raise OperatorError(
+            f"scan {shown(found)} is a replay of {shown(replayed)}: it judged nobody.", hint, EXIT_USAGE
+        )
     return found
 
 

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..audit.param_types import duration_s
-from ..errors import EXIT_USAGE, OperatorError
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store
-from .report_file import write_whole
-from .results_store import add_store, shown
+from .report_options import age_s
+from .results_store import add_store
+from .whole_file import whole_file
 
 HELP = """\
 Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
@@ -61,16 +60,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        write_whole(args.output, text.encode(), MODE)
+        with whole_file(args.output, MODE) as place:
+            place.write_bytes(text.encode())
     return 0
-
-
-def age_s(text: str) -> float:
-    """`26h`, `30d`. Raises OperatorError."""
-    try:
-        return duration_s(text)
-    except ValueError:
-        raise OperatorError(f"--max-age {shown(text)}: say a time such as 26h or 7d.", "", EXIT_USAGE) from None
 
 
 def sizes(store: Path) -> dict[str, int]:

@@ -5,9 +5,8 @@ import sys
 import time
 
 from ..errors import OperatorError
-from ..results.wanted import STATUSES
-from .report_prom import age_s
-from .results_store import add_store, opened, shown
+from .report_options import age_s, statuses
+from .results_store import add_store, opened
 
 HELP = """\
 One line and an exit status about the last scan of each job (the same tools with the same parameters), as monitoring
@@ -70,11 +69,3 @@ def check(args: argparse.Namespace) -> tuple[int, str]:
         jobs = watched(reader, tool=args.tool)
     network = "a lab" if args.lab else "the Tor network"
     return plugin([job for job in jobs if bool(job.lab) is args.lab], time.time(), terms, network)
-
-
-def statuses(text: str, option: str) -> frozenset[str]:
-    """The statuses that an option names. Raises OperatorError."""
-    words = frozenset(word.strip() for word in text.split(",") if word.strip()) - {"none"}
-    if words <= set(STATUSES):
-        return words
-    raise OperatorError(f"{option} {shown(text)}: say some of {', '.join(STATUSES)}, or none.")

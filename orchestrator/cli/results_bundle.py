@@ -5,14 +5,12 @@ import sys
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
-from ..results.bundling import write_bundle
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.wanted import FINDINGS
-from .results_export import whole_file
-from .results_list import find_scan
+from .results_find import find_record, find_scan
 from .results_options import statuses
-from .results_show import find_record
 from .results_store import add_store, opened, shown
+from .whole_file import whole_file
 
 HELP = """\
 Write one archive with verdicts, their runs and controls, and the evidence of all of them. Somebody else can check it
@@ -38,6 +36,8 @@ examples:
   exitpin results verify evil.tar.gz
 """
 
+MODE = 0o600
+
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
@@ -61,12 +61,14 @@ def execute(args: argparse.Namespace) -> int:
     """Write it, and say what is in it. Raises OperatorError."""
     from exitpin import __version__
 
+    from ..results.bundling import write_bundle  # with it comes all that checks records
+
     with opened(args) as reader:
         verdicts = _verdicts(reader, args)
         if not verdicts:
             hint = "`exitpin results list` shows what there is; --status chooses more than findings."
             raise OperatorError("there is no verdict like that.", hint, EXIT_USAGE)
-        with whole_file(args.output) as place, place.open("wb") as file:
+        with whole_file(args.output, MODE) as place, place.open("wb") as file:
             found = write_bundle(file, reader, verdicts, is_public=args.public, exitpin=__version__)
     print(
         f"exitpin: {args.output}: {found.verdicts} verdicts, {found.runs} runs, {found.pieces} pieces of evidence,"

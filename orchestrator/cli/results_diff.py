@@ -11,7 +11,7 @@ from ..results.difference import INCOMPARABLE, Change, Difference, Side, compare
 from ..results.scan_lock import true_state
 from ..results.standing import Standing, in_scan, planned_exits, reasons
 from ..results.stored import Reader
-from .results_list import find_scan
+from .results_find import find_scan
 from .results_store import add_store, opened, shown
 from .results_table import print_rows
 

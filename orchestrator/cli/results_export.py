@@ -1,19 +1,18 @@
 """`exitpin results export`: records for other programs, whole or as anybody may read them."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
+from ..errors import EXIT_USAGE, OperatorError
 from ..results.export import chosen, lines, rows
 from ..results.stored import STATUSES, Wanted
-from .results_list import find_scan
+from .results_find import find_scan
 from .results_options import since, statuses
 from .results_store import add_store, opened
+from .whole_file import whole_file
 
 HELP = """\
 Write records for other programs: verdicts, with --runs the runs behind them, too; newest first.
@@ -36,6 +35,8 @@ examples:
   exitpin results export --scan last --runs -o scan.jsonl
   exitpin results export --since 180d --format parquet -o half-a-year.parquet
 """
+
+MODE = 0o600
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,7 +78,7 @@ def execute(args: argparse.Namespace) -> int:
                 sys.stdout.write(line)
             sys.stdout.flush()
             return 0
-        with whole_file(args.output) as place:
+        with whole_file(args.output, MODE) as place:
             count = _write(place, records, args.format)
     print(f"exitpin: {count} records in {args.output}", file=sys.stderr)
     return 0
@@ -94,18 +95,3 @@ def _write(place: Path, records: Iterator[Mapping[str, Any]], kind: str) -> int:
             file.write(line)
             count += 1
     return count
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file beside `path`, for its owner alone, which takes its name when all is written, and goes when not."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        try:
-            yield beside
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise OperatorError(f"{path} can't be written: {error.strerror or error}.", "", EXIT_FAILED) from error

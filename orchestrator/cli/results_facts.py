@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..report.contrast import contrast
 from ..report.details import Detail
 from ..report.differences import FactDifference
+from ..report.differences_told import difference_lines
+from ..report.fields import moment
 from .page import Line, told_lines
-from .results_store import moment
 
 SAME_SHOWN = 3  # values of a fact that is the same on both sides
 STRETCH_MAX = 20
@@ -22,7 +22,7 @@ def facts_page(detail: Detail, when: str, controls: Sequence[Json]) -> Iterator[
     runs = [str(one["run_id"]).rpartition("-")[2] for one in controls if one.get("run_id")]
     if runs:
         yield Line(f"runs {', '.join(runs)}", "dim", 11)
-    told = contrast(detail, when, stretch_max=STRETCH_MAX)
+    told = difference_lines(detail, when, stretch_max=STRETCH_MAX)
     if told:
         yield Line()
         yield Line("what differs", "bold")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ..report.fields import moment
 from .page import Line
 from .results_runs import failure_words
-from .results_store import exit_name, moment
+from .results_store import exit_name
 from .results_table import STYLES
 
 Json = dict[str, Any]

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..counted import counted
 from ..errors import EXIT_USAGE, OperatorError
+from ..report.fields import moment
 from ..results.history import History, Line, Thread, history_of
 from ..results.standing import exits_named, of_exit, reasons, scans_told
 from ..results.stored import Reader
 from .results_options import count, since
-from .results_store import add_store, moment, opened, shown
+from .results_store import add_store, opened, shown
 from .results_table import print_rows
 
 COLUMNS = ("when", "consensus", "strip", "reason", "scan")
@@ -115,19 +117,18 @@ def _plain(line: Line, history: History, why: dict[str, str]) -> Json:
 
 def _summary(history: History, name: str) -> Iterator[str]:
     """Who it is, how to read a strip, and since when it is accused of what."""
-    scans = len(history.lines)
-    yield f"{name}: {scans} scan{'' if scans == 1 else 's'}; the tools of a strip, from the left:"
+    yield f"{name}: {counted(len(history.lines), 'scan')}; the tools of a strip, from the left:"
     for place, thread in enumerate(history.threads, start=1):
         yield f"{place} {thread.label}: {_thread_words(thread)}"
 
 
 def _thread_words(thread: Thread) -> str:
-    asked = f"asked {thread.asked} time{'' if thread.asked == 1 else 's'}"
+    asked = f"asked {counted(thread.asked, 'time')}"
     if thread.first is None or thread.last is None:
         return f"{asked}, no finding; last {thread.latest.status}"
-    flips = f", {thread.flips} flip{'' if thread.flips == 1 else 's'}" if thread.flips else ""
+    flips = f", {counted(thread.flips, 'flip')}" if thread.flips else ""
     return (
-        f"{asked}, {thread.found} finding{'' if thread.found == 1 else 's'}: first {moment(thread.first.at)}"
+        f"{asked}, {counted(thread.found, 'finding')}: first {moment(thread.first.at)}"
         f" ({thread.first.status}), last {moment(thread.last.at)} ({thread.last.status}){flips};"
         f" last {thread.latest.status}"
     )

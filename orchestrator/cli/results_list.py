@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from ..errors import EXIT_USAGE, OperatorError
+from ..counted import counted
+from ..report.fields import moment
 from ..results.scan_lock import true_state
-from ..results.stored import STATUSES, Reader, ScanSummary, Wanted
+from ..results.stored import STATUSES, Reader, Wanted
+from ..results.summary import ScanSummary, summaries
+from .results_find import find_scan as find_scan  # audit_resume.py takes it from here
 from .results_options import count, since, statuses
-from .results_store import add_store, exit_name, moment, opened, shown
+from .results_store import add_store, exit_name, opened, shown
 from .results_table import print_rows, print_table
 
 VERDICT_COLUMNS = ("status", "severity", "tool", "exit", "lied", "reason", "ended", "id")
@@ -34,8 +37,9 @@ On a terminal it is a table; elsewhere a line each, tab-separated, without a hea
   verdicts    status severity tool exit lied/of reason ended id
   --runs      status role tool exit reason ended id
   --scans     scan started ended tools exits runs tampered suspect broken error skipped ok state verdicts/planned
-state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), or earlier (of a
-version that did not write down what was planned).
+state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), earlier (of a
+version that did not write down what was planned), or replay (it audited nobody: a run was made again). Runs that were
+asked anew when a scan went on are not counted; --runs shows them with their role, superseded.
 --json prints each whole record, one a line (docs/record.rst says what stands in it).
 
 examples:
@@ -105,9 +109,9 @@ def _say_how_many(reader: Reader, wanted: Wanted, scan: str | None) -> None:
     found = reader.count(wanted)
     where = f" of scan {shown(scan)}" if scan else ""
     cut = f"; {wanted.limit} shown, -n 0 shows all" if wanted.limit and found > wanted.limit else ""
-    words = f"{_plural(found, str(wanted.kind))}{where}{cut}"
+    words = f"{counted(found, str(wanted.kind))}{where}{cut}"
     if not found and wanted.kind == "verdict" and (runs := reader.count(Wanted(scan=scan, kind="run"))):
-        words += f" like that; --runs lists {_plural(runs, 'run')}"
+        words += f" like that; --runs lists {counted(runs, 'run')}"
     if scan:
         words += _unfinished_words(reader, scan)
     print(f"exitpin: {words}", file=sys.stderr)
@@ -120,30 +124,8 @@ def _unfinished_words(reader: Reader, scan: str) -> str:
 
 
 def _true_scans(reader: Reader, limit: int | None) -> Iterator[ScanSummary]:
-    for scan in reader.scans(limit):
+    for scan in summaries(reader, limit):
         yield replace(scan, state=true_state(reader.blobs.directory, scan.scan_id, scan.state))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def find_scan(reader: Reader, name: str) -> str | None:
-    """The id of a scan by its name or how it begins; None for all. Raises OperatorError when it is not just one."""
-    if name == "all":
-        return None
-    if name == "last":
-        return reader.latest_scan()
-    found = reader.scan_ids(name)
-    if name in found:
-        return name
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise OperatorError(f"there is no scan {shown(name)}.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
-    raise OperatorError(
-        f"{shown(name)} begins the ids of several scans.", f"Say one of {', '.join(found)}.", EXIT_USAGE
-    )
 
 
 def reason_of(record: Json) -> str:
@@ -186,8 +168,11 @@ def _scan_cells(scan: ScanSummary) -> list[str]:
 
 
 def _progress_cells(scan: ScanSummary) -> list[str]:
-    return [shown(scan.state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
+    state = "replay" if scan.replays is not None else scan.state
+    return [shown(state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
 
 
 def _counts_words(scan: ScanSummary) -> str:
+    if scan.replays is not None:
+        return f"{shown(scan.replays)} made again"
     return ", ".join(f"{count} {status}" for status, count in scan.counts.items()) or "no verdict yet"

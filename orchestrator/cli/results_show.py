@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import EXIT_USAGE, OperatorError
 from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS
 from .page import Line, print_page
+from .results_find import find_record
 from .results_head import head_lines
 from .results_runs import output_lines, run_lines
-from .results_store import add_store, opened, shown
+from .results_store import add_store, opened
 
 HELP = """\
 Show everything about a verdict or a run: who was asked what, how many runs lied, what differs from what the controls
@@ -57,23 +57,6 @@ def execute(args: argparse.Namespace) -> int:
         else:
             print_page(page(reader, record))
     return 0
-
-
-def find_record(reader: Reader, name: str) -> Json:
-    """The record with this id, or the only one whose id begins so. Raises OperatorError."""
-    found = reader.record(name)
-    if found is not None:
-        return found
-    near = reader.ids(name) if name else []
-    if not near:
-        hint = "`exitpin results list` shows the ids of verdicts, with --runs those of runs."
-        raise OperatorError(f"there is no record {shown(name)}.", hint, EXIT_USAGE)
-    if len(near) > 1:
-        hint = f"Say one of {', '.join(map(shown, near))}{', ...' if len(near) >= 10 else '.'}"
-        raise OperatorError(f"{shown(name)} begins the ids of several records.", hint, EXIT_USAGE)
-    only = reader.record(near[0])
-    assert only is not None
-    return only
 
 
 def page(reader: Reader, record: Json) -> Iterator[Line]:

@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...wrappers.output import printable
@@ -35,13 +34,6 @@ def shown(text: object) -> str:
     """Text that anybody may have written, for a place within a line: nothing in it is obeyed, tabs and ends of lines
     included. Empty for None."""
     return "" if text is None else printable(str(text)).replace("\t", "\\t")
-
-
-def moment(seconds: object) -> str:
-    """A time as people read it, UTC; empty for None."""
-    if not isinstance(seconds, int | float):
-        return ""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def exit_name(record: Mapping[str, object]) -> str:

@@ -9,13 +9,12 @@ import asyncio
 import hashlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from ...shim import bindings
 from ...wrappers.extraction import Harvest, extract
@@ -43,6 +42,7 @@ from ..ports import Launch
 from ..runs import Life
 from ..tool import Tool
 from ..witness import Witness
+from .guarding import guarding
 from .tools_chaos_rules import ALONE, Outcome, Trial, healthy_harvest, judge_trial
 
 JOBS = 16
@@ -136,26 +136,13 @@ class Chaos:
             on_finished=self._finished,
         )
 
-        loop = asyncio.get_running_loop()
-
-        def interrupted() -> None:
+        def interrupted(_: int) -> None:
             self._is_interrupted = True
             session.interrupt()
 
-        def uncaught(_: object, context: dict[str, Any]) -> None:
-            loop.default_exception_handler(context)
-            session.lose_trust(f"internal error: {context.get('exception') or context['message']}")
-
-        loop.set_exception_handler(uncaught)
-        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(signo, interrupted)
-        try:
+        with guarding(interrupted, session.lose_trust), closing(tor):
             await session.run(plan, JOBS)
             await launcher.household.settle()
-        finally:
-            tor.close()
-            for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.remove_signal_handler(signo)
         return session.trust_lost
 
     def _finished(self, life: Life, launch: Launch | None) -> None:

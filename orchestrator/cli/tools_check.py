@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...wrappers.output import printable
 from ...wrappers.tool_files import Catalogue, Entry
+from ..counted import counted
 from ..errors import EXIT_USAGE, OperatorError
 from .tools_found import catalogue
 from .tools_show import find
@@ -28,13 +29,9 @@ def check_tools(args: argparse.Namespace) -> int:
     for entry in entries:
         if entry.refusals and not entry.problems:
             print(f"exitpin: {printable(entry.refusals[0])}", file=sys.stderr)
-    counts = (_count(len(entries), "tool"), _count(len(errors), "error"), _count(len(warnings), "warning"))
+    counts = (counted(len(entries), "tool"), counted(len(errors), "error"), counted(len(warnings), "warning"))
     print(f"exitpin: {', '.join(counts)}", file=sys.stderr)
     return EXIT_USAGE if errors else 0
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _entries(found: Catalogue, words: list[str]) -> Iterator[Entry]:

@@ -5,12 +5,21 @@ exitpin pins circuits one by one; by hand an exit is chosen by ExitNodes (tor(1)
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..audit.templates import fill_known, names_in
 from .fields import Record, items, table, text
 
 SOCKS_PORT = "9250"  # neither tor's own nor Tor Browser's
 SCRIPTED = ("script", "tool_dir")
+
+
+class Recipe(NamedTuple):
+    """What a tool's file says to type by hand; no words: it says nothing. `is_stale`: it is not the file any more by
+    which the verdict was made, and its words are left out, for they may ask another question."""
+
+    words: tuple[str, ...] = ()
+    is_stale: bool = False
 
 
 def own_tor(fingerprint: str) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import NamedTuple
 
+from ..counted import counted
 from ..results.wanted import STATUSES
 
 STRIP_WIDTH = 600.0
@@ -132,7 +133,7 @@ def _widened(first: int, last: int) -> tuple[int, int]:
 def _bar(place: int, count: int, x: float, width: float, tallest: int) -> Bar:
     height = max(1.5, (HISTOGRAM_HEIGHT - 4) * count / tallest)
     low, high = (duration(10 ** (edge / BINS_A_DECADE)) for edge in (place, place + 1))
-    words = f"{low} to {high}: {count:,} run{'' if count == 1 else 's'}"
+    words = f"{low} to {high}: {counted(count, 'run')}"
     return Bar(round(x + 0.5, 2), round(HISTOGRAM_HEIGHT - height, 2), round(width - 1, 2), round(height, 2), words)
 
 

@@ -5,6 +5,7 @@
 
 from collections import Counter
 
+from ..counted import counted
 from ..results.public import public_id
 from .fields import Record, items, moment, number, table, tables, text, whole
 from .finding import Finding
@@ -48,8 +49,8 @@ def proof(finding: Finding) -> list[str]:
     doubts = sum(bool(items(attempt, "doubts")) for attempt in tables(finding.record, "runs"))
     tor = text(table(finding.record, "vantage"), "tor")
     told = (
-        f"Our own tor{f' ({tor})' if tor else ''} carried {_count(len(streams), 'connection')} in"
-        f" {_count(len(finding.runs), 'run')}. Each was tied to its run's circuit before tor saw it, by its source"
+        f"Our own tor{f' ({tor})' if tor else ''} carried {counted(len(streams), 'connection')} in"
+        f" {counted(len(finding.runs), 'run')}. Each was tied to its run's circuit before tor saw it, by its source"
         " address, its source port and a SOCKS user name of its own; tor's CIRC and STREAM events then had to name the"
         " same circuit, ending at this relay, and nothing else. Anything that did not agree would have been refused."
     )
@@ -60,7 +61,7 @@ def proof(finding: Finding) -> list[str]:
     )
     blocks = [paragraph(told), paragraph(limits)]
     if doubts:
-        blocks.append(paragraph(f"In {_count(doubts, 'run')} something did not agree; that counted for nothing."))
+        blocks.append(paragraph(f"In {counted(doubts, 'run')} something did not agree; that counted for nothing."))
     return section("HOW WE KNOW THAT IT WAS THIS RELAY", *blocks)
 
 
@@ -78,7 +79,7 @@ def evidence(finding: Finding) -> list[str]:
     if rest:
         lines.append(f"  and {rest} pieces of other runs")
     kinds = Counter(text(one, "vantage") for one in tables(record, "controls"))
-    told = f"{_count(kinds['exit'], 'run')} through other exits are kept, too." if kinds["exit"] else ""
+    told = f"{counted(kinds['exit'], 'run')} through other exits are kept, too." if kinds["exit"] else ""
     severity = f", severity {text(record, 'severity')}" if text(record, "severity") else ""
     ids = [f"  finding  {public_id(record)}", f"  verdict  {finding.status}{severity}"]
     if text(tool, "digest"):
@@ -86,7 +87,3 @@ def evidence(finding: Finding) -> list[str]:
     intro = "We keep it and send it on request. `events` are tor's own lines of a run. The SHA-256 of each piece:"
     blocks = [paragraph(intro), lines, paragraph(told)] if lines else [paragraph("None was kept.")]
     return section("EVIDENCE", *blocks, list(map(cut, ids)))
-
-
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"

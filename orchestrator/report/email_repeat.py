@@ -13,6 +13,7 @@ EXPECT = {
     "suspect": CHANGED,
     "broken": "If it is as we say, no usable answer comes through this relay, time and again, and one through others.",
 }
+STALE = "The file of this test has changed since: what it says to type by hand is left out."
 
 
 def repeat(finding: Finding) -> list[str]:
@@ -23,14 +24,16 @@ def repeat(finding: Finding) -> list[str]:
         paragraph("1. By hand, with tor and torsocks. A tor that has no other exit than this relay:"),
         command(own_tor(fingerprint)),
     ]
-    words = plain_command(record, finding.accusing[0], finding.by_hand) if finding.accusing else None
+    words = plain_command(record, finding.accusing[0], finding.by_hand.words) if finding.accusing else None
     if words:
         blocks.append(paragraph('and, once it says "Bootstrapped 100%", in another terminal:'))
         blocks.append(command(through_it(words), end="" if words[0] == "tor-resolve" else "</dev/null"))
     else:
         blocks.append(paragraph(f"and through it (torsocks -P {SOCKS_PORT}) whatever asks the question above."))
+    if finding.by_hand.is_stale:
+        blocks.append(paragraph(STALE))
     expected = f"Then the same with the fingerprint of any other exit. {EXPECT[finding.status]}"
-    if is_new_each_time(record, finding.by_hand):
+    if is_new_each_time(record, finding.by_hand.words):
         expected += " A part of the name was drawn anew for each run; any other will do."
     if whole(record, "lied") < whole(record, "of"):
         expected += f" Try it several times: {whole(record, 'lied')} of {whole(record, 'of')} were changed."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..audit.agreement import SHARE
 from ..tool import Status
-from .contrast import contrast
+from .differences_told import difference_lines
 from .fields import Record, table, tables, text
 from .finding import Finding
 from .plain import WIDTH, ascii_text, cut, paragraph, quotation, section
@@ -46,7 +46,7 @@ def _place(stream: Record) -> str:
 
 
 def _difference(finding: Finding) -> list[list[str]]:
-    told = contrast(finding.detail, text(finding.record, "when"), is_brief=True, stretch_max=STRETCH_MAX)
+    told = difference_lines(finding.detail, text(finding.record, "when"), is_brief=True, stretch_max=STRETCH_MAX)
     if not told:
         return []
     legend = LEGEND + (f" {SHARED}" if any(one.mark == BOTH for one in told) else "")

@@ -47,10 +47,12 @@ def whole(value: object, name: str) -> int:
     return int(number(value, name) or 0)
 
 
-def moment(seconds: float | None) -> str:
-    """A time as people read it, UTC; empty for None and for what no calendar has."""
+def moment(seconds: object) -> str:
+    """A time as people read it, UTC; empty for what is no number, and for what no calendar has."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return ""
     try:
-        return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):
         return ""
 

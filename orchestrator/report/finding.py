@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from ..results.exhibit import exhibits
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS, Wanted
+from .by_hand import Recipe
 from .details import Detail, Details
 from .fields import Record, table, tables, text
 from .survey import verdict_row
 
 OTHERS_MAX = 20  # verdicts on the same exit
+NOTHING = Recipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Finding:
     honest: int
     evidence: Sequence[tuple[str, Sequence[Record]]]
     exitpin: str
-    by_hand: Sequence[str] = ()
+    by_hand: Recipe = NOTHING
 
     @property
     def status(self) -> str:
@@ -50,7 +52,7 @@ def _is_same(one: Record, other: Record) -> bool:
     return text(one, "verdict_id") == text(other, "verdict_id")
 
 
-def gather(reader: Reader, record: Record, clock: Callable[[], float], by_hand: Sequence[str] = ()) -> Finding:
+def gather(reader: Reader, record: Record, clock: Callable[[], float], by_hand: Recipe = NOTHING) -> Finding:
     """The finding whose verdict this is. `clock`: as time.monotonic; `by_hand`: as the tool's file has it. Raises
     OperatorError."""
     detail = Details(reader, clock).laid_out(verdict_row(record), record)

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...wrappers.output import printable
+from ..counted import counted
 from ..results.stored import Reader, RunTimes
 from ..results.wanted import FINDINGS, STATUSES
 from .budget import SMALL, Budget, told_of
@@ -102,12 +103,8 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.globals.update(LETTERS=LETTERS, FINDINGS=FINDINGS, STATUSES=STATUSES, STATE_WORDS=STATE_WORDS)
-    environment.filters["s"] = _plural
+    environment.filters["s"] = counted
     return environment
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _sources(survey: Survey) -> tuple[str, str]:

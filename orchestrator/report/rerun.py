@@ -15,8 +15,8 @@ from typing import NamedTuple
 from ...wrappers.certificates import certificates
 from .bodies import body_difference
 from .charts import duration
-from .contrast import body_lines, certificate_lines
 from .differences import certificate_difference
+from .differences_told import body_lines, certificate_lines
 from .fields import Record, number, table, tables, text
 from .told import BOTH, HEAD, HERE, NOTE, THERE, Told
 

@@ -133,7 +133,7 @@ def survey_of(reader: Reader, scan_id: str, only: str = "") -> Survey:
         ended=moment(number(scan, "ended") or max(times, default=None)),
         exitpin=text(scan, "exitpin"),
         planned=len(verdicts) if only else max(whole(scan, "planned"), len(verdicts)),
-        runs=reader.count(Wanted(scan=scan_id, tool=only or None, kind="run")),
+        runs=reader.count(Wanted(scan=scan_id, tool=only or None, kind="run", is_counted=True)),
         tools=tools,
         exits=_exits(verdicts, nicknames, [tool.name for tool in tools]),
         counts=Counter(verdict.status for verdict in verdicts),

@@ -74,7 +74,7 @@ def watched(reader: Reader, since: float | None = None, tool: str | None = None)
     under_way: set[tuple[str, str]] = set()
     for row in reader.scan_rows(since):
         scan = _scan(row)
-        if "replays" in scan or (tool is not None and tool not in row.tools.split(",")):
+        if tool is not None and tool not in row.tools.split(","):
             continue
         job = _lab(row, scan), job_name(row, scan)
         if _is_under_way(reader, row):

@@ -3,6 +3,7 @@
 rows.py, exhibit.py       a record as the tables hold it; a piece of evidence as a record names it
 store.py, blobs.py        writing: evidence first, then the records that name it, from a thread of its own
 stored.py, wanted.py      reading: records by what they are about, newest or gravest first
+summary.py                every scan, counted
 standing.py               verdicts by their columns, for whoever compares many
 difference.py, history.py two scans beside each other; one exit through all of them
 check.py, checking.py     is it consistent? records held against their evidence, in several processes

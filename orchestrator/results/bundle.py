@@ -16,6 +16,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..counted import counted
+
 SCHEMA = "exitpin.bundle/1"
 README, ABOUT, RECORDS, SCANS = "README.txt", "bundle.json", "records.ndjson", "scans.ndjson"
 PIECE = re.compile(r"evidence/([0-9a-f]{2})/([0-9a-f]{62})\.gz")
@@ -112,8 +114,8 @@ def excess(record: Mapping[str, Any]) -> str | None:
 def readme(contents: Contents, findings: Sequence[str]) -> bytes:
     """The text for a third person. `findings`: a line each, of which some are shown."""
     title = f"Evidence of what Tor exits did, collected by exitpin {contents.exitpin}"
-    verdicts = f"{contents.verdicts} verdict{'' if contents.verdicts == 1 else 's'}"
-    told = f"{verdicts} from {contents.runs} runs, with {contents.pieces} pieces of evidence:"
+    runs, pieces = counted(contents.runs, "run"), counted(contents.pieces, "piece")
+    told = f"{counted(contents.verdicts, 'verdict')} from {runs}, with {pieces} of evidence:"
     shown = [f"  {line}" for line in findings[:FINDINGS_MAX]]
     if len(findings) > FINDINGS_MAX:
         shown.append(f"  and {len(findings) - FINDINGS_MAX} more, in {RECORDS}")

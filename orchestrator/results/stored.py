@@ -8,45 +8,17 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...wrappers.database import explained, open_to_read
 from .blobs import BlobFiles, blobs_directory
 from .rows import KINDS, ScanRow
-from .wanted import STATUSES, Wanted, order, where
+from .wanted import REPLAYS, STATUSES, Wanted, order, where
 
-__all__ = ["STATUSES", "Reader", "ScanSummary", "Wanted", "open_store"]
+__all__ = ["STATUSES", "Reader", "Wanted", "open_store"]
 
 Record = dict[str, Any]
-
-UNTOLD = """
-    WITH RECURSIVE ids (id) AS (
-        SELECT min(scan_id) FROM runs
-        UNION ALL SELECT (SELECT min(scan_id) FROM runs WHERE scan_id > id) FROM ids WHERE id IS NOT NULL
-    )
-    SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT scan_id FROM scans)
-"""
-"""Scans without a row of their own. Not DISTINCT: that reads the index entry by entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanSummary:
-    """One scan, counted. `counts`: its verdicts by status, the gravest first; `runs`: its runs, controls included;
-    `ended`: when it did, or its last record; `state`: as its row says (`scan_lock.true_state` knows better);
-    `planned`: how many verdicts it was to have, None: nobody said."""
-
-    scan_id: str
-    started: float
-    ended: float
-    tools: tuple[str, ...]
-    exits: int
-    runs: int
-    verdicts: int
-    counts: dict[str, int]
-    state: str
-    planned: int | None
 
 
 class Accusation(NamedTuple):
@@ -165,9 +137,11 @@ class Reader:
         return json.loads(found[0]) if found else None
 
     def scan_rows(self, since: float | None = None) -> Iterator[ScanRow]:
-        """What is known of the scans that began at or after `since`, newest first. Raises OperatorError."""
+        """What is known of the scans that began at or after `since`, newest first; a replay is none. Raises
+        OperatorError."""
         statement = (
-            f"SELECT {', '.join(ScanRow._fields)} FROM scans WHERE started >= ? ORDER BY started DESC, rowid DESC"
+            f"SELECT {', '.join(ScanRow._fields)} FROM scans WHERE started >= ? AND {REPLAYS} IS NULL"
+            " ORDER BY started DESC, rowid DESC"
         )
         with explained(self.path):
             yield from map(
@@ -194,9 +168,10 @@ class Reader:
             return list(map(Accusation._make, self._connection.execute(statement, (scan_id, *words))))
 
     def times(self, scan_id: str, tool: str | None = None) -> Iterator[RunTimes]:
-        """When each run of a scan, controls included, came how far; `tool`: of this one. Raises OperatorError."""
+        """When each run of a scan that counts, controls included, came how far; `tool`: of this one. Raises
+        OperatorError."""
         columns = ", ".join(f"json_extract(record, '$.t.{name}')" for name in RunTimes._fields)
-        which, given = where(Wanted(scan=scan_id, tool=tool, kind="run"))
+        which, given = where(Wanted(scan=scan_id, tool=tool, kind="run", is_counted=True))
         with explained(self.path):
             yield from map(RunTimes._make, self._connection.execute(f"SELECT {columns} FROM runs{which}", given))
 
@@ -208,21 +183,6 @@ class Reader:
         )
         with explained(self.path):
             return list(map(PastVerdict._make, self._connection.execute(statement, (fingerprint,))))
-
-    def scans(self, limit: int | None = None) -> list[ScanSummary]:
-        """Every scan, newest first; one of which nobody wrote down more than its records, too."""
-        told = "scan_id, started, ended, tools, exits, state, planned"
-        latest = (
-            f"SELECT {told} FROM scans ORDER BY started DESC, rowid DESC LIMIT {-1 if limit is None else int(limit)}"
-        )
-        untold = (
-            "SELECT scan_id, min(ifnull(started, ended)), max(ended), ifnull(group_concat(DISTINCT tool), ''),"
-            " count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END), 'earlier', NULL"
-            " FROM runs WHERE scan_id = ?"
-        )
-        found = [*self.rows(latest), *(self._one(untold, [name]) for (name,) in self.rows(UNTOLD))]
-        found.sort(key=lambda row: float(row[1]), reverse=True)
-        return [self._counted(*row) for row in found[:limit]]
 
     def progress(self, scan_id: str) -> tuple[str, int, int | None]:
         """A scan's state as its row has it, how many verdicts there are, and how many are planned (None: not known)."""
@@ -249,26 +209,6 @@ class Reader:
         """What a SELECT finds, for the modules beside this one. Raises OperatorError."""
         with explained(self.path):
             yield from self._connection.execute(statement, tuple(given))
-
-    def _counted(
-        self, scan_id: str, started: float, ended: float | None, tools: str, exits: int | None, state: str,
-        planned: int | None,
-    ) -> ScanSummary:  # fmt: skip
-        """Its records are counted in their index."""
-        counts, runs, last = {}, 0, started
-        grouped = "SELECT kind, status, count(*), max(ended) FROM runs WHERE scan_id = ? GROUP BY kind, status"
-        for kind, status, count, latest in self.rows(grouped, [scan_id]):
-            last = max(last, latest)
-            if kind == "verdict":
-                counts[status] = count
-            else:
-                runs += count
-        by_gravity = {status: counts[status] for status in (*STATUSES, *sorted(counts)) if status in counts}
-        names = tuple(sorted(filter(None, tools.split(","))))
-        verdicts = sum(counts.values())
-        return ScanSummary(
-            scan_id, started, ended or last, names, exits or 0, runs, verdicts, by_gravity, state, planned
-        )
 
     def _one(self, statement: str, given: list[object]) -> Any:
         with explained(self.path):

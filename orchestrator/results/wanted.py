@@ -12,14 +12,19 @@ from ..tool import GRAVEST_FIRST, SEVERITIES
 STATUSES = tuple(map(str, GRAVEST_FIRST))
 FINDINGS = tuple(str(status) for status in GRAVEST_FIRST if status.is_finding)
 BY_SEVERITY = SEVERITIES[::-1]
+SUPERSEDED = "superseded"  # a run's role: `audit/recalling.py` gives it
 PREFIX_MIN = 4  # of a fingerprint; fewer digits name too many relays
 HEX = frozenset("0123456789ABCDEF")
+
+REPLAYS = "CASE WHEN planned = 0 THEN json_extract(scan, '$.replays') END"
+"""The run that a scan made again; NULL: it is no replay. Only of what planned nothing the whole text is parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which records; None or empty: any. `exit`: the beginning of a fingerprint, or a nickname; `since`: ended at or
-    after, in seconds since the epoch; `gravest_first`: by status and severity, then newest first."""
+    after, in seconds since the epoch; `gravest_first`: by status and severity, then newest first; `is_counted`: only
+    what counts for something, which a run does not that was asked anew (it is `superseded`)."""
 
     scan: str | None = None
     tool: str | None = None
@@ -29,6 +34,7 @@ class Wanted:
     since: float | None = None
     limit: int | None = None
     gravest_first: bool = False
+    is_counted: bool = False
 
 
 def where(wanted: Wanted) -> tuple[str, list[object]]:
@@ -51,6 +57,8 @@ def where(wanted: Wanted) -> tuple[str, list[object]]:
         found.append((f"{plus}kind = ?", [wanted.kind]))
     if wanted.since is not None:
         found.append((f"{plus}ended >= ?", [wanted.since]))
+    if wanted.is_counted:
+        found.append((f"role IS NOT '{SUPERSEDED}'", []))
     if not found:
         return "", []
     return " WHERE " + " AND ".join(text for text, _ in found), [value for _, values in found for value in values]

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.cli.main import main
+from exitpin.orchestrator.cli.report_email import by_hand
+from exitpin.orchestrator.report.by_hand import Recipe
+from exitpin.wrappers.tool_files import load_catalogue
 
 from .recorded_audit import EXIT, fill
 
@@ -48,3 +51,17 @@ def test_what_is_no_finding_is_refused(
     assert main(["report", "email", name, "--store", str(path)]) == 2
     told = capsys.readouterr()
     assert sentence in told.err and told.out == ""
+
+
+def test_by_hand_is_what_the_file_says_by_which_the_verdict_was_made(tmp_path: Path) -> None:
+    tool = load_catalogue({}, tmp_path).tool("dns-exit")
+    assert tool.by_hand
+    told = {"id": tool.id, "digest": tool.digest}
+    assert by_hand({"tool": told}, {}, tmp_path) == Recipe(tool.by_hand)
+    for changed in ({**told, "digest": "d" * 64}, {"id": tool.id}):
+        assert by_hand({"tool": changed}, {}, tmp_path) == Recipe(is_stale=True)
+
+
+def test_of_a_tool_whose_file_is_not_here_nothing_is_said_by_hand(tmp_path: Path) -> None:
+    for record in ({"tool": {"id": "no-such", "digest": "d" * 64}}, {}):
+        assert by_hand(record, {}, tmp_path) == Recipe()

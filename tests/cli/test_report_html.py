@@ -11,7 +11,7 @@ import pytest
 
 from exitpin.orchestrator.cli.main import main
 
-from ..orchestrator.recorded import scan_record, verdict_record, write
+from ..orchestrator.recorded import run_record, scan_record, verdict_record, write
 
 DEADLINE_S = 60
 
@@ -58,6 +58,17 @@ def test_nothing_is_written_to_a_terminal(path: Path) -> None:
     assert ran.returncode == 2 and b"-o FILE" in ran.stderr
 
 
+def test_a_replay_is_not_the_last_scan_and_no_strip_among_scans(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = run_record(7, run_id="s9-0001", scan_id="s9", role="replay", start=5000.0, t={"end": 5001.0})
+    write(path, [scan_record("s9", started=5000.0, planned=0, replays="s1-0001"), again])
+    page = path.with_name("page.html")
+    assert main(["report", "html", "--store", str(path), "-o", str(page)]) == 0
+    assert "s2" in page.read_text("utf-8") and "s9" not in page.read_text("utf-8")
+    capsys.readouterr()
+    assert main(["report", "html", "--store", str(path), "--scan", "s9", "-o", str(page)]) == 2
+    assert "scan s9 is a replay of s1-0001: it judged nobody" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -66,6 +77,7 @@ def test_nothing_is_written_to_a_terminal(path: Path) -> None:
         (("--scan", "s1", "--tool", "dns-exit"), "no verdict of dns-exit"),
         (("--store", "/nonexistent/results.sqlite"), "nothing was recorded yet"),
         (("--scan", "s1", "-o", "/nonexistent/page.html"), "can't be written"),
+        (("--scan", "s1", "-o", "/dev/null/page.html"), "can't be written: Not a directory. Nothing was changed."),
     ],
 )
 def test_what_can_t_be_is_said_in_a_sentence(

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 from exitpin.orchestrator.results.blobs import blobs_directory
 from exitpin.orchestrator.results.scan_lock import held
 
-from ..orchestrator.recorded import run_record, scan_record, write
+from ..orchestrator.recorded import run_record, scan_record, verdict_record, write
 from .recorded_audit import fill
 
 Call = Callable[..., list[list[str]]]
@@ -84,6 +85,15 @@ def test_what_a_suspect_wrote_fills_one_cell_and_is_not_obeyed(call: Call) -> No
     assert "\\x1b]0;owned\\x07\\x9b31m\\ttab\\nTAMPERED \\u202efake" in call()[0][5]
 
 
+@pytest.mark.parametrize("when", [1e300, -1e300, 1e999, True, "soon", None])
+def test_a_time_that_no_calendar_has_is_no_time(when: object, path: Path, call: Call) -> None:
+    write(path, [verdict_record(5, verdict_id="s9-v1", scan_id="s9", ended=5000.0)])
+    with sqlite3.connect(path) as store:
+        hostile = json.dumps(verdict_record(5, verdict_id="s9-v1", ended=when))
+        store.execute("UPDATE runs SET record = ? WHERE record_id = 's9-v1'", [hostile])
+    assert call("--scan", "s9")[0][6] == ""
+
+
 def test_what_was_left_out_is_said(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
         (["-n", "2"], "exitpin: 3 verdicts of scan s1; 2 shown, -n 0 shows all\n"),
@@ -113,6 +123,20 @@ def test_scans_are_counted(call: Call, path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["counts"] == {"tampered": 1, "error": 1, "ok": 1}
 
 
+def test_a_replay_is_listed_as_one(path: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    again = run_record(7, run_id="s9-0001", scan_id="s9", role="replay", start=5000.0, t={"end": 5001.0})
+    write(path, [scan_record("s9", started=5000.0, planned=0, replays="s1-0001"), again])
+    assert [(cells[0], cells[12]) for cells in call("--scans")] == [
+        ("s9", "replay"),
+        ("s1", "earlier"),
+        ("s0", "earlier"),
+    ]
+    args = parse("list", "--store", str(path), "--scans", "--json", "-n", "1")
+    args.execute(args)
+    assert json.loads(capsys.readouterr().out)["replays"] == "s1-0001"
+    assert ids(call()) == ["s1-v3", "s1-v2", "s1-v1"], "the latest scan is none that judged nobody"
+
+
 def test_a_scan_that_says_it_runs_does_so_only_while_somebody_holds_its_lock(path: Path, call: Call) -> None:
     write(path, [scan_record("s1", state="running", planned=9), scan_record("s0", planned=1, started=10.0)])
     assert [cells[12:] for cells in call("--scans")] == [["killed", "3/9"], ["done", "1/1"]]
@@ -135,6 +159,14 @@ def test_a_scan_that_is_not_just_one_is_refused(words: list[str], sentence: str,
     with pytest.raises(OperatorError, match=sentence) as caught:
         call(*words)
     assert caught.value.exit_status == EXIT_USAGE
+
+
+def test_the_ids_that_a_store_names_are_not_obeyed(path: Path, call: Call) -> None:
+    for scan_id in ("s\x1b]0;owned\x07", "s\n\u202e"):
+        write(path, [run_record(7, run_id=f"{scan_id}-1", scan_id=scan_id)])
+    with pytest.raises(OperatorError, match="several scans") as caught:
+        call("--scan", "s")
+    assert str(caught.value).isprintable() and "\\x1b]0;owned" in str(caught.value)
 
 
 @pytest.mark.parametrize("words", [["--status", "bad"], ["--since", "soon"], ["-n", "-1"], ["--runs", "--scans"]])

@@ -145,7 +145,7 @@ destination = [{ host = '{{token}}.web.example', port = 443 }]
 destination = [{ host = 'web.example', port = '{{token}}' }]
     destination[0].port: {{token}} is a secret
 destination = [{ url = 'http://web.example/{{token}}' }]
-    destination[0].url: {{token}} is a secret
+    take it out of here (of a url only host and port count), or take out params.token.secret
 destination = [{ url = '{{url}}' }, { url = '{{url}}' }]
     destination[1]: stands there twice
 extract.code = { from = 'stdin' }

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from exitpin.orchestrator.report.by_hand import Recipe
 from exitpin.orchestrator.report.email import email
-from exitpin.orchestrator.report.finding import gather
+from exitpin.orchestrator.report.finding import NOTHING, gather
 from exitpin.orchestrator.report.plain import WIDTH
 from exitpin.orchestrator.results.public import public_id
 
@@ -31,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mail(store: Path) -> Mail:
     """Of exit 1, which lies about everything; `changes` to the verdict's record."""
 
-    def of(name: str = "tls-cert", by_hand: tuple[str, ...] = (), **changes: Any) -> str:
+    def of(name: str = "tls-cert", by_hand: Recipe = NOTHING, **changes: Any) -> str:
         with reader(store) as found:
             record = found.record(f"{SCAN}-v0001{name}")
             assert record is not None
@@ -120,10 +121,17 @@ def test_without_other_exits_it_does_not_speak_of_them(mail: Mail) -> None:
 
 
 def test_what_people_type_by_hand_is_the_tools_word_for_it(mail: Mail) -> None:
-    text = mail(by_hand=("tor-resolve", "{{host}}"), tool={"id": "x", "params": {"host": "{{nonce}}.example"}})
+    recipe = Recipe(("tor-resolve", "{{host}}"))
+    text = mail(by_hand=recipe, tool={"id": "x", "params": {"host": "{{nonce}}.example"}})
     assert "    tor-resolve" in text and "127.0.0.1:9250" in text and "</dev/null" not in text
     assert "drawn anew for each run" in re.sub(r"\s+", " ", text)
     assert "whatever asks the question above" in mail(tool={"id": "x", "argv": ["bash", "{{script}}"]})
+
+
+def test_why_the_tools_word_for_it_is_left_out_is_said(mail: Mail) -> None:
+    sentence = "The file of this test has changed since"
+    assert sentence in re.sub(r"\s+", " ", mail(by_hand=Recipe(is_stale=True)))
+    assert sentence not in re.sub(r"\s+", " ", mail())
 
 
 # What it lets nobody do.

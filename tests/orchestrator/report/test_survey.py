@@ -81,6 +81,11 @@ def test_a_scan_without_verdicts_is_empty_and_whole(path: Path) -> None:
     assert (found.exits, found.verdicts, found.runs) == ((), 0, 1)
 
 
+def test_runs_that_were_asked_anew_are_not_counted(path: Path) -> None:
+    found = survey(path, scan_record(), told(1, 1), run_record(1, role="superseded"), run_record(2))
+    assert found.runs == 1
+
+
 def test_records_of_another_shape_are_read_as_far_as_they_go(path: Path) -> None:
     odd: list[dict[str, Any]] = [
         {"exit": None},

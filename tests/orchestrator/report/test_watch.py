@@ -43,6 +43,11 @@ def test_of_each_job_the_last_scan_counts(path: Path) -> None:
     assert [job.scan_id for job in jobs(path, since=3.5)] == ["s4"]
 
 
+def test_a_replay_is_no_job(path: Path) -> None:
+    write(path, [scan_record("s1"), scan_record("s2", started=2000.0, planned=0, replays="s1-0001")])
+    assert [job.scan_id for job in jobs(path)] == ["s1"]
+
+
 def test_a_job_has_the_same_name_in_whatever_order_its_tools_were_said(path: Path) -> None:
     tools = [{"id": "tls-cert", "params": {}}, {"id": "dns-exit", "params": {"name": "x"}}]
     write(path, [scan_record("s1", tools=tools), scan_record("s2", tools=tools[::-1], started=2000.0)])

@@ -10,6 +10,7 @@ from exitpin.orchestrator.results import standing
 from exitpin.orchestrator.results.difference import Side, compare
 from exitpin.orchestrator.results.rows import params_key
 from exitpin.orchestrator.results.stored import Wanted
+from exitpin.orchestrator.results.summary import summaries
 from exitpin.wrappers.database import APPLICATION_ID, VERSION
 
 from ..recorded import reader, run_record, verdict_record, write
@@ -84,7 +85,7 @@ def test_every_record_is_there_as_it_was(path: Path) -> None:
 
 def test_scans_are_listed_as_far_as_their_records_tell(path: Path) -> None:
     with reader(path) as store:
-        newest, oldest = store.scans()
+        newest, oldest = summaries(store)
         assert (newest.scan_id, newest.state, newest.tools, newest.exits) == ("s2", "earlier", ("tls-cert",), 2)
         assert (newest.runs, newest.verdicts, newest.counts) == (1, 2, {"tampered": 1, "ok": 1})
         assert (oldest.scan_id, oldest.runs, oldest.counts) == ("s1", 1, {"ok": 1})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.results.stored import Wanted, open_store
+from exitpin.orchestrator.results.summary import summaries
 from exitpin.orchestrator.results.wanted import order, where
 
 from ..recorded import ids, reader, run_record, scan_record, verdict_record, write
@@ -84,7 +85,7 @@ def test_scans_are_counted_from_the_table(path: Path) -> None:
         ],
     )
     with reader(path) as store:
-        newest, oldest = store.scans()
+        newest, oldest = summaries(store)
         assert store.latest_scan() == newest.scan_id == "s2"
         assert (newest.runs, newest.verdicts, newest.counts) == (1, 0, {})
         assert (oldest.started, oldest.ended) == (1001.0, 1005.0)
@@ -121,6 +122,34 @@ def test_the_times_of_runs_are_read_without_their_records(path: Path) -> None:
         assert [one.queue for one in store.times("s1", "other")] == [5.0]
 
 
+def test_a_run_that_was_asked_anew_counts_for_nothing(path: Path) -> None:
+    """It is in the list of runs, for it is kept: as one that was superseded."""
+    legs = [{"started": 1.0}, {"started": 2.0}]
+    runs = [run_record(1, role="superseded"), run_record(2), run_record(3, role=None)]
+    write(path, [scan_record(legs=legs), *runs, verdict_record(2)])
+    with reader(path) as store:
+        (scan,) = summaries(store)
+        assert (scan.runs, scan.verdicts) == (2, 1)
+        assert len(list(store.times("s1"))) == 2
+        assert store.count(Wanted(scan="s1", kind="run", is_counted=True)) == 2
+        assert store.count(Wanted(scan="s1", kind="run")) == 3
+
+
+def test_a_replay_is_no_scan_that_audited_anybody(path: Path) -> None:
+    replay = scan_record("s2", started=2000.0, planned=0, replays="s1-0001")
+    again = run_record(7, run_id="s2-0001", scan_id="s2", role="replay", replays="s1-0001")
+    write(path, [scan_record("s0", started=1.0), verdict_record(2, scan_id="s0", verdict_id="s0-v0002")])
+    write(path, [scan_record(), run_record(1), verdict_record(3), replay, again])
+    with reader(path) as store:
+        assert [(scan.scan_id, scan.replays) for scan in summaries(store)] == [
+            ("s2", "s1-0001"),
+            ("s1", None),
+            ("s0", None),
+        ]
+        assert [row.scan_id for row in store.scan_rows()] == ["s1", "s0"]
+        assert (store.latest_scan(), store.latest_pair(), store.unfinished_scans()) == ("s1", ("s0", "s1"), [])
+
+
 def test_past_verdicts_on_an_exit_come_from_all_scans_newest_first(path: Path) -> None:
     fingerprint = f"{7:040X}"
     same_exit = {"exit": {"fingerprint": fingerprint, "nickname": "Exit07"}}
@@ -150,7 +179,7 @@ def test_before_the_first_record_there_is_no_store(tmp_path: Path, make: Callabl
 def test_an_empty_store_has_no_latest_scan(path: Path) -> None:
     write(path, [])
     with reader(path) as store:
-        assert store.latest_scan() is None and store.scans() == [] and list(store.query(Wanted())) == []
+        assert store.latest_scan() is None and summaries(store) == [] and list(store.query(Wanted())) == []
 
 
 def test_a_copy_where_nothing_may_be_written_can_be_read(path: Path) -> None:
@@ -165,10 +194,10 @@ def test_a_scan_is_listed_with_what_was_planned_before_it_has_a_record(path: Pat
     write(path, [scan_record("s1", state="running", ended=None, planned=7, exits=["A"]), verdict_record(1)])
     write(path, [scan_record("s2", started=2000.0, ended=None, state="running", planned=9)])
     with reader(path) as store:
-        newest, oldest = store.scans()
+        newest, oldest = summaries(store)
         assert (newest.scan_id, newest.state, newest.planned, newest.verdicts) == ("s2", "running", 9, 0)
         assert (oldest.started, oldest.ended, oldest.exits, oldest.planned) == (1000.0, 1003.0, 1, 7)
-        assert store.scans(limit=1) == [newest]
+        assert summaries(store, limit=1) == [newest]
         assert store.progress("s1") == ("running", 1, 7) and store.progress("zz") == ("earlier", 0, None)
 
 
@@ -187,7 +216,7 @@ def test_the_latest_pair_is_of_one_network_and_has_a_tool_in_common(path: Path) 
 
 
 WISHES = [
-    Wanted(scan=scan, tool=tool, exit=exit, statuses=statuses, kind=kind, since=since, gravest_first=gravest)
+    Wanted(scan, tool, exit, statuses, kind, since, gravest_first=gravest, is_counted=scan is not None)
     for scan in (None, "s1")
     for tool in (None, "tls-cert")
     for exit in (None, "ABCD", "evil")

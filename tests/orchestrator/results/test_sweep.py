@@ -14,6 +14,7 @@ from exitpin.orchestrator.results.checking import check_record
 from exitpin.orchestrator.results.exhibit import exhibit, exhibits, pack
 from exitpin.orchestrator.results.scan_lock import held, is_running
 from exitpin.orchestrator.results.stored import Wanted
+from exitpin.orchestrator.results.summary import summaries
 from exitpin.orchestrator.results.sweep import Keep, sweep
 
 from ..recorded import ids, reader, run_record, scan_record, verdict_record
@@ -107,10 +108,10 @@ def test_controls_that_only_a_run_of_a_finding_names_stay(path: Path) -> None:
 def test_what_is_left_of_a_scan_decides_whether_it_is_listed(path: Path) -> None:
     sweep(path, LATER, Keep.FINDINGS)
     with reader(path) as store:
-        assert [one.scan_id for one in store.scans()] == ["s1"]
+        assert [one.scan_id for one in summaries(store)] == ["s1"]
     sweep(path, LATER, Keep.NOTHING)
     with reader(path) as store:
-        assert store.scans() == []
+        assert summaries(store) == []
 
 
 def test_scans_that_ended_later_or_run_are_not_touched(path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.report.bodies import body_difference
-from exitpin.orchestrator.report.contrast import body_lines, contrast
 from exitpin.orchestrator.report.details import Detail, Details
+from exitpin.orchestrator.report.differences_told import body_lines, difference_lines
 from exitpin.orchestrator.report.nicknames import nicknames
 from exitpin.orchestrator.report.survey import verdict_row
 from exitpin.orchestrator.report.told import BOTH, HEAD, HERE, NOTE, THERE, Told
@@ -36,34 +36,34 @@ def told(lines: list[Told]) -> list[tuple[str, str]]:
 
 def test_of_a_set_what_came_what_went_and_what_is_on_both_sides(store: Path) -> None:
     found = detail(store, [{"names": ["a", "new"]}] * 3, [{"names": ["a", "gone"]}] * 4)
-    lines = contrast(found, "names has what the controls lack")
+    lines = difference_lines(found, "names has what the controls lack")
     assert told(lines) == [(HEAD, "names"), (THERE, "gone"), (HERE, "new"), (BOTH, "a")]
     assert [line.seen for line in lines] == ["", "4 of 4", "3 of 3", "3 of 3 here, 4 of 4 there"]
 
 
 def test_a_lie_that_is_told_at_times_stands_beside_the_truth(store: Path) -> None:
     found = detail(store, [{"body": "x"}, {"body": "y"}], [{"body": "y"}] * 4)
-    assert told(contrast(found, "body differs")) == [(HEAD, "body"), (HERE, "x"), (BOTH, "y")]
+    assert told(difference_lines(found, "body differs")) == [(HEAD, "body"), (HERE, "x"), (BOTH, "y")]
 
 
 def test_where_a_target_has_several_answers_each_that_many_got_is_told(store: Path) -> None:
     found = detail(store, [{"chain": "x"}], [{"chain": "a"}] * 9 + [{"chain": "b"}] * 10 + [{"chain": "liar"}])
-    lines = contrast(found, "chain differs")
+    lines = difference_lines(found, "chain differs")
     assert sorted(line.text for line in lines if line.mark == THERE) == ["a", "b"]
 
 
 def test_the_facts_that_decided_come_first_and_others_by_name_where_that_is_enough(store: Path) -> None:
     found = detail(store, [{"code": 200, "body": "x"}], [{"code": 403, "body": "y"}] * 4)
-    assert [line.text for line in contrast(found, "body differs") if line.mark == HEAD] == ["body", "code"]
-    brief = contrast(found, "body differs", is_brief=True)
+    assert [line.text for line in difference_lines(found, "body differs") if line.mark == HEAD] == ["body", "code"]
+    brief = difference_lines(found, "body differs", is_brief=True)
     assert [line.text for line in brief if line.mark == HEAD] == ["body"]
     assert brief[-1] == Told(NOTE, "also different: code")
 
 
 def test_that_all_facts_of_an_answer_that_never_came_are_missing_is_not_told_one_by_one(store: Path) -> None:
     found = detail(store, [{"code": None, "body": None}], [{"code": 200, "body": "y"}] * 4, "broken")
-    assert contrast(found, "exit_code is not 0", is_brief=True) == []
-    assert contrast(found, "code is absent", is_brief=True)[0] == Told(HEAD, "code")
+    assert difference_lines(found, "exit_code is not 0", is_brief=True) == []
+    assert difference_lines(found, "code is absent", is_brief=True)[0] == Told(HEAD, "code")
 
 
 def test_long_stretches_of_a_body_are_cut() -> None:

@@ -1,5 +1,7 @@
 """What differs between an exit and its controls, as lines for people: a mail shows them, and so does a terminal. Pure.
 
+What that is `differences.py` and `bodies.py` have found; here it is only put into words.
+
 Of a certificate the fields, of a body the lines, of each fact the values: `-` is what the controls were given and this
 exit did not give, `+` what it alone gave. Facts that the deciding rule names come first, and whole; of those that only
 follow from them the name is enough (`brief`). Texts are as they were received: whoever shows them escapes them.
@@ -20,7 +22,7 @@ SHARED_SHOWN = 2  # values of a fact that both sides have; of more their number
 _BODY_MARKS = {GONE: THERE, NEW: HERE, SAME: BOTH}
 
 
-def contrast(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: int = 40) -> list[Told]:
+def difference_lines(detail: Detail, when: str, *, is_brief: bool = False, stretch_max: int = 40) -> list[Told]:
     """All that differs. `when`: what the deciding rule asks for; `is_brief`: other facts by name only; `stretch_max`:
     of a body so many lines with the same mark in a row."""
     lines = list(certificate_lines(detail.certificate)) if detail.certificate is not None else []

@@ -1,0 +1,49 @@
+"""Which scan, or which record, a name on the command line means: its id, or how that begins.
+
+Called by the verbs that take one. Whatever the store says itself is shown escaped: an id of a store may be anybody's.
+"""
+
+from collections.abc import Sequence
+
+from ..errors import EXIT_USAGE, OperatorError
+from ..results.stored import Reader, Record
+from .results_store import shown
+
+NAMED_MAX = 10  # of the ids that a name may mean
+
+
+def find_scan(reader: Reader, name: str) -> str | None:
+    """The id of a scan by its name or how it begins; None for all. Raises OperatorError when it is not just one."""
+    if name == "all":
+        return None
+    if name == "last":
+        return reader.latest_scan()
+    found = reader.scan_ids(name, NAMED_MAX)
+    if name in found:
+        return name
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise OperatorError(f"there is no scan {shown(name)}.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
+    raise OperatorError(f"{shown(name)} begins the ids of several scans.", _one_of(found), EXIT_USAGE)
+
+
+def find_record(reader: Reader, name: str) -> Record:
+    """The record with this id, or the only one whose id begins so. Raises OperatorError."""
+    found = reader.record(name)
+    if found is not None:
+        return found
+    near = reader.ids(name, NAMED_MAX) if name else []
+    if not near:
+        hint = "`exitpin results list` shows the ids of verdicts, with --runs those of runs."
+        raise OperatorError(f"there is no record {shown(name)}.", hint, EXIT_USAGE)
+    if len(near) > 1:
+        raise OperatorError(f"{shown(name)} begins the ids of several records.", _one_of(near), EXIT_USAGE)
+    only = reader.record(near[0])
+    assert only is not None
+    return only
+
+
+def _one_of(found: Sequence[str]) -> str:
+    """What to say instead, of as many as were looked up."""
+    return f"Say one of {', '.join(map(shown, found))}{', ...' if len(found) >= NAMED_MAX else '.'}"
