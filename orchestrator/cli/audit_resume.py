@@ -42,7 +42,7 @@ class Resumed:
 def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
     """The scan that is meant, its settings put into `args`. Raises OperatorError when there is none, or when the
     command line says what only a new scan can do."""
-    from .results_list import find_scan
+    from .results_find import find_scan
 
     is_retry = bool(args.retry_failed)
     refused = [*args.tools, *args.exits, *args.destinations]

@@ -26,7 +26,6 @@ from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
-from ..settings import BUILT_IN
 from . import audit_resume
 from .audit_account import Account, exit_status, plan_sentences
 from .audit_findings import findings_table
@@ -34,11 +33,10 @@ from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, warn_of
-from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
+from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
 from .selectors import choose
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
-LAB_TIMEOUT_MAX_S = 45.0
 
 
 class AuditScan:
@@ -189,7 +187,7 @@ class AuditScan:
             jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
             pace=pace_of(self._settings, self._vantage),
             first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
-            timeout_max_s=self._timeout_max_s(),
+            timeout_max_s=timeout_max_of(self._settings, self._vantage),
             events=Path(self._args.events).absolute() if self._args.events else None,
             rng=self._rng,
             given=chosen.given,
@@ -222,12 +220,6 @@ class AuditScan:
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
         return scan
-
-    def _timeout_max_s(self) -> float | None:
-        """What no run may exceed. In the lab all is near: who waits for minutes there waits for the dead."""
-        if self._settings.origin("timeout") != BUILT_IN:
-            return self._settings.timeout_s
-        return LAB_TIMEOUT_MAX_S if self._vantage.is_lab else None
 
     def _show(self, writer: LineWriter, record: Mapping[str, object]) -> None:
         if self._args.runs or record["schema"] != "exitpin.run/1":

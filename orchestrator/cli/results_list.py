@@ -12,7 +12,7 @@ from ..report.fields import moment
 from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
-from .results_find import find_scan as find_scan  # audit_resume.py takes it from here
+from .results_find import find_scan
 from .results_options import count, since, statuses
 from .results_store import add_store, exit_name, opened, shown
 from .results_table import print_rows, print_table
