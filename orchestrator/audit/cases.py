@@ -156,7 +156,7 @@ class Case:
             return [replace(known, status=Status.SUSPECT, is_interrupted=True)]
         if is_trusted and any(attempt.is_lie for attempt in self.attempts):
             known = conclude(self.attempts)
-            if not known.status.is_lie or (self.is_rechecked and not self.expected):
+            if not known.status.is_lie or (self.is_rechecked and not self.expected and not self.is_cut_short):
                 return [known]
             if self.is_rechecked or self.certain or not all(map(self._rests_on_controls, self.attempts)):
                 reason = f"{known.reason} (interrupted before it was confirmed)"
@@ -169,6 +169,11 @@ class Case:
     def waiting(self) -> list[Attempt]:
         """The runs that have not been judged."""
         return [attempt for attempt in self.attempts if attempt.judgement is None]
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether a run of it was ended before its time: it is still to be made."""
+        return any(attempt.failure is not None and attempt.failure.kind == "interrupted" for attempt in self.attempts)
 
     @property
     def in_question(self) -> list[Attempt]:
@@ -196,6 +201,8 @@ class Case:
             wishes += self._recheck_late_lies()
         if self.expected or not self.is_rechecked:
             return wishes
+        if self.is_cut_short:
+            return [*wishes, *self.abandon()]
         self.phase = Phase.DONE
         return [*wishes, conclude(self.attempts, has_controls=self._can_recheck())]
 

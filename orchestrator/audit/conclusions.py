@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 
 LAYERS = {
-    "attribution": "exitpin", "shim": "exitpin", "interrupted": "exitpin", "exec": "tool", "tor": "tor",
+    "attribution": "exitpin", "shim": "exitpin", "interrupted": "interrupted", "exec": "tool", "tor": "tor",
     "circuit": "circuit", "circuit-lost": "circuit", "parse": "parse",
 }  # fmt: skip
 """The layer of a failure that says nothing about exit or target; every other kind is one of the stream."""

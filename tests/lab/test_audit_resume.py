@@ -31,9 +31,9 @@ def resume(lab: LabState, store: Path, *words: str) -> Audited:
     return Audited(done.returncode, done.stdout, done.stderr, store)
 
 
-@pytest.fixture
-def interrupted(audited: LabState, tmp_path: Path) -> Audited:
-    """A scan of four exits that got a Ctrl-C when its first runs were under way."""
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+def interrupted(audited: LabState, tmp_path: Path, request: pytest.FixtureRequest) -> Audited:
+    """A scan of four exits that got a Ctrl-C when its first runs were under way, or was told to end at once."""
     store, log = tmp_path / "store.sqlite", Log.of(audited)
     words = audit_command(audited, "--store", str(store), *SLOW, "-e", FIXED_EXITS, "--repeat", "3")
     running = subprocess.Popen(
@@ -44,10 +44,10 @@ def interrupted(audited: LabState, tmp_path: Path) -> Audited:
         assert len(log.peers("http")) >= 4
 
     eventually(begun, 30)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(request.param)
     out, said = running.communicate(timeout=40)
-    assert running.returncode == 130, said
-    return Audited(130, out, said, store)
+    assert running.returncode == 128 + request.param, said
+    return Audited(running.returncode, out, said, store)
 
 
 def probes(store: Path) -> Counter[tuple[str, int]]:

@@ -110,6 +110,28 @@ def test_an_interrupted_scan_ends_at_once_with_an_account_of_all() -> None:
     scan.carry_out()
     assert time.monotonic() - before < 10.0
     assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 41))
+    errors = [verdict for verdict in scan.verdicts if verdict["status"] == "error"]
+    assert errors and all(verdict["interrupted"] for verdict in errors), "an error that going on would not ask again"
+    assert {verdict["layer"] for verdict in errors} == {"interrupted"}
+
+
+def test_a_lie_whose_confirmations_were_ended_is_one_that_waits_for_them() -> None:
+    tools = [tool(verdict=(NO_ANSWER, ALONE, Rule(Status.OK)))]
+    plays = by_exit(e5=[LIE, replace(LIE, delay_s=30.0)])
+    scan = Scan(plays, exits=8, tools=tools, control=lambda run: HONEST, chosen=[5])
+
+    def note(record: Record) -> None:
+        if record["schema"] == "exitpin.run/1" and record["status"] == "tampered" and not scan.auditor.is_draining:
+            asyncio.get_running_loop().call_later(0.1, interrupt)
+
+    def interrupt() -> None:
+        scan.auditor.drain()
+        scan.session.interrupt()
+
+    scan.note = note
+    scan.carry_out()
+    verdict = verdict_on(scan, 5)
+    assert (verdict["status"], verdict["lied"], verdict["interrupted"]) == ("suspect", 1, True)
 
 
 def test_a_drain_in_the_middle_of_a_drain_changes_nothing() -> None:
