@@ -23,7 +23,8 @@ Json = Mapping[str, Any]
 class Account:
     """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here, or
     the exit is gone; `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of
-    earlier sessions; `unfinished`: verdicts that an interruption left open."""
+    earlier sessions; `unfinished`: verdicts that an interruption left open; `recorded`: ids of the verdicts that the
+    store has, where it has not all of them."""
 
     plan: ScanPlan
     store: Path
@@ -36,10 +37,16 @@ class Account:
     again: str = ""
     known: Sequence[Json] = ()
     unfinished: int = 0
+    recorded: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         for record in self.known:
             self.add(record)
+
+    @property
+    def findings_recorded(self) -> list[Json]:
+        """The findings that can be looked up."""
+        return [one for one in self.findings if self.recorded is None or one["verdict_id"] in self.recorded]
 
     @property
     def planned(self) -> int:
@@ -74,6 +81,12 @@ class Account:
 
     def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
         """What to say at the end."""
+        if self.recorded is not None:
+            said = [f"scan {self.scan_id}: {len(self.recorded)} of {self.planned} verdicts are recorded"]
+            said += [f"stopped: {trust_lost}"] if trust_lost is not None else []
+            said += self.problems
+            said += [f"what is recorded stays; when there is room again, to go on: {self.again}"] if self.again else []
+            return said
         told = ", ".join(f"{self.statuses[status]} {status}" for status in GRAVEST_FIRST if self.statuses[status])
         said = [f"scan {self.scan_id}: {self.statuses.total()} of {self.planned} verdicts: {told or 'none'}"]
         if self.errors:

@@ -37,8 +37,13 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for signo in SIGNALS:
             self._loop.remove_signal_handler(signo)
+        self.hide_progress()
+
+    def hide_progress(self) -> None:
+        """There is none any more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 

@@ -57,6 +57,9 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
         named = args.resume if args.resume not in (None, "last") else None
         scan_id = find_scan(reader, named) if named else reader.latest_scan() if is_retry else _unfinished(reader)
         scan = reader.scan(scan_id) if scan_id is not None else None
+        if scan_id is not None and is_running(reader.blobs.directory, scan_id):
+            hint = "Wait for its end, or end it: two at once would ask everything twice."
+            raise OperatorError(f"scan {scan_id} is running.", hint, EXIT_USAGE)
     hint = "`exitpin results list --scans` shows all."
     if scan is None:
         raise OperatorError("there is no scan that was interrupted.", hint, EXIT_USAGE)

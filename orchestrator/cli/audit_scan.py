@@ -26,6 +26,7 @@ from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
+from ..results.stored import Wanted, open_store
 from . import audit_resume
 from .audit_account import Account, exit_status, plan_sentences
 from .audit_findings import findings_table
@@ -156,23 +157,33 @@ class AuditScan:
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
         for record in known.superseded:
             store.add(record)
-        try:
-            with guard:
-                await scan.run()
-        finally:
-            store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
+        with guard:  # to the last word: whoever is impatient still hears how to go on
             try:
-                await store.close()
-            except OperatorError as error:
-                account.problem(str(error))
-            await writer.close()
-        for sentence in account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost):
-            print(f"exitpin: {printable(sentence)}", file=sys.stderr)
-        if not self._args.json:
-            print(findings_table(account.findings, self.scan_id), end="", flush=True)
+                await scan.run()
+            finally:
+                guard.hide_progress()
+                store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
+                try:
+                    await store.close()
+                except OperatorError as error:
+                    account.problem(str(error))
+                    account.recorded = await asyncio.to_thread(self._recorded)
+                await writer.close()
+            for sentence in account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost):
+                print(f"exitpin: {printable(sentence)}", file=sys.stderr)
+            if not self._args.json:
+                print(findings_table(account.findings_recorded, self.scan_id), end="", flush=True)
         if writer.problem is not None:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
+
+    def _recorded(self) -> frozenset[str]:
+        """The verdicts of this scan that the store has."""
+        reader = open_store(self._store_path)
+        if reader is None:
+            return frozenset()
+        with reader:
+            return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
         is_lab = self._vantage.is_lab

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
@@ -37,7 +37,8 @@ def held(directory: Path, scan_id: str, patience_s: float = PATIENCE_S) -> Itera
     try:
         yield
     finally:
-        place.unlink(missing_ok=True)  # still held: nobody can lock the name between this and the close
+        with suppress(OSError):  # a folder that became unwritable keeps the name: what matters is who holds it
+            place.unlink()  # still held: nobody can lock the name between this and the close
         os.close(lock)
 
 

@@ -40,3 +40,16 @@ def test_an_interrupt_and_a_problem_come_before_all_verdicts() -> None:
     assert exit_status(account, "tampered", None, "tor is gone") == 125
     account.problem("a record could not be written")
     assert exit_status(account, "tampered", None, None) == 125
+
+
+def test_where_records_were_lost_it_tells_of_those_that_are_there() -> None:
+    account = an_account(("ok", ""), ("error", "stream"))
+    account.again = "exitpin audit --resume scan"
+    account.findings = [{"verdict_id": name} for name in ("there", "lost")]
+    account.recorded = frozenset({"there"})
+    account.problem("1 record could not be written to results.sqlite: the disk is full. They are lost.")
+    said = account.sentences(interrupted=None, trust_lost=None)
+    assert said[0] == "scan scan: 1 of 0 verdicts are recorded"
+    assert said[-1].endswith("to go on: exitpin audit --resume scan")
+    assert not any("what was known is recorded" in sentence or "shows all of it" in sentence for sentence in said)
+    assert account.findings_recorded == [{"verdict_id": "there"}]

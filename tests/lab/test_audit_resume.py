@@ -50,6 +50,22 @@ def interrupted(audited: LabState, tmp_path: Path, request: pytest.FixtureReques
     return Audited(running.returncode, out, said, store)
 
 
+def test_whoever_is_impatient_hears_how_to_go_on_all_the_same(audited: LabState, tmp_path: Path) -> None:
+    log = Log.of(audited)
+    words = audit_command(audited, "--store", str(tmp_path / "store.sqlite"), *SLOW, "-e", FIXED_EXITS)
+    running = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def begun() -> None:
+        assert log.peers("http")
+
+    eventually(begun, 30)
+    for _ in range(6):
+        running.send_signal(signal.SIGTERM)
+    lines = running.communicate(timeout=40)[1].splitlines()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert sum("to go on: exitpin audit --resume " in line for line in lines) == 1, lines
+
+
 def probes(store: Path) -> Counter[tuple[str, int]]:
     return Counter((run["key"], run["repetition"]) for run in stored(store, "run") if run["role"] == "probe")
 

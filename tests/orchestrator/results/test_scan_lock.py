@@ -60,3 +60,11 @@ def test_a_scan_id_is_never_a_path(name: str, tmp_path: Path) -> None:
 def test_a_place_that_can_hold_no_file_is_said() -> None:
     with pytest.raises(OperatorError, match="can't be locked"), held(Path("/proc/exitpin"), "s1"):
         pass
+
+
+def test_a_folder_that_fails_meanwhile_ends_no_scan(tmp_path: Path) -> None:
+    with held(tmp_path, "s1"):
+        (tmp_path / "scans" / "s1.lock").unlink()
+        (tmp_path / "scans").rmdir()
+        (tmp_path / "scans").write_text("")
+    assert (tmp_path / "scans").is_file()
