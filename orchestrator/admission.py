@@ -14,9 +14,11 @@ from errno import EACCES, ENETUNREACH
 
 from .connections import EAI_AGAIN, EAI_NONAME
 from .effects import AnswerCall
-from .events import ConnectReported, Denied, LookupReported
+from .events import ConnectReported, Denied, LookupReported, UnixAsked
 from .model import Destination, Run
 from .names import Names, can_exit_reach, is_mapped
+
+UNIX_MAX = 1_000  # Unix sockets that a run binds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,23 @@ class Allowed:
 
 @dataclass(slots=True)
 class Admission:
-    """One run's door. `address`: where its sockets must be bound; `resolve`: mapped or exit; `allowed` None: any."""
+    """One run's door. `address`: where its sockets must be bound; `resolve`: mapped or exit; `allowed` None: any;
+    `unix`: Unix sockets that it may reach, those that it has bound among them; `directory`: with all below it."""
 
     address: str
     resolve: str
     allowed: Allowed | None = None
     names: Names = field(default_factory=Names)
+    unix: set[str] = field(default_factory=set)
+    directory: str = ""
 
     @staticmethod
-    def of(run: Run, resolve: str) -> "Admission":
-        """The door of this run."""
+    def of(run: Run, resolve: str, unix: Collection[str] = ()) -> "Admission":
+        """The door of this run. `unix`: Unix sockets of others that it may reach."""
         destinations = run.setup.destinations if run.setup is not None else None
-        return Admission(run.address, resolve, None if destinations is None else Allowed.of(destinations))
+        allowed = None if destinations is None else Allowed.of(destinations)
+        directory = run.setup.directory.rstrip("/") + "/" if run.setup is not None else ""
+        return Admission(run.address, resolve, allowed, unix=set(unix), directory=directory)
 
     def connect(self, report: ConnectReported, found_for: Collection[str]) -> Destination | Settled | Untrusted:
         """Where the connect goes, a mapped address turned back into its name. `found_for`: the names for which the exit
@@ -86,6 +93,17 @@ class Admission:
         if self.allowed is not None and not any(self.allowed.may_connect(one, port) for one in (name, *found_for)):
             return _refused_connect(report, EACCES, "destination", Destination(name, port))
         return Destination(name, port)
+
+    def reach(self, asked: UnixAsked) -> Settled | Untrusted:
+        """Whether the run may have this Unix socket: whoever listens there may have a way out that is not Tor's."""
+        if asked.problem is not None:
+            return Untrusted(asked.problem)
+        is_below = bool(self.directory) and asked.path.startswith(self.directory)
+        if asked.is_own and len(self.unix) < UNIX_MAX:
+            self.unix.add(asked.path)
+        if asked.is_own or asked.path in self.unix or is_below:
+            return Settled(AnswerCall(asked.call))
+        return Settled(AnswerCall(asked.call, EACCES), Denied(asked.pid, "unix", asked.path))
 
     def look_up(self, report: LookupReported) -> Destination | Settled | Untrusted:
         """The name that the exit is to be asked for (port 0), or the answer."""

@@ -17,8 +17,13 @@ LEVELS = ("shim", "guard", "notify")
 LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
 
 _OPEN = {
-    "shim": ("raw system calls", "static and Go binaries", "unix-socket daemons", "inherited unix sockets"),
-    "guard": ("unix-socket daemons", "inherited unix sockets"),
+    "shim": (
+        "raw system calls",
+        "static and Go binaries",
+        "unix-socket daemons past the hooks",
+        "inherited unix sockets",
+    ),
+    "guard": ("unix-socket daemons past the hooks", "inherited unix sockets"),
     "notify": ("inherited unix sockets",),
 }
 

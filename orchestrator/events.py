@@ -67,6 +67,17 @@ class LookupBound:
 
 
 @dataclass(frozen=True, slots=True)
+class UnixAsked:
+    """The tool would reach a Unix socket, or has bound one (`is_own`). `path`: absolute, or an abstract name with @."""
+
+    call: int
+    pid: int
+    path: str
+    is_own: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAsked:
     """A hook asks whom the socket at `source` is connected to."""
 

@@ -14,7 +14,7 @@ Over 300 lines because every event that can end a run is decided here and nowher
 connection is `connections.py`, and which of them are let in is `admission.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import EACCES, ENETUNREACH
@@ -63,12 +63,14 @@ class UsedCircuit:
 
 @dataclass(slots=True)
 class Life:
-    """One run's whole state. `tag_of` makes the unguessable tag of connection `n`; `resolve`: mapped or exit."""
+    """One run's whole state. `tag_of` makes the unguessable tag of connection `n`; `resolve`: mapped or exit;
+    `unix`: Unix sockets of others that it may reach."""
 
     run: Run
     times: Times
     tag_of: Callable[[int], str]
     resolve: str = "mapped"
+    unix: Collection[str] = ()
     phase: Phase = Phase.QUEUED
     circuit_id: int | None = None
     is_circuit_wanted: bool = False
@@ -88,7 +90,7 @@ class Life:
     is_supervised: bool = False
 
     def __post_init__(self) -> None:
-        self.admission = Admission.of(self.run, self.resolve)
+        self.admission = Admission.of(self.run, self.resolve, self.unix)
 
     def step(self, event: object, now: float) -> list[Effect]:
         """What one event leads to. `now`: seconds since the epoch. An event of an unknown kind is a bug."""
@@ -199,6 +201,9 @@ class Life:
         if not isinstance(admitted, Destination):
             return self._not_admitted(event.call, admitted)
         return [fx.BindLookup(self.run.run_id, event.call, admitted.host)]
+
+    def _unix_asked(self, event: ev.UnixAsked, now: float) -> list[Effect]:
+        return self._not_admitted(event.call, self.admission.reach(event))
 
     def _not_admitted(self, call: int, why: Settled | Untrusted) -> list[Effect]:
         if isinstance(why, Untrusted):
@@ -399,6 +404,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     ev.ConnectReported: Life._connect_reported,
     ev.LookupReported: Life._lookup_reported,
     ev.LookupBound: Life._lookup_bound,
+    ev.UnixAsked: Life._unix_asked,
     ev.PeerAsked: Life._peer_asked,
     ev.Denied: Life._denied,
     ev.SocksAnswered: Life._socks_answered,

@@ -4,6 +4,7 @@ Decides nothing: ValueError says that a packet is not one whole record; what to 
 are those of wire.h (a test compares them with the compiler's view). Called through `bindings`.
 """
 
+import os
 import socket
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -39,6 +40,7 @@ class Op(IntEnum):
     RESOLVE = 4
     RESOLVE_PTR = 5
     DENIED = 6
+    UNIX = 7
 
 
 class Reason(IntEnum):
@@ -147,6 +149,8 @@ def _read_name(op: int, name: bytes) -> str | None:
         return None
     if op == Op.DENIED:
         return name.decode("utf-8", "backslashreplace")
+    if op == Op.UNIX:
+        return os.fsdecode(name)
     if not lib.exitpin_name_is_valid(name, len(name)):
         raise ValueError("a name that no host can have")
     return name.decode("ascii")
@@ -175,6 +179,8 @@ def _require_parts(op: int, source: Endpoint | None, destination: Endpoint | Non
         raise ValueError("CONNECT without source or destination")
     if op == Op.PEER and (source is None or source.port == 0):
         raise ValueError("PEER without source")
+    if op == Op.UNIX and name is None:
+        raise ValueError("UNIX without name")
     if op == Op.RESOLVE and name is None:
         raise ValueError("RESOLVE without name")
     if op == Op.RESOLVE_PTR and destination is None:

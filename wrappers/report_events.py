@@ -3,6 +3,7 @@
 Called by `reports.py`, which reads reports and answers them.
 """
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -30,11 +31,25 @@ def event_of(
         return events.LookupReported(number, pid, report.name or "", family, False, problem)
     if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
         return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
+    if report.op == bindings.Op.UNIX:
+        is_own = bool(report.flags & bindings.Flag.BOUND)
+        return events.UnixAsked(number, pid, absolute(report.name or "", pid), is_own, problem)
     if report.op == bindings.Op.PEER and report.source is not None:
         return events.PeerAsked(number, _plain(report.source), problem)
     if report.op == bindings.Op.DENIED:
         return denied(report, pid)
     return None
+
+
+def absolute(path: str, pid: int) -> str:
+    """A Unix socket's path as seen by a process; an abstract name, with @, stays. Nothing is followed."""
+    if path.startswith("@"):
+        return path
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:  # it is gone
+        folder = "/"
+    return os.path.normpath(os.path.join(folder, path))
 
 
 def denied(report: bindings.Report, pid: int) -> events.Denied:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..orchestrator import events
 from ..shim import bindings, calls
 from .process import Tree
-from .report_events import denied, reason_name
+from .report_events import absolute, denied, reason_name
 from .reports import ReportSocket
 
 AT_ONCE = 16
@@ -30,7 +30,7 @@ _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "u
 
 
 class Supervisor:
-    """Listens to one run. `allowed`: Unix sockets of others that it may reach."""
+    """Listens to one run."""
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class Supervisor:
         post: Callable[[object], None],
         *,
         may_listen: bool = False,
-        allowed: frozenset[str] = frozenset(),
     ) -> None:
         self._listener = listener
         self._run_address = run_address
@@ -52,7 +51,6 @@ class Supervisor:
         self._known: set[int] = set()
         self._post = post
         self._may_listen = may_listen
-        self._allowed = allowed
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
@@ -119,8 +117,9 @@ class Supervisor:
             if family == socket.AF_UNSPEC:
                 bindings.disconnect(tool_socket.fileno())
                 return 0
-            if family == socket.AF_UNIX:
-                return self._connect_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
+            if family == socket.AF_UNIX and tool_socket.family == socket.AF_UNIX:
+                stack.pop_all()
+                return self._ask_for_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
             error, reason, packet = calls.connect_report(
                 tool_socket, address, self._run_address, self._nonce, pid, call.tid
             )
@@ -139,7 +138,7 @@ class Supervisor:
         if self._listener >= 0:
             calls.answer(self._listener, call, error)
 
-    def _connect_unix(
+    def _ask_for_unix(
         self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, address: bytes
     ) -> int | None:
         path = _unix_path(address)
@@ -153,14 +152,25 @@ class Supervisor:
             finally:
                 theirs.close()
             self._reports.adopt(ours, pid)
+            tool_socket.close()
             return None
-        if path not in self._allowed:
-            self._post(events.Denied(pid, "unix", path))
-            return errno.EACCES
-        return _reach(tool_socket, pid, path)
+        path = absolute(path, pid)
+        report = bindings.encode_report(
+            bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX]
+        )
+        self._reports.take(report, pid, tool_socket, lambda outcome: self._reach(call, tool_socket, pid, path, outcome))
+        return None
+
+    def _reach(self, call: calls.Call, tool_socket: socket.socket, pid: int, path: str, refused: int) -> None:
+        """The run may have that Unix socket, unless it was refused."""
+        try:
+            outcome = refused or _connect_unix(tool_socket, pid, path)
+        except OSError as problem:
+            outcome = problem.errno or errno.EACCES
+        self._answer(call, outcome)
 
 
-def _reach(tool_socket: socket.socket, pid: int, path: str) -> int:
+def _connect_unix(tool_socket: socket.socket, pid: int, path: str) -> int:
     """connect(2) for the tool, in its own view of the file system; its errno. Never waits for long: so may a daemon
     that takes nobody."""
     if path.startswith("@"):

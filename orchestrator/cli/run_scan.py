@@ -111,6 +111,7 @@ class Scan:
                 evidence=evidence,
                 on_finished=self._finished,
                 resolve=self._args.resolve,
+                unix=self._containment.unix,
             )
             self._guard(session)
             try:

@@ -24,8 +24,9 @@ static long open_stream(int fd, struct exitpin_report *report)
 }
 
 /* connect(2).
- * Passes: no address, AF_UNSPEC (disconnects), AF_UNIX; whatever a Unix or netlink socket asks.
- * Refuses: EACCES for anything that is not TCP and for this machine's own addresses; ENETUNREACH for multicast,
+ * Passes: no address, AF_UNSPEC (disconnects); whatever a netlink socket asks; Unix sockets of the run's own, and those
+ *   that it was given.
+ * Refuses: EACCES for anything else that is not TCP and for this machine's own addresses; ENETUNREACH for multicast,
  *   broadcast and sockets bound to a device, and when the orchestrator is gone. Each with a note.
  * Else binds the socket on the run's address (a binding of the tool stays while it holds a port) and reports source, destination and the
  * socket itself. Blocks until the stream is open or has failed, also for O_NONBLOCK: then 0 instead of EINPROGRESS.
@@ -35,13 +36,14 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)
 	struct exitpin_kind kind;
 	struct exitpin_report report;
 
-	if (address == NULL || size < sizeof(address->sa_family) || address->sa_family == AF_UNSPEC ||
-	    address->sa_family == AF_UNIX)
+	if (address == NULL || size < sizeof(address->sa_family) || address->sa_family == AF_UNSPEC)
 		return (int)result(sys_connect(fd, address, size));
 	long error = exitpin_kind_of(fd, &kind);
 
 	if (error < 0)
 		return fail((int)-error);
+	if (kind.domain == AF_UNIX && address->sa_family == AF_UNIX && !exitpin_unix_is_allowed(address, size))
+		return fail(EACCES);
 	int reason = exitpin_kind_reason(&kind);
 
 	if (reason != EXITPIN_REASON_NONE)

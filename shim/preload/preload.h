@@ -46,6 +46,14 @@ void exitpin_deny(int reason, const struct exitpin_endpoint *destination, const 
 void exitpin_deny_family(int reason, int family);
 void exitpin_deny_address(int reason, const void *address, socklen_t size);
 
+/* unix.c */
+
+/* Whether the tool may reach this Unix socket: one of the run's own, or one that it was given. Notes a refusal. */
+bool exitpin_unix_is_allowed(const struct sockaddr *address, socklen_t size);
+
+/* Tells that the run has bound one. */
+void exitpin_unix_is_ours(const struct sockaddr *address, socklen_t size);
+
 /* entries of an environment */
 
 static inline bool has_prefix(const char *text, const char *prefix)

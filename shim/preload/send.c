@@ -9,8 +9,10 @@ static int refusal(int fd, const void *address, socklen_t size, int flags)
 	struct exitpin_kind kind;
 	bool has_address = address != NULL && size > 0;
 
-	if ((!has_address && !(flags & MSG_FASTOPEN)) || exitpin_kind_of(fd, &kind) < 0 || kind.domain == AF_UNIX)
+	if ((!has_address && !(flags & MSG_FASTOPEN)) || exitpin_kind_of(fd, &kind) < 0)
 		return 0;
+	if (kind.domain == AF_UNIX)
+		return !has_address || exitpin_unix_is_allowed(address, size) ? 0 : EACCES;
 	int reason = exitpin_kind_reason(&kind);
 
 	if (reason == EXITPIN_REASON_NONE)
@@ -20,7 +22,7 @@ static int refusal(int fd, const void *address, socklen_t size, int flags)
 }
 
 /* sendto(2).
- * Passes: what has no destination, Unix and netlink sockets, TCP. Refuses: EOPNOTSUPP for MSG_FASTOPEN, so that the tool
+ * Passes: what has no destination, netlink sockets, TCP, Unix sockets as connect. Refuses: EOPNOTSUPP for MSG_FASTOPEN, so that the tool
  *   falls back to connect; EACCES for datagrams to anywhere, with a note. Blocks as sendto does. */
 EXPORT ssize_t sendto(int fd, const void *data, size_t data_size, int flags, const struct sockaddr *address,
 		      socklen_t size)

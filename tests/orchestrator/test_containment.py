@@ -45,7 +45,7 @@ def test_a_record_says_what_stays_open() -> None:
     assert contain(None, NEW).told() == {
         "level": "guard",
         "asked": None,
-        "open": ["unix-socket daemons", "inherited unix sockets"],
+        "open": ["unix-socket daemons past the hooks", "inherited unix sockets"],
     }
     assert "listening sockets" in contain(None, NEW, may_listen=True).open
     assert "raw system calls" in contain("shim", NEW).open

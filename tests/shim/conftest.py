@@ -136,7 +136,7 @@ class StandIn:
                 if known
                 else bindings.encode_answer(eai=socket.EAI_NONAME)
             )
-        return bindings.encode_answer() if report.op is Op.HELLO else None
+        return bindings.encode_answer() if report.op in (Op.HELLO, Op.UNIX) else None
 
     def open_stream(self, report: Report, passed: socket.socket) -> bytes:
         assert report.source is not None and report.destination is not None

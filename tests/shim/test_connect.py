@@ -1,5 +1,6 @@
 """connect(2) under the shim: what the tool sees, what the orchestrator is told."""
 
+import errno
 import queue
 import signal
 import socket
@@ -158,6 +159,19 @@ def test_sockets_that_tor_cannot_carry_are_not_made(shim):
     reasons = [report.reason for report in shim.stand_in.of(Op.DENIED)]
     raw, protocol, family = [Reason.RAW] * 2, [Reason.PROTOCOL] * 2, [Reason.FAMILY] * 2
     assert reasons == [Reason.UDP, Reason.UDP, *raw, *protocol, Reason.RAW, *family]
+
+
+def test_a_unix_socket_of_somebody_else_is_asked_for(shim):
+    run = shim.probe("refusals", "unix_passes")
+    assert run.lines[1] == "connect=ENOENT"
+    (asked,) = shim.stand_in.of(Op.UNIX)
+    assert (asked.name, asked.flags) == ("/nowhere", 0)
+
+
+@pytest.mark.parametrize("answer", [bindings.encode_answer(errno.EACCES), None], ids=["refused", "gone"])
+def test_a_unix_socket_that_is_refused_is_not_reached(shim, answer):
+    shim.stand_in.on[Op.UNIX] = lambda report, passed: answer
+    assert shim.probe("refusals", "unix_passes").lines[1] == "connect=EACCES"
 
 
 @AT_LEVEL_SHIM

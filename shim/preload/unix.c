@@ -1,0 +1,54 @@
+/* Unix sockets: work that is handed to a program outside the run would leave without Tor, so whom they lead to is asked. */
+#include <sys/un.h>
+
+#include "preload.h"
+
+/* As a report names it; empty: none, which the kernel refuses. False: it is longer than any. */
+static bool read_name(const struct sockaddr *address, socklen_t size, char name[EXITPIN_NAME_MAX + 1])
+{
+	const char *path = ((const struct sockaddr_un *)address)->sun_path;
+	const size_t start = offsetof(struct sockaddr_un, sun_path);
+	size_t length = size > start ? size - start : 0;
+
+	if (length > sizeof(((struct sockaddr_un *)0)->sun_path))
+		return false;
+	if (length == 0 || path[0] != '\0')
+		length = strnlen(path, length);
+	memcpy(name, path, length);
+	name[length] = '\0';
+	if (length > 0 && name[0] == '\0') { /* an abstract name may hold any byte: those after a NUL don't count here */
+		name[0] = '@';
+		if (strlen(name) != length)
+			return false;
+	}
+	return true;
+}
+
+static bool ask(const char *name, uint32_t flags)
+{
+	struct exitpin_report report;
+	struct exitpin_reply reply;
+
+	if (!exitpin_report_begin(&report, EXITPIN_UNIX))
+		return false;
+	report.flags = flags;
+	return exitpin_exchange(&report, name, -1, &reply) && reply.answer.error == 0;
+}
+
+bool exitpin_unix_is_allowed(const struct sockaddr *address, socklen_t size)
+{
+	const struct exitpin_config *config = exitpin_config();
+	char name[EXITPIN_NAME_MAX + 1];
+
+	if (config != NULL && config->is_supervised) /* the supervisor is asked anyway */
+		return true;
+	return read_name(address, size, name) && (name[0] == '\0' || ask(name, 0));
+}
+
+void exitpin_unix_is_ours(const struct sockaddr *address, socklen_t size)
+{
+	char name[EXITPIN_NAME_MAX + 1];
+
+	if (read_name(address, size, name) && name[0] != '\0')
+		ask(name, EXITPIN_FLAG_BOUND);
+}
