@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.circuits import Pace
-from exitpin.orchestrator.containment import contain
+from exitpin.orchestrator.containment import LEVELS, contain
 from exitpin.orchestrator.control_lines import parse_circ, parse_stream
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
@@ -78,8 +78,14 @@ async def carried_out(
     return ended
 
 
-def one_run(port: Port, program: str, check: Callable[[dict[str, object], bytes, Path], None], resolve: str) -> None:
-    """Run a Python program for real, and look at its record, what it wrote, and the evidence."""
+def one_run(
+    port: Port,
+    argv: tuple[str, ...],
+    check: Callable[[dict[str, Any], bytes, Path], None],
+    resolve: str = "mapped",
+    level: str | None = None,
+) -> None:
+    """Run a program for real, and look at its record, what it wrote, and the evidence."""
 
     async def script() -> None:
         with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
@@ -89,10 +95,10 @@ def one_run(port: Port, program: str, check: Callable[[dict[str, object], bytes,
                 bindings.PRELOAD,
                 await tor.open(),
                 {"PATH": "/usr/bin:/bin"},
-                containment=contain(None, abilities()),
+                containment=contain(level, abilities()),
             )
             log = Path(directory) / "events"
-            plan = plan_for((sys.executable, "-I", "-c", program))
+            plan = plan_for(argv)
             ((life, launch),) = (await carried_out(tor, launcher, plan, resolve=resolve, log=log)).values()
             await launcher.household.settle()
             tor.close()
@@ -100,6 +106,10 @@ def one_run(port: Port, program: str, check: Callable[[dict[str, object], bytes,
             check(fold(life, {"scan_id": "s"}, {}), bytes(launch.stdout.kept), log)  # type: ignore[attr-defined]
 
     apart(script)
+
+
+def python(program: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-c", program)
 
 
 def failure_of(record: dict[str, object]) -> object:
@@ -117,11 +127,12 @@ def failure_of(record: dict[str, object]) -> object:
         (Port.UNRESOLVED, "dns", b""),
     ],
 )
-def test_a_real_tool_meets_a_dead_port(port: Port, kind: str | None, written: bytes) -> None:
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_real_tool_meets_a_dead_port(port: Port, kind: str | None, written: bytes, level: str) -> None:
     def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
         assert (failure_of(record), stdout) == (kind, written)
 
-    one_run(port, CONNECTS, check, "mapped")
+    one_run(port, python(CONNECTS), check, level=level)
 
 
 def test_garbage_reaches_the_tool_and_is_counted() -> None:
@@ -130,11 +141,12 @@ def test_garbage_reaches_the_tool_and_is_counted() -> None:
         assert failure_of(record) is None
         assert len(stdout) > 1000 and stream["bytes_down"] == len(stdout) and stream["bytes_up"] == 6
 
-    one_run(Port.GARBAGE, CONNECTS, check, "mapped")
+    one_run(Port.GARBAGE, python(CONNECTS), check)
 
 
 @pytest.mark.parametrize("port", [Port.CLOSED, Port.RESET, Port.GARBAGE])
-def test_its_lines_hold_together_as_tors_do(port: Port) -> None:
+@pytest.mark.parametrize("level", LEVELS)
+def test_its_lines_hold_together_as_tors_do(port: Port, level: str) -> None:
     """Not a proof of anything but the stand-in: what it says is consistent, so a tool never ends as misattributed."""
 
     def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
@@ -142,7 +154,7 @@ def test_its_lines_hold_together_as_tors_do(port: Port) -> None:
         with log.open() as lines:
             assert not verify(read_evidence(lines), [record]).problems
 
-    one_run(port, CONNECTS, check, "mapped")
+    one_run(port, python(CONNECTS), check, level=level)
 
 
 @pytest.mark.parametrize(("port", "kind"), [(Port.SILENT, "dns"), (Port.GARBAGE, None)])
@@ -151,7 +163,7 @@ def test_a_look_up_fails_or_finds_anything(port: Port, kind: str | None) -> None
         assert failure_of(record) == kind
         assert stdout.startswith(b"203.0.113.") == (kind is None)
 
-    one_run(port, LOOKS_UP, check, "exit")
+    one_run(port, python(LOOKS_UP), check, "exit")
 
 
 def test_chance_comes_from_the_seed() -> None:

@@ -1,0 +1,125 @@
+/* A static program: no hook is in it. Each command prints `name=outcome` per call, as those of tests/shim do. */
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "../../shim/programs/probe.h"
+
+#define TARGET "198.51.100.7"
+
+static void opens(void)
+{
+	char text[64];
+	int fd = tcp4();
+
+	say("connect", connect4(fd, TARGET, 80));
+	say("again", connect4(fd, TARGET, 80));
+	say("send", send(fd, "hello\n", 6, MSG_NOSIGNAL));
+	say("read", read(fd, text, sizeof(text)));
+}
+
+static void refusals(void)
+{
+	struct sockaddr_in there = to4(TARGET, 80);
+	int pipes[2];
+
+	pipe(pipes);
+	say("udp", socket(AF_INET, SOCK_DGRAM, 0));
+	say("raw", socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+	say("mptcp", socket(AF_INET, SOCK_STREAM, 262));
+	say("vsock", socket(AF_VSOCK, SOCK_STREAM, 0));
+	say("listen", listen(tcp4(), 1));
+	say("device", setsockopt(tcp4(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2));
+	say("loopback", connect4(tcp4(), "127.0.0.1", 80));
+	say("multicast", connect4(tcp4(), "224.0.0.1", 80));
+	say("badfd", connect4(999, TARGET, 80));
+	say("notsock", connect4(pipes[0], TARGET, 80));
+	say("nowhere", connect(tcp4(), (void *)8, sizeof(there)));
+	say("short", connect(tcp4(), (struct sockaddr *)&there, 3));
+	say("long", connect(tcp4(), (struct sockaddr *)&there, 4096));
+	say("other_family", connect(tcp6(), (struct sockaddr *)&there, sizeof(there)));
+	say("unspec", connect(tcp4(), &(struct sockaddr){.sa_family = AF_UNSPEC}, 16));
+	say("unix", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&(struct sockaddr_un){AF_UNIX, "/run/x"}, 8));
+}
+
+static void *one_thread(void *outcome)
+{
+	*(int *)outcome = connect4(tcp4(), TARGET, 80);
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t ids[16];
+	int outcomes[16], fails = 0;
+
+	for (int i = 0; i < 16; i++)
+		pthread_create(&ids[i], NULL, one_thread, &outcomes[i]);
+	for (int i = 0; i < 16; i++)
+		pthread_join(ids[i], NULL), fails += outcomes[i] != 0;
+	printf("fails=%d\n", fails);
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+}
+
+/* A timer that fires all the time must not break a connect off, nor make it happen twice. */
+static void signals(void)
+{
+	const struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+	int outcome = connect4(tcp4(), TARGET, 80);
+
+	setitimer(ITIMER_REAL, &never, NULL);
+	say("connect", outcome);
+}
+
+static struct sockaddr_in swapped;
+static volatile int is_over;
+
+static void *swap(void *nothing)
+{
+	while (!is_over) {
+		inet_pton(AF_INET, "127.0.0.1", &swapped.sin_addr);
+		inet_pton(AF_INET, TARGET, &swapped.sin_addr);
+	}
+	return nothing;
+}
+
+/* The address changes while the kernel and the supervisor look at it. */
+static void swaps(void)
+{
+	pthread_t id;
+	int opened = 0, refused = 0;
+
+	swapped = to4(TARGET, 80);
+	pthread_create(&id, NULL, swap, NULL);
+	for (int i = 0; i < 40; i++) {
+		int fd = tcp4();
+
+		if (connect(fd, (struct sockaddr *)&swapped, sizeof(swapped)) == 0)
+			opened++;
+		else if (errno == EACCES)
+			refused++;
+		close(fd);
+	}
+	is_over = 1;
+	pthread_join(id, NULL);
+	printf("others=%d\n", 40 - opened - refused);
+}
+
+static const struct command commands[] = {
+	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps}, {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return run_command(commands, argc, argv);
+}

@@ -1,0 +1,120 @@
+"""The level notify: the kernel hands the connects of a program without hooks to us, under the real launcher."""
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.wrappers.machine import abilities
+from exitpin.wrappers.stand_in import Port
+
+from .test_stand_in import one_run
+
+pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
+
+HERE = Path(__file__).parent
+Check = Callable[[dict[str, Any], list[str]], None]
+
+
+@pytest.fixture(scope="session", params=["musl-gcc", "cc"])
+def bare(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """programs/bare.c, without any library that could be preloaded."""
+    compiler = os.environ.get("CC", "cc").split() if request.param == "cc" else [request.param]
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]} here")
+    target = str(tmp_path_factory.mktemp("bare") / "bare")
+    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-static", "-pthread"]
+    source = Path(target).with_name("main.c")
+    source.write_text(f'{_names()}#include "bare.c"\n')
+    done = subprocess.run([*compiler, *flags, f"-I{HERE / 'programs'}", "-o", target, str(source)], check=False)
+    if done.returncode:
+        pytest.skip("no static C library here")
+    return target
+
+
+def _names() -> str:
+    """musl can't name an errno."""
+    cases = "".join(f'case {number}: return "{name}";' for number, name in errno.errorcode.items())
+    function = f'static const char *name_of(int error) {{ switch (error) {{ {cases} }} return "?"; }}'
+    return f"#include <string.h>\n{function}\n#define strerrorname_np name_of\n"
+
+
+def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE) -> None:
+    """Run it; its evidence holds together, whatever else is so."""
+
+    def look(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        check(record, stdout.decode().splitlines())
+        with log.open() as lines:
+            assert not verify(read_evidence(lines), [record]).problems
+
+    one_run(port, (bare, case), look, level="notify")
+
+
+def test_a_static_program_is_pinned_and_told_from_one_with_hooks(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK", "again=EISCONN", "send=OK", "read=OK"]
+        (stream,), (process,) = record["streams"], record["processes"]
+        assert (stream["destination"], len(stream["witnesses"])) == ("198.51.100.7:80", 3)
+        assert (process["exe"], process["hello"], process["pid"]) == (bare, False, stream["pid"])
+        assert record["failure"] is None
+
+    supervised(bare, "opens", check)
+
+
+def test_a_port_that_is_closed_is_refused_as_by_the_kernel(bare: str) -> None:
+    supervised(bare, "opens", lambda record, lines: _is(lines[0], "connect=ECONNREFUSED"), Port.CLOSED)
+
+
+def _is(one: str, other: str) -> None:
+    assert one == other
+
+
+def test_what_tor_cannot_carry_is_refused_and_noted(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == [
+            *("udp=EACCES", "raw=EACCES", "mptcp=EPROTONOSUPPORT", "vsock=EAFNOSUPPORT", "listen=EACCES"),
+            *("device=EPERM", "loopback=EACCES", "multicast=ENETUNREACH", "badfd=EBADF", "notsock=ENOTSOCK"),
+            *("nowhere=EFAULT", "short=EINVAL", "long=EINVAL", "other_family=EINVAL", "unspec=OK", "unix=EACCES"),
+        ]
+        noted = [(each["reason"], each["what"]) for each in record["denied"]]
+        assert noted == [
+            *(("udp", ""), ("raw", ""), ("protocol", ""), ("family", ""), ("listen", ""), ("device", "")),
+            *(("loopback", "127.0.0.1:80"), ("multicast", "224.0.0.1:80"), ("unix", "/run/x")),
+        ]
+        assert record["streams"] == []
+
+    supervised(bare, "refusals", check)
+
+
+def test_threads_are_answered_in_any_order(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["fails=0"]
+        assert len({stream["source_port"] for stream in record["streams"]}) == 16
+        assert len({stream["pid"] for stream in record["streams"]}) == 1
+
+    supervised(bare, "threads", check)
+
+
+def test_a_signal_breaks_no_connect_off_and_makes_none_twice(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK"]
+        assert len(record["streams"]) == 1
+
+    supervised(bare, "signals", check)
+
+
+def test_an_address_that_changes_meanwhile_is_read_once(bare: str) -> None:
+    """Whatever was read was judged, and nothing else is done: never a stream to where the tool may not go."""
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["others=0"]
+        assert not [stream for stream in record["streams"] if stream["destination"].startswith("127.")]
+        assert {each["reason"] for each in record["denied"]} <= {"loopback"}
+
+    supervised(bare, "swaps", check)
