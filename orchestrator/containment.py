@@ -8,7 +8,7 @@ Pure; what the kernel can do is asked by `wrappers/machine.py`. Called by the ve
 run: no level is ever given up silently.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from .errors import EXIT_USAGE, OperatorError
@@ -72,13 +72,20 @@ daemons behind unix sockets) is not blocked, and would leave this machine outsid
 
 
 def contain(
-    asked: str | None, abilities: Abilities, *, may_listen: bool = False, unix: Collection[str] = ()
+    asked: str | None,
+    abilities: Abilities,
+    *,
+    may_listen: bool = False,
+    unix: Collection[str] = (),
+    wanted: Iterable[str] = (),
 ) -> Containment:
     """The level for what was asked. Without a word it is the guard, where there is none a supervisor, and the hooks
-    alone where there is neither. Raises OperatorError rather than fall below what was asked for."""
+    alone where there is neither; a supervisor, where what is to be run wants one (`wanted`) and there is one. Raises
+    OperatorError rather than fall below what was asked for."""
     problems = {"shim": "", "guard": why_no_guard(abilities), "notify": abilities.notify_problem}
     if asked is None:
-        level = next(level for level in ("guard", "notify", "shim") if not problems[level])
+        wants_notify = "notify" in wanted and not problems["notify"]
+        level = "notify" if wants_notify else next(one for one in ("guard", "notify", "shim") if not problems[one])
     else:
         level = asked if not problems[asked] or asked == "notify" or problems["notify"] else "notify"
     if problems[level]:

@@ -1,7 +1,8 @@
-"""Whether the shim can hold a command, told from its file before anything is started.
+"""Whether a run can hold a command, and whether by the shim, told from its file before anything is started.
 
 Follows a script to its interpreter, reads ELF headers, and knows what well-known tools do that Tor can't carry. The
-launcher decides for good when it executes the command; this says the same earlier and in words. Called by the doctor.
+launcher decides for good when it executes the command; this says the same earlier and in words. Called by the doctor,
+and by `run`, which chooses a level by it.
 Sources: elf(5), execve(2), ld.so(8).
 """
 
@@ -48,10 +49,12 @@ REMARKS = {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A command as found. `obstacle`: why it can't be measured, empty if it can; `interpreters`: of a script."""
+    """A command as found. `obstacle`: why it can't be run, empty if it can; `unhooked`: why hooks can't steer it, so
+    that the kernel has to hand its connects over, empty if they can; `interpreters`: of a script."""
 
     path: str
     obstacle: str = ""
+    unhooked: str = ""
     remark: str = ""
     interpreters: tuple[str, ...] = ()
 
@@ -111,7 +114,7 @@ def _follow(path: str, search_path: str, depth: int) -> Program:
         obstacle = _privilege(path)
         words = _shebang(path)
         if obstacle or words is None:
-            return Program(path, obstacle or _elf_obstacle(path))
+            return Program(path, obstacle) if obstacle else _binary(path)
     except OSError as error:
         return Program(path, f"{path} can't be read: {error.strerror}")
     if depth == 0:
@@ -121,7 +124,8 @@ def _follow(path: str, search_path: str, depth: int) -> Program:
         return Program(path, f"its interpreter is not there: {' '.join(words)}")
     inner = _follow(interpreter, search_path, depth - 1)
     obstacle = f"its interpreter {interpreter}: {inner.obstacle}" if inner.obstacle else ""
-    return Program(path, obstacle, interpreters=(interpreter, *inner.interpreters))
+    unhooked = f"its interpreter {interpreter}: {inner.unhooked}" if inner.unhooked else ""
+    return Program(path, obstacle, unhooked, interpreters=(interpreter, *inner.interpreters))
 
 
 def _why_not_found(command: str) -> str:
@@ -163,19 +167,19 @@ def _interpreter(words: list[str], search_path: str) -> str | None:
     return words[0] if os.access(words[0], os.X_OK) else None
 
 
-def _elf_obstacle(path: str) -> str:
+def _binary(path: str) -> Program:
     elf, own = read_elf(path), read_elf(os.path.realpath(sys.executable))
     if elf is None:
-        return "it is neither a script with #! nor an ELF file"
+        return Program(path, "it is neither a script with #! nor an ELF file")
     if own is not None and (elf.ident, elf.machine) != (own.ident, own.machine):
-        return "it is built for another machine or word size than the shim"
+        return Program(path, "it is built for another machine or word size than the shim")
     if elf.is_go:
-        return "it is a Go program: it makes its own system calls, past the shim (the notify level will hold it)"
+        return Program(path, unhooked="it is a Go program, which makes its own system calls")
     if not elf.loader:
-        return "it is static: the shim can't be loaded into it (the notify level will hold it)"
+        return Program(path, unhooked="it is static: the shim can't be loaded into it")
     if own is not None and elf.loader != own.loader:
-        return f"it is built for another C library ({elf.loader})"
-    return ""
+        return Program(path, unhooked=f"it is built for another C library ({elf.loader})")
+    return Program(path)
 
 
 def _name(path: str) -> str:

@@ -63,13 +63,13 @@ class AuditScan:
         self._store_path = Path(args.store or store_path(environment)).absolute()
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.scan_id = now if resumed is None else resumed.scan_id
-        self._containment = containment_of(args)
-        self._requirements = Requirements(environment, self._containment)
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
         is_lab = self._vantage.is_lab
         chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
+        self._containment = containment_of(self._args, [tool.command.containment for tool, _, _ in chosen.bound])
+        self._requirements = Requirements(self._environment, self._containment)
         async with AsyncExitStack() as stack:
             network = await stack.enter_async_context(open_network(self._vantage))
             if self._resumed is not None and not self._args.dry_run:

@@ -80,10 +80,10 @@ def refusal(life: Life) -> str:
     refused, command = life.refused, life.run.argv[0]
     assert refused is not None
     return {
-        "static": f"{command} is a static binary: the shim can't be loaded into it, so nothing would pin it.",
+        "static": f"{command} is a static binary: hooks can't steer it, only --containment notify pins it.",
         "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
         "foreign": f"{command} is built for another class or machine: neither the shim nor the kernel could pin it.",
-        "libc": f"{command} is built for another C library: the shim can't be loaded into it, so nothing would pin it.",
+        "libc": f"{command} is built for another C library: only --containment notify pins it.",
         "not-found": f"{command}: command not found.",
         "containment": f"the kernel would not contain {command}: {refused.detail}. `exitpin doctor` shows what it has.",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 
 from ..containment import LEVELS, Containment, contain
 
@@ -21,12 +22,13 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     )  # fmt: skip
 
 
-def containment_of(args: argparse.Namespace) -> Containment:
-    """The level in force. Raises OperatorError when it would be less than was asked for."""
+def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Containment:
+    """The level in force: at least the one that was asked for, and those that are `wanted` for what is to be run, as
+    far as they are there. Raises OperatorError when it would be less than was asked for."""
     from ...wrappers.machine import abilities
 
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
-    return contain(args.containment, abilities(), may_listen="listen" in args.allow, unix=paths)
+    return contain(args.containment, abilities(), may_listen="listen" in args.allow, unix=paths, wanted=wanted)
 
 
 def _allowed(word: str) -> str:

@@ -239,4 +239,9 @@ def check_command(command: str) -> Check:
     if program.obstacle:
         return Check(command, "fail", program.obstacle)
     through = "".join(f", run by {interpreter}" for interpreter in program.interpreters)
+    if program.unhooked:
+        why = machine.abilities().notify_problem
+        if why:
+            return Check(command, "fail", program.unhooked, f"only the level notify can pin it: {why}")
+        return Check(command, "ok", f"{program.path}{through} can be run at the level notify", program.unhooked)
     return Check(command, "ok", f"{program.path}{through} can be run", program.remark)

@@ -47,7 +47,7 @@ class Scan:
         self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self._containment = containment_of(args)
+        self._containment = containment_of(args, _wanted(args, environment))
         self._lives: list[Life] = []
         self._is_foreground = False
         self._interrupted_by: int | None = None
@@ -200,6 +200,15 @@ class Scan:
             return None
         base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
+
+
+def _wanted(args: argparse.Namespace, environment: Mapping[str, str]) -> list[str]:
+    """The level that the command wants: hooks can't steer every program."""
+    from ...wrappers.program import look_at
+
+    if args.containment is not None:
+        return []
+    return ["notify"] if look_at(args.command[0], environment.get("PATH", os.defpath)).unhooked else []
 
 
 def _close(evidence: EvidenceLog, path: Path | None) -> None:

@@ -54,3 +54,9 @@ def test_a_record_says_what_stays_open() -> None:
 def test_a_level_satisfies_those_below_it() -> None:
     guard = contain(None, NEW)
     assert [guard.satisfies(level) for level in ("shim", "guard", "notify")] == [True, True, False]
+
+
+def test_what_wants_a_supervisor_gets_one_unless_somebody_said_otherwise() -> None:
+    assert contain(None, NEW, wanted=["shim", "notify"]).level == "notify"
+    assert contain(None, Abilities(4, NO), wanted=["notify"]).level == "guard"
+    assert contain("guard", NEW, wanted=["notify"]).level == "guard"

@@ -36,7 +36,8 @@ def test_a_dynamic_program_can_be_run(built: Path) -> None:
 
 @pytest.mark.parametrize("name", ["static", "static-pie"])
 def test_a_static_program_cannot_hold_the_shim(built: Path, name: str) -> None:
-    assert look_at(name, str(built)).obstacle.startswith("it is static")
+    program = look_at(name, str(built))
+    assert program.unhooked.startswith("it is static") and not program.obstacle
 
 
 def test_a_program_of_another_machine_is_foreign(built: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_program_of_another_libc_is_foreign(built: Path) -> None:
     other = built / "musl"
     other.write_bytes(data)
     other.chmod(0o755)
-    assert look_at(str(other), "").obstacle == "it is built for another C library (/lib/ld-musl.so.1)"
+    assert look_at(str(other), "").unhooked == "it is built for another C library (/lib/ld-musl.so.1)"
 
 
 def test_a_go_program_is_known_by_its_note(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_a_go_program_is_known_by_its_note(tmp_path: Path) -> None:
     path = tmp_path / "gopher"
     path.write_bytes(header + segment + note)
     path.chmod(0o755)
-    assert look_at(str(path), "").obstacle.startswith("it is a Go program")
+    assert look_at(str(path), "").unhooked.startswith("it is a Go program")
 
 
 @pytest.mark.parametrize(("bits", "word"), [(0o4755, "setuid"), (0o2755, "setgid")])
@@ -88,7 +89,7 @@ def test_a_script_is_what_interprets_it(built: Path) -> None:
     through_env = script(built, "one", "#!/usr/bin/env -S -i LANG=C dynamic -x")
     assert look_at(through_env, f"{built}:{os.defpath}").interpreters == (str(built / "dynamic"),)
     static = script(built, "two", f"#! {built}/static")
-    assert look_at(static, "").obstacle.startswith(f"its interpreter {built}/static: it is static")
+    assert look_at(static, "").unhooked.startswith(f"its interpreter {built}/static: it is static")
     absent = script(built, "three", "#!/no/such -x")
     assert look_at(absent, "").obstacle == "its interpreter is not there: /no/such -x"
     nested = script(built, "four", f"#!{through_env}")
