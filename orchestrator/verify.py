@@ -25,6 +25,7 @@ from .model import Endpoint, join_host_port
 from .outcomes import stream_failure
 from .verify_evidence import ON_A_CIRCUIT, SENT, Evidence, Seen, read_evidence
 from .verify_replay import NO_REASONS, RESOLVEFAILED, SOCKS, TIMEOUT, claim_of, outcome_problems, reasons_of, replay
+from .verify_told import one_of, path_problems, told_problems
 
 __all__ = ["Evidence", "Verdict", "read_evidence", "verify"]
 
@@ -149,7 +150,7 @@ def _record_problems(evidence: Evidence, run_id: str, record: Json) -> list[str]
         problems.append(f"the record's status is {status}, its failure says {due}")
     if blames_exit and not _is_for_a_stream(record, failure):
         problems.append("it blames the exit for what none of its streams met")
-    return problems
+    return problems + list(path_problems(evidence, record))
 
 
 def _is_for_a_stream(record: Json, failure: Json) -> bool:
@@ -174,7 +175,7 @@ def _problems_without_stream(evidence: Evidence, stream: Json) -> list[str]:
     """Why this connection can't have been without a stream."""
     tag, status, problems = str(stream.get("tag")), str(stream.get("status")), []
     if left := evidence.tags.get(tag):
-        problems.append(f"the record knows no stream of it, but {sorted(left)} left with its tag")
+        problems.append(f"the record knows no stream of it, but {one_of(left)} left with its tag")
     if reasons_of(stream) not in WITHOUT_A_STREAM.get(status, ()):
         words = " ".join(str(word) for word in (status, stream.get("reason"), stream.get("remote_reason")) if word)
         problems.append(f"the record says {words} and knows no stream of it")
@@ -192,7 +193,7 @@ def _disagreements(evidence: Evidence, run_id: str, record: Json, stream: Json) 
     if len(news) != 1:
         return [f"the evidence has {len(news)} NEW lines for it"]
     problems = [f"its {seen[0].event.status} came before its NEW"] if seen[0] is not news[0] else []
-    problems += _new_problems(news[0], stream, source)
+    problems += [*told_problems(stream), *_new_problems(news[0], stream, source)]
     if len(evidence.tags.get(tag, ())) > 1:
         problems.append(f"{len(evidence.tags[tag])} streams left with its tag")
     address = evidence.runs[run_id][1].get("address")
@@ -209,6 +210,8 @@ def _disagreements(evidence: Evidence, run_id: str, record: Json, stream: Json) 
     problems += _report_problems(evidence, run_id, stream, source, place)
     times = record.get("t")
     end = times.get("end") if isinstance(times, Mapping) else None
+    if isinstance(end, int | float) and news[0].at > end:
+        problems.append("it was there after the run had ended")
     claimed = claim_of(run_id, claim, stream.get("is_lookup") is True)
     replayed = replay(claimed, seen, end if isinstance(end, int | float) else None)
     return problems + list(replayed.violations) + outcome_problems(stream, replayed)
@@ -271,9 +274,8 @@ def _circuit_problems(evidence: Evidence, record: Json, stream: Json, seen: list
         problems.append(f"it was on circuit {circuit_id} after that had ended")
     if path[-1] != _exit_of(record):
         problems.append(f"circuit {circuit_id} ends at {path[-1]}, the record names {_exit_of(record)}")
-    listed = [c for c in _list(record, "circuits") if isinstance(c, Mapping) and c.get("id") == circuit_id]
-    if not listed or tuple(_list(listed[0], "path")) != path:
-        problems.append(f"the record's path of circuit {circuit_id} is not the one that Tor built")
+    if not any(isinstance(c, Mapping) and c.get("id") == circuit_id for c in _list(record, "circuits")):
+        problems.append(f"the record lists no circuit {circuit_id}")
     return problems
 
 
