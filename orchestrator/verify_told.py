@@ -16,7 +16,7 @@ Json = Mapping[str, object]
 def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
     """Circuits that the record lists and Tor built otherwise, whether a stream was on them or not."""
     told: set[int] = set()
-    for circuit in _list(record, "circuits"):
+    for circuit in list_of(record, "circuits"):
         circuit_id = circuit.get("id") if isinstance(circuit, Mapping) else None
         if not isinstance(circuit, Mapping) or type(circuit_id) is not int:
             yield f"a circuit of the record can't be read: {circuit!r:.200}"
@@ -25,7 +25,7 @@ def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
             yield f"circuit {circuit_id} stands in two places"
         told.add(circuit_id)
         path = evidence.built.get(circuit_id, (0, None))[1]
-        if path is not None and tuple(_list(circuit, "path")) != path:
+        if path is not None and tuple(list_of(circuit, "path")) != path:
             yield f"the record's path of circuit {circuit_id} is not the one that Tor built"
 
 
@@ -36,7 +36,7 @@ def told_problems(stream: Json) -> Iterator[str]:
             yield f"its {name} {stream.get(name)!r:.40} is no number"
     if not isinstance(stream.get("is_lookup"), bool):
         yield f"whether it is a look-up is neither true nor false: {stream.get('is_lookup')!r:.40}"
-    witnesses = _list(stream, "witnesses")
+    witnesses = list_of(stream, "witnesses")
     if sorted(map(str, witnesses)) not in (sorted(WITNESSES), sorted(WITHOUT_AN_ADDRESS)):
         yield f"its witnesses are {witnesses!r:.200}"
 
@@ -47,6 +47,7 @@ def one_of(stream_ids: Collection[int]) -> str:
     return f"{first}" if len(stream_ids) == 1 else f"{first} (and {len(stream_ids) - 1} more)"
 
 
-def _list(mapping: Json, key: str) -> list[object]:
+def list_of(mapping: Json, key: str) -> list[object]:
+    """What is no list has no items."""
     value = mapping.get(key)
     return value if isinstance(value, list) else []

@@ -65,14 +65,17 @@ What it may tell of whoever made it
 
 WHOLE = """\
 The records are whole. They name the vantage, programs and paths of the machine, process ids and loopback addresses, the
-parameters that are not secret, and what was seen without Tor, which may tell the machine's own address. Secret
-parameters were never recorded."""
+parameters that are not secret, and what was seen without Tor, which may tell the machine's own address. The value of a
+secret parameter, of four characters or more, was replaced wherever it stood as it was given. But keys of records and
+scans, and with them the ids of verdicts, are digests into which it went: whoever guesses a value can check it by them,
+and a short one is soon guessed."""
 
 PUBLIC = """\
-The records are public ones: without the vantage, local paths and programs, command lines, secret parameters, and
-without what was seen without Tor. The pieces of evidence are raw all the same: "events" hold loopback addresses,
-process ids, the SOCKS tags of each connection, times, and the relays before the exit; "stdout" and "artifact" hold what
-came through the exit, as the tool wrote it. Error output, and what a control without Tor left, is not in here."""
+The records are public ones: without the vantage, local paths and programs, command lines, secret parameters and the
+digests into which these went, and without what was seen without Tor. The pieces of evidence are raw all the same:
+"events" hold loopback addresses, process ids, the SOCKS tags of each connection, times, and the relays before the exit;
+"stdout" and "artifact" hold what came through the exit, as the tool wrote it. Error output, and what a control without
+Tor left, is not in here."""
 
 
 class Contents(NamedTuple):

@@ -91,7 +91,10 @@ class _Bundle:
         yield Checked(problems=tuple(self._wrong_hashes()))
         with (self._folder / SCANS).open("rb") as file:
             for number, _, scan in _lines(file):
-                yield self._check_scan(number, scan)
+                try:
+                    yield self._check_scan(number, scan)
+                except MALFORMED:
+                    yield Checked(problems=(f"line {number} of {SCANS} is no scan",))
         with (self._folder / RECORDS).open("rb") as file:
             problems = [self._index(*line) for line in _lines(file)]
             self._unrested = set(self._runs)
@@ -140,6 +143,12 @@ class _Bundle:
 
     def _index(self, number: int, place: int, record: Record | None) -> str:
         """Remember what stands there; returns what is wrong with it, or nothing. Raises NoBundle."""
+        try:
+            return self._remember(number, place, record)
+        except MALFORMED:
+            return f"line {number} of {RECORDS} is no record"
+
+    def _remember(self, number: int, place: int, record: Record | None) -> str:
         if number > self._allowed.records:
             raise NoBundle(f"it has more than {self._allowed.records:,} records")
         if record is not None and (why := excess(record)) is not None:

@@ -1,9 +1,9 @@
 """The archive of a bundle, unpacked: every byte of it is hostile until it is not.
 
-Read from its beginning to its end, once, into a folder of the caller's. A member is a plain file with one of the names
-that a bundle has, or the bundle is refused: no path of it is ever used, and no link is followed. How many members there
-may be, how large each, and how much all together, has a limit, so that a small file can't fill a disk. What they say is
-`unbundling.py`'s to ask, which calls this.
+With I/O: reads it from its beginning to its end, once, into a folder of the caller's. A member is a plain file with one
+of the names that a bundle has, or the bundle is refused: no path of it is ever used, and no link is followed. How many
+members there may be, how large each, and how much all together, has a limit, so that a small file can't fill a disk.
+What they say is `unbundling.py`'s to ask, which calls this.
 """
 
 import gzip
