@@ -83,6 +83,8 @@ def _index(evidence: Evidence, place: int, entry: Mapping[str, object]) -> None:
             raise ValueError(f"{claim['tag']} is claimed twice")
     elif "report" in entry:
         _report(evidence, place, entry)
+    else:
+        raise ValueError("it is no entry of exitpin")
 
 
 def _tor_line(evidence: Evidence, place: int, at: float, line: str) -> None:

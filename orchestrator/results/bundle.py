@@ -22,10 +22,13 @@ SCHEMA = "exitpin.bundle/1"
 README, ABOUT, RECORDS, SCANS = "README.txt", "bundle.json", "records.ndjson", "scans.ndjson"
 PIECE = re.compile(r"evidence/([0-9a-f]{2})/([0-9a-f]{62})\.gz")
 
+FINGERPRINT = re.compile(rb"[0-9A-Fa-f]{40}")
 FINDINGS_MAX = 50  # lines of the README
 LINE_MAX = 16 << 20  # of a list: a run with every fact as long as it may be has 10 MB
 ITEMS_MAX = {"evidence": 200, "runs": 1_000, "controls": 1_000, "circuits": 1_000, "streams": 10_000}
 ID_MAX = 200  # characters
+PARSED = ("events", "facts")
+NESTS_MAX = 1_000_000  # lists and tables of one line
 
 TEXT = """\
 {title}
@@ -64,14 +67,17 @@ What it may tell of whoever made it
 
 WHOLE = """\
 The records are whole. They name the vantage, programs and paths of the machine, process ids and loopback addresses, the
-parameters that are not secret, and what was seen without Tor, which may tell the machine's own address. Secret
-parameters were never recorded."""
+parameters that are not secret, and what was seen without Tor, which may tell the machine's own address. The value of a
+secret parameter, of four characters or more, was replaced wherever it stood as it was given. But keys of records and
+scans, and with them the ids of verdicts, are digests into which it went: whoever guesses a value can check it by them,
+and a short one is soon guessed."""
 
 PUBLIC = """\
-The records are public ones: without the vantage, local paths and programs, command lines, secret parameters, and
-without what was seen without Tor. The pieces of evidence are raw all the same: "events" hold loopback addresses,
-process ids, the SOCKS tags of each connection, times, and the relays before the exit; "stdout" and "artifact" hold what
-came through the exit, as the tool wrote it. Error output, and what a control without Tor left, is not in here."""
+The records are public ones: without the vantage, local paths and programs, command lines, secret parameters and the
+digests into which these went, and without what was seen without Tor. The pieces of evidence are raw all the same:
+"events" hold loopback addresses, process ids, the SOCKS tags of each connection, times, and the relays before the exit;
+"stdout" and "artifact" hold what came through the exit, as the tool wrote it. Error output, and what a control without
+Tor left, is not in here."""
 
 
 class Contents(NamedTuple):
@@ -88,6 +94,29 @@ class Contents(NamedTuple):
     def told(self) -> bytes:
         """`bundle.json`."""
         return json.dumps({"schema": SCHEMA, **self._asdict()}, indent=1, sort_keys=True).encode() + b"\n"
+
+
+class Allowance(NamedTuple):
+    """What a file may make anybody read, so that a small one keeps nobody busy. `unpacked_bytes`: of the archive;
+    `parsed_bytes`: of events and facts; `again_bytes`: of runs that are read once more, since verdicts name them;
+    `named`: runs and controls that verdicts name, all together."""
+
+    unpacked_bytes: int
+    members: int
+    records: int
+    parsed_bytes: int
+    again_bytes: int
+    named: int
+
+
+def allowance(size_bytes: int) -> Allowance:
+    """By the size of the file. What a scan leaves has a tenth of that, and less: records shrink to a twentieth when
+    they are packed, events to a fifth, and no record takes less than a kilobyte."""
+    return Allowance(
+        min(4 << 30, (64 << 20) + 128 * size_bytes), min(200_000, 5_000 + size_bytes // 50),
+        min(500_000, 5_000 + size_bytes // 50), min(1 << 30, (32 << 20) + 32 * size_bytes),
+        min(8 << 30, (64 << 20) + 400 * size_bytes), min(50_000_000, 50_000 + size_bytes // 10),
+    )  # fmt: skip
 
 
 def piece_name(sha256: str) -> str:
@@ -109,6 +138,18 @@ def excess(record: Mapping[str, Any]) -> str | None:
     if len(str(record.get("verdict_id", record.get("run_id")))) > ID_MAX:
         return f"has a name of more than {ID_MAX} characters"
     return None
+
+
+def finding_line(record: Mapping[str, Any]) -> str:
+    """A finding in one line of the README."""
+    tool, of_exit = record.get("tool") or {}, record.get("exit") or {}
+    return f"{record.get('status')} {tool.get('id')} {of_exit.get('fingerprint')}: {str(record.get('reason'))[:200]!r}"
+
+
+def readme_accuses(text: bytes, findings: Sequence[str]) -> bool:
+    """Whether the text names an exit otherwise than the findings of the records do: people read it first."""
+    told = sorted(line.encode("ascii", "backslashreplace") for line in findings[:FINDINGS_MAX])
+    return sorted(line.strip() for line in text.splitlines() if FINGERPRINT.search(line)) != told
 
 
 def readme(contents: Contents, findings: Sequence[str]) -> bytes:

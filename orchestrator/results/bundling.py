@@ -14,7 +14,22 @@ from io import BytesIO
 from typing import IO, Any, NamedTuple
 
 from ..errors import OperatorError
-from .bundle import ABOUT, LINE_MAX, README, RECORDS, SCANS, Contents, excess, line_of, piece_name, readme
+from .bundle import (
+    ABOUT,
+    LINE_MAX,
+    PARSED,
+    README,
+    RECORDS,
+    SCANS,
+    Allowance,
+    Contents,
+    allowance,
+    excess,
+    finding_line,
+    line_of,
+    piece_name,
+    readme,
+)
 from .exhibit import BlobError, exhibits, pack
 from .pieces import ALL_MAX
 from .public import WITHHELD_PIECES, public, public_scan
@@ -48,17 +63,32 @@ def write_bundle(
                 _add(archive, piece_name(sha256), _packed(reader, sha256))
             for name, spooled in ((RECORDS, records), (SCANS, scans)):
                 archive.addfile(_member(name, spooled.tell()), _rewound(spooled))
+            unpacked_bytes = archive.offset
+        _expect_to_be_read(file.tell(), contents, chosen, unpacked_bytes)
     return contents
 
 
+def _expect_to_be_read(size_bytes: int, contents: Contents, chosen: "_Chosen", unpacked_bytes: int) -> None:
+    """Raises OperatorError for a file that nobody would read: it shrank so much that it looks like a trap."""
+    allowed = allowance(size_bytes)
+    there = Allowance(
+        unpacked_bytes, contents.pieces + 4, contents.verdicts + contents.runs, chosen.parsed_bytes, 0, chosen.named
+    )
+    if any(one > most for one, most in zip(there, allowed, strict=True)):
+        raise _refusal("it holds more than a file of its size may hold")
+
+
 class _Chosen(NamedTuple):
-    """What went into the lists. `pieces`: SHA-256 of each that is named; `findings`: a line of the README each."""
+    """What went into the lists. `pieces`: SHA-256 of each that is named; `findings`: a line of the README
+    each; `parsed_bytes`, `named`: as in `Allowance`."""
 
     verdicts: int
     runs: int
     scans: int
     pieces: Collection[str]
     findings: Sequence[str]
+    parsed_bytes: int
+    named: int
 
 
 class _Choice:
@@ -69,6 +99,8 @@ class _Choice:
         self._is_public = is_public
         self._pieces: set[str] = set()
         self._size = 0
+        self._parsed_bytes = 0
+        self._named = 0
         self._scan_ids: set[str] = set()
         self._controls: set[str] = set()
 
@@ -81,7 +113,7 @@ class _Choice:
         for record in self._found(verdict_ids):
             verdicts += 1
             run_ids |= _named(record, "runs", "controls")
-            findings += [_words(record)] if record.get("status") in FINDINGS else []
+            findings += [finding_line(record)] if record.get("status") in FINDINGS else []
             records.write(_line(record))
         for record in self._found(sorted(run_ids)):
             runs += 1
@@ -90,7 +122,9 @@ class _Choice:
         for record in self._found(sorted(self._controls - run_ids)):
             runs += 1
             records.write(_line(record))
-        return _Chosen(verdicts, runs, self._write_scans(scans), self._pieces, findings)
+        return _Chosen(
+            verdicts, runs, self._write_scans(scans), self._pieces, findings, self._parsed_bytes, self._named
+        )
 
     def _found(self, record_ids: Iterable[str]) -> Iterator[Record]:
         for record_id in record_ids:
@@ -103,11 +137,14 @@ class _Choice:
             if record is None:
                 continue
             self._scan_ids.add(str(record.get("scan_id")))
+            self._named += sum(len(record.get(name) or ()) for name in ("runs", "controls"))
             for item in exhibits(record):
-                sha256, size = str(item["sha256"]), item.get("size_bytes")
+                told = item.get("size_bytes")
+                sha256, size = str(item["sha256"]), told if isinstance(told, int) else 0
+                self._parsed_bytes += size if item.get("name") in PARSED else 0
                 if sha256 not in self._pieces:
                     self._pieces.add(sha256)
-                    self._size += size if isinstance(size, int) else 0
+                    self._size += size
             if self._size > ALL_MAX:
                 raise _refusal(f"their evidence has more than {ALL_MAX:,} bytes")
             yield record
@@ -138,12 +175,6 @@ def _named(record: Record, *lists: str) -> set[str]:
     """The runs that these lists of a record name."""
     found = [item.get("run_id") for name in lists for item in record.get(name) or () if isinstance(item, Mapping)]
     return {str(run_id) for run_id in found if run_id}
-
-
-def _words(record: Record) -> str:
-    """A finding in one line of the README."""
-    tool, of_exit = record.get("tool") or {}, record.get("exit") or {}
-    return f"{record.get('status')} {tool.get('id')} {of_exit.get('fingerprint')}: {str(record.get('reason'))[:200]!r}"
 
 
 def _packed(reader: Reader, sha256: str) -> bytes:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -22,7 +22,10 @@ from .pieces import Pieces
 from .public import VANTAGE
 
 EVENTS_MAX = 16 << 20  # no run has more; what claims to is none of ours
+FACTS_MAX = 16 << 20  # bytes of the facts of one run, which are read at once
 PIECES_MAX = 200  # of one record
+ADDRESS = r"(?>\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3})"
+"""What an address may have been; never tried in two ways, for a stranger says how many there are."""
 STATES = ("running", "done", "interrupted", "failed", "earlier")
 MALFORMED = (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError)
 
@@ -54,6 +57,10 @@ def check_run(record: Json, pieces: Pieces) -> Checked:
     run_id, found = str(record.get("run_id")), Checked(runs=1)
     good = check_pieces(run_id, record, pieces, found)
     found.bare = int(is_bare(record))
+    if isinstance(judged := record.get("verdict"), Mapping) and judged.get("status") != record.get("status"):
+        found.problems += (
+            f"{run_id}: it says {record.get('status')!r:.40}, and was judged {judged.get('status')!r:.40}",
+        )
     try:
         if "events" in good:
             _check_events(record, pieces.content(good["events"]), found)
@@ -108,6 +115,8 @@ def check_pieces(name: str, record: Json, pieces: Pieces, found: Checked) -> dic
             found.problems += (f"{what}: it was cut, so that no attribution can be recomputed",)
         elif item.get("name") == "events" and size > EVENTS_MAX:
             found.problems += (f"{what}: it is larger than the events of any run",)
+        elif item.get("name") == "facts" and size > FACTS_MAX:
+            found.problems += (f"{what}: they are larger than what can be compared",)
         elif item.get("name") != "facts" or not item.get("is_cut"):
             good[str(item.get("name"))] = str(item["sha256"])
     return good
@@ -115,13 +124,22 @@ def check_pieces(name: str, record: Json, pieces: Pieces, found: Checked) -> dic
 
 def _check_events(record: Json, events: bytes, found: Checked) -> None:
     try:
-        evidence = read_evidence(events.decode("utf-8", "backslashreplace").splitlines())
+        evidence = read_evidence(line.decode("utf-8", "backslashreplace") for line in _lines(events))
         verdict = verify(evidence, [record])
     except MALFORMED as error:
         found.problems += (f"{record.get('run_id')}: its events can't be read: {error}",)
         return
     found.streams = verdict.streams
     found.problems += tuple(verdict.problems)
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    """One by one: there may be millions, and a list of them is larger than they are."""
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", start) + 1 or len(content)
+        yield content[start:end]
+        start = end
 
 
 def _check_facts(run_id: str, shown: Json, content: bytes, found: Checked) -> None:
@@ -147,14 +165,16 @@ def is_same_fact(shown: object, exact: object) -> bool:
         return len(shown) == len(exact) and _are_same(shown, exact)
     if isinstance(shown, str) and isinstance(exact, str):
         parts = [re.escape(part) for part in shown.split(VANTAGE)]
-        return shown == exact or (len(parts) > 1 and re.fullmatch("[0-9A-Fa-f:.]{2,45}".join(parts), exact) is not None)
+        return shown == exact or (len(parts) > 1 and re.fullmatch(ADDRESS.join(parts), exact) is not None)
     if isinstance(exact, float) and not math.isfinite(exact):
         return shown == str(exact)
     return type(shown) is type(exact) and shown == exact
 
 
 def _are_same(shown: Collection[object], exact: Collection[object]) -> bool:
-    return all(is_same_fact(one, other) for one, other in zip(shown, exact, strict=True))
+    """Of no fact an item is a list."""
+    pairs = zip(shown, exact, strict=True)
+    return not any(isinstance(one, list) for one in shown) and all(is_same_fact(one, other) for one, other in pairs)
 
 
 def _rest_of(items: list[object]) -> str:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .check import MALFORMED, Checked, check_pieces, is_bare, is_same_fact
-from .due import LIES, is_unreached, objections
+from .check_claims import network_of, of_controls, of_itself, of_lies, of_run, of_tool
+from .due import LIES, is_unreached, objections, says_nothing
 from .pieces import Pieces
+from .public import SECRET
 from .wanted import FINDINGS
 
 VANTAGES = ("exit", "direct", "pinned")
@@ -53,9 +55,10 @@ def check_in_scan(record: Json, scan: Json | None) -> Iterator[str]:
         exits, tools = scan.get("exits"), scan.get("tools")
         if exits and _fingerprint(record) not in exits:
             yield f"{name}: its exit is none of its scan"
-        digests = {(tool.get("id"), tool.get("digest")) for tool in tools or ()}
-        if digests and _tool(record)[:2] not in digests:
+        if tools and not any(_is_tool(tool, record) for tool in tools):
             yield f"{name}: its tool is none of its scan"
+        if scan.get("vantage") and network_of(scan) != network_of(record):
+            yield f"{name}: its network is not that of its scan"
     except MALFORMED as error:
         yield f"{name}: its scan can't be read: {error!r:.200}"
 
@@ -83,6 +86,7 @@ class _Case:
     def check_runs(self) -> None:
         """Each run, and all of them together."""
         statuses: list[object] = []
+        liars: list[Json] = []
         seen: set[str] = set()
         unreached = 0
         for told in self.record.get("runs") or ():
@@ -98,13 +102,18 @@ class _Case:
                 unreached += told["status"] in ("broken", "error")
             else:
                 unreached += is_unreached(run)
+                liars += [run] if told["status"] in LIES else []
                 self._compare(run_id, told, run)
-        for sentence in objections(self.record, statuses, unreached):
+        for sentence in (*objections(self.record, statuses, unreached), *of_lies(self.record, liars)):
+            self.object(sentence)
+        for sentence in of_itself(self.record, is_strict=self.is_strict):
             self.object(sentence)
 
     def check_controls(self) -> None:
         """Each control; one that went through an exit has a record of its own."""
         seen: set[str] = set()
+        if self.is_strict and self.record.get("status") == "broken" and not self.record.get("controls"):
+            self.object("it says broken, and names no control that is well")
         for told in self.record.get("controls") or ():
             vantage, run_id = told.get("vantage"), told.get("run_id")
             if vantage not in VANTAGES:
@@ -132,6 +141,8 @@ class _Case:
         if judged != told.get("status"):
             self.object(f"it says that run {run_id} is {told.get('status')}, its record says {judged}")
         self._compare_role(run_id, told, run)
+        for sentence in of_run(self.record, told, run):
+            self.object(f"its run {run_id} {sentence}")
         status = self.record.get("status")
         if (status in LIES and judged in LIES) or (status == "broken" and is_unreached(run)):
             self._ask_accuser(run_id, run, has_lied=status in LIES)
@@ -153,8 +164,12 @@ class _Case:
                 self.object(f"it accuses by run {run_id}, of which no events were kept")
         elif run.get("doubts") or (run.get("failure") or {}).get("kind") == "attribution":
             self.object(f"it accuses by run {run_id}, whose own attribution failed")
-        elif has_lied and not any(stream.get("stream_id") is not None for stream in run.get("streams") or ()):
+        elif has_lied and says_nothing(run):
+            self.object(f"it accuses by run {run_id}, whose failure says nothing about the exit")
+        elif not any(stream.get("stream_id") is not None for stream in run.get("streams") or ()):
             self.object(f"it accuses by run {run_id}, of which nothing went to the exit")
+        for sentence in of_controls(self.record, run) if has_lied else ():
+            self.object(f"its run {run_id} {sentence}")
 
     def _compare_without_exit(self, told: Json) -> None:
         """A control that used no exit names none. Nobody can hold it against anything else."""
@@ -170,8 +185,12 @@ class _Case:
             self.object(f"its control {run_id} went through the exit that it judges")
         if run.get("role") != "control" or run.get("unusable"):
             self.object(f"its control {run_id} was none")
-        if run.get("scan_id") != self.record.get("scan_id") or _tool(run) != _tool(self.record):
+        if run.get("scan_id") != self.record.get("scan_id") or of_tool(run) != of_tool(self.record):
             self.object(f"its control {run_id} was of another question")
+        if network_of(run) != network_of(self.record):
+            self.object(f"its control {run_id} was made on another network")
+        if told.get("at") != (run.get("t") or {}).get("end"):
+            self.object(f"its control {run_id} ended at another time")
         if self.is_finding and self.is_strict and is_bare(run):
             self.object(f"it accuses by control {run_id}, of which no events were kept")
         facts = run.get("facts") or {}
@@ -191,6 +210,11 @@ def _fingerprint(record: Json) -> object:
     return (record.get("exit") or {}).get("fingerprint")
 
 
-def _tool(record: Json) -> tuple[object, object, object]:
-    tool = record.get("tool") or {}
-    return tool.get("id"), tool.get("digest"), tool.get("params")
+def _is_tool(tool: Json, record: Json) -> bool:
+    """Whether it is the one that a verdict is of. Secret parameters stand in the record by name alone."""
+    name, digest, params = of_tool(record)
+    return (tool.get("id"), tool.get("digest"), _tellable(tool.get("params"))) == (name, digest, _tellable(params))
+
+
+def _tellable(params: object) -> Json:
+    return {name: value for name, value in params.items() if value != SECRET} if isinstance(params, Mapping) else {}

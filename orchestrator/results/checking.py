@@ -1,6 +1,6 @@
 """Many records of a store held against their evidence, in several processes where there are many; memory stays flat.
 
-Reads, and starts processes; what agrees with what is decided without either, in `check.py` and
+With I/O: reads, and starts processes; what agrees with what is decided without either, in `check.py` and
 `check_verdict.py`. Called by `results verify`.
 """
 

@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 LIES = ("tampered", "suspect")
+SAYS_NOTHING = frozenset(
+    ("attribution", "shim", "interrupted", "exec", "tor", "circuit", "circuit-lost", "parse")
+)  # kinds of failures
 UNREACHED_MIN = 8
 """Runs without an answer before an exit is called broken."""
 
@@ -29,6 +32,8 @@ def objections(verdict: Json, statuses: Sequence[object], unreached: int) -> Ite
     status, told = str(verdict.get("status")), (verdict.get("lied"), verdict.get("of"))
     if status not in due:
         yield f"it says {status:.40}, its {len(statuses)} runs say {' or '.join(due)}"
+    elif not all(type(number) is int for number in told):
+        yield f"it says that {told[0]!r:.40} runs of {told[1]!r:.40} lied, which are no numbers"
     elif told != due[status] and not (verdict.get("interrupted") is True and _is_less(*told, *due[status])):
         lied, heard = due[status]
         yield f"it says that {told[0]!r:.40} runs of {told[1]!r:.40} lied, and names {lied} of {heard}"
@@ -63,12 +68,17 @@ def _is_less(told_lied: object, told_of: object, lied: int, heard: int) -> bool:
 def is_unreached(run: Json) -> bool:
     """Whether a run that was judged got no usable answer, for reasons that may lie with the exit."""
     judgement, failure, process = (_table(run, name) for name in ("verdict", "failure", "process"))
-    if failure.get("kind") == "policy" and failure.get("blame") == "local":
+    if says_nothing(run) or (failure.get("kind") == "policy" and failure.get("blame") == "local"):
         return False
     if judgement.get("status") == "broken":
         return True
     has_failed = failure.get("kind") not in (None, "tool") or process.get("timed_out") or process.get("rc") != 0
     return judgement.get("status") == "error" and not judgement.get("layer") and bool(has_failed)
+
+
+def says_nothing(run: Json) -> bool:
+    """Whether a run failed in a way that tells nothing of its exit or its target."""
+    return _table(run, "failure").get("kind") in SAYS_NOTHING
 
 
 def _table(record: Json, name: str) -> Json:

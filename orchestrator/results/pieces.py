@@ -19,12 +19,14 @@ class TooMuch(Exception):
 
 class Pieces:
     """The pieces of a store, or of a bundle. `read`: the content of one; `limit`: how many bytes of them all may be
-    read (None: any number, as of one's own store)."""
+    read (None: any number, as of one's own store), `parsed_limit` how many of those that somebody parses."""
 
-    def __init__(self, read: Read, limit: int | None = None) -> None:
+    def __init__(self, read: Read, limit: int | None = None, parsed_limit: int | None = None) -> None:
         self._read = read
         self._limit = limit
         self._left = limit
+        self._parsed_limit = parsed_limit
+        self._parsed_left = parsed_limit
         self._known: dict[str, int | BlobError] = {}
 
     def size(self, sha256: str) -> int:
@@ -39,6 +41,12 @@ class Pieces:
     def content(self, sha256: str) -> bytes:
         """What is in it; read again, for no more than one is held at a time. Raises as `size`."""
         known = self._known.get(sha256)
+        if isinstance(known, int) and self._parsed_left is not None:
+            self._parsed_left -= known
+            if self._parsed_left < 0:
+                raise TooMuch(
+                    f"its events and facts have more than {self._parsed_limit:,} bytes, for a file of its size"
+                )
         content = None if isinstance(known, BlobError) else self._look(sha256)
         if content is None:
             self.size(sha256)

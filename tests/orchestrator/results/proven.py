@@ -1,11 +1,13 @@
 """A finding with all that it rests on: two runs and a control with their events, as a scan leaves them."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from exitpin.orchestrator.audit.keys import audit_key
 from exitpin.orchestrator.results.exhibit import Blob, exhibit, pack
 from exitpin.orchestrator.results.store import Store
 
@@ -26,6 +28,11 @@ def events_of(run_id: str) -> bytes:
     return "".join(json.dumps(entry) + "\n" for entry in [header, *own]).encode()
 
 
+def key_of(fingerprint: str) -> str:
+    """Of the one question, asked of an exit."""
+    return hashlib.sha256(f"{audit_key('d1', {'host': 'www.example.org'})}\0{fingerprint}".encode()).hexdigest()
+
+
 def finding(scan_id: str = "s1") -> tuple[list[dict[str, Any]], list[Blob]]:
     """Records, the verdict first, and the pieces that they name."""
     first, second = (
@@ -38,21 +45,24 @@ def finding(scan_id: str = "s1") -> tuple[list[dict[str, Any]], list[Blob]]:
         blobs.append(pack(events_of(record["run_id"])))
         record["evidence"] = [exhibit("events", blobs[-1])]
     tool = {"id": "tls-cert", "digest": "d1", "params": {"host": "www.example.org"}}
+    for record in (first, second):
+        record["vantage"] = {"kind": "own"}
     first["evidence"].append(exhibit("stdout", said))
-    first.update(
-        key="k1", role="probe", tool=tool, facts={"chain": ["evil"]},
-        verdict={"status": "tampered", "severity": "high", "reason": "a lie"}, status="tampered",
-    )  # fmt: skip
-    second.update(key="k2", role="control", tool=tool, facts={"chain": ["true"], "page": 1}, verdict=None)
     seen = {"chain": ["true"]}
+    held = {"vantage": "exit", "exit": OTHER_EXIT, "run_id": second["run_id"], "at": 1000.0, "facts": seen}
+    first.update(
+        key=key_of(EXIT), role="probe", tool=tool, facts={"chain": ["evil"]},
+        verdict={"status": "tampered", "severity": "high", "reason": "a lie"}, status="tampered", controls=[held],
+    )  # fmt: skip
+    second.update(key=key_of(OTHER_EXIT), role="control", tool=tool, facts={"chain": ["true"], "page": 1}, verdict=None)
     verdict = {
-        "schema": "exitpin.verdict/1", "verdict_id": f"{scan_id}-v000000000001", "scan_id": scan_id, "key": "k1",
+        "schema": "exitpin.verdict/1", "verdict_id": f"{scan_id}-v000000000001", "scan_id": scan_id,
         "status": "suspect", "severity": "high", "reason": "a lie", "interrupted": False, "lied": 1, "of": 1,
-        "blame": "exit",
+        "blame": "exit", "key": first["key"],
         "started": 1000.0, "ended": 1010.0, "tool": tool, "exit": first["exit"], "vantage": {"kind": "own"},
         "runs": [{"run_id": first["run_id"], "role": "probe", "status": "tampered", "reason": "a lie", "t": 1000.0}],
         "controls": [
-            {"vantage": "exit", "exit": OTHER_EXIT, "run_id": second["run_id"], "at": 1.0, "facts": seen},
+            dict(held),
             {"vantage": "direct", "exit": None, "run_id": None, "at": 1.0, "facts": seen},
         ],
         "evidence": [exhibit("descriptor", declared)], "failure": None,
@@ -64,8 +74,8 @@ def honest(scan_id: str = "s1") -> dict[str, Any]:
     """A verdict beside the finding, whose run was removed."""
     (verdict, *_), _ = finding(scan_id)
     return {
-        **verdict, "verdict_id": f"{scan_id}-v000000000002", "key": "k3", "status": "ok", "severity": None, "lied": 0,
-        "exit": {"fingerprint": OTHER_EXIT}, "evidence": [], "controls": [],
+        **verdict, "verdict_id": f"{scan_id}-v000000000002", "key": key_of(OTHER_EXIT), "status": "ok", "lied": 0,
+        "severity": None, "blame": None, "exit": {"fingerprint": OTHER_EXIT}, "evidence": [], "controls": [],
         "runs": [{"run_id": f"{scan_id}-0009", "role": "probe", "status": "ok", "reason": "", "t": 1000.0}],
     }  # fmt: skip
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.results import bundling, unpacking
-from exitpin.orchestrator.results.bundle import ABOUT, ITEMS_MAX, README, RECORDS, SCANS
+from exitpin.orchestrator.results import bundling, unbundling
+from exitpin.orchestrator.results.bundle import ABOUT, ITEMS_MAX, README, RECORDS, SCANS, allowance
 from exitpin.orchestrator.results.exhibit import pack
 from exitpin.orchestrator.results.stored import Reader
 
@@ -148,13 +148,10 @@ def test_a_bundle_that_was_cut_off_is_refused_wherever_that_was(store: Reader, t
 
 
 def test_a_small_file_does_not_fill_the_disk(store: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "ALL_MAX", 1 << 20)
+    monkeypatch.setattr(unbundling, "allowance", lambda size: allowance(size)._replace(unpacked_bytes=1 << 20))
     bomb = packed({**members(bundled(store)), f"evidence/ab/{'a' * 62}.gz": bytes(2 << 20)})
     with pytest.raises(OperatorError, match="it is too large"):
         checked(tmp_path, bomb)
-    monkeypatch.setattr(unpacking, "MEMBERS_MAX", 3)
-    with pytest.raises(OperatorError, match="too many members"):
-        checked(tmp_path, bundled(store))
 
 
 def test_nothing_is_left_behind(store: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +176,13 @@ def test_what_could_not_be_checked_is_not_bundled(store: Reader, monkeypatch: py
     ):
         with monkeypatch.context() as patch, pytest.raises(OperatorError, match=sentence):
             patch.setattr(bundling, name, limit)
+            bundled(store)
+    for limit in ({"records": 2}, {"parsed_bytes": 100}, {"named": 2}, {"unpacked_bytes": 100}, {"members": 3}):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(OperatorError, match="more than a file of its size may hold"),
+        ):
+            patch.setattr(bundling, "allowance", lambda size, limit=limit: allowance(size)._replace(**limit))
             bundled(store)
     monkeypatch.setitem(ITEMS_MAX, "controls", 1)
     with pytest.raises(OperatorError, match="s1-v000000000001 has more than 1 controls"):

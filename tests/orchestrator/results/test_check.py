@@ -1,69 +1,20 @@
 """A record and its evidence agree, or a sentence says what does not."""
 
-import copy
 import hashlib
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.results.check import Checked, check_run, check_scan
+from exitpin.orchestrator.results.check import check_run, check_scan
 from exitpin.orchestrator.results.check_verdict import check_verdict
-from exitpin.orchestrator.results.exhibit import BlobError, exhibit, pack
+from exitpin.orchestrator.results.exhibit import exhibit, pack
 from exitpin.orchestrator.results.pieces import Pieces, TooMuch
 
 from ..values import EXIT, OTHER_EXIT
-from .proven import OUTPUT, events_of, finding, honest
-
-Record = dict[str, Any]
-
-
-class Shelf:
-    """Pieces by their hash."""
-
-    def __init__(self) -> None:
-        self.records, blobs = finding()
-        self.contents = {blob.sha256: blob for blob in blobs}
-        self.verdict, self.run, self.control = copy.deepcopy(self.records)
-        self.pieces = Pieces(self.read)
-        self.more: list[bytes] = []
-
-    def add(self, run: Record, name: str, content: bytes) -> None:
-        """One piece more for a run."""
-        self.more.append(content)
-        run["evidence"].append(exhibit(name, pack(content)))
-
-    def read(self, sha256: str) -> bytes:
-        contents = [
-            events_of("s-0001"),
-            events_of("s-0002"),
-            OUTPUT,
-            b"router evil 198.51.100.1 9001 0 0\n",
-            *self.more,
-        ]
-        found = {pack(content).sha256: content for content in contents}
-        if sha256 not in found:
-            raise BlobError(f"evidence {sha256[:16]} is missing")
-        return found[sha256]
-
-    def find(self, run_id: str) -> Record | None:
-        return {"s-0001": self.run, "s-0002": self.control}.get(run_id)
-
-    def check(self, *, is_whole: bool = False) -> Checked:
-        found = check_verdict(self.verdict, self.pieces, self.find, is_whole=is_whole)
-        for run in (self.run, self.control):
-            found.add(check_run(run, self.pieces))
-        return found
-
-    def judge(self, status: str, *others: str) -> None:
-        """Let the run of the verdict, and others that are gone, be judged so."""
-        self.run["verdict"]["status"] = status
-        self.verdict["runs"] = [
-            {**self.verdict["runs"][0], "run_id": f"s-{number:04}", "status": one}
-            for number, one in zip([1, *range(3, 30)], [status, *others], strict=False)
-        ]
+from .proven import events_of, honest
+from .shelf import Record, Shelf
 
 
 @pytest.fixture
@@ -227,9 +178,11 @@ def test_an_accuser_without_events_is_excused_where_an_earlier_version_recorded_
 
 def test_many_runs_that_got_no_answer_make_an_exit_broken(shelf: Shelf) -> None:
     shelf.judge("broken", *["error"] * 7)
-    shelf.verdict.update(status="error", lied=0, of=0)
+    shelf.run["failure"] = {"kind": "refused", "blame": "unknown"}
+    shelf.run["verdict"]["severity"] = None
+    shelf.verdict.update(status="error", severity=None, lied=0, of=0)
     assert shelf.check().problems == ()
-    shelf.verdict.update(status="broken")
+    shelf.verdict.update(status="broken", failure={"kind": "refused", "blame": "exit"})
     assert not [problem for problem in shelf.check().problems if "is missing" not in problem]
     shelf.run["verdict"].update(layer="circuit", status="error")
     shelf.verdict["runs"][0].update(status="error")
@@ -240,6 +193,7 @@ def test_many_runs_that_got_no_answer_make_an_exit_broken(shelf: Shelf) -> None:
 def test_an_interrupted_verdict_may_say_less(status: str, told: tuple[int, int], shelf: Shelf) -> None:
     shelf.judge("tampered", "tampered")
     shelf.verdict.update(interrupted=True, status=status, lied=told[0], of=told[1])
+    shelf.verdict["severity"] = "high" if status == "suspect" else None
     shelf.verdict["runs"][1]["run_id"] = "s-0001"
     assert [problem for problem in shelf.check().problems if "twice" not in problem] == []
     shelf.verdict.update(status="tampered")

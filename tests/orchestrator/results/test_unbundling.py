@@ -11,10 +11,12 @@ import pytest
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.results import unbundling
 from exitpin.orchestrator.results.blobs import BlobFiles
-from exitpin.orchestrator.results.bundle import ABOUT, RECORDS, SCANS
+from exitpin.orchestrator.results.bundle import ABOUT, README, RECORDS, SCANS, allowance
+from exitpin.orchestrator.results.rows import RUN
 from exitpin.orchestrator.results.stored import Reader
 
 from ..recorded import reader
+from ..values import EXIT
 from .bundled import Members, bundled, checked, forged, lines, members, other, packed
 from .proven import finding, honest, keep, scan
 
@@ -84,6 +86,42 @@ DISAGREEING: dict[str, tuple[Callable[[Members], Members], str]] = {
         "its tool is none of its scan",
     ),
     "a scan whose tools are none": (lambda m: rescanned(m, {**scan(), "tools": ["x"] }), "its scan can't be read"),
+    "a run that nothing rests on": (
+        lambda m: forged(m, [*lines(m), {**lines(m)[1], "run_id": "s-0007"}]),
+        "it holds 1 runs that nothing rests on",
+    ),
+    "a question that was answered twice": (
+        lambda m: forged(m, [*lines(m), {**lines(m)[0], "verdict_id": "s1-v7"}]),
+        "s1-v7: it has two records",
+    ),
+    "a record of another kind": (
+        lambda m: forged(m, [{**lines(m)[0], "schema": "exitpin.verdict/2"}, *lines(m)[1:]]),
+        "line 1 of records.ndjson is no record",
+    ),
+    "a name that stands twice": (
+        lambda m: {**m, RECORDS: m[RECORDS].replace(b'"blame"', b'"blame": "target", "blame"')},
+        "line 1 of records.ndjson is no record",
+    ),
+    "a number that is none": (
+        lambda m: {**m, RECORDS: m[RECORDS].replace(b'"lied": 1', b'"lied": NaN')},
+        "line 1 of records.ndjson is no record",
+    ),
+    "a text that accuses another": (
+        lambda m: {**m, README: m[README].replace(EXIT.encode(), b"F" * 40)},
+        "README.txt names other findings",
+    ),
+    "a text that accuses one more": (
+        lambda m: {**m, README: m[README] + b"\n  tampered tls-cert " + b"F" * 40 + b": 'a lie'\n"},
+        "README.txt names other findings",
+    ),
+    "a scan of another network": (
+        lambda m: rescanned(m, {**scan(), "vantage": {"kind": "lab", "name": "x"}}),
+        "its network is not that of its scan",
+    ),
+    "a scan that asked something else": (
+        lambda m: rescanned(m, {**scan(), "tools": [{**scan()["tools"][0], "params": {"host": "x"}}]}),
+        "its tool is none of its scan",
+    ),
     "a piece left out": (lambda m: {n: c for n, c in m.items() if not n.startswith("evidence")}, "is missing"),
 }  # fmt: skip
 
@@ -117,13 +155,30 @@ def test_a_small_bundle_does_not_keep_anybody_busy(
 ) -> None:
     for name, limit, sentence in (
         ("ALL_MAX", 100, "its evidence has more than 100 bytes, unpacked"),
-        ("AGAIN_MAX", 100, "its verdicts name more than 100 bytes of runs"),
-        ("LINES_MAX", 2, "it has more than 2 records"),
         ("SCANS_MAX", 0, "it has more than 0 scans"),
     ):
         with monkeypatch.context() as patch, pytest.raises(OperatorError, match=sentence):
             patch.setattr(unbundling, name, limit)
             checked(tmp_path, bundled(store))
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        ({"unpacked_bytes": 100}, "it is too large"),
+        ({"members": 3}, "it has too many members"),
+        ({"records": 2}, "it has more than 2 records"),
+        ({"parsed_bytes": 100}, "its events and facts have more than 100 bytes, for a file of its size"),
+        ({"again_bytes": 100}, "its verdicts name more than 100 bytes of runs"),
+        ({"named": 2}, "its records name more than 2 runs and controls"),
+    ],
+)
+def test_what_may_be_read_has_a_limit_by_the_size_of_the_file(
+    limit: dict[str, int], sentence: str, store: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unbundling, "allowance", lambda size: allowance(size)._replace(**limit))
+    with pytest.raises(OperatorError, match=sentence):
+        checked(tmp_path, bundled(store))
 
 
 def test_many_names_of_one_piece_cost_no_more_than_one(
@@ -134,6 +189,6 @@ def test_many_names_of_one_piece_cost_no_more_than_one(
     monkeypatch.setattr(BlobFiles, "read", lambda self, sha256: asked.append(sha256) or read(self, sha256))
     said = next(item for item in lines(members(bundled(store)))[1]["evidence"] if item["name"] == "stdout")
     asked.clear()
-    many = [{"run_id": f"x-{number}", "evidence": [said] * 100} for number in range(20)]
+    many = [{"schema": RUN, "run_id": f"x-{number}", "evidence": [said] * 100} for number in range(20)]
     assert checked(tmp_path, packed(forged(members(bundled(store)), many))).pieces == 2000
     assert asked.count(said["sha256"]) == 2  # once to be bundled
