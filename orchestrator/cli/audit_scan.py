@@ -26,6 +26,7 @@ from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
+from ..results.stored import open_store
 from . import audit_resume
 from .audit_account import Account, exit_status, plan_sentences
 from .audit_findings import findings_table
@@ -68,6 +69,8 @@ class AuditScan:
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
         is_lab = self._vantage.is_lab
+        if self._args.dry_run and (reader := open_store(self._store_path)) is not None:
+            reader.close()  # what the scan itself would refuse, its plan does, too
         chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
         async with AsyncExitStack() as stack:
             network = await stack.enter_async_context(open_network(self._vantage))
