@@ -131,6 +131,14 @@ def test_an_id_that_is_not_just_one_is_refused(name: str, sentence: str, show: S
     assert caught.value.exit_status == EXIT_USAGE
 
 
+def test_what_one_may_type_has_a_blank_for_each_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.sqlite"
+    write(path, [run_record(1, reproduce="exitpin audit /home/me/sec.toml -e E1 -p 'token=(secret)'")])
+    text = shown(path, "s1-0001", capsys)
+    assert "to see it again  exitpin audit /home/me/sec.toml -e E1 -p token=...\n" in text
+    assert "one run again    exitpin replay s1-0001 -p token=...\n" in text
+
+
 # With evidence.
 
 
