@@ -17,7 +17,12 @@ def audit_key(digest: str, values: Mapping[str, str]) -> str:
 
 def key_of(audit: Audit, relay: Relay) -> str:
     """Tool digest, parameters, exit."""
-    return hashlib.sha256(f"{audit.key}\0{relay.fingerprint}".encode()).hexdigest()
+    return run_key(audit.key, relay.fingerprint)
+
+
+def run_key(key: str, fingerprint: str) -> str:
+    """The same, of an exit that is known by its fingerprint alone. `key`: as `audit_key` has it."""
+    return hashlib.sha256(f"{key}\0{fingerprint}".encode()).hexdigest()
 
 
 def verdict_id(scan_id: str, key: str) -> str:

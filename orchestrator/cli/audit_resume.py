@@ -18,6 +18,8 @@ from ..results.exact_facts import exact_facts
 from ..results.scan_lock import is_running
 from ..results.store import store_path
 from ..results.stored import Reader, Wanted, open_store
+from .results_store import shown
+from .same_question import changes
 
 Json = dict[str, Any]
 
@@ -112,15 +114,11 @@ def given_values(resumed: Resumed, tool_id: str) -> dict[str, str]:
 
 def check_tool(resumed: Resumed, tool_id: str, digest: str, key: str) -> None:
     """Raises OperatorError when it is not the tool, or not the question, that the scan began with."""
-    known = next((tool for tool in resumed.scan["tools"] if tool["id"] == tool_id), None)
-    begin = f"Begin a new scan: `exitpin audit {tool_id}`."
-    if known is None or known["digest"] != digest:
-        why = "what was found and what would be found do not compare"
-        raise OperatorError(f"{tool_id} has changed since scan {resumed.scan_id} began: {why}.", begin, EXIT_USAGE)
-    if known["key"] != key:
-        secret = ", ".join(known["secret"])
-        hint = f"Give {secret} as it was then: -p {tool_id}.{known['secret'][0]}=..." if secret else begin
-        raise OperatorError(f"{tool_id} has other parameters than in scan {resumed.scan_id}.", hint, EXIT_USAGE)
+    known: Json = next((tool for tool in resumed.scan["tools"] if tool["id"] == tool_id), {})
+    for change in changes(tool_id, known, digest, key, f"scan {resumed.scan_id}"):
+        word = shlex.quote(shown(known.get("word") or tool_id))
+        hint = change.remedy or f"Begin a new scan: `exitpin audit {word}`."
+        raise OperatorError(change.sentence, hint, EXIT_USAGE)
 
 
 def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:

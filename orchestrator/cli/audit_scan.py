@@ -67,6 +67,8 @@ class AuditScan:
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
         is_lab = self._vantage.is_lab
+        if self._args.dry_run and (reader := open_store(self._store_path)) is not None:
+            reader.close()  # what the scan itself would refuse, its plan does, too
         chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
         self._containment = containment_of(self._args, [tool.command.containment for tool, _, _ in chosen.bound])
         self._requirements = Requirements(self._environment, self._containment)

@@ -25,7 +25,8 @@ and how long it took. Nothing is judged, and no other exit is asked. The new run
 
 EPILOG = """\
 RUN_ID is that of a run (`exitpin results list --runs`; `results show` names those of a verdict), or how it begins. The
-network is the recorded one. Secret parameters were not kept: give them again by -p.
+network is the recorded one. Secret parameters were not kept: give them again by -p. Another secret, or none, is
+refused: the run's key tells. --anyway asks all the same, and says that the parameters may differ.
 
 exit status: 0 the same; 1 different; 2 exitpin was misused
              125 it could not be made, or its attribution failed; 130 interrupted
@@ -50,7 +51,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="a secret parameter, as it was then; repeatable",
     )  # fmt: skip
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help=f"N runs, one by one (1 to {TIMES_MAX})")
-    parser.add_argument("--anyway", action="store_true", help="even if the tool's file has changed since")
+    parser.add_argument("--anyway", action="store_true", help="even if the tool's file or a secret is another one")
     parser.add_argument(
         "--timeout", metavar="TIME", help="for each run, if the tool does not say less (45s in the lab)"
     )

@@ -18,10 +18,10 @@ from ..audit import scan_record
 from ..audit.controls import ControlPool
 from ..audit.errands import Audit
 from ..audit.keys import audit_key
-from ..audit.params import Bound, bind, selection_destinations, share
+from ..audit.params import Bound, selection_destinations
 from ..audit.replaying import Replayer, replay
 from ..audit.scanning import Work, tool_use
-from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
+from ..errors import EXIT_FAILED, OperatorError
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
 from ..results.exhibit import Blob
@@ -31,6 +31,7 @@ from .containment import containment_of, warn_of
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of, settings_in_force, timeout_max_of
 from .replay_told import tell
+from .replay_tool import ToolAgain, tool_again
 from .results_store import shown
 
 Json = dict[str, Any]
@@ -58,14 +59,15 @@ class ReplayRun:
 
     async def execute(self) -> int:
         """Make the runs, record them, and say what differs. Raises OperatorError before the first run, never after."""
-        tool, bound, word = self._tool()
+        word, again = self._tool()
+        tool = again.tool
         if (why := self._requirements.unmet(tool)) is not None:
             raise OperatorError(f"{tool.id} can't be run here: {why}.", "`exitpin doctor` says what is missing.")
         async with open_network(self._vantage) as network:
             relay = self._relay(network)
             if not self._vantage.is_lab:
                 warn_of(self._containment)
-            work, audit = self._work(network, tool, relay, word), self._audit(tool, bound)
+            work, audit = self._work(network, tool, relay, word), self._audit(tool, again.bound)
             store = Store(self._store_path)
             try:
                 store.add_scan(self._scan_record(work, network, audit, relay))
@@ -78,31 +80,20 @@ class ReplayRun:
         if trust_lost is not None:
             print(f"exitpin: stopped: {printable(trust_lost)}", file=sys.stderr)
         doubts = {one.run_id: one.doubts[0] for one in ended if one.doubts}
-        status = tell(self._store_path, self._record, self._made, doubts, as_json=self._args.json)
+        status = tell(self._store_path, self._record, self._made, doubts, again.caveats, as_json=self._args.json)
         if self._interrupted_by is not None:
             return 128 + self._interrupted_by
         return EXIT_FAILED if trust_lost is not None else status
 
     # What is made again.
 
-    def _tool(self) -> tuple[Tool, Bound, str]:
-        """The tool, its parameters, and how it was named. Raises OperatorError where it is not what it was."""
-        told = self._record["tool"]
-        word = str(self._told_of_tool().get("word") or told["id"])
-        (tool,) = load_catalogue(self._environment, Path.cwd()).resolve([word])
-        if tool.digest != told.get("digest") and not self._args.anyway:
-            raise OperatorError(
-                f"{shown(tool.id)} has changed since: then {shown(told.get('digest'))[:16]}, now {tool.digest[:16]}.",
-                "--anyway runs it as it is now.",
-                EXIT_USAGE,
-            )
-        secret = {param.name for param in tool.params if param.is_secret}
-        kept = {name: str(value) for name, value in (told.get("params") or {}).items() if name not in secret}
-        given = share([tool], self._args.params)[tool.id]
-        if refused := sorted(given.keys() - secret):
-            hint = f"`exitpin audit {shown(tool.id)}` asks another question."
-            raise OperatorError(f"-p {', '.join(refused)}: a replay has the recorded parameters.", hint, EXIT_USAGE)
-        return tool, bind(tool, {**kept, **given}, {}, is_lab=self._vantage.is_lab), word
+    def _tool(self) -> tuple[str, ToolAgain]:
+        """How it was named, and what it is now. Raises OperatorError where that is not what it was."""
+        word = str(self._told_of_tool().get("word") or self._record["tool"]["id"])
+        return word, tool_again(
+            self._record, word, load_catalogue(self._environment, Path.cwd()), self._args.params, self._settings.params,
+            anyway=self._args.anyway, is_lab=self._vantage.is_lab,
+        )  # fmt: skip
 
     def _told_of_tool(self) -> Json:
         """What the scan says of the tool."""

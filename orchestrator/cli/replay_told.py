@@ -24,9 +24,18 @@ SILENT = frozenset(LAYERS) - {"parse"}
 Json = dict[str, Any]
 
 
-def tell(store: Path, record: Json, made: Sequence[Json], doubts: Mapping[str, str], *, as_json: bool) -> int:
-    """Print each of the runs made beside the recorded one. `doubts`: why the attribution of some can't be recomputed.
-    0: all are the same; 1: one differs; 125: one says nothing, or there is none."""
+def tell(
+    store: Path,
+    record: Json,
+    made: Sequence[Json],
+    doubts: Mapping[str, str],
+    caveats: Sequence[str] = (),
+    *,
+    as_json: bool,
+) -> int:
+    """Print each of the runs made beside the recorded one. `doubts`: why the attribution of some can't be recomputed;
+    `caveats`: why they may have been asked something else. 0: all are the same; 1: one differs; 125: one says nothing,
+    or there is none."""
     reader = open_store(store)
     assert reader is not None
     statuses = []
@@ -41,7 +50,7 @@ def tell(store: Path, record: Json, made: Sequence[Json], doubts: Mapping[str, s
                 continue
             found = compare(then, as_made(reader, now), time.monotonic)
             statuses.append(1 if found.differs else 0)
-            (_print_json if as_json else _print_page)(record, now, found)
+            (_print_json if as_json else _print_page)(record, now, found, caveats)
     return max(statuses, default=EXIT_FAILED)
 
 
@@ -58,15 +67,16 @@ def as_made(reader: Reader, record: Json) -> Made:
     return Made(record, facts if facts is not None else record.get("facts") or {}, pieces)
 
 
-def _print_json(then: Json, now: Json, found: Rerun) -> None:
-    told = {"then": then, "now": now, "is_same": not found.differs, "differs": found.differs}
+def _print_json(then: Json, now: Json, found: Rerun, caveats: Sequence[str]) -> None:
+    told = {"then": then, "now": now, "is_same": not found.differs, "differs": found.differs, "caveats": list(caveats)}
     print(json.dumps(told, ensure_ascii=True))
 
 
-def _print_page(then: Json, now: Json, found: Rerun) -> None:
+def _print_page(then: Json, now: Json, found: Rerun, caveats: Sequence[str]) -> None:
     says = f"DIFFERENT in {', '.join(found.differs)}" if found.differs else "THE SAME"
     style = "bold red" if found.differs else "bold green"
     head = [Line(f"{says}: {now['tool']['id']} through {exit_name(now)}", style)]
+    head += [Line(f"but {caveat}", "yellow", 2) for caveat in caveats]
     for label, one in (("- then", then), ("+ now", now)):
         head.append(Line(f"{one['run_id']}  {moment(one.get('start'))} UTC  {_path(one)}", "", 2, f"{label:<6}"))
     print_page([*head, Line(), *told_lines(found.lines), Line()])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ..report.fields import moment
+from ..report.fields import moment, status_word
 from .page import Line
 from .results_runs import failure_words
 from .results_store import exit_name
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 def head_lines(record: Json, verdict: Json, *, is_run: bool) -> Iterator[Line]:
     """What was found, and of whom. `verdict`: what the record says of itself; of a run, its own."""
     tool, of_exit = record.get("tool") or {}, record.get("exit") or {}
-    status = str(record.get("status"))
+    status = status_word(record)
     severity = f" ({verdict['severity']})" if verdict.get("severity") else ""
     about = f"{tool.get('id') or ' '.join(tool.get('argv') or ())} through {exit_name(record)}"
     yield Line(f"{status.upper()}{severity}: {about}", STYLES.get(status, "bold"))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..counted import counted
-from ..report.fields import moment
+from ..report.fields import moment, status_word
 from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
@@ -39,7 +39,8 @@ On a terminal it is a table; elsewhere a line each, tab-separated, without a hea
   --scans     scan started ended tools exits runs tampered suspect broken error skipped ok state verdicts/planned
 state is running, done, interrupted, failed, killed (it says that it runs, and nobody carries it out), earlier (of a
 version that did not write down what was planned), or replay (it audited nobody: a run was made again). Runs that were
-asked anew when a scan went on are not counted; --runs shows them with their role, superseded.
+asked anew when a scan went on are not counted; --runs shows them with their role, superseded. Controls and replays are
+`not judged`: the `status` of their records, which --status goes by, tells how the tool and its connections ended.
 --json prints each whole record, one a line (docs/record.rst says what stands in it).
 
 examples:
@@ -136,6 +137,7 @@ def reason_of(record: Json) -> str:
 
 def _cells(record: Json, columns: Sequence[str]) -> list[str]:
     told = {
+        "status": shown(status_word(record)),
         "exit": exit_name(record),
         "tool": shown((record.get("tool") or {}).get("id")),
         "lied": f"{record.get('lied')}/{record.get('of')}" if record.get("of") else "",

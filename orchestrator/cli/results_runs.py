@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..report.charts import duration
+from ..report.fields import status_word
 from .page import Line
 from .results_table import STYLES
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 
 def run_lines(run: Json, names: Mapping[str, str]) -> Iterator[Line]:
     """One run. `names`: nicknames of relays by fingerprint."""
-    status = str(run.get("status") or "not judged")
+    status = status_word(run)
     verdict = run.get("verdict") or run
     yield Line(f"{run.get('role') or 'run'}, {status}", STYLES.get(status, ""), 2, f"{run.get('run_id')} ")
     if verdict.get("reason"):

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..results.commands import blanks, command_shown
 from ..results.exhibit import BlobError, exhibits
 from ..results.stored import Reader
 from ..results.wanted import FINDINGS
@@ -137,9 +139,10 @@ def _next(record: Json, runs: Sequence[Json], *, is_run: bool) -> Iterator[Line]
     run = next((run for run in runs if run.get("status") in FINDINGS), runs[0] if runs else None)
     is_finding = record.get("status") in FINDINGS and not is_run
     fingerprint = (record.get("exit") or {}).get("fingerprint")
+    again = command_shown(record)
     steps = [
-        ("to see it again", record.get("reproduce") or "not known"),
-        ("one run again", f"exitpin replay {run.get('run_id')}" if run else ""),
+        ("to see it again", shlex.join(again) or "not known"),
+        ("one run again", shlex.join(["exitpin", "replay", str(run.get("run_id")), *blanks(again)]) if run else ""),
         ("this exit", f"exitpin results history {fingerprint}"),
         ("to report it", f"exitpin report email {name}" if is_finding else ""),
         ("to hand it on", f"exitpin results bundle {name} -o FILE" if not is_run else ""),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..results.commands import command_shown, tool_file
 from ..results.public import has_secrets, public_id
 from ..results.stored import PastVerdict, Reader
 from ..results.wanted import FINDINGS
@@ -55,7 +56,8 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One verdict on one exit. `told`: further words about it, by name; `commands`: where else to look, by what for."""
+    """One verdict on one exit. `told`: further words about it, by name; `tool_file`:
+    what has to be there for `reproduce`, empty: nothing; `commands`: where else to look, by what for."""
 
     verdict: Verdict
     reason: str
@@ -70,6 +72,7 @@ class Detail:
     controls: tuple[ControlShown, ...]
     past: tuple[PastVerdict, ...]
     reproduce: str
+    tool_file: str
     commands: tuple[tuple[str, str], ...]
 
 
@@ -93,6 +96,7 @@ class Details:
         own = [full for _, full in runs if full is not None]
         lies = [full for told, full in runs if full is not None and text(told, "status") in FINDINGS] or own
         controls = [self._control(each) for each in tables(record, "controls")]
+        again = command_shown(record, to_others=True)
         return Detail(
             verdict=verdict,
             reason=clipped(in_one_line(text(record, "reason")), REASON_MAX),
@@ -108,7 +112,8 @@ class Details:
             runs_left_out=max(0, len(runs) - RUNS_MAX),
             controls=tuple(map(_control_shown, controls[:CONTROLS_MAX])),
             past=self._past(record),
-            reproduce=text(record, "reproduce"),
+            reproduce=shlex.join(again),
+            tool_file=tool_file(again),
             commands=_commands(record),
         )
 

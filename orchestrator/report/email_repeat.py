@@ -1,7 +1,6 @@
 """The part of a mail that says how to see it again: with exitpin, and without it. Pure."""
 
-import shlex
-
+from ..results.commands import BLANK, blanks, command_shown, filled_in, tool_file
 from .by_hand import SOCKS_PORT, is_new_each_time, own_tor, plain_command, through_it
 from .fields import table, text, whole
 from .finding import Finding
@@ -14,6 +13,8 @@ EXPECT = {
     "broken": "If it is as we say, no usable answer comes through this relay, time and again, and one through others.",
 }
 STALE = "The file of this test has changed since: what it says to type by hand is left out."
+FILE = "The test is a file of ours: {file} has to be in the folder where you type this. We send it on request."
+FILL_IN = f"What stands as {BLANK} is a secret of ours: put your own there."
 
 
 def repeat(finding: Finding) -> list[str]:
@@ -24,7 +25,8 @@ def repeat(finding: Finding) -> list[str]:
         paragraph("1. By hand, with tor and torsocks. A tor that has no other exit than this relay:"),
         command(own_tor(fingerprint)),
     ]
-    words = plain_command(record, finding.accusing[0], finding.by_hand.words) if finding.accusing else None
+    typed = plain_command(record, finding.accusing[0], finding.by_hand.words) if finding.accusing else None
+    words = [filled_in(word) for word in typed or ()]
     if words:
         blocks.append(paragraph('and, once it says "Bootstrapped 100%", in another terminal:'))
         blocks.append(command(through_it(words), end="" if words[0] == "tor-resolve" else "</dev/null"))
@@ -38,15 +40,12 @@ def repeat(finding: Finding) -> list[str]:
     if whole(record, "lied") < whole(record, "of"):
         expected += f" Try it several times: {whole(record, 'lied')} of {whole(record, 'of')} were changed."
     blocks.append(paragraph(expected))
-    again = _words(text(record, "reproduce"))
+    again = command_shown(record, to_others=True)
     if again:
         blocks.append(paragraph("2. With exitpin, which compares, asks again, and judges:"))
         blocks.append(command(again))
+    if file := tool_file(again):
+        blocks.append(paragraph(FILE.format(file=file)))
+    if blanks(again) or words != (typed or []):
+        blocks.append(paragraph(FILL_IN))
     return section("HOW TO SEE IT AGAIN", *blocks)
-
-
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return []

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ..results.rows import RUN
+
 Record = Mapping[str, Any]
+
+NOT_JUDGED = "not judged"
+_OF_A_PROCESS = ("ok", "broken")
+"""What a run's `status` may be before anybody judged it. Beside verdicts `ok` would be read as honest."""
 
 
 def table(value: object, *names: str) -> Record:
@@ -32,6 +38,15 @@ def text(value: object, name: str) -> str:
     """What stands there, as text; empty for null."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return "" if found is None else str(found)
+
+
+def status_word(record: Record) -> str:
+    """What a record says of its exit, in a word. A run that nobody judged (a control, a replay, one whose verdict is
+    not known yet) says nothing: its `status` is how its process and its connections ended."""
+    status = text(record, "status")
+    if text(record, "schema") == RUN and status in _OF_A_PROCESS and not table(record, "verdict"):
+        return NOT_JUDGED
+    return status or NOT_JUDGED
 
 
 def number(value: object, name: str) -> float | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..observation import WITNESSES
 from .charts import duration
-from .fields import Record, clipped, in_one_line, items, number, table, tables, text, whole
+from .fields import NOT_JUDGED, Record, clipped, in_one_line, items, number, table, tables, text, whole
 
 STREAMS_MAX = 8
 CIRCUITS_MAX = 8
@@ -59,7 +59,7 @@ def run_shown(told: Record, full: Record | None) -> RunShown:
     return RunShown(
         run_id=text(told, "run_id"),
         role=text(told, "role"),
-        status=text(told, "status") or "not judged",
+        status=text(told, "status") or NOT_JUDGED,
         reason=clipped(in_one_line(reason), REASON_MAX),
         doubts=tuple(map(str, items(told, "doubts"))),
         outcome=_outcome(table(run, "process")),

@@ -15,10 +15,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .commands import SECRET, for_others
 from .exhibit import exhibits
 from .rows import RUN, SCAN
 
-SECRET, LOCAL, VANTAGE = "(secret)", "(local)", "(vantage)"
+LOCAL, VANTAGE = "(local)", "(vantage)"
 RAW_MAX = 12  # hex digits that name a verdict
 
 RUN_FIELDS = (
@@ -168,14 +169,13 @@ def has_secrets(record: Json) -> bool:
 
 def _command_line(record: Json) -> str | None:
     """How to see it again, from anywhere: without our network, our files and our secrets."""
-    tool = _table(record, "tool").get("id")
     try:
         words = shlex.split(str(record.get("reproduce")))
     except ValueError:
         return None
-    if tool is None or words[:2] != ["exitpin", "audit"]:
+    if _table(record, "tool").get("id") is None or words[:2] != ["exitpin", "audit"] or len(words) < 3:
         return None
-    return shlex.join(["exitpin", "audit", str(tool), *_portable(words[3:])])
+    return shlex.join([*words[:2], for_others(words[2]), *_portable(words[3:])])
 
 
 def _portable(words: list[str]) -> Iterator[str]:

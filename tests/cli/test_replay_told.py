@@ -54,6 +54,19 @@ def test_each_is_told_beside_the_recorded_run(tmp_path: Path, capsys: pytest.Cap
     assert "  fact code\n    - 200\n    + 403\n" in text
 
 
+def test_what_may_have_been_asked_otherwise_is_said_beside_what_came_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, now = tmp_path / "results.sqlite", again(1)
+    write(path, [THEN, now])
+    caveats = ("the parameters may differ from those of then",)
+    assert tell(path, THEN, [now], {}, caveats, as_json=False) == 0
+    text = capsys.readouterr().out
+    assert "THE SAME: tls-cert through Exit01/00000000\n  but the parameters may differ from those of then\n" in text
+    tell(path, THEN, [now], {}, caveats, as_json=True)
+    assert json.loads(capsys.readouterr().out)["caveats"] == list(caveats)
+
+
 def test_json_holds_both_records_and_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told(tmp_path, again(1, **OTHER), as_json=True)
     found = json.loads(capsys.readouterr().out)

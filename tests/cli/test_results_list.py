@@ -137,6 +137,29 @@ def test_a_replay_is_listed_as_one(path: Path, call: Call, capsys: pytest.Captur
     assert ids(call()) == ["s1-v3", "s1-v2", "s1-v1"], "the latest scan is none that judged nobody"
 
 
+LIE = {"status": "tampered", "reason": "changed"}
+REFUSED = {"kind": "refused", "blame": "exit", "retryable": False, "detail": "refused by policy"}
+
+
+@pytest.mark.parametrize(
+    ("run", "word"),
+    [
+        ({"role": "replay", "replays": "s1-0001", "status": "ok", "verdict": None}, "not judged"),
+        ({"role": "control", "status": "ok", "verdict": None}, "not judged"),
+        ({"role": "control", "status": "broken", "verdict": None, "failure": REFUSED}, "not judged"),
+        ({"role": "probe", "status": "ok", "verdict": None}, "not judged"),
+        ({"role": "replay", "status": "error", "verdict": None}, "error"),
+        ({"role": "probe", "status": "ok", "verdict": {"status": "ok"}}, "ok"),
+        ({"role": "probe", "status": "tampered", "verdict": LIE}, "tampered"),
+    ],
+)
+def test_a_run_that_nobody_judged_is_not_listed_as_honest(
+    run: dict[str, Any], word: str, path: Path, call: Call
+) -> None:
+    write(path, [run_record(7, run_id="s9-0001", scan_id="s9", **run)])
+    assert call("--runs", "--scan", "s9")[0][0] == word
+
+
 def test_a_scan_that_says_it_runs_does_so_only_while_somebody_holds_its_lock(path: Path, call: Call) -> None:
     write(path, [scan_record("s1", state="running", planned=9), scan_record("s0", planned=1, started=10.0)])
     assert [cells[12:] for cells in call("--scans")] == [["killed", "3/9"], ["done", "1/1"]]

@@ -83,6 +83,16 @@ def test_a_run_is_shown_with_what_its_tool_wrote(show: Show) -> None:
     assert "refused: udp" in text
 
 
+def test_a_replay_is_shown_as_judged_by_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.sqlite"
+    write(path, [run_record(1, role="replay", replays="s0-0001", verdict=None, facts={"verify_code": 18})])
+    text = shown(path, "s1-0001", capsys)
+    assert text.startswith("NOT JUDGED: tls-cert through Exit01/00000000\n")
+    assert "run\n  s1-0001  replay, not judged\n" in text
+    assert main(["results", "show", "s1-0001", "--json", "--store", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "ok", "the record tells how its process ended"
+
+
 def test_an_error_tells_its_failure_and_its_layer(show: Show) -> None:
     text = show("s1-v2")
     assert text.startswith("ERROR: tls-cert through evil/00000000")
@@ -119,6 +129,14 @@ def test_an_id_that_is_not_just_one_is_refused(name: str, sentence: str, show: S
     with pytest.raises(OperatorError, match=sentence) as caught:
         show(name)
     assert caught.value.exit_status == EXIT_USAGE
+
+
+def test_what_one_may_type_has_a_blank_for_each_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.sqlite"
+    write(path, [run_record(1, reproduce="exitpin audit /home/me/sec.toml -e E1 -p 'token=(secret)'")])
+    text = shown(path, "s1-0001", capsys)
+    assert "to see it again  exitpin audit /home/me/sec.toml -e E1 -p token=...\n" in text
+    assert "one run again    exitpin replay s1-0001 -p token=...\n" in text
 
 
 # With evidence.

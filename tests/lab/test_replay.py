@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exitpin.orchestrator.audit.keys import run_key
 from exitpin.orchestrator.lab.state import LabState
 from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
 from exitpin.orchestrator.verify import read_evidence, verify
@@ -110,6 +111,38 @@ def test_a_secret_has_to_be_given_again_and_other_parameters_can_t(audited: LabS
     given = replay(done.store, run_id, "-p", "password=sesame-open", "--json")
     assert given.returncode == 0
     assert "sesame" not in given.stdout
+    assert json.loads(given.stdout)["caveats"] == []
+
+
+def test_another_secret_is_refused_and_asked_with_only_if_one_says_so(audited: LabState, tmp_path: Path) -> None:
+    tool = tmp_path / "secretive.toml"
+    tool.write_text(SECRETIVE.replace("secret = true", 'secret = true, lab = "of-the-lab"'))
+    done = audit(audited, tmp_path, str(tool), "-e", "exit01", "-p", "password=sesame-open")
+    run_id, log = run_through(done, "exit01")["run_id"], Log.of(audited)
+    sentence = f"secretive has other parameters than in run {run_id}. Give password as it was then: -p secretive."
+    for words in ((), ("-p", "password=other")):
+        refused = replay(done.store, run_id, *words)
+        assert (refused.returncode, sentence in refused.stderr) == (2, True), refused.stderr
+    assert log.peers("http") == []
+    anyway = replay(done.store, run_id, "-p", "password=other", "--anyway")
+    assert anyway.returncode == 0
+    assert "\n  but the parameters may differ from those of then\n" in anyway.stdout
+
+
+def test_a_replay_of_a_liar_is_not_shown_as_honest(audited: LabState, whole: Audited) -> None:
+    liar = nickname(audited, "injects-script")
+    done = replay(whole.store, run_through(whole, liar)["run_id"], "--json")
+    run_id = json.loads(done.stdout)["now"]["run_id"]
+    words = ["--store", str(whole.store)]
+    listed = subprocess.run(
+        [*EXITPIN, "results", "list", "--runs", "--scan", "all", "-e", liar, "-n", "1", *words],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert listed.stdout.startswith("not judged\treplay\thttp-body\t") and listed.stdout.endswith(f"{run_id}\n")
+    page = subprocess.run(
+        [*EXITPIN, "results", "show", run_id, *words], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert page.stdout.startswith("NOT JUDGED: http-body through ")
 
 
 def test_a_tool_that_has_changed_since_is_not_run_unasked(audited: LabState, tmp_path: Path) -> None:
@@ -129,6 +162,8 @@ def test_an_exit_that_has_left_the_network_is_named(audited: LabState, tmp_path:
     run = run_through(done, "exit01")
     run["exit"]["fingerprint"] = "A" * 40
     with closing(sqlite3.connect(done.store)) as database:
+        ((scan,),) = database.execute("SELECT scan FROM scans").fetchall()
+        run["key"] = run_key(json.loads(scan)["tools"][0]["key"], "A" * 40)
         database.execute("UPDATE runs SET record = ? WHERE record_id = ?", (json.dumps(run), run["run_id"]))
         database.commit()
     gone = replay(done.store, run["run_id"])

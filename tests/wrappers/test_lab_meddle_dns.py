@@ -1,6 +1,7 @@
 """Lies about names, as dig is told them: by an exit's own name server, and on the way to another one."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +22,13 @@ ZONE = lab_dns.zone(network.build())
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(("127.0.0.1", udp.getsockname()[1]))
-        return int(udp.getsockname()[1])
+    """One that is free for both; a port that is free for datagrams may be some connection's."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                tcp.bind(("127.0.0.1", udp.getsockname()[1]))
+                return int(udp.getsockname()[1])
 
 
 def dig(port: int, *words: str) -> tuple[str, list[str]]:

@@ -134,6 +134,25 @@ def test_why_the_tools_word_for_it_is_left_out_is_said(mail: Mail) -> None:
     assert sentence not in re.sub(r"\s+", " ", mail())
 
 
+HOMES = "exitpin audit /home/me/tls-cert.toml -e E1 -p host=x -p 'token=(secret)'"
+
+
+def test_a_tool_that_is_a_file_is_named_as_one_that_others_have_to_have(mail: Mail) -> None:
+    text = re.sub(r"\s+", " ", mail(reproduce=HOMES))
+    assert "exitpin audit ./tls-cert.toml -e E1" in text and "/home/me" not in text
+    assert "The test is a file of ours: tls-cert.toml has to be in the folder where you type this." in text
+    assert "is a file of ours" not in re.sub(r"\s+", " ", mail())
+
+
+def test_a_secret_is_plainly_something_to_fill_in(mail: Mail) -> None:
+    tool = {"id": "x", "argv": ["curl", "-H", "X-T: {{token}}"], "params": {"token": "(secret)"}}
+    recipe = Recipe(("curl", "-H", "X-T: {{token}}", "http://x/"))
+    text = re.sub(r"\s+", " ", mail(reproduce=HOMES, tool=tool, by_hand=recipe))
+    assert "-p token=..." in text and "-H 'X-T: ...'" in text and "(secret)" not in text
+    assert "What stands as ... is a secret of ours: put your own there." in text
+    assert "is a secret of ours" not in re.sub(r"\s+", " ", mail())
+
+
 # What it lets nobody do.
 
 

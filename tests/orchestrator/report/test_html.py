@@ -201,6 +201,17 @@ def test_huge_facts_outputs_and_bodies_do_not_fill_the_page(tmp_path: Path) -> N
     assert len(content.encode()) < 400_000
 
 
+def test_what_is_to_be_copied_tells_no_folder_of_ours_and_hands_on_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    again = "exitpin audit /home/me/tls-cert.toml -e E1 -p 'token=(secret)'"
+    write(path, [hostile.scan_record(3), hostile.verdict_record("tls-cert", 1, "tampered", [], reproduce=again)])
+    with reader(path) as found:
+        content = page(found, hostile.SCAN)
+    assert "<code>exitpin audit ./tls-cert.toml -e E1 -p token=...</code>" in content
+    assert "with the tool's file, <code>tls-cert.toml</code>, where this is typed" in content
+    assert "/home/me" not in content
+
+
 def test_markup_is_the_template_s_own_and_text_is_nobody_s() -> None:
     assert shown("plain") == "plain"
     assert shown("a\u202eb\x00\n\ud800") == "a\\u202eb\\x00\\n\\ud800"

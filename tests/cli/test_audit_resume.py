@@ -1,0 +1,40 @@
+"""`exitpin audit --resume`: what it says of a tool that is not what it was."""
+
+import pytest
+
+from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool
+from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+
+MINE = {"id": "mine", "word": "/home/me/my tools/mine.toml", "digest": "d" * 64, "key": "k", "secret": ["pin", "token"]}
+CURL = {"id": "curl", "word": "curl", "digest": "d" * 64, "key": "k", "secret": []}
+RESUMED = Resumed({"scan_id": "s1", "tools": [MINE, CURL]}, False)
+
+
+@pytest.mark.parametrize(
+    ("tool_id", "digest", "key", "sentence", "hint"),
+    [
+        ("mine", "e" * 64, "l", "mine has changed since scan s1", "exitpin audit '/home/me/my tools/mine.toml'`"),
+        ("curl", "e" * 64, "l", "curl has changed since scan s1", "`exitpin audit curl`"),
+        ("curl", "d" * 64, "l", "curl has other parameters than in scan s1.", "`exitpin audit curl`"),
+        ("mine", "d" * 64, "l", "mine has other parameters than in scan s1.", "-p mine.pin=... -p mine.token=..."),
+        ("new", "d" * 64, "k", "new has changed since scan s1", "`exitpin audit new`"),
+    ],
+)
+def test_a_tool_that_is_not_what_it_was_is_refused_with_what_to_type(
+    tool_id: str, digest: str, key: str, sentence: str, hint: str
+) -> None:
+    with pytest.raises(OperatorError) as caught:
+        check_tool(RESUMED, tool_id, digest, key)
+    assert sentence in caught.value.message and hint in caught.value.hint
+    assert caught.value.exit_status == EXIT_USAGE
+
+
+def test_what_stands_in_a_store_is_not_obeyed_by_a_terminal() -> None:
+    foreign = {**MINE, "word": "./\x1b]0;owned\x07.toml", "digest": "\x1b[2J"}
+    with pytest.raises(OperatorError) as caught:
+        check_tool(Resumed({"scan_id": "s1", "tools": [foreign]}, False), "mine", "e" * 64, "k")
+    assert str(caught.value).isprintable()
+
+
+def test_a_tool_that_is_what_it_was_is_taken() -> None:
+    check_tool(RESUMED, "mine", "d" * 64, "k")
