@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .check import is_same_fact
+from .commands import SECRET
 from .due import LIES
-from .public import LOCAL, SECRET, VANTAGE
+from .public import LOCAL, VANTAGE
 
 WHO = ("nickname", "addresses", "family", "contact", "flags")
 KEY = 64  # hex digits

@@ -12,9 +12,9 @@ from typing import Any
 
 from .check import MALFORMED, Checked, check_pieces, is_bare, is_same_fact
 from .check_claims import network_of, of_controls, of_itself, of_lies, of_run, of_tool
+from .commands import SECRET
 from .due import LIES, is_unreached, objections, says_nothing
 from .pieces import Pieces
-from .public import SECRET
 from .wanted import FINDINGS
 
 VANTAGES = ("exit", "direct", "pinned")
