@@ -39,12 +39,14 @@ class Abilities:
 @dataclass(frozen=True, slots=True)
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
-    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach."""
+    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach;
+    `dns_server`: the public resolver to which what is no question for an address goes, through the exit."""
 
     level: str
     asked: str | None = None
     may_listen: bool = False
     unix: frozenset[str] = frozenset()
+    dns_server: str | None = None
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -77,6 +79,7 @@ def contain(
     *,
     may_listen: bool = False,
     unix: Collection[str] = (),
+    dns_server: str | None = None,
     wanted: Iterable[str] = (),
 ) -> Containment:
     """The level for what was asked. Without a word it is the guard, where there is none a supervisor, and the hooks
@@ -91,7 +94,7 @@ def contain(
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    return Containment(level, asked, may_listen, frozenset(unix))
+    return Containment(level, asked, may_listen, frozenset(unix), dns_server)
 
 
 def why_no_guard(abilities: Abilities) -> str:

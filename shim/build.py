@@ -12,7 +12,21 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "child", "hosts", "kernel", "kind", "notify", "program", "record", "rules", "socks", "steer", "text"),
+    *(
+        "address",
+        "child",
+        "hosts",
+        "kernel",
+        "kind",
+        "notify",
+        "nowhere",
+        "program",
+        "record",
+        "rules",
+        "socks",
+        "steer",
+        "text",
+    ),
 )
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
@@ -73,6 +87,10 @@ struct exitpin_call {
 int exitpin_call_receive(int listener, struct exitpin_call *call);
 bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
+int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
+int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+int exitpin_nowhere_make(int fds[20]);
+int exitpin_nowhere_more(int user_namespace, int network_namespace, int fds[16]);
 int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
 int exitpin_descriptor_of(int tid, int pid, int fd);
 long exitpin_read_memory(int tid, uint64_t address, void *data, size_t size);

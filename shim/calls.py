@@ -50,6 +50,16 @@ def replace(listener: int, call: Call, fd: int, ours: int) -> None:
     _check(lib.exitpin_call_replace(listener, call.id, fd, ours))
 
 
+def give(listener: int, call: Call, ours: socket.socket, *, is_cloexec: bool) -> None:
+    """The call, which makes a socket, returns `ours`. Raises OSError."""
+    _check(lib.exitpin_call_give(listener, call.id, ours.fileno(), is_cloexec))
+
+
+def connect_datagrams(tool_socket: socket.socket, address: bytes) -> int:
+    """connect(2) of a datagram socket, which sends nothing; its errno."""
+    return -int(lib.exitpin_connect_datagrams(tool_socket.fileno(), address, len(address)))
+
+
 def refusal(number: int, arguments: Sequence[int], *, may_listen: bool = False) -> tuple[int, str]:
     """The errno with which the call is refused, and by which defence; errno 0: the supervisor makes it."""
     defence = ffi.new("const char **")

@@ -52,6 +52,19 @@ int exitpin_call_replace(int listener, uint64_t id, int fd, int ours)
 	return error < 0 ? error : exitpin_call_answer(listener, id, 0);
 }
 
+int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec)
+{
+	struct seccomp_descriptor descriptor = {.id = id, .flags = SECCOMP_AND_ANSWER, .ours = (uint32_t)ours,
+						.theirs_flags = is_cloexec ? O_CLOEXEC : 0};
+
+	return (int)minus_errno(ioctl(listener, SECCOMP_NOTICE_GIVE, &descriptor));
+}
+
+int exitpin_connect_datagrams(int fd, const void *address, size_t size)
+{
+	return (int)minus_errno(connect(fd, address, (socklen_t)size));
+}
+
 /* By its thread, whose descriptors may be its own (PIDFD_THREAD, Linux 6.9); else by its process. */
 static int open_process(int tid, int pid)
 {

@@ -28,6 +28,12 @@ int exitpin_call_answer(int listener, uint64_t id, int error);
 /* The call returns 0, and fd of its maker is from now on what ours is, closed on exec. */
 int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
 
+/* The call, which makes a descriptor, returns one for what ours is. */
+int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
+
+/* connect(2) of a datagram socket, which sends nothing. */
+int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+
 /* A copy of a process's descriptor; tid names one of its threads, pid the process. */
 int exitpin_descriptor_of(int tid, int pid, int fd);
 

@@ -157,7 +157,7 @@ class ToolLaunch:
         containment, run = self._launcher.containment, self._run
         self._supervisor = Supervisor(
             listener, run.address, run.nonce, self._reports, self._tree, self._heard,
-            may_listen=containment.may_listen,
+            may_listen=containment.may_listen, dns_server=containment.dns_server,
         )  # fmt: skip
         self._heard(events.Supervised())
 

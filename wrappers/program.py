@@ -30,21 +30,25 @@ HOPELESS = {
     **dict.fromkeys(["docker", "systemd-run", "at", "batch", "crontab", "flatpak", "snap", "xdg-open"], _DAEMON),
 }
 REMARKS = {
-    "dig": "add +tcp: its datagrams are refused",
-    "delv": "add +tcp: its datagrams are refused",
-    "kdig": "add +tcp: its datagrams are refused",
-    "host": "add -T: its datagrams are refused",
-    "nslookup": "add -vc: its datagrams are refused",
+    "dig": "below the level notify add +tcp: its datagrams are refused",
+    "delv": "below the level notify add +tcp: its datagrams are refused",
+    "kdig": "below the level notify add +tcp: its datagrams are refused",
+    "host": "below the level notify add -T: its datagrams are refused",
+    "nslookup": "below the level notify add -vc: its datagrams are refused",
     "curl": "HTTP/1.1 and 2 work; --http3 is refused, being UDP",
     "nc": "TCP works; -u and -l are refused",
     "nmap": "use -sT -Pn -n --unprivileged: raw packets and its own DNS are refused",
-    "node": "dns.lookup works; dns.resolve speaks UDP and is refused",
-    "nodejs": "dns.lookup works; dns.resolve speaks UDP and is refused",
+    "node": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
+    "nodejs": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
     "tmux": "a server that is running already is outside the run: use tmux -L with a new name",
     "screen": "a session that is running already is outside the run",
     "torsocks": "inside a run it passes through",
     "torify": "inside a run it passes through",
 }
+
+
+RESOLVES_ITSELF = frozenset({"dig", "delv", "kdig", "host", "nslookup", "drill"})
+"""Over UDP, past the hooks: only the level notify has a name server for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ class Program:
     unhooked: str = ""
     remark: str = ""
     interpreters: tuple[str, ...] = ()
+
+    @property
+    def wants_notify(self) -> bool:
+        """Whether hooks alone would not do."""
+        return bool(self.unhooked) or os.path.basename(self.path) in RESOLVES_ITSELF
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,15 +37,15 @@ DESCRIPTORS_MAX = 16
 
 @dataclass(slots=True)
 class Call:
-    """A hook that waits, with its report connection; or a system call that the kernel holds (`supervisor.py`), with who
-    lets it return. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
+    """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
+    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
 
     number: int
     connection: socket.socket | None = None
     tool_socket: socket.socket | None = None
     pid: int = 0
     is_watched: bool = False
-    let_return: Callable[[int], None] | None = None
+    on_answer: Callable[[AnswerCall], None] | None = None
 
 
 class ReportSocket:
@@ -119,9 +119,11 @@ class ReportSocket:
         if not self._read(call):
             self._watch(call, self._readable)
 
-    def take(self, packet: bytes, pid: int, tool_socket: socket.socket, let_return: Callable[[int], None]) -> None:
-        """A report that the supervisor made of a process's own connect. `let_return`: gets the errno, once."""
-        call = Call(next(_CALLS), None, tool_socket, pid, let_return=let_return)
+    def take(
+        self, packet: bytes, pid: int, tool_socket: socket.socket | None, on_answer: Callable[[AnswerCall], None]
+    ) -> None:
+        """A report that was made here of what a process asked without hooks. `on_answer` is called once."""
+        call = Call(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
         self.calls[call.number] = call
         self._on_report(packet, pid)
         self._dispatch(call, bindings.decode_report(packet))
@@ -226,11 +228,11 @@ class ReportSocket:
             packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
             with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
                 call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
-        self.forget(answer.call, answer.error)
+        self.forget(answer.call, answer)
 
-    def forget(self, number: int, error: int = errno.ENETUNREACH) -> None:
-        """Drop a call, closing our descriptors of it. A hook whose connection ends, and a call that is let return with
-        this errno, goes on without a stream, on a socket as new; as does one that failed."""
+    def forget(self, number: int, answer: AnswerCall | None = None) -> None:
+        """Drop a call, closing our descriptors of it. Whoever waits and gets no answer goes on without a stream, on a
+        socket as new; as after a failure."""
         call = self.calls.pop(number, None)
         if call is None:
             return
@@ -238,11 +240,12 @@ class ReportSocket:
             if call.is_watched:
                 self._loop.remove_reader(call.connection.fileno())
             call.connection.close()
-        if call.let_return is not None:
-            if call.tool_socket is not None and error not in (0, errno.EISCONN):
+        if call.on_answer is not None:
+            answer = answer or AnswerCall(number, errno.ENETUNREACH, socket.EAI_AGAIN)
+            if call.tool_socket is not None and answer.error not in (0, errno.EISCONN):
                 with contextlib.suppress(OSError):
                     bindings.disconnect(call.tool_socket.fileno())
-            call.let_return(error)
+            call.on_answer(answer)
         if call.tool_socket is not None:
             call.tool_socket.close()
 

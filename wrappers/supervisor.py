@@ -18,6 +18,8 @@ from pathlib import Path
 
 from ..orchestrator import events
 from ..shim import bindings, calls
+from ..shim.nowhere import Nowhere
+from .name_server import NameServer
 from .process import Tree
 from .report_events import absolute, denied, reason_name
 from .reports import ReportSocket
@@ -42,6 +44,7 @@ class Supervisor:
         post: Callable[[object], None],
         *,
         may_listen: bool = False,
+        dns_server: str | None = None,
     ) -> None:
         self._listener = listener
         self._run_address = run_address
@@ -49,6 +52,9 @@ class Supervisor:
         self._reports = reports
         self._tree = tree
         self._known: set[int] = set()
+        self._dns_server = dns_server
+        self._names: NameServer | None = None
+        self._has_names = True
         self._post = post
         self._may_listen = may_listen
         self._loop = asyncio.get_running_loop()
@@ -62,6 +68,9 @@ class Supervisor:
             self._loop.remove_reader(self._listener)
             os.close(self._listener)
             self._listener = -1
+        if self._names is not None:
+            self._names.close()
+            self._names = None
 
     def _readable(self) -> None:
         for _ in range(AT_ONCE):
@@ -91,8 +100,36 @@ class Supervisor:
         pid = calls.process_of(call.tid)
         if not error:
             return self._connect(call, pid)
+        if defence == "sockets" and self._give_datagrams(call, pid):
+            return None
         self._note(pid, call, defence)
         return error
+
+    def _give_datagrams(self, call: calls.Call, pid: int) -> bool:
+        """A UDP socket of a network that leads nowhere but to our name server. False: none is to be had."""
+        domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
+        if calls.kind_reason(domain, kind, protocol) is not bindings.Reason.UDP:
+            return False
+        names = self._name_server()
+        if names is None:
+            return False
+        with names.datagrams(domain, pid) as ours:
+            ours.setblocking(not kind & socket.SOCK_NONBLOCK)
+            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
+        return True
+
+    def _name_server(self) -> NameServer | None:
+        """Made when it is first asked for: most runs need none."""
+        if self._names is None and self._has_names:
+            try:
+                nowhere = Nowhere()
+            except OSError:  # no user namespaces here
+                self._has_names = False
+                return None
+            self._names = NameServer(
+                nowhere, self._reports, self._run_address, self._nonce, self._post, self._dns_server
+            )
+        return self._names
 
     def _note(self, pid: int, call: calls.Call, defence: str) -> None:
         """What the kernel refused, in the words of the hooks. A program that is refused fast open connects instead."""
@@ -117,6 +154,8 @@ class Supervisor:
             if family == socket.AF_UNSPEC:
                 bindings.disconnect(tool_socket.fileno())
                 return 0
+            if tool_socket.type == socket.SOCK_DGRAM and self._names is not None and self._names.has(tool_socket):
+                return calls.connect_datagrams(tool_socket, address)
             if family == socket.AF_UNIX and tool_socket.family == socket.AF_UNIX:
                 stack.pop_all()
                 return self._ask_for_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
@@ -131,7 +170,7 @@ class Supervisor:
             if error:
                 return error
             stack.pop_all()
-        self._reports.take(packet, pid, tool_socket, lambda outcome: self._answer(call, outcome))
+        self._reports.take(packet, pid, tool_socket, lambda answer: self._answer(call, answer.error))
         return None
 
     def _answer(self, call: calls.Call, error: int) -> None:
@@ -158,7 +197,9 @@ class Supervisor:
         report = bindings.encode_report(
             bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX]
         )
-        self._reports.take(report, pid, tool_socket, lambda outcome: self._reach(call, tool_socket, pid, path, outcome))
+        self._reports.take(
+            report, pid, tool_socket, lambda answer: self._reach(call, tool_socket, pid, path, answer.error)
+        )
         return None
 
     def _reach(self, call: calls.Call, tool_socket: socket.socket, pid: int, path: str, refused: int) -> None:

@@ -1,6 +1,7 @@
 """`--containment` and `--allow`: how firmly a verb holds what it starts."""
 
 import argparse
+import ipaddress
 import sys
 from collections.abc import Iterable
 
@@ -20,6 +21,11 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
         help="listen: the tool may have listening sockets of its own (multiprocessing managers have);"
         " unix:PATH: it may reach this Unix socket of others; repeatable",
     )  # fmt: skip
+    group.add_argument(
+        "--dns-server", type=_public_address, metavar="IP",
+        help="at the level notify: where questions for other than addresses go, over TCP through the exit"
+        " (default: whom the tool asks, if that is public)",
+    )  # fmt: skip
 
 
 def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Containment:
@@ -28,7 +34,22 @@ def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Cont
     from ...wrappers.machine import abilities
 
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
-    return contain(args.containment, abilities(), may_listen="listen" in args.allow, unix=paths, wanted=wanted)
+    return contain(
+        args.containment, abilities(), may_listen="listen" in args.allow, unix=paths,
+        dns_server=args.dns_server, wanted=wanted,
+    )  # fmt: skip
+
+
+def _public_address(word: str) -> str:
+    from ...wrappers.name_server import is_private
+
+    try:
+        address = str(ipaddress.ip_address(word))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no IP address") from None
+    if is_private(address):
+        raise argparse.ArgumentTypeError(f"{word} is private: no exit could reach it")
+    return address
 
 
 def _allowed(word: str) -> str:

@@ -208,7 +208,7 @@ def _wanted(args: argparse.Namespace, environment: Mapping[str, str]) -> list[st
 
     if args.containment is not None:
         return []
-    return ["notify"] if look_at(args.command[0], environment.get("PATH", os.defpath)).unhooked else []
+    return ["notify"] if look_at(args.command[0], environment.get("PATH", os.defpath)).wants_notify else []
 
 
 def _close(evidence: EvidenceLog, path: Path | None) -> None:

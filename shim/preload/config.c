@@ -106,3 +106,10 @@ __attribute__((constructor)) static void say_hello(void)
 	if (reply.answer.error != 0)
 		REFUSE("exitpin: the orchestrator refused this process; not running\n");
 }
+
+bool exitpin_is_left_to_supervisor(const struct exitpin_kind *kind)
+{
+	const struct exitpin_config *config = exitpin_config();
+
+	return config != NULL && config->is_supervised && !exitpin_is_tcp(kind);
+}

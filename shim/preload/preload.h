@@ -46,6 +46,9 @@ void exitpin_deny(int reason, const struct exitpin_endpoint *destination, const 
 void exitpin_deny_family(int reason, int family);
 void exitpin_deny_address(int reason, const void *address, socklen_t size);
 
+/* Whether the kernel asks a supervisor about this kind of socket, who knows more than hooks do: then they keep out of it. */
+bool exitpin_is_left_to_supervisor(const struct exitpin_kind *kind);
+
 /* unix.c */
 
 /* Whether the tool may reach this Unix socket: one of the run's own, or one that it was given. Notes a refusal. */

@@ -11,6 +11,8 @@ static int refusal(int fd, const void *address, socklen_t size, int flags)
 
 	if ((!has_address && !(flags & MSG_FASTOPEN)) || exitpin_kind_of(fd, &kind) < 0)
 		return 0;
+	if (exitpin_is_left_to_supervisor(&kind))
+		return 0;
 	if (kind.domain == AF_UNIX)
 		return !has_address || exitpin_unix_is_allowed(address, size) ? 0 : EACCES;
 	int reason = exitpin_kind_reason(&kind);

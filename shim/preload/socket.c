@@ -20,7 +20,7 @@ static int errno_of(int reason)
 EXPORT int socket(int domain, int type, int protocol)
 {
 	const struct exitpin_kind kind = {domain, type & TYPE_MASK, protocol};
-	int reason = exitpin_kind_reason(&kind);
+	int reason = exitpin_is_left_to_supervisor(&kind) ? EXITPIN_REASON_NONE : exitpin_kind_reason(&kind);
 
 	if (reason == EXITPIN_REASON_NONE)
 		return (int)result(sys_socket(domain, type, protocol));
@@ -55,6 +55,8 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 
 	if (error < 0)
 		return fail((int)-error);
+	if (exitpin_is_left_to_supervisor(&kind))
+		return (int)result(sys_bind(fd, address, size));
 	int reason = exitpin_kind_reason(&kind);
 
 	if (reason == EXITPIN_REASON_NONE && !exitpin_is_inet(&kind)) {
