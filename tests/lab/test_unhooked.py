@@ -1,0 +1,155 @@
+"""Programs that no hook steers, through `run --lab`: static ones, Go, and those that resolve by themselves.
+
+Judged by what they print, and by what the targets saw of them."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exitpin.wrappers.machine import abilities
+
+from .conftest import Lab
+from .running import EXITPIN, Log, records, run
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem),
+]
+
+PROGRAMS = Path(__file__).with_name("programs")
+EXIT, ADDRESS = "exit03", "203.0.113.13"
+WEB = "192.0.2.10"
+RESOLVER = "192.0.2.53"
+FETCH = f"""
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(void)
+{{
+	const char *question = "GET /ip HTTP/1.0\\r\\nHost: web.test\\r\\n\\r\\n";
+	struct sockaddr_in there = {{.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {{inet_addr("{WEB}")}}}};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), size;
+	char text[4096];
+
+	if (connect(fd, (struct sockaddr *)&there, sizeof(there)) != 0)
+		return perror("connect"), 1;
+	write(fd, question, strlen(question));
+	while ((size = read(fd, text, sizeof(text))) > 0)
+		fwrite(text, 1, size, stdout);
+}}
+"""
+
+
+def program(folder: Path, compiler: str) -> str:
+    """FETCH, static; its path."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler} here")
+    source, target = folder / "fetch.c", str(folder / "program")
+    source.write_text(FETCH)
+    words = [compiler, "-static", "-w", "-o", target, str(source)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return target if done.returncode == 0 else pytest.skip(done.stderr)
+
+
+def go_program(folder: Path, source: Path) -> str:
+    if shutil.which("go") is None:
+        pytest.skip("no go here")
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(folder / "cache"), "GOTOOLCHAIN": "local"}
+    target = str(folder / "gopher")
+    done = subprocess.run(
+        ["go", "build", "-o", target, str(source)], env=environment, capture_output=True, text=True, check=False
+    )
+    return target if done.returncode == 0 else pytest.skip(done.stderr)
+
+
+def one(lab: Lab, *words: str) -> dict[str, Any]:
+    """The record of one run, whose evidence holds together and all of whose streams are proven."""
+    (record,) = records(lab.state, "-e", EXIT, *words)
+    assert record["failure"] is None, record["failure"]
+    assert {len(stream["witnesses"]) for stream in record["streams"]} <= {3}
+    (evidence,) = record["evidence"]
+    listed = Path(evidence["file"]).with_suffix(".records")
+    listed.write_text(json.dumps(record) + "\n")
+    checked = subprocess.run(
+        [*EXITPIN, "results", "verify", evidence["file"], str(listed)], capture_output=True, text=True, check=False
+    )
+    listed.unlink()
+    assert checked.returncode == 0, checked.stdout
+    return record
+
+
+@pytest.mark.parametrize("compiler", ["cc", "musl-gcc"])
+def test_a_static_program_leaves_through_its_exit_without_a_word(lab: Lab, tmp_path: Path, compiler: str) -> None:
+    log = Log.of(lab.state)
+    record = one(lab, "--", program(tmp_path, compiler))
+    assert record["process"]["stdout"].endswith(f"{ADDRESS}\n")
+    assert record["containment"]["level"] == "notify"
+    assert log.peers("http") == [ADDRESS]
+
+
+def test_below_that_level_it_is_refused_with_the_way_out(lab: Lab, tmp_path: Path) -> None:
+    log = Log.of(lab.state)
+    done = run(lab.state, "-e", EXIT, "--containment", "guard", "--", program(tmp_path, "cc"))
+    assert done.returncode == 126 and "--containment notify" in done.stderr
+    assert log.peers() == []
+
+
+def test_a_script_starts_static_programs_beside_those_with_hooks(lab: Lab, tmp_path: Path) -> None:
+    log = Log.of(lab.state)
+    script = f"{program(tmp_path, 'cc')}; curl -sS http://web.test/ip; env -i {tmp_path}/program"
+    record = one(lab, "--containment", "notify", "--", "bash", "-c", script)
+    assert record["process"]["stdout"].count(ADDRESS) == 3
+    assert {process["hello"] for process in record["processes"]} == {True, False}
+    assert log.peers("http") == [ADDRESS] * 3
+
+
+def test_a_go_program_resolves_and_connects_by_itself(lab: Lab, tmp_path: Path) -> None:
+    gopher = go_program(tmp_path, PROGRAMS / "gopher.go")
+    log = Log.of(lab.state)
+    record = one(lab, "--", gopher, "http://web.test/ip")
+    assert record["process"]["stdout"] == f"{ADDRESS}\n" * 6
+    assert {stream["destination"] for stream in record["streams"]} == {"web.test:80"}
+    assert set(log.peers("http")) == {ADDRESS} and log.peers("dns") == []
+
+
+@pytest.mark.parametrize(("mode", "answer"), [("mapped", "198.18.0.1"), ("exit", WEB)])
+def test_dig_asks_as_it_always_does(lab: Lab, mode: str, answer: str) -> None:
+    record = one(lab, "--resolve", mode, "--", "dig", "+short", "+tries=1", "web.test")
+    assert record["process"]["stdout"] == f"{answer}\n"
+    assert [stream["is_lookup"] for stream in record["streams"]] == ([True] if mode == "exit" else [])
+
+
+def test_other_questions_go_to_a_public_resolver_through_the_exit(lab: Lab) -> None:
+    log = Log.of(lab.state)
+    record = one(lab, "--", "dig", f"@{RESOLVER}", "+tries=1", "web.test", "TXT")
+    assert "status: NOERROR" in record["process"]["stdout"]
+    assert [stream["destination"] for stream in record["streams"]] == [f"{RESOLVER}:53"]
+    assert ADDRESS in log.peers("dns")
+
+
+def test_a_private_resolver_is_asked_nothing(lab: Lab) -> None:
+    record = one(lab, "--", "dig", "@192.168.1.1", "+tries=1", "web.test", "TXT")
+    assert "status: SERVFAIL" in record["process"]["stdout"]
+    assert record["streams"] == []
+    assert record["denied"][0]["reason"] == "dns" and "192.168.1.1" in record["denied"][0]["what"]
+
+
+def test_a_name_that_the_exit_does_not_find_is_a_failure_and_no_denial(lab: Lab) -> None:
+    (record,) = records(lab.state, "-e", EXIT, "--resolve", "exit", "--", "dig", "+tries=1", "nowhere.test")
+    assert "status: SERVFAIL" in record["process"]["stdout"]
+
+
+def test_node_resolves_with_its_own_library(lab: Lab) -> None:
+    script = (
+        'require("dns").resolve4("web.test", (error, found) =>'
+        ' require("http").get({host: found[0], path: "/ip"}, reply => reply.pipe(process.stdout)))'
+    )
+    record = one(lab, "--containment", "notify", "--", "node", "-e", script)
+    assert record["process"]["stdout"] == f"{ADDRESS}\n"
