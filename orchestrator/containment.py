@@ -16,43 +16,49 @@ from .errors import EXIT_USAGE, OperatorError
 LEVELS = ("shim", "guard", "notify")
 LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
 
+DAEMONS = "unix-socket daemons past the hooks"
 _OPEN = {
     "shim": (
         "raw system calls",
         "static and Go binaries",
-        "unix-socket daemons past the hooks",
+        DAEMONS,
         "inherited unix sockets",
     ),
-    "guard": ("unix-socket daemons past the hooks", "inherited unix sockets"),
+    "guard": (DAEMONS, "inherited unix sockets"),
     "notify": ("inherited unix sockets",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty."""
+    """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
+    `can_hide`: whether a mount namespace can be made."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
+    can_hide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
     sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach;
-    `dns_server`: the public resolver to which what is no question for an address goes, through the exit."""
+    `dns_server`: the public resolver to which what is no question for an address goes, through the exit;
+    `is_hiding`: sockets of daemons are not there for it."""
 
     level: str
     asked: str | None = None
     may_listen: bool = False
     unix: frozenset[str] = frozenset()
     dns_server: str | None = None
+    is_hiding: bool = False
 
     @property
     def open(self) -> tuple[str, ...]:
         """The ways out that it does not close."""
         listeners = ("listening sockets",) if self.may_listen and self.level != "shim" else ()
-        return (*_OPEN[self.level], *listeners, *sorted(self.unix))
+        hidden = [DAEMONS] if self.is_hiding else []
+        return (*(one for one in _OPEN[self.level] if one not in hidden), *listeners, *sorted(self.unix))
 
     @property
     def warning(self) -> str:
@@ -94,7 +100,8 @@ def contain(
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    return Containment(level, asked, may_listen, frozenset(unix), dns_server)
+    is_hiding = level == "guard" and abilities.can_hide  # a supervisor is asked for each
+    return Containment(level, asked, may_listen, frozenset(unix), dns_server, is_hiding)
 
 
 def why_no_guard(abilities: Abilities) -> str:

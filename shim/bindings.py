@@ -50,6 +50,7 @@ __all__ = [
     "OrderKind",
     "Reason",
     "Report",
+    "can_hide",
     "decode_notice",
     "decode_report",
     "disconnect",
@@ -187,3 +188,8 @@ def landlock_abi() -> int:
     """landlock_create_ruleset(2): the kernel's ABI of Landlock; 0 if it has none or it is switched off."""
     abi: int = lib.exitpin_landlock_abi()
     return abi
+
+
+def can_hide() -> bool:
+    """Whether a mount namespace can be made here: unshare(2), by root or in a user namespace."""
+    return bool(lib.exitpin_can_hide())

@@ -1,12 +1,15 @@
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kernel.h"
+#include "mounts.h"
 
 int exitpin_setns(int fd, int flags)
 {
@@ -49,4 +52,21 @@ int exitpin_landlock_abi(void)
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, ask_version);
 
 	return abi > 0 ? (int)abi : 0;
+}
+
+bool exitpin_can_hide(void)
+{
+	int status = 1;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t child = fork(); /* namespaces are a process's */
+
+	if (child == 0)
+		_exit(exitpin_own_mounts() ? 0 : 1);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return child > 0 && status == 0;
 }

@@ -2,6 +2,8 @@
 #ifndef EXITPIN_KERNEL_H
 #define EXITPIN_KERNEL_H
 
+#include <stdbool.h>
+
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
 int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
@@ -16,5 +18,8 @@ int exitpin_disconnect(int fd);
 
 /* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
 int exitpin_landlock_abi(void);
+
+/* Whether a mount namespace can be made here, by root or in a user namespace. */
+bool exitpin_can_hide(void);
 
 #endif

@@ -15,6 +15,7 @@ from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
+from .daemons import sockets_of_others
 from .given import Input
 from .household import Household
 from .output import Flow, Output
@@ -96,6 +97,9 @@ class ToolLauncher:
         self.on_line = on_line
         self.flow = flow
         self.household = Household()
+        self.hidden: list[str] = []
+        if containment.is_hiding:
+            self.hidden = sockets_of_others(str(directory), containment.unix)
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 
@@ -163,6 +167,7 @@ class ToolLaunch:
 
     def _options(self) -> list[str]:
         options = containment_options(self._launcher.containment)
+        options += [word for path in self._launcher.hidden for word in ("--hide", path)]
         if self._run.setup is not None:
             return [*options, *launcher_options(self._run.setup)]
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options

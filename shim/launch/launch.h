@@ -16,6 +16,8 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
+enum { HIDDEN_MAX = 512 };
+
 struct request {
 	int control;
 	const char *preload;
@@ -28,6 +30,8 @@ struct request {
 	bool notify;
 	bool may_listen;
 	bool is_bare; /* a program whose C library would choke on the preload library */
+	const char *hidden[HIDDEN_MAX];
+	unsigned hidden_count;
 	char **command;
 };
 
@@ -57,6 +61,9 @@ bool limit_read(const char *text, struct limits *limits);
 /* In the child, before exec; never above what was inherited. Over its CPU a tool gets SIGXCPU, a second later SIGKILL;
  * over its memory ENOMEM; over a file's size SIGXFSZ, or EFBIG when it ignores that. False and errno. */
 bool limits_apply(const struct limits *limits);
+
+/* hide.c: in the child, before the guard. False and errno: the kernel would not. */
+bool hide(const struct request *request);
 
 /* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
 bool guard(const struct request *request);

@@ -1,8 +1,9 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify] [--listen]
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify] [--listen] [--hide SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as it
- * can), so that programs without the library are pinned, too; with --listen the tool may listen.
+ * can), so that programs without the library are pinned, too; with --listen the tool may listen; what is hidden
+ * it can't reach.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -43,6 +44,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->shim = *++arguments;
 		else if (strcmp(*arguments, "--directory") == 0)
 			request->directory = *++arguments;
+		else if (strcmp(*arguments, "--hide") == 0 && request->hidden_count < HIDDEN_MAX)
+			request->hidden[request->hidden_count++] = *++arguments;
 		else if (strcmp(*arguments, "--limit") == 0 && limit_read(arguments[1], &request->limits))
 			arguments++;
 		else
@@ -124,7 +127,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " [--guard] [--notify] [--listen] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
+		      " [--guard] [--notify] [--listen] [--hide SOCKET]... [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

@@ -66,6 +66,13 @@ static _Noreturn void fail(int failed, int reason)
 	_exit(EXIT_NOT_EXECUTABLE);
 }
 
+static void die_with(pid_t launcher)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != launcher) /* it died before the line above */
+		_exit(EXIT_NOT_EXECUTABLE);
+}
+
 static _Noreturn void become_tool(const struct request *request, const char *path, pid_t launcher, const int go[2],
 				  int failed)
 {
@@ -73,9 +80,7 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	ssize_t told;
 
 	close(go[1]);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != launcher) /* it died before the line above */
-		_exit(EXIT_NOT_EXECUTABLE);
+	die_with(launcher);
 	if (request->foreground)
 		setpgid(0, 0);
 	else
@@ -87,6 +92,9 @@ static _Noreturn void become_tool(const struct request *request, const char *pat
 	unblock_signals();
 	if (!set_environment(request) || !limits_apply(&request->limits))
 		fail(failed, EXITPIN_REASON_NOT_EXECUTABLE);
+	if (!hide(request))
+		fail(failed, EXITPIN_REASON_CONTAINMENT);
+	die_with(launcher); /* a new user namespace forgets it */
 	if ((request->guard || request->notify) && !guard(request))
 		fail(failed, EXITPIN_REASON_CONTAINMENT);
 	execute(path, request->command);

@@ -60,3 +60,9 @@ def test_what_wants_a_supervisor_gets_one_unless_somebody_said_otherwise() -> No
     assert contain(None, NEW, wanted=["shim", "notify"]).level == "notify"
     assert contain(None, Abilities(4, NO), wanted=["notify"]).level == "guard"
     assert contain("guard", NEW, wanted=["notify"]).level == "guard"
+
+
+def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each() -> None:
+    assert contain("guard", Abilities(4, can_hide=True)).open == ("inherited unix sockets",)
+    assert contain("notify", Abilities(4, can_hide=True)).open == ("inherited unix sockets",)
+    assert not contain("notify", Abilities(4, can_hide=True)).is_hiding

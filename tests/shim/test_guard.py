@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from exitpin.shim import bindings
@@ -105,7 +106,10 @@ def without(tmp_path: Path) -> Callable[[str], str]:
     """Builds a launcher that lacks one defence."""
 
     def build(defence: str) -> str:
-        sources = [*(LAUNCH / "launch").glob("*.c"), LAUNCH / "program.c", LAUNCH / "rules.c", LAUNCH / "text.c"]
+        sources = [
+            *(LAUNCH / "launch").glob("*.c"),
+            *(LAUNCH / name for name in ("mounts.c", "program.c", "rules.c", "text.c")),
+        ]
         target = tmp_path / "launch"
         flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]
         compiler = os.environ.get("CC", "cc").split()
@@ -135,3 +139,52 @@ def test_without_a_look_at_the_machine_calls_of_another_pass(shim: Shim, without
 def test_without_the_drop_root_keeps_its_capabilities(shim: Shim, without: Callable[[str], str]) -> None:
     run = shim.run("grep", "CapBnd", "/proc/self/status", launcher=without("capabilities"))
     assert int(run.lines[0].split()[1], 16) >> 12 & 1
+
+
+DAEMON = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX); listener.bind(sys.argv[1]); listener.listen()
+print(flush=True); sys.stdin.read()
+"""
+REACHES = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+address = struct.pack("=H", 1) + os.fsencode(sys.argv[1]) + b"\\0"
+done = libc.syscall(42, libc.syscall(41, 1, 1, 0), address, len(address))
+print("reached" if done == 0 else os.strerror(ctypes.get_errno()))
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Unix socket on which somebody outside the run listens."""
+    path = str(tmp_path_factory.mktemp("d") / "daemon")
+    command = [sys.executable, "-c", DAEMON, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        process.stdout.readline()
+        yield path
+        process.stdin.close()
+
+
+@AT_GUARD
+@X86
+def test_a_daemon_that_is_hidden_is_reached_by_no_call(shim: Shim, daemon: str) -> None:
+    python = ("-I", "-c", REACHES, daemon)
+    assert shim.run(sys.executable, *python).lines == ["reached"]
+    hidden = ("--hide", daemon, "--hide", f"{daemon}-that-is-not-there")
+    assert shim.run(sys.executable, *python, flags=hidden).lines == ["Connection refused"]
+    assert Path(daemon).is_socket(), "only for the run"
+
+
+@AT_GUARD
+def test_where_it_hides_a_killed_launcher_still_takes_the_tool_along(shim: Shim, daemon: str) -> None:
+    run = shim.start("sleep", "60", flags=("--hide", daemon))
+    while (notice := run.next_notice()) is not None and notice.kind is not NoticeKind.STARTED:
+        pass
+    assert notice is not None
+    tool = psutil.Process(notice.pid)
+    while tool.name() != "sleep":
+        pass
+    run.process.kill()
+    tool.wait(10)

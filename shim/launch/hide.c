@@ -1,0 +1,25 @@
+/* A view of the file system in which the Unix sockets of daemons are not there: a regular file lies over each, and
+ * connect(2) refuses it. */
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mount.h>
+
+#include "../mounts.h"
+#include "launch.h"
+
+static bool is_gone(int error)
+{
+	return error == ENOENT || error == ENOTDIR;
+}
+
+bool hide(const struct request *request)
+{
+	if (request->hidden_count == 0)
+		return true;
+	if (!exitpin_own_mounts())
+		return false;
+	for (unsigned i = 0; i < request->hidden_count; i++)
+		if (mount("/dev/null", request->hidden[i], NULL, MS_BIND, NULL) != 0 && !is_gone(errno))
+			return false;
+	return true;
+}
