@@ -43,7 +43,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("id", metavar="ID", help="of a verdict, or how it begins")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it there, readable by you alone (stdout)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write it there, readable by you alone (stdout)"
+    )
     add_store(parser)
     parser.set_defaults(execute=execute)
 
