@@ -6,12 +6,16 @@ Reads, and starts processes; what agrees with what is decided without either, in
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 
+from ..errors import OperatorError
 from .check import Checked, check_run, check_scan
 from .check_verdict import check_verdict
 from .pieces import Pieces
@@ -30,14 +34,23 @@ def check_store(path: Path, places: Sequence[int], processes: int | None = None)
     if count == 1 or len(places) <= FEW:
         yield from (_check(str(path), chunk) for chunk in chunks)
         return
-    with ProcessPoolExecutor(count, get_context("spawn"), _leave_interrupts_to_the_parent) as pool:
+    with _kept_from_signals():
+        resource_tracker.ensure_running()
+    with ProcessPoolExecutor(count, get_context("spawn"), _watch_the_parent) as pool:
         waiting: deque[Future[Checked]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_check, str(path), chunk))
-            if len(waiting) > AHEAD * count:
+        try:
+            for chunk in chunks:
+                with _kept_from_signals():  # this may start one of the processes
+                    waiting.append(pool.submit(_check, str(path), chunk))
+                if len(waiting) > AHEAD * count:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            what = "a process that checked records was killed: they are not all checked."
+            raise OperatorError(what, "Perhaps there was too little memory.") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # who was interrupted does not wait for what is queued
 
 
 def check_scans(reader: Reader, scan_id: str | None) -> Iterator[Checked]:
@@ -76,5 +89,24 @@ def _check(path: str, places: Sequence[int]) -> Checked:
     return found
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _kept_from_signals() -> Iterator[None]:
+    """What is started within it is never told of these: a terminal sends them to all of us, and the parent alone
+    answers. A mask and no disposition, for it holds before Python has begun there."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _watch_the_parent() -> None:
+    """In a process of the pool: whatever ends the parent, be it SIGKILL, closes the pipe that this waits for."""
+    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(128 + signal.SIGTERM)
