@@ -29,8 +29,8 @@ def find_scan(reader: Reader, name: str) -> str | None:
 
 
 def find_record(reader: Reader, name: str) -> Record:
-    """The record with this id, or the only one whose id begins so. Raises OperatorError."""
-    found = reader.record(name)
+    """The record with this id, or the only one whose id begins so. Raises OperatorError; Unreadable is one."""
+    found = reader.record(name, strictly=True)
     if found is not None:
         return found
     near = reader.ids(name, NAMED_MAX) if name else []
@@ -39,7 +39,7 @@ def find_record(reader: Reader, name: str) -> Record:
         raise OperatorError(f"there is no record {shown(name)}.", hint, EXIT_USAGE)
     if len(near) > 1:
         raise OperatorError(f"{shown(name)} begins the ids of several records.", _one_of(near), EXIT_USAGE)
-    only = reader.record(near[0])
+    only = reader.record(near[0], strictly=True)
     assert only is not None
     return only
 

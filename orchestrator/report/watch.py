@@ -151,7 +151,10 @@ def _is_under_way(reader: Reader, row: ScanRow) -> bool:
 
 
 def _scan(row: ScanRow) -> Record:
-    found = json.loads(row.scan)
+    try:
+        found = json.loads(row.scan)
+    except (ValueError, RecursionError):  # its columns say enough
+        return {}
     return found if isinstance(found, dict) else {}
 
 

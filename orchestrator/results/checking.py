@@ -19,7 +19,7 @@ from ..errors import OperatorError
 from .check import Checked, check_run, check_scan
 from .check_verdict import check_verdict
 from .pieces import Pieces
-from .stored import Reader, Record, open_store
+from .stored import Reader, Record, Unreadable, open_store
 
 AT_ONCE = 200  # records of one piece of work
 FEW = 5_000  # not worth the start of processes
@@ -58,8 +58,13 @@ def check_scans(reader: Reader, scan_id: str | None) -> Iterator[Checked]:
     pieces = Pieces(reader.blobs.read)
     names = [scan_id] if scan_id is not None else [row[0] for row in reader.rows("SELECT scan_id FROM scans")]
     for name in names:
-        if (scan := reader.scan(name)) is not None:
-            yield check_scan(scan, pieces)
+        try:
+            scan = reader.scan(name, strictly=True)
+        except Unreadable as unreadable:
+            yield cant_be_read(unreadable)
+        else:
+            if scan is not None:
+                yield check_scan(scan, pieces)
 
 
 def check_record(reader: Reader, record: Record, pieces: Pieces | None = None) -> Checked:
@@ -68,12 +73,26 @@ def check_record(reader: Reader, record: Record, pieces: Pieces | None = None) -
     return check_verdict(record, pieces, reader.record) if "verdict_id" in record else check_run(record, pieces)
 
 
-def named_by(reader: Reader, verdict: Record) -> Iterator[Record]:
+def cant_be_read(unreadable: Unreadable) -> Checked:
+    """A record that says nothing."""
+    return Checked(problems=(f"{unreadable.name}: its record can't be read: {unreadable.why}",))
+
+
+def check_record_named(reader: Reader, record_id: str) -> Checked:
+    """The record with this id; nothing, where it is not there."""
+    try:
+        record = reader.record(record_id, strictly=True)
+    except Unreadable as unreadable:
+        return cant_be_read(unreadable)
+    return Checked() if record is None else check_record(reader, record)
+
+
+def check_named_by(reader: Reader, verdict: Record) -> Iterator[Checked]:
     """The runs and controls that a verdict names, each once, as far as they are there."""
     told = [*(verdict.get("runs") or ()), *(verdict.get("controls") or ())]
     for run_id in dict.fromkeys(item.get("run_id") for item in told):
-        if run_id is not None and (found := reader.record(str(run_id))) is not None:
-            yield found
+        if run_id is not None:
+            yield check_record_named(reader, str(run_id))
 
 
 def _check(path: str, places: Sequence[int]) -> Checked:
@@ -84,8 +103,13 @@ def _check(path: str, places: Sequence[int]) -> Checked:
         with reader:
             pieces = Pieces(reader.blobs.read)
             for place in places:
-                if (record := reader.at(place)) is not None:
-                    found.add(check_record(reader, record, pieces))
+                try:
+                    record = reader.at(place)
+                except Unreadable as unreadable:
+                    found.add(cant_be_read(unreadable))
+                else:
+                    if record is not None:
+                        found.add(check_record(reader, record, pieces))
     return found
 
 
