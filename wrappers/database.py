@@ -121,6 +121,8 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
 
     The connection may be used by any one thread at a time; nothing is committed but by COMMIT. Raises OperatorError.
     """
+    if path.is_dir():
+        raise _folder(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -145,6 +147,8 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
 
     A file of an older version is brought to this one first.
     """
+    if path.is_dir():
+        raise _folder(path)
     if not path.exists():
         return None
     with explained(path):
@@ -161,6 +165,10 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
             return None
         create(path, patience_s).close()
         return _reader(path, patience_s)
+
+
+def _folder(path: Path) -> OperatorError:
+    return OperatorError(f"{path} is a directory.", "Name the file of results in it, or a new one, by --store.")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import IO, Any
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.export import chosen, lines, rows
 from ..results.stored import STATUSES, Wanted
-from .results_find import find_scan
+from .results_find import find_scan, unknown_words
 from .results_options import since, statuses
 from .results_store import add_store, opened, shown
 from .whole_file import STDOUT, is_stdout, whole_file
@@ -75,6 +75,9 @@ def execute(args: argparse.Namespace) -> int:
         records = chosen(reader.query(wanted), is_public=args.public)
         with whole_file(args.output or STDOUT, MODE) as file:
             count = _write(file, records, args.format)
+        if not count:
+            for words in unknown_words(reader, args.tool, args.exit):
+                print(f"exitpin: {words}", file=sys.stderr)
     if not is_stdout(args.output):
         print(f"exitpin: {count} records in {shown(args.output)}", file=sys.stderr)
     return 0

@@ -13,7 +13,7 @@ from ..results.checking import cant_be_read, check_named_by, check_record, check
 from ..results.stored import Reader, Unreadable, Wanted
 from . import results_verify_files
 from .results_find import find_record, find_scan
-from .results_store import opened
+from .results_store import opened, shown
 from .results_verify_told import Disagreements
 
 
@@ -31,12 +31,17 @@ def verify(args: argparse.Namespace) -> int:
 
 
 def _is_file(name: str) -> bool:
-    """An id has no slash and is no file."""
-    return name == "-" or "/" in name or Path(name).exists()
+    """An id has no slash and no dot, and is no file."""
+    return name == "-" or "/" in name or Path(name).suffix != "" or (name != "" and Path(name).exists())
 
 
 def _bundle(path: Path) -> Iterator[Checked]:
     from ..results.unbundling import check_bundle
+
+    if not path.exists():
+        raise OperatorError(f"there is no file {shown(path)}.", "", EXIT_USAGE)
+    if path.is_dir():
+        raise OperatorError(f"{shown(path)} is a directory.", "Name a bundle (`exitpin results bundle`).", EXIT_USAGE)
 
     return check_bundle(path)
 

@@ -123,6 +123,11 @@ class Reader:
         which, given = where(wanted)
         return int(self._one(f"SELECT count(*) FROM runs{which}", given)[0])
 
+    def has(self, wanted: Wanted) -> bool:
+        """Whether there is any such record."""
+        which, given = where(wanted)
+        return bool(self._one(f"SELECT EXISTS (SELECT 1 FROM runs{which})", given)[0])
+
     def record(self, record_id: str, *, strictly: bool = False) -> Record | None:
         """The record with exactly this id; None: there is none. `strictly`: raise Unreadable, and do not pass it over,
         as who asks for nothing else wants it."""

@@ -112,7 +112,7 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_nobody_elses(show: Show) -> N
     [
         ("s1-v", r"several records\. Say one of s1-v1, s1-v2, s1-v3\."),
         ("x\033[31m", r"no record x\\x1b\[31m\. `exitpin results list`"),
-        ("", "there is no record"),
+        ("", "an empty id names no record"),
     ],
 )
 def test_an_id_that_is_not_just_one_is_refused(name: str, sentence: str, show: Show) -> None:
