@@ -10,12 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import OperatorError
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 
 class OutputLost(OperatorError):
@@ -33,7 +30,7 @@ class Ended(KeyboardInterrupt):
 class _Output(io.FileIO):
     """Standard output. An error of its own is told from that of any other file."""
 
-    def write(self, content: "ReadableBuffer") -> int:
+    def write(self, content: Any) -> int:
         try:
             return super().write(content)
         except (BrokenPipeError, BlockingIOError):
@@ -46,7 +43,7 @@ class _Output(io.FileIO):
 class _Complaints(io.FileIO):
     """Standard error: where nobody takes it nobody can be told, and no answer changes for that."""
 
-    def write(self, content: "ReadableBuffer") -> int:
+    def write(self, content: Any) -> int:
         try:
             return super().write(content)
         except OSError:

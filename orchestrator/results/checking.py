@@ -115,8 +115,8 @@ def _check(path: str, places: Sequence[int]) -> Checked:
 
 @contextmanager
 def _kept_from_signals() -> Iterator[None]:
-    """What is started within it is never told of these: a terminal sends them to all of us, and the parent alone
-    answers. A mask and no disposition, for it holds before Python has begun there."""
+    """What is started within it hears none of these: a terminal sends them to all of us, and the parent alone answers.
+    A mask and no disposition, for it holds before Python has begun there."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
@@ -125,7 +125,9 @@ def _kept_from_signals() -> Iterator[None]:
 
 
 def _watch_the_parent() -> None:
-    """In a process of the pool: whatever ends the parent, be it SIGKILL, closes the pipe that this waits for."""
+    """In a process of the pool: whatever ends the parent, be it SIGKILL, closes the pipe that this waits for. And the
+    pool itself ends it by SIGTERM, when another one has gone."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
 
 
