@@ -56,8 +56,9 @@ def take_standard_streams() -> None:
         stream = getattr(sys, name)
         if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             stream.flush()
+            file = raw(stream.fileno(), "wb", closefd=False)
             own = io.TextIOWrapper(
-                io.BufferedWriter(raw(stream.fileno(), "wb", closefd=False)), stream.encoding, stream.errors,
+                file if stream.write_through else io.BufferedWriter(file), stream.encoding, stream.errors,
                 line_buffering=stream.line_buffering, write_through=stream.write_through,
             )  # fmt: skip
             setattr(sys, name, own)

@@ -75,6 +75,15 @@ def test_help_and_other_verbs_end_so_too(words: tuple[str, ...]) -> None:
     assert (ended.returncode, ended.stderr) == (125, f"{LOST}\n")
 
 
+def test_who_wants_no_buffer_has_none() -> None:
+    script = (
+        "import os; from exitpin.orchestrator.cli.ending import take_standard_streams; take_standard_streams();"
+        "print('said', end=''); os._exit(0)"
+    )
+    ended = subprocess.run([sys.executable, "-u", "-c", script], capture_output=True, timeout=COMMAND_S, check=True)
+    assert ended.stdout == b"said"
+
+
 @pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
 def signo(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
     before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGHUP)}
