@@ -64,8 +64,9 @@ MIGRATIONS = (
     ) STRICT;
     INSERT INTO scans
         SELECT scan_id, min(ifnull(started, ended)), max(ended), 'earlier',
-            max(ifnull(json_extract(record, '$.vantage.name'), json_extract(record, '$.vantage.kind'))),
-            max(json_extract(record, '$.exit.consensus')),
+            max(CASE WHEN json_valid(record) THEN
+                ifnull(json_extract(record, '$.vantage.name'), json_extract(record, '$.vantage.kind')) END),
+            max(CASE WHEN json_valid(record) THEN json_extract(record, '$.exit.consensus') END),
             sum(kind = 'verdict'),
             count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END),
             ifnull(group_concat(DISTINCT tool), ''),
@@ -108,7 +109,11 @@ _OTHER_HINT = "Name another file by --store."
 def _params_key_2(record: str) -> str | None:
     """The column `params_key` as version 2 of the file began with it: a migration is history, whatever becomes of
     `results/rows.py`."""
-    tool = json.loads(record).get("tool")
+    try:
+        found = json.loads(record)
+    except (ValueError, RecursionError):  # its reader says so
+        return None
+    tool = found.get("tool") if isinstance(found, dict) else None
     if not isinstance(tool, dict) or tool.get("id") is None:
         return None
     params = tool.get("params")
