@@ -307,7 +307,8 @@ class Life:
     def _bytes_seen(self, event: ev.BytesSeen, now: float) -> list[Effect]:
         self.connections.count_bytes(event.stream_id, event.up, event.down)
         if event.down and self.times.first_byte is None:
-            self.times.first_byte = now
+            # Tor tells of bytes once a second, and when a stream ends: the tool may have had them, and be done, by then
+            self.times.first_byte = now if self.times.end is None else self.times.end
         return []
 
     def _call_lost(self, event: ev.CallLost, now: float) -> list[Effect]:

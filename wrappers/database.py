@@ -64,8 +64,9 @@ MIGRATIONS = (
     ) STRICT;
     INSERT INTO scans
         SELECT scan_id, min(ifnull(started, ended)), max(ended), 'earlier',
-            max(ifnull(json_extract(record, '$.vantage.name'), json_extract(record, '$.vantage.kind'))),
-            max(json_extract(record, '$.exit.consensus')),
+            max(CASE WHEN json_valid(record) THEN
+                ifnull(json_extract(record, '$.vantage.name'), json_extract(record, '$.vantage.kind')) END),
+            max(CASE WHEN json_valid(record) THEN json_extract(record, '$.exit.consensus') END),
             sum(kind = 'verdict'),
             count(DISTINCT CASE WHEN role IS NOT 'control' THEN exit_fingerprint END),
             ifnull(group_concat(DISTINCT tool), ''),
@@ -108,7 +109,11 @@ _OTHER_HINT = "Name another file by --store."
 def _params_key_2(record: str) -> str | None:
     """The column `params_key` as version 2 of the file began with it: a migration is history, whatever becomes of
     `results/rows.py`."""
-    tool = json.loads(record).get("tool")
+    try:
+        found = json.loads(record)
+    except (ValueError, RecursionError):  # its reader says so
+        return None
+    tool = found.get("tool") if isinstance(found, dict) else None
     if not isinstance(tool, dict) or tool.get("id") is None:
         return None
     params = tool.get("params")
@@ -121,6 +126,8 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
 
     The connection may be used by any one thread at a time; nothing is committed but by COMMIT. Raises OperatorError.
     """
+    if path.is_dir():
+        raise _folder(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -145,6 +152,8 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
 
     A file of an older version is brought to this one first.
     """
+    if path.is_dir():
+        raise _folder(path)
     if not path.exists():
         return None
     with explained(path):
@@ -161,6 +170,10 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
             return None
         create(path, patience_s).close()
         return _reader(path, patience_s)
+
+
+def _folder(path: Path) -> OperatorError:
+    return OperatorError(f"{path} is a directory.", "Name the file of results in it, or a new one, by --store.")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Called by `results export`. Columns are those of the table `runs`, in its order 
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
+from typing import IO
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 from ..orchestrator.results.rows import Row
@@ -14,7 +14,7 @@ ROWS = 5_000  # of a group: so many are held at a time
 _WHOLE, _REAL = ("repetition", "attempt"), ("started", "ended")
 
 
-def write_parquet(path: Path, rows: Iterable[Row]) -> int:
+def write_parquet(file: IO[bytes], rows: Iterable[Row]) -> int:
     """Write all of them, and return how many. Raises OperatorError without pyarrow, and OSError."""
     try:
         import pyarrow
@@ -25,9 +25,9 @@ def write_parquet(path: Path, rows: Iterable[Row]) -> int:
     kinds = {**dict.fromkeys(_WHOLE, pyarrow.int64()), **dict.fromkeys(_REAL, pyarrow.float64())}
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in Row._fields])
     rest, count = iter(rows), 0
-    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+    with parquet.ParquetWriter(file, schema, compression="zstd") as table:
         while some := list(islice(rest, ROWS)):
             columns = dict(zip(Row._fields, map(list, zip(*some, strict=True)), strict=True))
-            file.write_table(pyarrow.table(columns, schema))
+            table.write_table(pyarrow.table(columns, schema))
             count += len(some)
     return count

@@ -1,4 +1,4 @@
-"""The command `exitpin`: finds the verb, and turns what a verb raises into one sentence and an exit status.
+"""The command `exitpin`: finds the verb, and carries it out; how it ends is `ending.py`'s.
 
 Only the module of the verb that was asked for is imported: start-up counts.
 """
@@ -6,11 +6,11 @@ Only the module of the verb that was asked for is imported: start-up counts.
 import argparse
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from ..errors import EXIT_FAILED, OperatorError
+from .ending import ended_by_signals, exit_status_of, take_standard_streams
 
 VERBS = {
     "run": "run a command through one or more exits",
@@ -24,6 +24,9 @@ VERBS = {
     "doctor": "what works on this machine, and what to do about the rest",
     "config": "the settings in force, and where each comes from",
 }
+
+ENDED_BY_SIGNALS = frozenset({"results", "report"})
+"""Verbs that only read, and write files: all others see themselves to what a signal means to what they started."""
 
 EPILOG = """\
 examples:
@@ -39,19 +42,15 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     _fill_standard_descriptors()
+    take_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def work() -> int:
         args = _parser(arguments).parse_args(arguments)
-        return int(args.execute(args))
-    except OperatorError as error:
-        print(f"exitpin: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # whoever read our output has gone: that is their right, and nothing more can be written
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        with ended_by_signals() if args.verb in ENDED_BY_SIGNALS else nullcontext():
+            return int(args.execute(args))
+
+    return exit_status_of(work)
 
 
 def _fill_standard_descriptors() -> None:

@@ -12,7 +12,7 @@ from ..results.stored import Reader, Record
 from ..results.wanted import FINDINGS
 from .results_find import find_record
 from .results_store import add_store, opened, shown
-from .whole_file import whole_file
+from .whole_file import STDOUT, whole_file
 
 if TYPE_CHECKING:
     from ..report.by_hand import Recipe
@@ -43,7 +43,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("id", metavar="ID", help="of a verdict, or how it begins")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it there, readable by you alone")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write it there, readable by you alone (stdout)"
+    )
     add_store(parser)
     parser.set_defaults(execute=execute)
 
@@ -56,11 +58,8 @@ def execute(args: argparse.Namespace) -> int:
     with opened(args) as reader:
         record = finding_of(reader, args.id)
         text = email(gather(reader, record, time.monotonic, by_hand(record, os.environ, Path.cwd())))
-    if args.output is None:
-        print(text, end="")
-    else:
-        with whole_file(args.output, MODE) as place:
-            place.write_bytes(text.encode())
+    with whole_file(args.output or STDOUT, MODE) as file:
+        file.write(text.encode())
     return 0
 
 

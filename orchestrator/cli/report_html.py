@@ -8,7 +8,7 @@ from ..errors import EXIT_USAGE, OperatorError
 from ..results.stored import Reader
 from .results_find import find_scan
 from .results_store import add_store, opened, shown
-from .whole_file import whole_file
+from .whole_file import STDOUT, is_stdout, whole_file
 
 HELP = """\
 Write a scan as one HTML file: a table of all exits and tools to filter, sort and search; what differs between each exit
@@ -49,7 +49,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write the page. Raises OperatorError when there is no such scan, or nothing of that tool in it."""
-    if args.output is None and sys.stdout.isatty():
+    if is_stdout(args.output) and sys.stdout.isatty():
         raise OperatorError("a page of HTML is nothing for a terminal.", "Say -o FILE, or > FILE.", EXIT_USAGE)
     with opened(args) as reader:
         scan_id = _scan(reader, args.scan)
@@ -57,14 +57,9 @@ def execute(args: argparse.Namespace) -> int:
         from ..report.html import page
 
         content = page(reader, scan_id, tool=args.tool, title=args.title).encode()
-    if args.output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-        where = ""
-    else:
-        with whole_file(args.output, MODE) as place:
-            place.write_bytes(content)
-        where = f" in {shown(str(args.output))}"
+    with whole_file(args.output or STDOUT, MODE) as file:
+        file.write(content)
+    where = "" if is_stdout(args.output) else f" in {shown(str(args.output))}"
     print(f"exitpin: scan {shown(scan_id)}{where}: {len(content) / 1e6:.2f} MB", file=sys.stderr)
     return 0
 

@@ -11,7 +11,7 @@ from ..results.store import store_path
 from ..results.stored import open_store
 from .report_options import age_s
 from .results_store import add_store
-from .whole_file import whole_file
+from .whole_file import STDOUT, whole_file
 
 HELP = """\
 Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
@@ -57,11 +57,8 @@ def execute(args: argparse.Namespace) -> int:
     else:
         with reader:
             text = exposition(watched(reader, since), sizes(path))
-    if args.output is None:
-        print(text, end="")
-    else:
-        with whole_file(args.output, MODE) as place:
-            place.write_bytes(text.encode())
+    with whole_file(args.output or STDOUT, MODE) as file:
+        file.write(text.encode())
     return 0
 
 

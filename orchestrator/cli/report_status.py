@@ -5,6 +5,7 @@ import sys
 import time
 
 from ..errors import OperatorError
+from .ending import OutputLost
 from .report_options import age_s, statuses
 from .results_store import add_store, opened
 
@@ -45,7 +46,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print the line; the plugin's exit status. Whatever goes wrong is UNKNOWN: a traceback is no line."""
+    """Print the line; the plugin's exit status. Whatever goes wrong is UNKNOWN: a traceback is no line. Raises
+    OperatorError when the line can't be printed."""
     from ..report.status import Said, State, line
 
     try:
@@ -54,8 +56,11 @@ def execute(args: argparse.Namespace) -> int:
         state, words = line(Said(State.UNKNOWN, str(error)))
     except Exception as error:
         state, words = line(Said(State.UNKNOWN, f"internal error: {error!r}"))
-    print(words)
-    sys.stdout.flush()
+    try:
+        print(words)
+        sys.stdout.flush()
+    except OutputLost as error:
+        raise OperatorError(error.message, error.hint, State.UNKNOWN) from error
     return int(state)
 
 

@@ -10,7 +10,7 @@ from ..results.wanted import FINDINGS
 from .results_find import find_record, find_scan
 from .results_options import statuses
 from .results_store import add_store, opened, shown
-from .whole_file import whole_file
+from .whole_file import is_stdout, whole_file
 
 HELP = """\
 Write one archive with verdicts, their runs and controls, and the evidence of all of them. Somebody else can check it
@@ -51,7 +51,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--status", metavar="S,..", type=statuses, default=frozenset(FINDINGS),
         help=f"only these of {', '.join(STATUSES)}; findings (the default) stands for the first three",
     )  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the archive")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the archive; -: to stdout")
     parser.add_argument("--public", action="store_true", help="without what tells who looked")
     add_store(parser)
     parser.set_defaults(execute=execute)
@@ -63,16 +63,19 @@ def execute(args: argparse.Namespace) -> int:
 
     from ..results.bundling import write_bundle  # with it comes all that checks records
 
+    if is_stdout(args.output) and sys.stdout.isatty():
+        raise OperatorError("an archive is nothing for a terminal.", "Say -o FILE, or -o - | ...", EXIT_USAGE)
     with opened(args) as reader:
         verdicts = _verdicts(reader, args)
         if not verdicts:
             hint = "`exitpin results list` shows what there is; --status chooses more than findings."
             raise OperatorError("there is no verdict like that.", hint, EXIT_USAGE)
-        with whole_file(args.output, MODE) as place, place.open("wb") as file:
+        with whole_file(args.output, MODE) as file:
             found = write_bundle(file, reader, verdicts, is_public=args.public, exitpin=__version__)
+    size = f", {args.output.stat().st_size:,} bytes" if args.output.is_file() else ""
     print(
-        f"exitpin: {args.output}: {found.verdicts} verdicts, {found.runs} runs, {found.pieces} pieces of evidence,"
-        f" {args.output.stat().st_size:,} bytes",
+        f"exitpin: {shown(args.output)}: {found.verdicts} verdicts, {found.runs} runs,"
+        f" {found.pieces} pieces of evidence{size}",
         file=sys.stderr,
     )
     return 0

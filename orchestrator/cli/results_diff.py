@@ -11,7 +11,7 @@ from ..results.difference import INCOMPARABLE, Change, Difference, Side, compare
 from ..results.scan_lock import true_state
 from ..results.standing import Standing, in_scan, planned_exits, reasons
 from ..results.stored import Reader
-from .results_find import find_scan
+from .results_find import find_scan, unknown_words
 from .results_store import add_store, opened, shown
 from .results_table import print_rows
 
@@ -73,7 +73,8 @@ def execute(args: argparse.Namespace) -> int:
         else:
             changes = [change for change in difference.changes if not _says_the_same(change)]
             print_rows(COLUMNS, _rows(reader, changes))
-        for sentence in [*_incomplete(reader, before, after), *_summary(difference)]:
+        unknown = unknown_words(reader, args.tool)
+        for sentence in [*_incomplete(reader, before, after), *_summary(difference), *unknown]:
             print(f"exitpin: {shown(sentence)}", file=sys.stderr)
     return 1 if difference.is_worse else 0
 

@@ -4,15 +4,15 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.export import chosen, lines, rows
 from ..results.stored import STATUSES, Wanted
-from .results_find import find_scan
+from .results_find import find_scan, unknown_words
 from .results_options import since, statuses
-from .results_store import add_store, opened
-from .whole_file import whole_file
+from .results_store import add_store, opened, shown
+from .whole_file import STDOUT, is_stdout, whole_file
 
 HELP = """\
 Write records for other programs: verdicts, with --runs the runs behind them, too; newest first.
@@ -73,25 +73,23 @@ def execute(args: argparse.Namespace) -> int:
             kind=None if args.runs else "verdict", since=args.since,
         )  # fmt: skip
         records = chosen(reader.query(wanted), is_public=args.public)
-        if args.output is None:
-            for line in lines(records):
-                sys.stdout.write(line)
-            sys.stdout.flush()
-            return 0
-        with whole_file(args.output, MODE) as place:
-            count = _write(place, records, args.format)
-    print(f"exitpin: {count} records in {args.output}", file=sys.stderr)
+        with whole_file(args.output or STDOUT, MODE) as file:
+            count = _write(file, records, args.format)
+        if not count:
+            for words in unknown_words(reader, args.tool, args.exit):
+                print(f"exitpin: {words}", file=sys.stderr)
+    if not is_stdout(args.output):
+        print(f"exitpin: {count} records in {shown(args.output)}", file=sys.stderr)
     return 0
 
 
-def _write(place: Path, records: Iterator[Mapping[str, Any]], kind: str) -> int:
+def _write(file: IO[bytes], records: Iterator[Mapping[str, Any]], kind: str) -> int:
     if kind == "parquet":
         from ...wrappers.parquet import write_parquet
 
-        return write_parquet(place, rows(records))
+        return write_parquet(file, rows(records))
     count = 0
-    with place.open("w", encoding="ascii") as file:
-        for line in lines(records):
-            file.write(line)
-            count += 1
+    for line in lines(records):
+        file.write(line.encode("ascii"))
+        count += 1
     return count

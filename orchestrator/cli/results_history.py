@@ -12,6 +12,7 @@ from ..report.fields import moment
 from ..results.history import History, Line, Thread, history_of
 from ..results.standing import exits_named, of_exit, reasons, scans_told
 from ..results.stored import Reader
+from .results_find import unknown_words
 from .results_options import count, since
 from .results_store import add_store, opened, shown
 from .results_table import print_rows
@@ -72,7 +73,8 @@ def execute(args: argparse.Namespace) -> int:
                 print(json.dumps(_plain(line, history, why), ensure_ascii=True))
         else:
             print_rows(COLUMNS, (_cells(line, why) for line in lines))
-    for sentence in _summary(history, f"{nickname}/{fingerprint}"):
+        unknown = () if standings else list(unknown_words(reader, args.tool))
+    for sentence in [*_summary(history, f"{nickname}/{fingerprint}"), *unknown]:
         print(f"exitpin: {shown(sentence)}", file=sys.stderr)
     return 0
 

@@ -12,7 +12,7 @@ from ..report.fields import moment, status_word
 from ..results.scan_lock import true_state
 from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
-from .results_find import find_scan
+from .results_find import find_scan, unknown_words
 from .results_options import count, since, statuses
 from .results_store import add_store, exit_name, opened, shown
 from .results_table import print_rows, print_table
@@ -113,6 +113,8 @@ def _say_how_many(reader: Reader, wanted: Wanted, scan: str | None) -> None:
     words = f"{counted(found, str(wanted.kind))}{where}{cut}"
     if not found and wanted.kind == "verdict" and (runs := reader.count(Wanted(scan=scan, kind="run"))):
         words += f" like that; --runs lists {counted(runs, 'run')}"
+    if not found:
+        words = "; ".join([words, *unknown_words(reader, wanted.tool, wanted.exit)])
     if scan:
         words += _unfinished_words(reader, scan)
     print(f"exitpin: {words}", file=sys.stderr)

@@ -5,12 +5,13 @@ from typing import Any
 
 from ..report.charts import duration
 from ..report.fields import status_word
+from ..report.run_details import steps
 from .page import Line
 from .results_table import STYLES
 
 OUTPUT_LINES = 12
 STREAMS_MAX = 20
-STEPS = (("circuit", "circuit"), ("first connect", "first_stream"), ("first byte", "first_byte"), ("end", "end"))
+STEPS = {"first_stream": "first connect", "first_byte": "first byte"}
 
 Json = dict[str, Any]
 
@@ -64,12 +65,7 @@ def _end_words(process: Json) -> str:
 
 def _times(times: Json) -> Iterator[str]:
     """When each step came, from when the run was queued."""
-    queued = times.get("queue")
-    if isinstance(queued, int | float):
-        for label, name in STEPS:
-            at = times.get(name)
-            if isinstance(at, int | float):
-                yield f"{label} after {duration(max(0.0, at - queued))}"
+    return (f"{STEPS.get(name, name)} after {duration(after)}" for name, after in steps(times))
 
 
 def _stream_lines(stream: Json) -> Iterator[Line]:

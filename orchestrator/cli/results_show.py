@@ -128,7 +128,8 @@ def _evidence(reader: Reader, record: Json, runs: Sequence[Json], *, is_run: boo
             yield Line(whose, "dim", 2)
         for piece in pieces:
             cut = ", cut" if piece.get("is_cut") else ""
-            yield Line(f"{piece['sha256']}  {piece.get('size_bytes')} bytes{cut}", "", 4, f"{piece.get('name')!s:<18}")
+            yield Line(f"{piece.get('name')}  {piece.get('size_bytes')} bytes{cut}", "", 4)
+            yield Line(str(piece["sha256"]), "dim", 6)  # alone: on 80 columns it stays in one piece, to be copied
     if len(kept) > 1 + EVIDENCE_RUNS:
         yield Line(f"and that of {len(kept) - 1 - EVIDENCE_RUNS} runs more (--json)", "dim", 2)
 

@@ -2,14 +2,16 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...wrappers.output import printable
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.store import store_path
-from ..results.stored import Reader, open_store
+from ..results.stored import Reader, Unreadable, open_store
 
+UNREADABLE_MAX = 3  # are named
 NOTHING_YET = "nothing was recorded yet"
 FIRST_STEP = "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."
 
@@ -27,7 +29,22 @@ def opened(args: argparse.Namespace) -> Reader:
     reader = open_store(path)
     if reader is None:
         raise OperatorError(f"{NOTHING_YET} ({shown(str(path))}).", FIRST_STEP, EXIT_USAGE)
+    reader.on_unreadable = _Complaint()
     return reader
+
+
+class _Complaint:
+    """Says which records are passed over, as long as somebody would read it."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, unreadable: Unreadable) -> None:
+        self._count += 1
+        if self._count <= UNREADABLE_MAX:
+            print(f"exitpin: {unreadable}", file=sys.stderr)
+        elif self._count == UNREADABLE_MAX + 1:
+            print("exitpin: there are more that can't be read.", file=sys.stderr)
 
 
 def shown(text: object) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..results.check import Checked
-from ..results.checking import check_record, check_scans, check_store, named_by
-from ..results.stored import Reader, Wanted
+from ..results.checking import cant_be_read, check_named_by, check_record, check_scans, check_store
+from ..results.stored import Reader, Unreadable, Wanted
 from . import results_verify_files
 from .results_find import find_record, find_scan
-from .results_store import opened
+from .results_store import opened, shown
 from .results_verify_told import Disagreements
 
 
@@ -26,16 +26,22 @@ def verify(args: argparse.Namespace) -> int:
     if args.what and args.scan:
         raise OperatorError("say ids, or --scan, not both.", "", EXIT_USAGE)
     with opened(args) as reader:
+        reader.on_unreadable = None  # here it is a disagreement like others
         return _tell(_chosen(reader, args.what) if args.what else _all(reader, args.scan or "all"), args)
 
 
 def _is_file(name: str) -> bool:
-    """An id has no slash and is no file."""
-    return name == "-" or "/" in name or Path(name).exists()
+    """An id has no slash and no dot, and is no file."""
+    return name == "-" or "/" in name or Path(name).suffix != "" or (name != "" and Path(name).exists())
 
 
 def _bundle(path: Path) -> Iterator[Checked]:
     from ..results.unbundling import check_bundle
+
+    if not path.exists():
+        raise OperatorError(f"there is no file {shown(path)}.", "", EXIT_USAGE)
+    if path.is_dir():
+        raise OperatorError(f"{shown(path)} is a directory.", "Name a bundle (`exitpin results bundle`).", EXIT_USAGE)
 
     return check_bundle(path)
 
@@ -43,10 +49,14 @@ def _bundle(path: Path) -> Iterator[Checked]:
 def _chosen(reader: Reader, names: Iterable[str]) -> Iterator[Checked]:
     """These records; of a verdict its runs and controls, too."""
     for name in names:
-        record = find_record(reader, name)
+        try:
+            record = find_record(reader, name)
+        except Unreadable as unreadable:
+            yield cant_be_read(unreadable)
+            continue
         yield check_record(reader, record)
         if "verdict_id" in record:
-            yield from (check_record(reader, run) for run in named_by(reader, record))
+            yield from check_named_by(reader, record)
 
 
 def _all(reader: Reader, scan: str) -> Iterator[Checked]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import EXIT_USAGE, OperatorError
 from ..network import Vantage
 from ..settings import load_settings
+from .ending import exit_status_of
 
 
 def add_vantage(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
 
         state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
         vantage = Vantage("lab", state.control_socket, state.name)
-        status = run_inside(state.supervisor_pid, lambda: work(vantage))
+        status = run_inside(state.supervisor_pid, lambda: exit_status_of(lambda: work(vantage)))
         if status == 128 + signal.SIGKILL:
             print("exitpin: killed: the lab has ended, or somebody ended this process inside it.", file=sys.stderr)
         return status

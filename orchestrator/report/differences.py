@@ -211,7 +211,8 @@ def certificate_difference(here: Sequence[Chain], there: Sequence[Chain]) -> Cer
 def _fields(here: Certificate, there: Certificate | None) -> Iterator[Field]:
     names = (
         ("subject", "subject"), ("issuer", "issuer"), ("names", "names"), ("not before", "not_before"),
-        ("not after", "not_after"), ("serial", "serial"), ("key", "key"), ("signature", "signature"),
+        ("not after", "not_after"), ("serial", "serial"), ("kind of key", "key"),
+        ("signature algorithm", "signature"),
         ("SHA-256", "sha256"), ("problem", "problem"),
     )  # fmt: skip
     for label, name in names:

@@ -3,6 +3,7 @@
 Pure. Each part is capped: no exit fills a report. Called by `details.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from ..observation import WITNESSES
 from .charts import duration
 from .fields import NOT_JUDGED, Record, clipped, in_one_line, items, number, table, tables, text, whole
 
+STEPS = ("circuit", "first_stream", "first_byte", "end")
 STREAMS_MAX = 8
 CIRCUITS_MAX = 8
 HOPS_MAX = 8
@@ -88,13 +90,17 @@ def _outcome(process: Record) -> str:
 
 def _times(run: Record) -> tuple[tuple[str, str], ...]:
     """How long after it was queued each step came."""
-    times = table(run, "t")
-    queued = number(times, "queue")
-    told = [("circuit", "circuit"), ("first_stream", "first stream"), ("first_byte", "first byte"), ("end", "end")]
-    moments = [(label, number(times, name)) for name, label in told]
-    if queued is None:
-        return ()
-    return tuple((label, duration(max(0.0, at - queued))) for label, at in moments if at is not None)
+    return tuple((name.replace("_", " "), duration(after)) for name, after in steps(table(run, "t")))
+
+
+def steps(times: Record) -> Iterator[tuple[str, float]]:
+    """Each step of a run that it came to, and how many seconds after the run was queued. None comes after its end, as
+    some did by the clock of earlier versions: Tor tells of a first byte late."""
+    queued, ended = number(times, "queue"), number(times, "end")
+    for name in STEPS:
+        at = number(times, name)
+        if queued is not None and at is not None:
+            yield name, max(0.0, min(at, at if ended is None else ended) - queued)
 
 
 def _stream(stream: Record) -> Stream:

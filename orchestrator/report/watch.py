@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ..results.rows import ScanRow
 from ..results.scan_lock import is_running
 from ..results.standing import Standing, in_scan
-from ..results.stored import Accusation, Reader
+from ..results.stored import Accusation, Reader, Unreadable
 from ..results.wanted import FINDINGS, Wanted
 from .fields import Record, items, number, table, tables, text
 
@@ -151,7 +151,11 @@ def _is_under_way(reader: Reader, row: ScanRow) -> bool:
 
 
 def _scan(row: ScanRow) -> Record:
-    found = json.loads(row.scan)
+    """Raises Unreadable: whose job it was, and whether a lab's, nobody may guess."""
+    try:
+        found = json.loads(row.scan)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("scan", row.scan_id, str(error)) from error
     return found if isinstance(found, dict) else {}
 
 

@@ -18,6 +18,8 @@ class Rows(Protocol):
 
     def rows(self, statement: str, given: Iterable[object] = ()) -> Iterator[tuple[Any, ...]]: ...
 
+    def record(self, record_id: str) -> object: ...
+
 
 class Standing(NamedTuple):
     """What one verdict says. `question`: tool, and parameters as `rows.params_key` has them; `digest`: of the tool's
@@ -92,18 +94,23 @@ def exits_named(reader: Rows, name: str) -> list[tuple[str, str]]:
 def reasons(reader: Rows, record_ids: Sequence[str]) -> dict[str, str]:
     """Why these verdicts say what they say, by their ids. Raises OperatorError."""
     # as bytes: what a suspect wrote may hold half of a surrogate pair, which SQLite takes and Python would not
+    is_object = "CASE WHEN json_valid(record) THEN json_type(record) = 'object' END"
     reason = "CAST(substr(json_extract(record, '$.reason'), 1, ?) AS BLOB)"
-    statement = f"SELECT record_id, {reason} FROM runs WHERE record_id IN ({{}})"
+    statement = f"SELECT record_id, CASE WHEN {is_object} THEN ifnull({reason}, x'') END FROM runs WHERE record_id IN"
     found: dict[str, str] = {}
     for some in _chunks(record_ids):
-        rows = reader.rows(statement.format(", ".join("?" * len(some))), [REASON_MAX, *some])
-        found.update((name, (told or b"").decode("utf-8", "surrogatepass")) for name, told in rows)
+        for name, told in reader.rows(f"{statement} ({', '.join('?' * len(some))})", [REASON_MAX, *some]):
+            if told is None:
+                reader.record(name)  # which says why it can't be read
+            else:
+                found[name] = told.decode("utf-8", "surrogatepass")
     return found
 
 
 def planned_exits(reader: Rows, scan_id: str) -> frozenset[str] | None:
     """Whom a scan was to ask; None: it was recorded by a version that did not write that down."""
-    for (text,) in reader.rows("SELECT json_extract(scan, '$.exits') FROM scans WHERE scan_id = ?", [scan_id]):
+    exits_told = "CASE WHEN json_valid(scan) THEN json_extract(scan, '$.exits') END"
+    for (text,) in reader.rows(f"SELECT {exits_told} FROM scans WHERE scan_id = ?", [scan_id]):
         exits = json.loads(text) if isinstance(text, str) else None
         return frozenset(map(str, exits)) if isinstance(exits, list) else None
     return None

@@ -7,18 +7,31 @@ when its turn comes: memory stays flat, and somebody who leaves a pager open hol
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...wrappers.database import explained, open_to_read
+from ...wrappers.output import printable
+from ..errors import OperatorError
 from .blobs import BlobFiles, blobs_directory
 from .rows import KINDS, ScanRow
 from .wanted import REPLAYS, STATUSES, Wanted, order, where
 
-__all__ = ["STATUSES", "Reader", "Wanted", "open_store"]
+__all__ = ["STATUSES", "Reader", "Unreadable", "Wanted", "open_store"]
 
 Record = dict[str, Any]
+
+
+class Unreadable(OperatorError):
+    """A record, or a scan's, that is no JSON object: somebody else wrote it, or a disk lost it. `name`: its id."""
+
+    def __init__(self, what: str, name: str, why: str) -> None:
+        super().__init__(
+            f"{what} {printable(name)} can't be read: {printable(why)}.", "`exitpin results verify` tells more."
+        )
+        self.name = name
+        self.why = why
 
 
 class Accusation(NamedTuple):
@@ -53,12 +66,17 @@ class PastVerdict(NamedTuple):
 
 
 class Reader:
-    """A store that is only read. Close it, or use it as a context."""
+    """A store that is only read. Close it, or use it as a context.
+
+    A record that can't be read is passed over, for it must not hide all others: `on_unreadable` hears of it, once.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
         self.blobs = BlobFiles(blobs_directory(path))
+        self.on_unreadable: Callable[[Unreadable], None] | None = None
+        self._passed_over: set[str] = set()
 
     def __enter__(self) -> "Reader":
         return self
@@ -73,8 +91,13 @@ class Reader:
     def query(self, wanted: Wanted) -> Iterator[Record]:
         """The records, newest first (or gravest first), each read as it is asked for. Raises OperatorError."""
         for place in self.places(wanted):
-            if (found := self.at(place)) is not None:
-                yield found
+            try:
+                found = self.at(place)
+            except Unreadable as unreadable:
+                self._pass_over(unreadable)
+            else:
+                if found is not None:
+                    yield found
 
     def places(self, wanted: Wanted) -> "array[int]":
         """Where the records stand, in the same order: eight bytes each. Raises OperatorError."""
@@ -91,19 +114,25 @@ class Reader:
         return (value for (value,) in self.rows(statement, given))
 
     def at(self, place: int) -> Record | None:
-        """The record that stands there; None: it is there no more."""
-        found = self._one("SELECT record FROM runs WHERE rowid = ?", [place])
-        return json.loads(found[0]) if found else None
+        """The record that stands there; None: it is there no more. Raises Unreadable."""
+        found = self._one("SELECT record_id, CAST(record AS BLOB) FROM runs WHERE rowid = ?", [place])
+        return _parsed("record", *found) if found else None
 
     def count(self, wanted: Wanted) -> int:
         """How many records there are, whatever the limit."""
         which, given = where(wanted)
         return int(self._one(f"SELECT count(*) FROM runs{which}", given)[0])
 
-    def record(self, record_id: str) -> Record | None:
-        """The record with exactly this id."""
-        found = self._one("SELECT record FROM runs WHERE record_id = ?", [record_id])
-        return json.loads(found[0]) if found else None
+    def has(self, wanted: Wanted) -> bool:
+        """Whether there is any such record."""
+        which, given = where(wanted)
+        return bool(self._one(f"SELECT EXISTS (SELECT 1 FROM runs{which})", given)[0])
+
+    def record(self, record_id: str, *, strictly: bool = False) -> Record | None:
+        """The record with exactly this id; None: there is none. `strictly`: raise Unreadable, and do not pass it over,
+        as who asks for nothing else wants it."""
+        statement = "SELECT record_id, CAST(record AS BLOB) FROM runs WHERE record_id = ?"
+        return self._named("record", statement, record_id, strictly=strictly)
 
     def ids(self, prefix: str, limit: int = 10) -> list[str]:
         """The record ids that begin so, in order."""
@@ -131,10 +160,10 @@ class Reader:
             scan_id for (scan_id,) in self.rows(f"SELECT scan_id FROM scans WHERE {unfinished} ORDER BY started DESC")
         ]
 
-    def scan(self, scan_id: str) -> Record | None:
-        """What is known of a scan (`exitpin.scan/1`); None: there is no such scan."""
-        found = self._one("SELECT scan FROM scans WHERE scan_id = ?", [scan_id])
-        return json.loads(found[0]) if found else None
+    def scan(self, scan_id: str, *, strictly: bool = False) -> Record | None:
+        """What is known of a scan (`exitpin.scan/1`); None: there is no such scan. `strictly`: as of a record."""
+        statement = "SELECT scan_id, CAST(scan AS BLOB) FROM scans WHERE scan_id = ?"
+        return self._named("scan", statement, scan_id, strictly=strictly)
 
     def scan_rows(self, since: float | None = None) -> Iterator[ScanRow]:
         """What is known of the scans that began at or after `since`, newest first; a replay is none. Raises
@@ -173,7 +202,8 @@ class Reader:
         columns = ", ".join(f"json_extract(record, '$.t.{name}')" for name in RunTimes._fields)
         which, given = where(Wanted(scan=scan_id, tool=tool, kind="run", is_counted=True))
         with explained(self.path):
-            yield from map(RunTimes._make, self._connection.execute(f"SELECT {columns} FROM runs{which}", given))
+            statement = f"SELECT {columns} FROM runs{which} AND json_valid(record)"
+            yield from map(RunTimes._make, self._connection.execute(statement, given))
 
     def past(self, fingerprint: str, limit: int) -> list[PastVerdict]:
         """The verdicts on an exit in all scans, newest first, no more than `limit`."""
@@ -210,6 +240,22 @@ class Reader:
         with explained(self.path):
             yield from self._connection.execute(statement, tuple(given))
 
+    def _named(self, what: str, statement: str, name: str, *, strictly: bool) -> Record | None:
+        found = self._one(statement, [name])
+        try:
+            return _parsed(what, *found) if found else None
+        except Unreadable as unreadable:
+            if strictly:
+                raise
+            self._pass_over(unreadable)
+            return None
+
+    def _pass_over(self, unreadable: Unreadable) -> None:
+        if unreadable.name not in self._passed_over:
+            self._passed_over.add(unreadable.name)
+            if self.on_unreadable is not None:
+                self.on_unreadable(unreadable)
+
     def _one(self, statement: str, given: list[object]) -> Any:
         with explained(self.path):
             return self._connection.execute(statement, given).fetchone()
@@ -220,6 +266,18 @@ class Reader:
         text = prefix.encode("utf-8", "backslashreplace").decode()
         with explained(self.path):
             return [name for (name,) in self._connection.execute(statement, (text, text + "\U0010ffff"))]
+
+
+def _parsed(what: str, name: str, content: bytes) -> Record:
+    try:
+        found = json.loads(content)
+    except RecursionError:
+        raise Unreadable(what, name, "it is nested too deeply") from None
+    except ValueError as error:
+        raise Unreadable(what, name, str(error)) from error
+    if not isinstance(found, dict):
+        raise Unreadable(what, name, "it is no object of JSON")
+    return found
 
 
 def open_store(path: Path) -> Reader | None:

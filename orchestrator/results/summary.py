@@ -17,7 +17,7 @@ UNTOLD = """
 """
 """Scans without a row of their own. Not DISTINCT: that reads the index entry by entry."""
 
-IS_GONE_ON_WITH = "json_array_length(scan, '$.legs') > 1"
+IS_GONE_ON_WITH = "CASE WHEN json_valid(scan) THEN json_array_length(scan, '$.legs') > 1 END"
 
 
 @dataclass(frozen=True, slots=True)

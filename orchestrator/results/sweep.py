@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ...wrappers.database import create, explained
+from ...wrappers.output import printable
+from ..errors import OperatorError
 from .blobs import BlobFiles, blobs_directory
 from .scan_lock import forget_ended, is_running
 from .wanted import FINDINGS
@@ -55,6 +57,8 @@ class Swept:
 def sweep(path: Path, before: float | None = None, keep: Keep = Keep.VERDICTS, *, is_trial: bool = False) -> Swept:
     """Sweep a store that exists. Raises OperatorError and OSError.
 
+    What a record that can't be read names may be evidence of a finding: then nothing goes.
+
     `before`: records of scans that ended earlier than this go, but for what is to be kept (seconds since the epoch;
     None: no record goes); `is_trial`: change nothing, and say what would go.
     """
@@ -62,8 +66,11 @@ def sweep(path: Path, before: float | None = None, keep: Keep = Keep.VERDICTS, *
     found = Swept()
     with nullcontext() if is_trial else blobs.sweeping(), explained(path), closing(create(path)) as connection:
         size = path.stat().st_size
-        _choose(connection, blobs, before, keep, found)
-        _name_the_rest(connection)
+        try:
+            _choose(connection, blobs, before, keep, found)
+            _name_the_rest(connection)
+        except sqlite3.OperationalError as error:
+            raise _unreadable(connection) or error from error
         if not is_trial:
             _delete(connection)
         _sweep_files(connection, blobs, found, is_trial=is_trial)
@@ -110,6 +117,21 @@ _EMPTIED = (
 _UNNAMED = "(role IS NOT 'replay' AND record_id NOT IN (SELECT record_id FROM kept))"
 
 
+_OBJECT = "CASE WHEN {text} GLOB '{{*' OR json_type({text}) = 'object' THEN {text} ELSE 'no object' END"
+"""A record; what is none is malformed to whoever reads it, be it JSON or not."""
+
+
+def _unreadable(connection: sqlite3.Connection) -> OperatorError | None:
+    """Which record made SQLite stop; None: none did."""
+    is_none = "CASE WHEN json_valid({text}) THEN json_type({text}) <> 'object' ELSE 1 END"
+    for what, table, text in (("record", "runs", "record"), ("scan", "scans", "scan")):
+        statement = f"SELECT {what}_id FROM {table} WHERE {is_none.format(text=text)} LIMIT 1"
+        for (name,) in connection.execute(statement):
+            why = f"{what} {printable(name)} can't be read, and nobody knows what evidence it names."
+            return OperatorError(why, "Nothing was removed. `exitpin results verify` tells more.")
+    return None
+
+
 def _ended_before(connection: sqlite3.Connection, before: float) -> list[str]:
     """By their own word, and by their last record."""
     statement = (
@@ -123,13 +145,13 @@ def _keep_what_findings_rest_on(connection: sqlite3.Connection) -> None:
     """The runs and controls that findings name, and the controls that those runs name."""
     named = (
         "INSERT OR IGNORE INTO kept SELECT json_extract(runs.record, told.fullkey || '.run_id')"
-        " FROM runs, json_each(runs.record, '$.{list}') AS told WHERE {which}"
+        " FROM runs, json_each({record}, '$.{list}') AS told WHERE {which}"
         " AND json_extract(runs.record, told.fullkey || '.run_id') IS NOT NULL"
     )
     findings = f"kind = 'verdict' AND status IN {_IN_FINDINGS} AND scan_id IN (SELECT scan_id FROM old)"
-    connection.execute(named.format(list="runs", which=findings))
-    connection.execute(named.format(list="controls", which=findings))
-    connection.execute(named.format(list="controls", which="record_id IN (SELECT record_id FROM kept)"))
+    of_those = "record_id IN (SELECT record_id FROM kept)"
+    for name, which in (("runs", findings), ("controls", findings), ("controls", of_those)):
+        connection.execute(named.format(record=_OBJECT.format(text="runs.record"), list=name, which=which))
 
 
 def _name_the_rest(connection: sqlite3.Connection) -> None:
@@ -142,7 +164,7 @@ def _name_the_rest(connection: sqlite3.Connection) -> None:
         text = f"{table}.{column}"
         connection.execute(
             f"INSERT OR IGNORE INTO named SELECT json_extract({text}, item.fullkey || '.sha256')"
-            f" FROM {table}, json_each({text}, '$.evidence') AS item WHERE {spared}"
+            f" FROM {table}, json_each({_OBJECT.format(text=text)}, '$.evidence') AS item WHERE {spared}"
             f" AND json_extract({text}, item.fullkey || '.sha256') IS NOT NULL"
         )
 

@@ -16,7 +16,7 @@ SUPERSEDED = "superseded"  # a run's role: `audit/recalling.py` gives it
 PREFIX_MIN = 4  # of a fingerprint; fewer digits name too many relays
 HEX = frozenset("0123456789ABCDEF")
 
-REPLAYS = "CASE WHEN planned = 0 THEN json_extract(scan, '$.replays') END"
+REPLAYS = "CASE WHEN planned = 0 AND json_valid(scan) THEN json_extract(scan, '$.replays') END"
 """The run that a scan made again; NULL: it is no replay. Only of what planned nothing the whole text is parsed."""
 
 

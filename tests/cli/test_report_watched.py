@@ -81,7 +81,7 @@ def test_a_scan_that_can_t_be_read_is_unknown_and_no_traceback(path: Path, capsy
         database.commit()
     assert main(["report", "status", "--store", str(path)]) == 3
     out = capsys.readouterr().out
-    assert out.startswith("EXITPIN UNKNOWN - internal error: JSONDecodeError") and out.count("\n") == 1
+    assert out.startswith("EXITPIN UNKNOWN - scan s1 can't be read: ") and out.count("\n") == 1
 
 
 def test_it_starts_without_what_only_others_need(path: Path) -> None:

@@ -122,7 +122,7 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_nobody_elses(show: Show) -> N
     [
         ("s1-v", r"several records\. Say one of s1-v1, s1-v2, s1-v3\."),
         ("x\033[31m", r"no record x\\x1b\[31m\. `exitpin results list`"),
-        ("", "there is no record"),
+        ("", "an empty id names no record"),
     ],
 )
 def test_an_id_that_is_not_just_one_is_refused(name: str, sentence: str, show: Show) -> None:
@@ -166,7 +166,21 @@ def test_evidence_is_listed_with_its_digests_and_its_place(kept: Path, capsys: p
     text = shown(kept, f"{hostile.SCAN}-v0001http-body", capsys)
     digest = hashlib.sha256(hostile.EVIL_PAGE).hexdigest()
     assert f"evidence, in {kept}.evidence" in text
-    assert f"    artifact:body      {digest}  {len(hostile.EVIL_PAGE)} bytes" in text
+    assert f"    artifact:body  {len(hostile.EVIL_PAGE)} bytes\n      {digest}\n" in text
+
+
+def test_a_narrow_terminal_cuts_no_digest(kept: Path) -> None:
+    text = on_a_terminal(
+        ["results", "show", f"{hostile.SCAN}-v0001http-body", "--store", str(kept)], environment={"NO_COLOR": "1"}
+    )
+    assert f"      {hashlib.sha256(hostile.EVIL_PAGE).hexdigest()}\n" in text
+
+
+def test_nothing_comes_after_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = {"queue": 1.0, "circuit": 1.1, "first_stream": 1.2, "first_byte": 1.355, "end": 1.352}
+    path = tmp_path / "results.sqlite"
+    write(path, [run_record(9, t=times)])
+    assert "first byte after 352 ms; end after 352 ms" in shown(path, "s1-0009", capsys)
 
 
 @pytest.mark.parametrize("tool", hostile.TOOLS)

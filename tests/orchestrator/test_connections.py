@@ -110,6 +110,14 @@ def test_bytes_and_the_exits_address_are_kept_with_their_connection() -> None:
     assert told.life.times.first_byte is not None
 
 
+def test_bytes_that_tor_tells_of_after_the_end_came_before_it() -> None:
+    told, claim = opened()
+    told.step(fx.StreamRemapped(claim, "192.0.2.7"), ev.ProcessExited(0, None), ev.TreeEnded(0.1, 4096, 0))
+    told.step(ev.BytesSeen(9, 1, 7))
+    assert told.life.times.end is not None
+    assert told.life.times.first_byte == told.life.times.end
+
+
 # Look-ups at the exit.
 
 

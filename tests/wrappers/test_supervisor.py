@@ -78,13 +78,13 @@ def _is(one: str, other: str) -> None:
 def test_what_tor_cannot_carry_is_refused_and_noted(bare: str) -> None:
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == [
-            *("udp=EACCES", "raw=EACCES", "mptcp=EPROTONOSUPPORT", "vsock=EAFNOSUPPORT", "listen=EACCES"),
+            *("udp=OK", "raw=EACCES", "mptcp=EPROTONOSUPPORT", "vsock=EAFNOSUPPORT", "listen=EACCES"),
             *("device=EPERM", "loopback=EACCES", "multicast=ENETUNREACH", "badfd=EBADF", "notsock=ENOTSOCK"),
             *("nowhere=EFAULT", "short=EINVAL", "long=EINVAL", "other_family=EINVAL", "unspec=OK", "unix=EACCES"),
         ]
         noted = [(each["reason"], each["what"]) for each in record["denied"]]
         assert noted == [
-            *(("udp", ""), ("raw", ""), ("protocol", ""), ("family", ""), ("listen", ""), ("device", "")),
+            *(("raw", ""), ("protocol", ""), ("family", ""), ("listen", ""), ("device", "")),
             *(("loopback", "127.0.0.1:80"), ("multicast", "224.0.0.1:80"), ("unix", "/run/x")),
         ]
         assert record["streams"] == []
@@ -118,3 +118,12 @@ def test_an_address_that_changes_meanwhile_is_read_once(bare: str) -> None:
         assert {each["reason"] for each in record["denied"]} <= {"loopback"}
 
     supervised(bare, "swaps", check)
+
+
+def test_a_datagram_goes_nowhere_and_a_question_is_answered(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines[:3] == ["sent=OK", "lost=ECONNREFUSED", "asked=OK"]
+        assert lines[3].startswith("answer=198.18.")
+        assert record["streams"] == [] and record["denied"] == []
+
+    supervised(bare, "datagrams", check)

@@ -1,5 +1,6 @@
 """What an exit gave beside what controls were given: marked where it differs, and the machine's own address nowhere."""
 
+from dataclasses import replace
 from typing import Any
 
 from exitpin.orchestrator.report.differences import (
@@ -12,6 +13,7 @@ from exitpin.orchestrator.report.differences import (
     certificate_difference,
     fact_differences,
 )
+from exitpin.orchestrator.report.differences_told import certificate_lines
 from exitpin.wrappers.certificates import Certificate
 
 TRUE, FALSE = Certificate("aa" * 32, "CN=a", "CN=CA", "1"), Certificate("bb" * 32, "CN=a", "CN=Evil", "2")
@@ -115,6 +117,15 @@ def test_certificates_are_compared_field_by_field() -> None:
     assert found is not None
     assert [field.name for field in found.fields if field.is_different] == ["issuer", "serial", "SHA-256"]
     assert (found.here_count, found.here_of, found.there_count, found.there_of) == (2, 2, 2, 2)
+
+
+def test_two_keys_of_a_kind_are_not_called_one_key() -> None:
+    kind = {"key": "RSA, 2048 bits", "signature": "sha256WithRSAEncryption"}
+    found = certificate_difference([(replace(FALSE, **kind),)], [(replace(TRUE, **kind),)])
+    assert found is not None
+    assert "the same in both: subject, kind of key, signature algorithm" in [
+        one.text for one in certificate_lines(found)
+    ]
 
 
 def test_of_several_certificates_the_one_that_no_control_has_is_shown() -> None:

@@ -249,3 +249,5 @@ def test_a_scan_that_was_not_planned_so_is_a_problem() -> None:
     assert check_scan({**scan, "planned": 7}, None).problems
     assert check_scan({**scan, "state": "well"}, None).problems
     assert check_scan({**scan, "tools": 7}, None).problems
+    replay = {**scan, "planned": 0, "replays": "s1-0001"}
+    assert check_scan(replay, None).problems == () and check_scan({**replay, "planned": 6}, None).problems

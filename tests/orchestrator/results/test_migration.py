@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def path(tmp_path: Path) -> Path:
     connection.commit()
     connection.close()
     return found
+
+
+@pytest.mark.parametrize("bad", ['{"bad', "[]"])
+def test_a_record_that_can_t_be_read_stays_as_it_is(bad: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET record = ? WHERE record_id = 's1-0001'", (bad,))
+    with reader(path) as store:
+        found = [record.get("verdict_id") or record["run_id"] for record in store.query(Wanted())]
+        assert list(store.rows("SELECT record FROM runs WHERE record_id = 's1-0001'")) == [(bad,)]
+    assert sorted(found) == ["s1-v0001", "s2-0002", "s2-v0001", "s2-v0003"]
 
 
 def test_every_record_is_there_as_it_was(path: Path) -> None:

@@ -115,8 +115,28 @@ static void swaps(void)
 	printf("others=%d\n", 40 - opened - refused);
 }
 
+/* A question for `a.test`, by hand; the last four bytes of the answer are the address. */
+static void datagrams(void)
+{
+	static const char question[] = "\x12\x34\x01\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1";
+	struct sockaddr_in elsewhere = to4(TARGET, 99), resolver = to4("8.8.8.8", 53);
+	unsigned char answer[512];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	connect(fd, (struct sockaddr *)&elsewhere, sizeof(elsewhere));
+	say("sent", send(fd, "x", 1, 0));
+	say("lost", recv(fd, answer, sizeof(answer), 0));
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	say("asked", sendto(fd, question, sizeof(question) - 1, 0, (struct sockaddr *)&resolver, sizeof(resolver)));
+	long size = recv(fd, answer, sizeof(answer), 0);
+
+	if (size > 4)
+		printf("answer=%d.%d.%d.%d\n", answer[size - 4], answer[size - 3], answer[size - 2], answer[size - 1]);
+}
+
 static const struct command commands[] = {
-	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps}, {NULL, NULL},
+	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
+	{"datagrams", datagrams}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
