@@ -33,7 +33,7 @@ class Measure:
         return {**asdict(self), "medians": medians, "median": median(self.per_round) if self.per_round else None}
 
 
-COLUMNS = ("bare", "torsocks", "ours")
+COLUMNS = ("bare", "torsocks", "proxychains", "ours")
 
 
 def table(measures: list[Measure]) -> str:

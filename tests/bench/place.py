@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,14 +53,21 @@ class Place:
         os.close(descriptor)
         return Path(path)
 
-    def program(self, name: str) -> str:
-        """A program of this folder, compiled once."""
-        built = self.directory / name
+    def program(self, name: str, *more: str) -> str:
+        """A program of this folder, compiled once; `more`: flags for the compiler."""
+        built = self.directory / "".join((name, *more))
         if not built.exists():
             compiler = os.environ.get("CC", "cc").split()
-            flags = ["-std=gnu11", "-O2", "-Wall", "-o", str(built)]
+            flags = ["-std=gnu11", "-O2", "-Wall", *more, "-o", str(built)]
             subprocess.run([*compiler, *flags, str(HERE / "programs" / f"{name}.c")], check=True)
         return str(built)
+
+    def proxychains(self) -> list[str]:
+        """The words before a command that goes through the lab's tor by proxychains; none, where that is not here."""
+        file = self.directory / "proxychains.conf"
+        file.write_text(f"strict_chain\n[ProxyList]\nsocks5 127.0.0.1 {self.lab.socks_port}\n")
+        found = shutil.which("proxychains4")
+        return [found, "-q", "-f", str(file)] if found else []
 
     def torsocks_environment(self, port: int) -> dict[str, str]:
         """The environment in which torsocks talks to 127.0.0.1:`port`."""

@@ -1,4 +1,5 @@
-"""(a) How long /bin/true takes, from the spawn until it is reaped: bare, under torsocks, under our launcher and shim.
+"""(a) How long /bin/true takes, from the spawn until it is reaped: bare, under torsocks and proxychains, and
+under our launcher at each level of containment.
 
 All sides are spawned by this process with posix_spawn. Ours is what stands between an orchestrator and a tool: the
 launcher, the preload library, its hello over the report socket and the answer, which this process gives by the same
@@ -6,6 +7,7 @@ records that the orchestrator uses. No circuit and no network on any side; a run
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,15 +17,20 @@ from statistics import median
 from figures import Measure
 from place import Place
 
-from exitpin.shim import bindings
+from exitpin.shim import bindings, calls
+from exitpin.wrappers.daemons import sockets_of_others
 
 TRUE = "/bin/true"
+OTHERS = {"torsocks": ["/usr/bin/torsocks"], "proxychains": ["/usr/bin/proxychains4", "-q"]}
+FLAGS: dict[str, list[str]] = {"shim": [], "guard": ["--guard"], "notify": ["--notify"]}
 NONCE = bytes(range(bindings.NONCE_SIZE))
 
 
 def measure(place: Place, rounds: int, times: int) -> list[Measure]:
-    """`rounds` times the medians of `times` starts of each side, in turn."""
-    row = Measure("start of /bin/true", "ms", figure="{} of torsocks' time", goal="at most 0.33")
+    """`rounds` times the medians of `times` starts of each side, in turn; ours at each level."""
+    levels = {level: [*flags, *_hiding(level, place)] for level, flags in FLAGS.items()}
+    rows = {level: Measure(f"start of /bin/true, {level}", "ms", figure="{} of torsocks' time") for level in levels}
+    rows["shim"].goal = "at most 0.33"
     reports = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     path = place.directory / "start.s"
     reports.bind(str(path))
@@ -32,18 +39,31 @@ def measure(place: Place, rounds: int, times: int) -> list[Measure]:
     preload = place.directory / bindings.PRELOAD.name
     preload.symlink_to(bindings.PRELOAD)
     config = bindings.shim_config(NONCE, "127.64.0.1", path)
-    launch = [str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", config, "--", TRUE]
+    launch = [str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", config]
+    others = {side: words for side, words in OTHERS.items() if shutil.which(words[0])}
     for _ in range(rounds):
-        took: dict[str, list[float]] = {"bare": [], "torsocks": [], "ours": []}
+        took: dict[str, list[float]] = {side: [] for side in ("bare", *others, *levels)}
         for _ in range(times):
             took["bare"].append(_spawn([TRUE]))
-            took["torsocks"].append(_spawn(["/usr/bin/torsocks", TRUE]))
-            took["ours"].append(_launched(launch, reports))
-        for side, values in took.items():
-            row.add(side, median(values))
-    row.compare("ratio", "ours", "torsocks")
+            for side, words in others.items():
+                took[side].append(_spawn([*words, TRUE]))
+            for level, flags in levels.items():
+                took[level].append(_launched([*launch, *flags, "--", TRUE], reports))
+        for level, row in rows.items():
+            row.add("ours", median(took[level]))
+            for side in ("bare", *others):
+                row.add(side, median(took[side]))
+    for row in rows.values():
+        row.compare("ratio", "ours", "torsocks")
     reports.close()
-    return [row, _command_line(rounds)]
+    return [*rows.values(), _command_line(rounds)]
+
+
+def _hiding(level: str, place: Place) -> list[str]:
+    """What a session would hide."""
+    if level != "guard":
+        return []
+    return [word for path in sockets_of_others(str(place.directory), ()) for word in ("--hide", path)]
 
 
 def _command_line(rounds: int) -> Measure:
@@ -72,7 +92,10 @@ def _launched(command: list[str], reports: socket.socket) -> float:
     actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
     pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
     theirs.close()
-    hook, _ = reports.accept()
+    if "--notify" in command:
+        hook = _handed_over(ours)
+    else:
+        hook, _ = reports.accept()
     report = bindings.decode_report(hook.recv(1024))
     if report.nonce != NONCE or report.op != bindings.Op.HELLO:
         raise RuntimeError(f"not a hello: {report}")
@@ -85,3 +108,18 @@ def _launched(command: list[str], reports: socket.socket) -> float:
     if status != 0 or [notice.status for notice in notices if notice.kind == bindings.NoticeKind.EXITED] != [0]:
         raise RuntimeError(f"the launcher ended with {status}: {notices}")
     return took_ms
+
+
+def _handed_over(control: socket.socket) -> socket.socket:
+    """The hook's connection to the report socket, as the supervisor makes it."""
+    descriptors: list[int] = []
+    while not descriptors:
+        _, descriptors, _, _ = socket.recv_fds(control, 256, 1)
+    (listener,) = descriptors
+    call = calls.receive(listener)
+    assert call is not None
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    calls.replace(listener, call, call.arguments[0], theirs.fileno())
+    theirs.close()
+    os.close(listener)
+    return ours

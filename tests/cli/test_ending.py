@@ -133,6 +133,7 @@ def test_afterwards_signals_are_what_they_were(signo: signal.Signals) -> None:
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_what_a_bundle_was_unpacked_into_goes_with_a_signal(signo: signal.Signals, tmp_path: Path) -> None:
+    before = signal.signal(signo, signal.SIG_DFL)  # under nohup a hang-up is ignored, and stays so
     folder, bundle = tmp_path / "tmp", tmp_path / "bundle.tar.gz"
     folder.mkdir()
     os.mkfifo(bundle)
@@ -146,6 +147,7 @@ def test_what_a_bundle_was_unpacked_into_goes_with_a_signal(signo: signal.Signal
             running.send_signal(signo)
             said = running.communicate(timeout=COMMAND_S)
     finally:
+        signal.signal(signo, before)
         running.kill()
     assert (running.returncode, said) == (128 + signo, (b"", b""))
     assert list(folder.iterdir()) == []
