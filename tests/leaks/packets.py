@@ -1,0 +1,103 @@
+"""Frames from the wire, and whose they are: pure functions over bytes.
+
+The wire carries all that leaves the lab's machine for 198.51.100.0/24, 2001:db8:1::/48 and what is nowhere else. An exit
+leaves from an address of its own; any other source is the machine itself.
+Sources: RFC 791, 8200, 1035 (names), 3376 and 3810 (group records).
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+EXITS = (ipaddress.ip_network("203.0.113.0/24"), ipaddress.ip_network("2001:db8:e::/64"))
+TARGETS = ipaddress.ip_network("198.51.100.0/24")
+TARGETS6 = ipaddress.ip_network("2001:db8:1::/120")
+
+ETHERNET, VLAN = 14, 0x8100
+IPV4, IPV6 = 0x0800, 0x86DD
+TCP, UDP, UDPLITE = 6, 17, 136
+NAME_SERVER = ipaddress.ip_address("198.51.100.53")
+
+_MARK = re.compile(rb"leak:(\d{1,3});")
+_NAME = re.compile(rb"198-51-100-(\d{1,3})\x02ip\x04test", re.IGNORECASE)
+_REVERSE = re.compile(rb"[\x01-\x03](\d{1,3})\x03100\x0251\x03198\x07in-addr\x04arpa", re.IGNORECASE)
+_GROUP = re.compile(rb"\xef\x4d(.)(.)", re.DOTALL)
+_GROUP6 = re.compile(rb"\xff\x05\x00{11}\x4d(.)(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What a frame tells. `number`: of the vector, None when it says nothing of one; `port`: the vector's port, when the
+    frame has it, and else its last byte or None; `source`: empty when it is no IP."""
+
+    number: int | None
+    port: int | None
+    source: str
+    is_exit: bool
+    kind: str
+
+
+def read(frame: bytes) -> Packet:
+    """Whose a frame is."""
+    ether_type = int.from_bytes(frame[12:14], "big")
+    if ether_type == IPV4 and len(frame) >= ETHERNET + 20:
+        return _read_ip(frame, 4)
+    if ether_type == IPV6 and len(frame) >= ETHERNET + 40:
+        return _read_ip(frame, 6)
+    return Packet(_marked(frame[ETHERNET:]), None, "", False, f"ethernet {ether_type:#06x}")
+
+
+def _read_ip(frame: bytes, version: int) -> Packet:
+    if version == 4:
+        start = ETHERNET + (frame[ETHERNET] & 15) * 4
+        protocol, first = frame[ETHERNET + 9], ETHERNET + 12
+        source = ipaddress.ip_address(frame[first : first + 4])
+        destination = ipaddress.ip_address(frame[first + 4 : first + 8])
+    else:
+        start, protocol, first = ETHERNET + 40, frame[ETHERNET + 6], ETHERNET + 8
+        source = ipaddress.ip_address(frame[first : first + 16])
+        destination = ipaddress.ip_address(frame[first + 16 : first + 32])
+    body = frame[start:]
+    is_exit = any(source in network for network in EXITS if network.version == source.version)
+    port = int.from_bytes(body[2:4], "big") if protocol in (TCP, UDP, UDPLITE) and len(body) >= 4 else None
+    number = _number_of(destination)
+    if number is None:
+        port = None
+        number = _marked(body)
+    if number is None and protocol in (0, 2, 58):
+        number, port = _group(body, version)
+    elif destination.is_multicast and (found := _group(destination.packed, version))[0] is not None:
+        number, port = found
+    return Packet(number, port, str(source), is_exit, _kind(protocol, version))
+
+
+def _kind(protocol: int, version: int) -> str:
+    names = {1: "icmp", 2: "igmp", TCP: "tcp", UDP: "udp", UDPLITE: "udplite", 58: "icmp6", 0: "icmp6"}
+    return names.get(protocol, f"ip {protocol}") + ("6" if version == 6 and protocol in (TCP, UDP) else "")
+
+
+def _number_of(destination: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int | None:
+    if destination == NAME_SERVER:
+        return None
+    if destination in TARGETS if destination.version == 4 else destination in TARGETS6:
+        return destination.packed[-1]
+    return None
+
+
+def _marked(body: bytes) -> int | None:
+    for pattern in (_MARK, _NAME, _REVERSE):
+        found = pattern.search(body)
+        if found is not None:
+            return int(found[1])
+    return None
+
+
+def _group(body: bytes, version: int) -> tuple[int | None, int | None]:
+    found = (_GROUP if version == 4 else _GROUP6).search(body)
+    return (found[2][0], found[1][0]) if found is not None else (None, None)
+
+
+def number_in_name(name: str) -> int | None:
+    """The vector whose name, or whose address's name, this is."""
+    found = re.fullmatch(r"198-51-100-(\d{1,3})\.ip\.test|(\d{1,3})\.100\.51\.198\.in-addr\.arpa", name.lower())
+    return int(found[1] or found[2]) if found is not None else None

@@ -1,0 +1,336 @@
+/* Other programs, and environments that lost what steers them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vector.h"
+
+extern char **environ;
+
+static char *const nothing[] = {NULL};
+
+/* The words of a program that goes to the aim: `plain NUMBER PORT`. */
+struct words {
+	char path[256];
+	char *list[4];
+};
+
+static bool plain(const struct aim *aim, const char *name, struct words *words)
+{
+	if (!program(aim, name, words->path))
+		return say("not built"), false;
+	words->list[0] = words->path;
+	words->list[1] = aim->address_word;
+	words->list[2] = aim->port_word;
+	words->list[3] = NULL;
+	return true;
+}
+
+static int failed(const char *call)
+{
+	told(call, -1);
+	return DENIED;
+}
+
+static int exec_empty(const struct aim *aim)
+{
+	struct words words;
+
+	if (plain(aim, "plain", &words))
+		execve(words.path, words.list, nothing);
+	return failed("execve");
+}
+
+static int exec_clearenv(const struct aim *aim)
+{
+	struct words words;
+
+	clearenv();
+	if (plain(aim, "plain", &words))
+		execl(words.path, words.list[0], words.list[1], words.list[2], NULL);
+	return failed("execl");
+}
+
+static int exec_unsetenv(const struct aim *aim)
+{
+	struct words words;
+
+	unsetenv("LD_PRELOAD");
+	if (plain(aim, "plain", &words))
+		execvp(words.path, words.list);
+	return failed("execvp");
+}
+
+static int exec_emptied(const struct aim *aim)
+{
+	struct words words;
+
+	setenv("LD_PRELOAD", "", 1);
+	if (plain(aim, "plain", &words))
+		execv(words.path, words.list);
+	return failed("execv");
+}
+
+static int exec_syscall(const struct aim *aim)
+{
+	struct words words;
+
+	if (plain(aim, "plain", &words))
+		syscall(SYS_execve, words.path, words.list, nothing);
+	return failed("syscall execve");
+}
+
+static int exec_at(const struct aim *aim)
+{
+	struct words words;
+
+	if (plain(aim, "plain", &words))
+		execveat(AT_FDCWD, words.path, words.list, nothing, 0);
+	return failed("execveat");
+}
+
+static int spawned(const struct aim *aim, const char *name, char *const envp[])
+{
+	struct words words;
+	pid_t child = -1;
+
+	if (!plain(aim, name, &words))
+		return DENIED;
+	errno = posix_spawn(&child, words.path, NULL, NULL, words.list, envp);
+	if (errno != 0)
+		return failed("posix_spawn");
+	return await(child);
+}
+
+static int spawn_empty(const struct aim *aim)
+{
+	return spawned(aim, "plain", nothing);
+}
+
+static int spawn_static(const struct aim *aim)
+{
+	return spawned(aim, "plain-static", environ);
+}
+
+/* A command line for /bin/sh, with our plain program in the place of %s. */
+static int shell(const struct aim *aim, const char *form, bool by_popen)
+{
+	struct words words;
+	char plain_words[320], line[512];
+
+	if (!plain(aim, "plain", &words))
+		return DENIED;
+	snprintf(plain_words, sizeof(plain_words), "%s %s %s", words.path, aim->address_word, aim->port_word);
+	snprintf(line, sizeof(line), form, plain_words);
+	if (!by_popen)
+		return told("system", system(line)) == 0 ? WORKED : DENIED;
+	FILE *reader = popen(line, "r");
+
+	for (int one; (one = fgetc(reader)) != EOF;)
+		putchar(one);
+	fflush(stdout);
+	return told("pclose", pclose(reader)) == 0 ? WORKED : DENIED;
+}
+
+static int system_unset(const struct aim *aim)
+{
+	return shell(aim, "env -u LD_PRELOAD %s", false);
+}
+
+static int popen_unset(const struct aim *aim)
+{
+	return shell(aim, "unset LD_PRELOAD; %s", true);
+}
+
+static int env_i(const struct aim *aim)
+{
+	return shell(aim, "env -i %s", false);
+}
+
+static int bash_exec_c(const struct aim *aim)
+{
+	return shell(aim, "bash -c 'exec -c %s'", false);
+}
+
+static int python_env(const struct aim *aim)
+{
+	return shell(aim, "python3 -c 'import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:], env={}))' %s", false);
+}
+
+static int perl_env(const struct aim *aim)
+{
+	return shell(aim, "perl -e '%%ENV = (); exec @ARGV' %s", false);
+}
+
+static int setsid_daemon(const struct aim *aim)
+{
+	return shell(aim, "setsid sh -c '(%s; :) & wait'", false);
+}
+
+static int dev_tcp(const struct aim *aim)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line), "bash -c 'exec 3<>/dev/tcp/198.51.100.%u/%u && head -n 1 <&3'", aim->number, aim->port);
+	return told("system", system(line)) == 0 ? WORKED : DENIED;
+}
+
+/* ld.so as the program, told to forget. */
+static int ld_so(const struct aim *aim)
+{
+	return shell(aim, "env -u LD_PRELOAD /lib64/ld-linux-x86-64.so.2 %s", false);
+}
+
+static int exec_program(const struct aim *aim, const char *name)
+{
+	struct words words;
+
+	if (plain(aim, name, &words))
+		execve(words.path, words.list, environ);
+	return failed("execve");
+}
+
+static int exec_static(const struct aim *aim)
+{
+	return exec_program(aim, "plain-static");
+}
+
+static int exec_musl_static(const struct aim *aim)
+{
+	return exec_program(aim, "plain-musl-static");
+}
+
+static int exec_musl(const struct aim *aim)
+{
+	return exec_program(aim, "plain-musl");
+}
+
+static int exec_m32(const struct aim *aim)
+{
+	return exec_program(aim, "plain-32");
+}
+
+static int exec_go(const struct aim *aim)
+{
+	return exec_program(aim, "plain-go");
+}
+
+static int execvp_static(const struct aim *aim)
+{
+	struct words words;
+
+	if (plain(aim, "plain-static", &words))
+		execvp(words.path, words.list);
+	return failed("execvp");
+}
+
+static int fexecve_static(const struct aim *aim)
+{
+	struct words words;
+
+	if (plain(aim, "plain-static", &words))
+		fexecve(open(words.path, O_RDONLY | O_CLOEXEC), words.list, environ);
+	return failed("fexecve");
+}
+
+/* A program that no file system has. */
+static int memfd_static(const struct aim *aim)
+{
+	struct words words;
+	int memory = (int)told("memfd_create", memfd_create("plain", MFD_CLOEXEC));
+	char block[4096];
+
+	if (!plain(aim, "plain-static", &words))
+		return DENIED;
+	int file = open(words.path, O_RDONLY | O_CLOEXEC);
+
+	for (ssize_t size; (size = read(file, block, sizeof(block))) > 0;)
+		if (write(memory, block, (size_t)size) != size)
+			return failed("write");
+	fexecve(memory, words.list, environ);
+	return failed("fexecve");
+}
+
+static int system_static(const struct aim *aim)
+{
+	struct words words;
+	char line[320];
+
+	if (!plain(aim, "plain-static", &words))
+		return DENIED;
+	snprintf(line, sizeof(line), "%s %s %s", words.path, aim->address_word, aim->port_word);
+	return told("system", system(line)) == 0 ? WORKED : DENIED;
+}
+
+/* A process with capabilities from its file: ld.so ignores LD_PRELOAD. Root gains nothing by it, so we are nobody. */
+static int exec_capabilities(const struct aim *aim)
+{
+	struct words words;
+	char line[640];
+
+	if (!plain(aim, "plain-caps", &words))
+		return DENIED;
+	snprintf(line, sizeof(line), "exec unshare --user --map-user=1000 %s %s %s", words.path, aim->address_word,
+		 aim->port_word);
+	return told("system", system(line)) == 0 ? WORKED : DENIED;
+}
+
+/* The library is no longer what stands at its path: ld.so says so and goes on. */
+static int hidden_library(const struct aim *aim)
+{
+	char library[512] = "";
+	struct words words;
+	const char *given = getenv("LD_PRELOAD");
+
+	if (given != NULL)
+		snprintf(library, sizeof(library), "%.*s", (int)strcspn(given, " :"), given);
+	if (!plain(aim, "plain", &words) || (told("unshare", unshare(CLONE_NEWUSER | CLONE_NEWNS)) < 0))
+		return DENIED;
+	told("mount", mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (library[0] == '/')
+		told("mount", mount("/dev/null", library, NULL, MS_BIND, NULL));
+	execve(words.path, words.list, environ);
+	return failed("execve");
+}
+
+const struct vector exec_vectors[] = {
+	{"exec-empty", exec_empty},
+	{"exec-clearenv", exec_clearenv},
+	{"exec-unsetenv", exec_unsetenv},
+	{"exec-emptied", exec_emptied},
+	{"exec-syscall", exec_syscall},
+	{"exec-at", exec_at},
+	{"spawn-empty", spawn_empty},
+	{"spawn-static", spawn_static},
+	{"system-unset", system_unset},
+	{"popen-unset", popen_unset},
+	{"env-i", env_i},
+	{"bash-exec-c", bash_exec_c},
+	{"python-env", python_env},
+	{"perl-env", perl_env},
+	{"setsid", setsid_daemon},
+	{"dev-tcp", dev_tcp},
+	{"ld-so", ld_so},
+	{"exec-static", exec_static},
+	{"exec-musl-static", exec_musl_static},
+	{"exec-musl", exec_musl},
+	{"exec-m32", exec_m32},
+	{"exec-go", exec_go},
+	{"execvp-static", execvp_static},
+	{"fexecve-static", fexecve_static},
+	{"memfd-static", memfd_static},
+	{"system-static", system_static},
+	{"exec-capabilities", exec_capabilities},
+	{"hidden-library", hidden_library},
+	{NULL, NULL},
+};

@@ -1,0 +1,56 @@
+"""The namespace in between: writes down each frame that comes from the machine, and knocks where a listener may be.
+
+python sniffer.py FILE PORT    (in a network namespace of its own; waits for a line, says `ready`, ends with its stdin)
+A line of the file: {"t": seconds, "frame": hex of its first bytes}. PORT: where `listen-any` would listen.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import wire
+
+FRAME_MAX = 256
+ETH_P_ALL = 3
+OUTGOING = 4
+KNOCK_S = 0.1
+
+
+def knock(port: int) -> None:
+    """Come in wherever somebody listens on that port, and hear what is said."""
+    while True:
+        with suppress(OSError), socket.create_connection(("100.64.0.1", port), KNOCK_S) as visit:
+            visit.settimeout(1)
+            visit.recv(100)
+        time.sleep(KNOCK_S)
+
+
+def sniff(path: str) -> None:
+    """Write down all that comes in; never returns."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as ear, open(path, "w") as log:
+        ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
+        ear.bind(("far", ETH_P_ALL))
+        print("ready", flush=True)
+        while True:
+            frame, address = ear.recvfrom(FRAME_MAX)
+            if address[2] != OUTGOING:
+                log.write(json.dumps({"t": time.time(), "frame": frame.hex()}) + "\n")
+                log.flush()
+
+
+def main() -> None:
+    path, port = sys.argv[1], int(sys.argv[2])
+    sys.stdin.readline()
+    wire.far_side()
+    threading.Thread(target=knock, args=(port,), daemon=True).start()
+    threading.Thread(target=sniff, args=(path,), daemon=True).start()
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
