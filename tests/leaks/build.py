@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "programs"
 FLAGS = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror")
 VECTORS = (
-    "vector streams descriptors datagrams syscalls uring execs names inherited unixes intruders families loader".split()
+    "vector streams descriptors datagrams syscalls uring execs names inherited unixes intruders families loader races".split()
 )
 LIBRARIES = ("-ldl", "-lresolv", "-lpthread", "-lanl")
 

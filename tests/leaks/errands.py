@@ -2,7 +2,7 @@
 
 python errands.py DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open; ends with its stdin)
 A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`, or
-`tcp ADDRESS PORT`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open already do.
+`tcp`, or a `file`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open already do.
 """
 
 import os
@@ -19,6 +19,8 @@ from pathlib import Path
 import wire
 
 REQUEST = re.compile(rb"CONNECT (\S+) (\d+)")
+SOMEWHERE = ("198.51.100.252", 9099)
+"""Where a stream of the giver's goes: to no vector's own address, so that only what is written on it tells."""
 NAME = re.compile(rb"198-51-100-\d+\.ip\.test")
 
 
@@ -60,8 +62,10 @@ def give(connection: socket.socket) -> None:
         words = connection.recv(200).decode().split()
         if words[0] == "udp":
             given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        elif words[0] == "tcp":
+            given = stream_to(*SOMEWHERE)
         else:
-            given = stream_to(words[1], int(words[2]))
+            given = socket.socket(socket.AF_UNIX)
         socket.send_fds(connection, [b"x"], [given.fileno()])
         connection.recv(1)
         given.close()

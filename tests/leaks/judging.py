@@ -20,11 +20,14 @@ SECOND_PORT = 50
 
 
 class Word(StrEnum):
-    """What is said of a cell."""
+    """What is said of a cell. HERE: nothing left, and the program has its answer (a mapped name, an own one). DISCLOSED: all
+    went through the exit, and the machine's own address was said in it; no leak, and worth knowing."""
 
     LEAKED = "leaked"
     BLOCKED = "blocked"
     THROUGH = "through the exit"
+    HERE = "answered here"
+    DISCLOSED = "disclosed"
     BROKEN = "broken"
     IMPOSSIBLE = "not possible here"
     NOT_THERE = "not there"
@@ -99,9 +102,13 @@ def judge(vector: Vector, seen: Seen, ended: Ended, exits: Sequence[str]) -> Wor
     if escaped(seen, exits) or any(peer not in (*exits, RESOLVER) for peer in seen.peers):
         return Word.LEAKED
     is_broken = vector.works and not ended.has_worked
+    if any(packet.discloses for packet in seen.packets):
+        return Word.DISCLOSED
     if seen.peers:
         return Word.BROKEN if is_broken else Word.THROUGH
-    return Word.BROKEN if is_broken else Word.BLOCKED
+    if vector.works:
+        return Word.BROKEN if is_broken else Word.HERE
+    return Word.BLOCKED
 
 
 def is_possible(seen: Seen) -> bool:

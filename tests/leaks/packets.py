@@ -21,6 +21,8 @@ NAME_SERVER = ipaddress.ip_address("198.51.100.53")
 _MARK = re.compile(rb"leak:(\d{1,3});")
 _NAME = re.compile(rb"198-51-100-(\d{1,3})\x02ip\x04test", re.IGNORECASE)
 _REVERSE = re.compile(rb"[\x01-\x03](\d{1,3})\x03100\x0251\x03198\x07in-addr\x04arpa", re.IGNORECASE)
+_NEIGHBOUR = re.compile(rb"^[\x87\x88].{7}\x20\x01\x0d\xb8\x00\x01\x00{9}(.)", re.DOTALL)
+_DISCLOSED = b"own:100.64.0.1;"
 _GROUP = re.compile(rb"\xef\x4d(.)(.)", re.DOTALL)
 _GROUP6 = re.compile(rb"\xff\x05\x00{11}\x4d(.)(.)", re.DOTALL)
 
@@ -28,13 +30,15 @@ _GROUP6 = re.compile(rb"\xff\x05\x00{11}\x4d(.)(.)", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Packet:
     """What a frame tells. `number`: of the vector, None when it says nothing of one; `port`: the vector's port, when the
-    frame has it, and else its last byte or None; `source`: empty when it is no IP."""
+    frame has it, and else its last byte or None; `source`: empty when it is no IP; `discloses`: the machine's own address
+    is in what it says."""
 
     number: int | None
     port: int | None
     source: str
     is_exit: bool
     kind: str
+    discloses: bool = False
 
 
 def read(frame: bytes) -> Packet:
@@ -60,15 +64,18 @@ def _read_ip(frame: bytes, version: int) -> Packet:
     body = frame[start:]
     is_exit = any(source in network for network in EXITS if network.version == source.version)
     port = int.from_bytes(body[2:4], "big") if protocol in (TCP, UDP, UDPLITE) and len(body) >= 4 else None
-    number = _number_of(destination)
+    number = _marked(body)
     if number is None:
-        port = None
-        number = _marked(body)
+        number = _number_of(destination)
+    elif _number_of(destination) != number:
+        port = None  # that of somebody who carries the mark elsewhere
     if number is None and protocol in (0, 2, 58):
         number, port = _group(body, version)
+        if number is None:
+            number = _solicited(body)
     elif destination.is_multicast and (found := _group(destination.packed, version))[0] is not None:
         number, port = found
-    return Packet(number, port, str(source), is_exit, _kind(protocol, version))
+    return Packet(number, port, str(source), is_exit, _kind(protocol, version), _DISCLOSED in body)
 
 
 def _kind(protocol: int, version: int) -> str:
@@ -95,6 +102,12 @@ def _marked(body: bytes) -> int | None:
 def _group(body: bytes, version: int) -> tuple[int | None, int | None]:
     found = (_GROUP if version == 4 else _GROUP6).search(body)
     return (found[2][0], found[1][0]) if found is not None else (None, None)
+
+
+def _solicited(body: bytes) -> int | None:
+    """The vector whose address is asked for, or announced, among neighbours (RFC 4861)."""
+    found = _NEIGHBOUR.search(body)
+    return found[1][0] if found is not None else None
 
 
 def number_in_name(name: str) -> int | None:

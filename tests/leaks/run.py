@@ -102,6 +102,10 @@ def assess(
     """The words, and a record of each cell."""
     lines = [json.loads(line) for line in (directory / "wire.ndjson").read_text().splitlines()]
     frames = [(line["t"], packets.read(bytes.fromhex(line["frame"]))) for line in lines]
+    strangers = [packet for _, packet in frames if packet.number is None and is_strange(packet)]
+    if strangers:
+        kinds = ", ".join(sorted({f"{one.kind} from {one.source}" for one in strangers}))
+        print(f"leaks: {len(strangers)} packets that tell of no vector: {kinds}", file=sys.stderr)
     truth = [json.loads(line) for line in lab.log_file.read_text().splitlines()]
     relay = lab.relay(EXIT)
     exits = (relay.address, relay.address6)
@@ -132,6 +136,11 @@ def assess(
                 }
             )
     return table, records
+
+
+def is_strange(packet: packets.Packet) -> bool:
+    """Whether nobody knows why it was sent: not by an exit, not among neighbours, not to the name server."""
+    return bool(packet.source) and not packet.is_exit and packet.kind not in ("icmp6", "igmp")
 
 
 def account(

@@ -69,10 +69,10 @@ VECTORS: tuple[Vector, ...] = (
     ),
     *_theme(
         "datagrams",
-        "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 ping@32 "
-        "rawip@32 multicast-join@34 multicast-join-tcp multicast-join-tcp6 multicast-send broadcast",
+        "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 udp-cork ping@32 ping6 "
+        "rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast",
     ),
-    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35"),
+    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60"),
     *_theme(
         "system calls",
         "syscall-connect@5 syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 raw-clone raw-instruction@7 "
@@ -82,7 +82,7 @@ VECTORS: tuple[Vector, ...] = (
     *_theme(
         "loader",
         "libc-alias@12! dlsym-next@14! dlsym-libc@13 dlvsym-default dlmopen@15 plugin@17! plugin-deepbind@16 "
-        "preinit!=preinit jemalloc@70!=plain-jemalloc",
+        "preinit=preinit jemalloc@70!=plain-jemalloc",
     ),
     *_theme(
         "exec",
@@ -91,7 +91,7 @@ VECTORS: tuple[Vector, ...] = (
         "python-env@25! perl-env@25! setsid! dev-tcp! ld-so exec-static@19=plain-static "
         "exec-musl-static@19=plain-musl-static exec-musl@22=plain-musl exec-m32@21=plain-32 exec-go@20=plain-go "
         "execvp-static@19=plain-static fexecve-static@19=plain-static memfd-static=plain-static "
-        "system-static@19=plain-static exec-capabilities@27=plain-caps hidden-library@29",
+        "system-static@19=plain-static exec-capabilities@27=plain-caps hidden-library@29 spaced-library@28!",
     ),
     *_theme("exec", "sh-c@75!", Start.SHELL),
     *_theme(
@@ -102,7 +102,7 @@ VECTORS: tuple[Vector, ...] = (
     ),
     *_theme(
         "names",
-        "gai! gai-no-hints@47! gai-unspec! gai-literal6@56! gai-octal@56! gai-v6-alone@57 gai-in-child@58! "
+        "gai! gai-no-hints@47! gai-unspec! gai-literal6@56! gai-octal@56! gai-v6-alone@57! own-name@55! gai-in-child@58! "
         "gai-after-closefrom@62! gai-async@50 ghbn@51! ghbn2@51! ghbn-r@51! ghbn2-r@51! ghba@51 ghba-r@51 "
         "getnameinfo@48 res-query@49 res-search@49 res-nsearch@49 res-send@49 rcmd@18 rexec@18 own-udp-resolver@52 "
         "getent-hosts@72! getent-ahosts! dig@53 host@53 node-cares@52 python-name!",
@@ -118,7 +118,7 @@ VECTORS: tuple[Vector, ...] = (
     *_theme(
         "unix sockets",
         "unix-stream@36 unix-seqpacket@36 unix-datagram@36 unix-abstract@36 resolver-nscd@54 resolver-varlink@54 "
-        "resolver-dbus@54 fifo spool rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42",
+        "resolver-dbus@54 fifo spool rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42 rights-count@71!",
         Start.UNIX,
     ),
     *_theme(
@@ -126,6 +126,11 @@ VECTORS: tuple[Vector, ...] = (
         "pidfd-getfd@43 pidfd-getfd-connect@43 vm-writev proc-mem ptrace proxy-loopback proxy-any proxy-loopback6 "
         "proxy-mapped",
         Start.HOLDER,
+    ),
+    *_theme(
+        "races",
+        "race-family race-family-syscall race-descriptor race-descriptor-syscall kill-launcher kill-orchestrator "
+        "kill-orchestrator-syscall",
     ),
 )  # fmt: skip
 

@@ -120,27 +120,41 @@ static int multicast_join(const struct aim *aim)
 	return result;
 }
 
-/* The same on a TCP socket, which any shim lets pass. */
-static int multicast_join_tcp(const struct aim *aim)
+static int multicast_join6(const struct aim *aim)
 {
-	struct ip_mreq request = {.imr_multiaddr.s_addr = htonl(group_of(aim))};
-	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
-	int result = sent("setsockopt", setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof(request)));
+	struct ipv6_mreq request = {
+		.ipv6mr_multiaddr.s6_addr = {0xff, 0x05, [13] = 0x4d, [14] = (uint8_t)aim->port, [15] = (uint8_t)aim->number}};
+	int fd = (int)told("socket", socket(AF_INET6, SOCK_DGRAM, 0));
+	int result = sent("setsockopt", setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof(request)));
 
 	if (result == WORKED)
 		usleep(700000);
 	return result;
 }
 
-static int multicast_join_tcp6(const struct aim *aim)
+static int ping6(const struct aim *aim)
 {
-	struct ipv6_mreq request = {.ipv6mr_multiaddr.s6_addr = {0xff, 0x05, [13] = 0x4d, [14] = (uint8_t)aim->port, [15] = (uint8_t)aim->number}};
-	int fd = (int)told("socket", socket(AF_INET6, SOCK_STREAM, 0));
-	int result = sent("setsockopt", setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof(request)));
+	struct {
+		uint8_t type, code;
+		uint16_t checksum, id, sequence;
+		char mark[24];
+	} packet = {.type = 128 /* echo request */};
+	int fd = (int)told("socket", socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6));
 
-	if (result == WORKED)
-		usleep(700000);
-	return result;
+	memcpy(packet.mark, aim->mark, sizeof(packet.mark));
+	return sent("sendto", sendto(fd, &packet, sizeof(packet), 0, (const struct sockaddr *)&aim->in6, sizeof(aim->in6)));
+}
+
+/* UDP that corks: the datagram leaves with the option, and not with a call that sends. */
+static int udp_cork(const struct aim *aim)
+{
+	const int on = 1, off = 0;
+	int fd = datagram();
+
+	setsockopt(fd, IPPROTO_UDP, 1 /* UDP_CORK */, &on, sizeof(on));
+	if (send_to(aim, fd, aim->mark, strlen(aim->mark)) != WORKED)
+		return DENIED;
+	return sent("setsockopt", setsockopt(fd, IPPROTO_UDP, 1, &off, sizeof(off)));
 }
 
 static int multicast_send(const struct aim *aim)
@@ -171,11 +185,12 @@ const struct vector datagram_vectors[] = {
 	{"udp-unspec", udp_unspec},
 	{"udp6", udp6},
 	{"udplite", udplite},
+	{"udp-cork", udp_cork},
 	{"ping", ping},
+	{"ping6", ping6},
 	{"rawip", rawip},
 	{"multicast-join", multicast_join},
-	{"multicast-join-tcp", multicast_join_tcp},
-	{"multicast-join-tcp6", multicast_join_tcp6},
+	{"multicast-join6", multicast_join6},
 	{"multicast-send", multicast_send},
 	{"broadcast", broadcast},
 	{NULL, NULL},

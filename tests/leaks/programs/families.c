@@ -1,10 +1,14 @@
 /* Families that are neither IP nor Unix. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/vm_sockets.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,9 +51,41 @@ static int vsock(const struct aim *aim)
 	return sent("connect", connect(fd, (const struct sockaddr *)&to, sizeof(to)));
 }
 
+/* An address that is added is announced to the neighbours (RFC 4862). With the kernel's own tool, over netlink. */
+static int netlink_address(const struct aim *aim)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line), "ip -6 addr add 2001:db8:1::%x/128 dev wire && sleep 1.2; s=$?; "
+		 "ip -6 addr del 2001:db8:1::%x/128 dev wire; exit $s", aim->number, aim->number);
+	return told("system", system(line)) == 0 ? WORKED : DENIED;
+}
+
+/* What a program tells its target of this machine goes through any exit. Not a packet that leaks; a word that does. */
+static int interface_addresses(const struct aim *aim)
+{
+	char words[64] = "", text[INET_ADDRSTRLEN];
+	struct ifaddrs *all = NULL;
+
+	if (told("getifaddrs", getifaddrs(&all)) < 0)
+		return DENIED;
+	for (struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+		if (one->ifa_addr != NULL && one->ifa_addr->sa_family == AF_INET && strcmp(one->ifa_name, "wire") == 0)
+			snprintf(words, sizeof(words), "own:%s;", inet_ntop(AF_INET,
+				 &((struct sockaddr_in *)one->ifa_addr)->sin_addr, text, sizeof(text)));
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	if (told("connect", connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	told("send", send(fd, words, strlen(words), MSG_NOSIGNAL));
+	return converse(aim, fd);
+}
+
 const struct vector family_vectors[] = {
 	{"packet-raw", packet_raw},
 	{"packet-datagram", packet_datagram},
 	{"vsock", vsock},
+	{"netlink-address", netlink_address},
+	{"interface-addresses", interface_addresses},
 	{NULL, NULL},
 };

@@ -1,5 +1,5 @@
 /* holder: a process of somebody else's, with a datagram socket. Prints its pid, the number of the socket, and where its
- * memory has a destination; sends a datagram there each time that somebody has written one. Ends with its stdin. */
+ * memory has destinations; sends a datagram to each that somebody has written there. Ends with its stdin. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static volatile uint64_t errand;
+/* One for each vector, so that none takes away what another one wrote. */
+static volatile uint64_t errands[256];
 
 static void carry_out(int fd, uint64_t what)
 {
@@ -27,14 +28,15 @@ int main(void)
 	struct pollfd owner = {.fd = 0, .events = POLLIN};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	printf("%d %d %lx\n", getpid(), fd, (unsigned long)(uintptr_t)&errand);
+	printf("%d %d %lx\n", getpid(), fd, (unsigned long)(uintptr_t)errands);
 	fflush(stdout);
 	while (poll(&owner, 1, 20) == 0) {
-		uint64_t what = errand;
+		for (int i = 0; i < 256; i++) {
+			uint64_t what = errands[i];
 
-		if (what != 0) {
-			errand = 0;
-			carry_out(fd, what);
+			errands[i] = 0;
+			if (what != 0)
+				carry_out(fd, what);
 		}
 	}
 	return 0;

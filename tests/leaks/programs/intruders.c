@@ -1,5 +1,5 @@
 /* Reaching into a process outside of ours: holder.c, which sends a datagram to where its memory says. The words: its pid, the
- * number of its datagram socket, where its memory has the destination. */
+ * number of its datagram socket, where its memory has destinations, and the port of a local server. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static pid_t holder(const struct aim *aim)
 
 static uintptr_t where(const struct aim *aim)
 {
-	return strtoul(aim->extra[2], NULL, 16);
+	return strtoul(aim->extra[2], NULL, 16) + aim->number * sizeof(uint64_t);
 }
 
 /* What the holder wants to find: the port, the address. */

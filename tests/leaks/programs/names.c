@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <resolv.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,21 @@ static int gai_v6_alone(const struct aim *aim)
 		return say("another family"), DENIED;
 	dprintf(1, "getaddrinfo = %s\n", error == 0 ? "ok" : gai_strerror(error));
 	return WORKED;
+}
+
+/* The name of this machine is nobody else's business. Ours has the aim's number in it. */
+static int own_name(const struct aim *aim)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+
+	if (told("unshare", unshare(CLONE_NEWUTS)) < 0 ||
+	    told("sethostname", sethostname(aim->name, strlen(aim->name))) < 0)
+		return DENIED;
+	int error = getaddrinfo(aim->name, aim->port_word, &hints, &found);
+
+	dprintf(1, "getaddrinfo = %s\n", error == 0 ? "ok" : gai_strerror(error));
+	return error == 0 ? WORKED : DENIED;
 }
 
 /* The name is looked up in a child, and used by its parent. */
@@ -313,6 +329,7 @@ const struct vector name_vectors[] = {
 	{"gai-literal6", gai_literal6},
 	{"gai-octal", gai_octal},
 	{"gai-v6-alone", gai_v6_alone},
+	{"own-name", own_name},
 	{"gai-in-child", gai_in_child},
 	{"gai-after-closefrom", gai_after_closefrom},
 	{"gai-async", gai_async},

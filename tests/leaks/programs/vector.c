@@ -102,7 +102,7 @@ static const struct vector *find(const char *name)
 {
 	const struct vector *const tables[] = {
 		stream_vectors, descriptor_vectors, datagram_vectors, syscall_vectors, uring_vectors,  exec_vectors,
-		name_vectors,	inherited_vectors,  unix_vectors,     intruder_vectors, family_vectors, loader_vectors,
+		name_vectors,	inherited_vectors,  unix_vectors,     intruder_vectors, family_vectors, loader_vectors, race_vectors,
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
