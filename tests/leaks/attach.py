@@ -1,8 +1,8 @@
-"""A controller for torsocks and proxychains: each stream of the client's tor goes to one circuit through the chosen exit.
+"""A controller for torsocks and proxychains: each stream of the client's tor goes to one circuit through one exit.
 
-python attach.py CONTROL COOKIE MIDDLE EXIT    (in the lab; says `ready` when the circuit is built; ends with its stdin)
-The lab's client leaves streams unattached, for exitpin; nobody else would ever get through. In plain sockets, so that the
-rivals depend on nothing that is under test.
+python -m leaks.attach CONTROL COOKIE MIDDLE EXIT    (in the lab; says `ready` when the circuit is built)
+The lab's client leaves streams unattached, for exitpin; nobody else would ever get through. In plain sockets, so that
+the rivals depend on nothing that is under test. Ends with its stdin.
 """
 
 import os

@@ -10,13 +10,17 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "programs"
 FLAGS = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror")
 VECTORS = (
-    "vector streams descriptors datagrams syscalls uring execs names inherited unixes intruders families loader races".split()
+    *("vector", "streams", "descriptors", "datagrams", "syscalls", "uring", "execs", "names"),
+    *("inherited", "unixes", "intruders", "families", "loader", "races"),
 )
 LIBRARIES = ("-ldl", "-lresolv", "-lpthread", "-lanl")
 
 
 def build(directory: Path) -> dict[str, str]:
-    """Compile all programs; returns those that are missing, with what it would take. CalledProcessError for `vectors`."""
+    """Compile all programs; returns those that are missing, with what it takes.
+
+    CalledProcessError for those that every machine with gcc can build.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     missing: dict[str, str] = {}
     _compile(directory / "vectors", [*(f"{name}.c" for name in VECTORS)], after=LIBRARIES)
@@ -43,9 +47,7 @@ def _compile(
     subprocess.run([compiler, *FLAGS, *before, "-o", str(program), *files, *libraries, *after], check=True)
 
 
-def _try(
-    directory: Path, name: str, needs: str, missing: dict[str, str], *flags: str, compiler: str = "gcc"
-) -> None:
+def _try(directory: Path, name: str, needs: str, missing: dict[str, str], *flags: str, compiler: str = "gcc") -> None:
     """The plain program in another build; what it takes is told if that fails."""
     (directory / name).unlink(missing_ok=True)
     source = str(SOURCES / "plain.c")

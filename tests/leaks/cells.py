@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from errands import SOMEWHERE
-from judging import Ended
-from vectors import NUMBERS, Start, Vector
-from ways import Way
+from .errands import SOMEWHERE
+from .judging import Ended
+from .vectors import NUMBERS, Start, Vector
+from .ways import Way
 
 PATIENCE_S = 15.0
 DIRECT = {
@@ -25,7 +25,7 @@ DIRECT = {
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What stands in the lab: programs, errands (directory, abstract name, port on loopback), the holder's three words."""
+    """What stands in the lab: programs, errands (directory, abstract name, port on loopback), the holder's words."""
 
     programs: Path
     sockets: Path

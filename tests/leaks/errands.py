@@ -1,8 +1,9 @@
-"""Processes that are none of the tool's: servers on Unix sockets, a pipe, a spool and loopback, which go where they are told.
+"""Servers that are none of the tool's, on Unix sockets, a pipe, a spool and loopback: they go where they are told.
 
-python errands.py DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open; ends with its stdin)
-A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`, or
-`tcp`, or a `file`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open already do.
+python -m leaks.errands DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open)
+A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`,
+or `tcp`, or a `file`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open do.
+Ends with its stdin.
 """
 
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import wire
+from . import wire
 
 REQUEST = re.compile(rb"CONNECT (\S+) (\d+)")
 SOMEWHERE = ("198.51.100.252", 9099)

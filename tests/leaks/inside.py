@@ -1,6 +1,6 @@
 """The part that runs inside the lab: lays the wire, starts sniffer, errands and holder, and runs all cells, way by way.
 
-python inside.py SPEC    (a JSON file: see run.py). Writes `cells.json` into the spec's directory; judges nothing.
+python -m leaks.inside SPEC    (a JSON file: see run.py). Writes `cells.json` into the spec's directory; judges nothing.
 """
 
 import json
@@ -14,15 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cells
-import wire
-from judging import PORT_FIRST
-from vectors import NUMBERS, VECTORS, WITHOUT_VARIABLE, Vector
-from ways import BARE, EXIT, LEVELS, RIVALS, Way, level, order, rival, why_not
-
 from exitpin.orchestrator.lab.state import LabState, load
 
-HERE = Path(__file__).parent
+from . import cells, wire
+from .judging import PORT_FIRST
+from .vectors import NUMBERS, VECTORS, WITHOUT_VARIABLE, Vector
+from .ways import BARE, EXIT, LEVELS, RIVALS, Way, level, order, rival, why_not
+
 PAUSE_S = 1.2
 LISTENER = 20000
 
@@ -31,6 +29,7 @@ class Servant:
     """A process of ours that says when it is ready and ends with its stdin."""
 
     def __init__(self, argv: Sequence[str]) -> None:
+        self.argv = tuple(argv)
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def hears(self, line: str) -> None:
@@ -42,7 +41,7 @@ class Servant:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args} did not start")
+            raise RuntimeError(f"{self.argv} did not start")
         return line.strip()
 
     def __enter__(self) -> "Servant":
@@ -54,14 +53,14 @@ class Servant:
         self.process.wait(10)
 
 
-def servant(script: str, *words: str, before: Sequence[str] = ()) -> Servant:
-    return Servant([*before, sys.executable, str(HERE / script), *words])
+def servant(module: str, *words: str, before: Sequence[str] = ()) -> Servant:
+    return Servant([*before, sys.executable, "-m", f"leaks.{module}", *words])
 
 
 def furnish(stack: ExitStack, lab: LabState, directory: Path) -> cells.Stage:
     """Wire, sniffer, errands and holder, for as long as the stack lasts."""
     listener = LISTENER + NUMBERS["listen-any"]
-    sniffer = servant("sniffer.py", str(directory / "wire.ndjson"), str(listener), before=("unshare", "-n"))
+    sniffer = servant("sniffer", str(directory / "wire.ndjson"), str(listener), before=("unshare", "-n"))
     stack.enter_context(sniffer)
     wait_for_namespace(sniffer.process.pid)
     wire.lay(sniffer.process.pid, lab.directory / "resolv.conf")
@@ -70,7 +69,7 @@ def furnish(stack: ExitStack, lab: LabState, directory: Path) -> cells.Stage:
     sockets = directory / "s"
     sockets.mkdir()
     abstract = f"exitpin-leaks-{lab.name}"
-    errands = stack.enter_context(servant("errands.py", str(sockets), abstract))
+    errands = stack.enter_context(servant("errands", str(sockets), abstract))
     programs = directory / "programs"
     holder = stack.enter_context(Servant([str(programs / "holder")]))
     words = holder.said().split()
@@ -137,7 +136,7 @@ def main() -> None:
         for place, way in enumerate(ways):
             if way.name in RIVALS and attaching is None:
                 middle, exit_ = lab.relay("mid1").fingerprint, lab.relay(EXIT).fingerprint
-                attaching = servant("attach.py", str(lab.control_socket), str(lab.cookie_file), middle, exit_)
+                attaching = servant("attach", str(lab.control_socket), str(lab.cookie_file), middle, exit_)
                 stack.enter_context(attaching)
                 attaching.said()
             phases.append(run_phase(way, PORT_FIRST + place, vectors, stage, spec["jobs"]))

@@ -1,5 +1,5 @@
-"""From what was seen to a word: pure. A cell is one vector in one way; its word rests on the wire and on the target's log,
-and on what the program said only where nothing was on the wire.
+"""From what was seen to a word: pure. A cell is one vector in one way; its word rests on the wire and on the
+target's log, and on what the program said only where nothing was on the wire.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from packets import Packet, number_in_name
-from vectors import Vector
+from .packets import Packet, number_in_name
+from .vectors import Vector
 
 PORT_FIRST = 9000
 RESOLVER = "resolver"
@@ -20,8 +20,11 @@ SECOND_PORT = 50
 
 
 class Word(StrEnum):
-    """What is said of a cell. HERE: nothing left, and the program has its answer (a mapped name, an own one). DISCLOSED: all
-    went through the exit, and the machine's own address was said in it; no leak, and worth knowing."""
+    """What is said of a cell.
+
+    HERE: nothing left, and the program has its answer (a mapped name, an own one). DISCLOSED: all went through the
+    exit, and the machine's own address was said in it; not counted as a leak.
+    """
 
     LEAKED = "leaked"
     BLOCKED = "blocked"
@@ -65,8 +68,8 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one cell: packets that left, and who came to the targets (an address; `resolver`: a name was asked
-    for, by a resolver)."""
+    """What was seen of one cell: packets that left, and who came to the targets (an address, or RESOLVER: an exit
+    asked for the name)."""
 
     packets: tuple[Packet, ...] = ()
     peers: frozenset[str] = frozenset()
@@ -96,7 +99,7 @@ def escaped(seen: Seen, exits: Sequence[str]) -> tuple[Packet, ...]:
 def judge(vector: Vector, seen: Seen, ended: Ended, exits: Sequence[str]) -> Word:
     """One cell, of a way that is to go through the exit with these addresses.
 
-    The chosen exit is the only one that may be a source on the wire. Whoever reached a target without it is a leak, even if the
+    The chosen exit alone may be a source on the wire. Whoever reached a target without it is a leak, even if the
     sniffer missed the packets.
     """
     if escaped(seen, exits) or any(peer not in (*exits, RESOLVER) for peer in seen.peers):

@@ -1,7 +1,7 @@
 """Frames from the wire, and whose they are: pure functions over bytes.
 
-The wire carries all that leaves the lab's machine for 198.51.100.0/24, 2001:db8:1::/48 and what is nowhere else. An exit
-leaves from an address of its own; any other source is the machine itself.
+The wire carries all that leaves the lab's machine for 198.51.100.0/24, 2001:db8:1::/48 and what is nowhere else. An
+exit leaves from an address of its own; any other source is the machine itself.
 Sources: RFC 791, 8200, 1035 (names), 3376 and 3810 (group records).
 """
 
@@ -16,6 +16,8 @@ TARGETS6 = ipaddress.ip_network("2001:db8:1::/120")
 ETHERNET, VLAN = 14, 0x8100
 IPV4, IPV6 = 0x0800, 0x86DD
 TCP, UDP, UDPLITE = 6, 17, 136
+NEIGHBOUR = ipaddress.ip_address("100.64.0.2")
+"""The other end of the wire, which knocks; what it is told is no leak."""
 NAME_SERVER = ipaddress.ip_address("198.51.100.53")
 
 _MARK = re.compile(rb"leak:(\d{1,3});")
@@ -29,13 +31,17 @@ _GROUP6 = re.compile(rb"\xff\x05\x00{11}\x4d(.)(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What a frame tells. `number`: of the vector, None when it says nothing of one; `port`: the vector's port, when the
-    frame has it, and else its last byte or None; `source`: empty when it is no IP; `discloses`: the machine's own address
-    is in what it says."""
+    """What a frame tells.
+
+    `number`: of the vector, None when it says nothing of one. `port`: where the vector was to go in this way; or the
+    last byte of that, in a group's address; None when the frame does not tell. `source`, `destination`: empty when it
+    is no IP. `discloses`: the machine's own address is in what it says.
+    """
 
     number: int | None
     port: int | None
     source: str
+    destination: str
     is_exit: bool
     kind: str
     discloses: bool = False
@@ -48,7 +54,7 @@ def read(frame: bytes) -> Packet:
         return _read_ip(frame, 4)
     if ether_type == IPV6 and len(frame) >= ETHERNET + 40:
         return _read_ip(frame, 6)
-    return Packet(_marked(frame[ETHERNET:]), None, "", False, f"ethernet {ether_type:#06x}")
+    return Packet(_marked(frame[ETHERNET:]), None, "", "", False, f"ethernet {ether_type:#06x}")
 
 
 def _read_ip(frame: bytes, version: int) -> Packet:
@@ -67,15 +73,15 @@ def _read_ip(frame: bytes, version: int) -> Packet:
     number = _marked(body)
     if number is None:
         number = _number_of(destination)
-    elif _number_of(destination) != number:
-        port = None  # that of somebody who carries the mark elsewhere
+    if number is None or _number_of(destination) != number:
+        port = None  # that of somebody else, who carries the mark
     if number is None and protocol in (0, 2, 58):
         number, port = _group(body, version)
         if number is None:
             number = _solicited(body)
     elif destination.is_multicast and (found := _group(destination.packed, version))[0] is not None:
         number, port = found
-    return Packet(number, port, str(source), is_exit, _kind(protocol, version), _DISCLOSED in body)
+    return Packet(number, port, str(source), str(destination), is_exit, _kind(protocol, version), _DISCLOSED in body)
 
 
 def _kind(protocol: int, version: int) -> str:
@@ -108,6 +114,12 @@ def _solicited(body: bytes) -> int | None:
     """The vector whose address is asked for, or announced, among neighbours (RFC 4861)."""
     found = _NEIGHBOUR.search(body)
     return found[1][0] if found is not None else None
+
+
+def is_strange(packet: Packet) -> bool:
+    """Whether it tells of no vector, and nobody knows why it was sent: no exit, no talk among neighbours."""
+    is_explained = not packet.source or packet.is_exit or packet.kind in ("icmp6", "igmp")
+    return packet.number is None and not is_explained and packet.destination != str(NEIGHBOUR)
 
 
 def number_in_name(name: str) -> int | None:

@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import build
-import packets
-from judging import Ended, Phase, Word, is_possible, judge, leaks_told, seen_of
-from vectors import DEFENCES, NUMBERS, VECTORS, Vector
-from ways import BARE, EXIT, EXITPIN, LEVELS, RIVALS
-
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
+
+from . import build, packets
+from .judging import Ended, Phase, Word, is_possible, judge, leaks_told, seen_of
+from .vectors import DEFENCES, NUMBERS, VECTORS, Vector
+from .ways import BARE, EXIT, EXITPIN, LEVELS, RIVALS
 
 HERE = Path(__file__).parent
 INSIDE_S = 1800
@@ -53,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     args = arguments(argv)
     if args.list:
         for vector in VECTORS:
-            print(f"{NUMBERS[vector.name]:>4}  {vector.name:<22} {vector.theme:<16} {vector.row}")
+            print(f"{NUMBERS[vector.name]:>4}  {vector.name:<26} {vector.theme:<16} {vector.row}")
         return 0
     wanted = set(DEFENCES[args.without]) if args.without else set(args.vector or NUMBERS)
     ways = args.level or (("guard",) if args.without else (*LEVELS, *RIVALS))
@@ -73,7 +72,8 @@ def main(argv: Sequence[str]) -> int:
             start.down(args.name)
     if args.json:
         Path(args.json).write_text(json.dumps({"absent": told["absent"], "missing": missing, "cells": cells}, indent=1))
-    return account(table, told["absent"], [one for one in VECTORS if one.name in wanted], args, time.monotonic() - began)
+    print(f"leaks: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return account(table, told["absent"], [one for one in VECTORS if one.name in wanted], args.without or "")
 
 
 def perform(
@@ -90,8 +90,9 @@ def perform(
     }
     path = directory / "spec.json"
     path.write_text(json.dumps(spec))
-    argv = [*EXITPIN, "lab", "exec", "--name", lab.name, "--", sys.executable, str(HERE / "inside.py"), str(path)]
-    subprocess.run(argv, check=True, timeout=INSIDE_S, stdin=subprocess.DEVNULL)
+    argv = [*EXITPIN, "lab", "exec", "--name", lab.name, "--", sys.executable, "-m", "leaks.inside", str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    subprocess.run(argv, check=True, timeout=INSIDE_S, stdin=subprocess.DEVNULL, env=environment)
     told: dict[str, Any] = json.loads((directory / "cells.json").read_text())
     return told
 
@@ -102,9 +103,9 @@ def assess(
     """The words, and a record of each cell."""
     lines = [json.loads(line) for line in (directory / "wire.ndjson").read_text().splitlines()]
     frames = [(line["t"], packets.read(bytes.fromhex(line["frame"]))) for line in lines]
-    strangers = [packet for _, packet in frames if packet.number is None and is_strange(packet)]
+    strangers = [packet for _, packet in frames if packets.is_strange(packet)]
     if strangers:
-        kinds = ", ".join(sorted({f"{one.kind} from {one.source}" for one in strangers}))
+        kinds = ", ".join(sorted({f"{one.kind} from {one.source} to {one.destination}" for one in strangers}))
         print(f"leaks: {len(strangers)} packets that tell of no vector: {kinds}", file=sys.stderr)
     truth = [json.loads(line) for line in lab.log_file.read_text().splitlines()]
     relay = lab.relay(EXIT)
@@ -138,29 +139,21 @@ def assess(
     return table, records
 
 
-def is_strange(packet: packets.Packet) -> bool:
-    """Whether nobody knows why it was sent: not by an exit, not among neighbours, not to the name server."""
-    return bool(packet.source) and not packet.is_exit and packet.kind not in ("icmp6", "igmp")
-
-
-def account(
-    table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], args: argparse.Namespace, took_s: float
-) -> int:
+def account(table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], without: str) -> int:
     """Print the table and the line; the exit status."""
     ways = [way for way in table if way != BARE]
-    print("  ".join([f"{'vector':<22}", f"{'row':<4}", f"{'bare':<10}", *(f"{way:<16}" for way in ways)]))
+    print("  ".join([f"{'vector':<26}", f"{'row':<4}", f"{'bare':<10}", *(f"{way:<16}" for way in ways)]))
     for vector in vectors:
         words = {way: table[way].get(vector.name, Word.NOT_THERE) for way in table}
         bare = "seen" if words[BARE] is Word.LEAKED else str(words[BARE])
         shown = [] if bare != "seen" else [f"{words[way]!s:<16}" for way in ways]
-        print("  ".join([f"{vector.name:<22}", f"{vector.row:<4}", f"{bare:<10}", *shown]).rstrip())
+        print("  ".join([f"{vector.name:<26}", f"{vector.row:<4}", f"{bare:<10}", *shown]).rstrip())
     for way, reason in absent.items():
         print(f"leaks: {way} not there: {reason}", file=sys.stderr)
-    print(f"leaks: {took_s:.0f} s", file=sys.stderr)
     print(leaks_told({way: table[way] for way in ways}, list(absent)))
-    if args.without:
+    if without:
         kept = [name for way in ways for name, word in table[way].items() if word is not Word.LEAKED]
-        print(f"without {args.without}, and still: {', '.join(kept)}" if kept else f"without {args.without}: all leak")
+        print(f"without {without}, and still: {', '.join(kept)}" if kept else f"without {without}: all leak")
         return int(bool(kept) or not ways)
     strict = [word for way in ways if way in ("guard", "notify") for word in table[way].values()]
     return int(Word.LEAKED in strict)

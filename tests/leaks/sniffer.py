@@ -1,7 +1,8 @@
 """The namespace in between: writes down each frame that comes from the machine, and knocks where a listener may be.
 
-python sniffer.py FILE PORT    (in a network namespace of its own; waits for a line, says `ready`, ends with its stdin)
+python -m leaks.sniffer FILE PORT    (in a network namespace of its own)
 A line of the file: {"t": seconds, "frame": hex of its first bytes}. PORT: where `listen-any` would listen.
+It waits for a line before it begins, then says `ready`, and ends with its stdin.
 """
 
 import json
@@ -12,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 
-import wire
+from . import wire
 
 FRAME_MAX = 256
 ETH_P_ALL = 3

@@ -69,8 +69,8 @@ VECTORS: tuple[Vector, ...] = (
     ),
     *_theme(
         "datagrams",
-        "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 udp-cork ping@32 ping6 "
-        "rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast",
+        "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 "
+        "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast",
     ),
     *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60"),
     *_theme(
@@ -102,10 +102,10 @@ VECTORS: tuple[Vector, ...] = (
     ),
     *_theme(
         "names",
-        "gai! gai-no-hints@47! gai-unspec! gai-literal6@56! gai-octal@56! gai-v6-alone@57! own-name@55! gai-in-child@58! "
-        "gai-after-closefrom@62! gai-async@50 ghbn@51! ghbn2@51! ghbn-r@51! ghbn2-r@51! ghba@51 ghba-r@51 "
-        "getnameinfo@48 res-query@49 res-search@49 res-nsearch@49 res-send@49 rcmd@18 rexec@18 own-udp-resolver@52 "
-        "getent-hosts@72! getent-ahosts! dig@53 host@53 node-cares@52 python-name!",
+        "gai! gai-no-hints@47! gai-unspec! gai-literal6@56! gai-octal@56! gai-v6-alone@57! own-name@55! "
+        "gai-in-child@58! gai-after-closefrom@62! gai-async@50 ghbn@51! ghbn2@51! ghbn-r@51! ghbn2-r@51! "
+        "ghba@51 ghba-r@51 getnameinfo@48 res-query@49 res-search@49 res-nsearch@49 res-send@49 rcmd@18 rexec@18 "
+        "own-udp-resolver@52 getent-hosts@72! getent-ahosts! dig@53 host@53 node-cares@52 python-name!",
     ),
     *_theme(
         "inherited",
@@ -118,7 +118,8 @@ VECTORS: tuple[Vector, ...] = (
     *_theme(
         "unix sockets",
         "unix-stream@36 unix-seqpacket@36 unix-datagram@36 unix-abstract@36 resolver-nscd@54 resolver-varlink@54 "
-        "resolver-dbus@54 fifo spool rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42 rights-count@71!",
+        "resolver-dbus@54 fifo spool rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42 "
+        "rights-count@71!",
         Start.UNIX,
     ),
     *_theme(

@@ -1,5 +1,5 @@
-"""A wire for the lab's machine: what goes to 198.51.100.0/24, to 2001:db8:1::/48 or to nowhere in particular leaves it by a
-veth, passes a namespace of ours with a sniffer in it, and comes back by another veth to the lab's targets.
+"""A wire for the lab's machine: what goes to 198.51.100.0/24, to 2001:db8:1::/48 or to nowhere in particular leaves it
+by a veth, passes a namespace of ours with a sniffer in it, and comes back by another veth to the lab's targets.
 
 The lab has loopback alone: there a datagram, a frame or a group of one's own could not leave at all, and could not be
 seen. Nothing of the lab is opened by this: the namespace in between has these two links and no other, and all of it is
@@ -37,8 +37,10 @@ THERE = (
 
 
 def lay(far_pid: int, resolv_conf: Path) -> None:
-    """Give this machine the wire; the far side goes to the network namespace of that process, which then calls `far_side`.
-    The lab's programs ask the name server at the other end of it. CalledProcessError when the kernel says no."""
+    """Give this machine the wire; its far end goes to the network namespace of that process, which calls `far_side`.
+
+    The lab's programs then ask the name server that is behind it. CalledProcessError when the kernel says no.
+    """
     _ip("link add wire type veth peer name far", "link add home type veth peer name near")
     _ip(f"link set far netns {far_pid}", f"link set near netns {far_pid}")
     for name in ("all/rp_filter", "home/rp_filter", "wire/rp_filter"):
