@@ -103,6 +103,8 @@ def assess(
     """The words, and a record of each cell."""
     lines = [json.loads(line) for line in (directory / "wire.ndjson").read_text().splitlines()]
     frames = [(line["t"], packets.read(bytes.fromhex(line["frame"]))) for line in lines]
+    if told["missed"]:
+        raise RuntimeError(f"the sniffer missed {told['missed']} frames: what it has not seen can't be judged")
     strangers = [packet for _, packet in frames if packets.is_strange(packet)]
     if strangers:
         kinds = ", ".join(sorted({f"{one.kind} from {one.source} to {one.destination}" for one in strangers}))
@@ -136,6 +138,8 @@ def assess(
                     **cell,
                 }
             )
+    if len(impossible) == len(vectors):
+        raise RuntimeError("nothing that ran bare was seen on the wire: the sniffer, or the wire, does not work")
     return table, records
 
 
