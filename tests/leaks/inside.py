@@ -18,11 +18,11 @@ from exitpin.orchestrator.lab.state import LabState, load
 
 from . import cells, wire
 from .judging import PORT_FIRST
+from .packets import PORTS_OWN
 from .vectors import NUMBERS, VECTORS, WITHOUT_VARIABLE, Vector
 from .ways import BARE, EXIT, LEVELS, RIVALS, Way, level, order, rival, why_not
 
 PAUSE_S = 1.2
-LISTENER = 20000
 EXITPIN_FAILED = 125
 
 
@@ -60,7 +60,7 @@ def servant(module: str, *words: str, before: Sequence[str] = ()) -> Servant:
 
 def furnish(stack: ExitStack, lab: LabState, directory: Path) -> tuple[cells.Stage, Servant]:
     """Wire, sniffer (returned, too), errands and holder, for as long as the stack lasts."""
-    listener = LISTENER + NUMBERS["listen-any"]
+    listener = PORTS_OWN + NUMBERS["listen-any"]
     sniffer = servant("sniffer", str(directory / "wire.ndjson"), str(listener), before=("unshare", "-n"))
     stack.enter_context(sniffer)
     wait_for_namespace(sniffer.process.pid)

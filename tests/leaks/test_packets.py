@@ -24,9 +24,9 @@ def ipv6(source: str, destination: str, protocol: int, body: bytes) -> bytes:
     return bytes(12) + b"\x86\xdd" + header + ends + body
 
 
-def ports(destination: int, body: bytes = b"") -> bytes:
+def ports(destination: int, body: bytes = b"", source: int = 40000) -> bytes:
     """The beginning of TCP and UDP."""
-    return struct.pack(">HH", 40000, destination) + bytes(4) + body
+    return struct.pack(">HH", source, destination) + bytes(4) + body
 
 
 def question(name: str) -> bytes:
@@ -48,6 +48,8 @@ def question(name: str) -> bytes:
         (ipv4(MACHINE, "239.77.41.12", 17, ports(9001, b"leak:12;")), 12, 41),
         (ipv4(MACHINE, "224.0.0.22", 2, b"\x22\0\0\0\0\0\0\1\4\0\0\0\xef\x4d\x29\x0c"), 12, 41),
         (ipv4(MACHINE, "100.64.0.2", 6, ports(33000)), None, None),
+        (ipv4(MACHINE, "127.0.0.1", 6, ports(9050, b"\0\0\0\0\x50\x02", 20014)), 14, None),
+        (ipv4(MACHINE, "100.64.0.2", 6, ports(33000, b"\0\0\0\0\x50\x14", 20018)), None, None),
         (ipv6(MACHINE6, "2001:db8:1::11", 6, ports(9001)), 17, 9001),
         (ipv6(MACHINE6, "ff02::16", 0, b"\x8f" + bytes(7) + b"\xff\x05" + bytes(11) + b"\x4d\x29\x0c"), 12, 41),
         (

@@ -1,4 +1,4 @@
-"""Every way out that we know of, as a table: what is run, what it is to show, and where SHIM.md tells of it.
+"""Every way out that we know of, as a table: what is run, what it is to show, and its row in the survey.
 
 A vector's number is its place in the table: it goes to 198.51.100.NUMBER (or 2001:db8:1::NUMBER, or a name with that
 address in it) and nobody else does, so that a packet tells whose it is. The programs are in programs/.
@@ -32,7 +32,8 @@ class Vector:
     """One way out.
 
     `works`: an honest program does this, and should reach its target through the exit; else a refusal is as good.
-    `program`: what has to be built for it besides `vectors`. `row`: of SHIM.md's section 3; empty: it is ours.
+    `program`: what has to be built for it besides `vectors`. `row`: in the survey of torsocks 2.4.0 and proxychains 4.16
+    that the shim was designed from; empty: found since.
     """
 
     name: str

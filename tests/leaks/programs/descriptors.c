@@ -4,16 +4,11 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vector.h"
@@ -193,105 +188,6 @@ static int dup_peer(const struct aim *aim)
 	return is_same ? result : (say("another peer"), DENIED);
 }
 
-/* The child of a vfork fails to exec and exits; then the parent connects. */
-static int vfork_exit(const struct aim *aim)
-{
-	char *const words[] = {"/nowhere", NULL};
-	pid_t child = vfork();
-
-	if (child == 0) {
-		execv(words[0], words);
-		_exit(0);
-	}
-	return await(child) == WORKED ? go(aim) : DENIED;
-}
-
-static sigjmp_buf back;
-
-static void jump(int signo)
-{
-	(void)signo;
-	siglongjmp(back, 1);
-}
-
-/* As wget does with -T: an alarm whose handler jumps out of the call. The stream that follows must not suffer. */
-static int alarm_longjmp(const struct aim *aim)
-{
-	const struct itimerval soon = {.it_value.tv_usec = 2000};
-	const struct itimerval never = {0};
-	int fd = stream(0);
-
-	signal(SIGALRM, jump);
-	if (sigsetjmp(back, 1) == 0) {
-		setitimer(ITIMER_REAL, &soon, NULL);
-		connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in));
-	}
-	setitimer(ITIMER_REAL, &never, NULL);
-	close(fd);
-	return go(aim);
-}
-
-static void ignore(int signo)
-{
-	(void)signo;
-}
-
-/* Signals that come while a connect waits, with SA_RESTART, as the Go runtime sends them. */
-static int signal_restart(const struct aim *aim)
-{
-	const struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART};
-	const struct itimerval often = {{0, 2000}, {0, 2000}};
-	const struct itimerval never = {0};
-	int fd = stream(0);
-
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &often, NULL);
-	int result = (int)told("connect", connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in)));
-
-	setitimer(ITIMER_REAL, &never, NULL);
-	return result < 0 ? DENIED : converse(aim, fd);
-}
-
-enum { THREADS = 8 };
-
-static void *thread(void *context)
-{
-	return (void *)(intptr_t)go(context);
-}
-
-static int threads(const struct aim *aim)
-{
-	pthread_t all[THREADS];
-	intptr_t result = WORKED;
-
-	for (int i = 0; i < THREADS; i++)
-		pthread_create(&all[i], NULL, thread, (void *)aim);
-	for (int i = 0; i < THREADS; i++) {
-		void *one;
-
-		pthread_join(all[i], &one);
-		result |= (intptr_t)one;
-	}
-	return (int)result;
-}
-
-/* Forks while other threads connect: nothing may be held in the child. */
-static int fork_in_threads(const struct aim *aim)
-{
-	pthread_t busy;
-	void *one;
-
-	pthread_create(&busy, NULL, thread, (void *)aim);
-	pid_t child = fork();
-
-	if (child == 0)
-		_exit(go(aim));
-	int result = await(child);
-
-	pthread_join(busy, &one);
-	return result | (int)(intptr_t)one;
-}
-
 const struct vector descriptor_vectors[] = {
 	{"nonblock-poll", nonblock_poll},
 	{"epoll-before", epoll_before},
@@ -303,10 +199,5 @@ const struct vector descriptor_vectors[] = {
 	{"reuse-closefrom", reuse_closefrom},
 	{"reuse-rawclose", reuse_rawclose},
 	{"dup-peer", dup_peer},
-	{"vfork-exit", vfork_exit},
-	{"alarm-longjmp", alarm_longjmp},
-	{"signal-restart", signal_restart},
-	{"threads", threads},
-	{"fork-in-threads", fork_in_threads},
 	{NULL, NULL},
 };

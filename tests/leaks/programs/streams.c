@@ -146,11 +146,14 @@ static int bindport2(const struct aim *aim)
 	return result == WORKED ? converse(aim, first) : result;
 }
 
+/* The port is a mark: a library that connects this socket to its proxy on loopback sends that out of the device. */
 static int bindtodevice(const struct aim *aim)
 {
+	const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + aim->number))};
 	int fd = stream();
 
 	told("setsockopt", setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "wire", 4));
+	told("bind", bind(fd, (const struct sockaddr *)&own, sizeof(own)));
 	return connect_and_converse(aim, fd);
 }
 
