@@ -10,6 +10,9 @@ from typing import Any
 from .packets import Packet, number_in_name
 from .vectors import Vector
 
+STRICT = ("guard", "notify")
+"""The levels at which nothing may leak."""
+
 PORT_FIRST = 9000
 RESOLVER = "resolver"
 EXITS_RESOLVER = "192.0.2.53"
@@ -126,3 +129,12 @@ def leaks_told(ways: Mapping[str, Mapping[str, Word]], absent: Sequence[str]) ->
         counted = [word for word in words.values() if word is not Word.IMPOSSIBLE]
         told.append(f"{way} {sum(word is Word.LEAKED for word in counted)}/{len(counted)}")
     return "leaks: " + "; ".join([*told, *(f"{way} not there" for way in absent)])
+
+
+def is_failed(ways: Mapping[str, Mapping[str, Word]], without: str) -> bool:
+    """Whether exitpin leaks where it says that it does not. `without`: a defence that was left out; then whether any
+    of these vectors does not leak, or none was tried."""
+    counted = [word for words in ways.values() for word in words.values() if word is not Word.IMPOSSIBLE]
+    if without:
+        return not counted or any(word is not Word.LEAKED for word in counted)
+    return any(word is Word.LEAKED for way in STRICT for word in ways.get(way, {}).values())

@@ -18,7 +18,7 @@ from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 
 from . import build, packets
-from .judging import Ended, Phase, Word, is_possible, judge, leaks_told, seen_of
+from .judging import Ended, Phase, Word, is_failed, is_possible, judge, leaks_told, seen_of
 from .vectors import DEFENCES, NUMBERS, VECTORS, Vector
 from .ways import BARE, EXIT, EXITPIN, LEVELS, RIVALS
 
@@ -154,13 +154,12 @@ def account(table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], 
         print("  ".join([f"{vector.name:<26}", f"{vector.row:<4}", f"{bare:<10}", *shown]).rstrip())
     for way, reason in absent.items():
         print(f"leaks: {way} not there: {reason}", file=sys.stderr)
-    print(leaks_told({way: table[way] for way in ways}, list(absent)))
+    judged = {way: table[way] for way in ways}
+    print(leaks_told(judged, list(absent)))
     if without:
-        kept = [name for way in ways for name, word in table[way].items() if word is not Word.LEAKED]
+        kept = [name for words in judged.values() for name, word in words.items() if word is not Word.LEAKED]
         print(f"without {without}, and still: {', '.join(kept)}" if kept else f"without {without}: all leak")
-        return int(bool(kept) or not ways)
-    strict = [word for way in ways if way in ("guard", "notify") for word in table[way].values()]
-    return int(Word.LEAKED in strict)
+    return int(is_failed(judged, without))
 
 
 if __name__ == "__main__":

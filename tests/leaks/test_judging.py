@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .judging import Ended, Phase, Seen, Word, is_possible, judge, leaks_told, seen_of
+from .judging import Ended, Phase, Seen, Word, is_failed, is_possible, judge, leaks_told, seen_of
 from .packets import Packet
 from .vectors import DEFENCES, NUMBER_MAX, NUMBERS, PASSED_OVER, VECTORS, Vector
 
@@ -109,6 +109,26 @@ def test_a_vector_is_possible_where_it_gets_out_by_itself() -> None:
 def test_what_is_not_possible_here_is_not_counted() -> None:
     words = {"a": Word.LEAKED, "b": Word.BLOCKED, "c": Word.IMPOSSIBLE, "d": Word.THROUGH}
     assert leaks_told({"shim": words}, ["guard"]) == "leaks: shim 1/3; guard not there"
+
+
+@pytest.mark.parametrize(
+    ("ways", "without", "failed"),
+    [
+        ({"shim": {"a": Word.LEAKED}, "torsocks": {"a": Word.LEAKED}}, "", False),
+        ({"guard": {"a": Word.BLOCKED, "b": Word.BROKEN, "c": Word.DISCLOSED}}, "", False),
+        ({"guard": {"a": Word.BLOCKED, "b": Word.LEAKED}}, "", True),
+        ({"notify": {"a": Word.LEAKED}}, "", True),
+        ({}, "", False),
+        ({"guard": {"a": Word.LEAKED, "b": Word.IMPOSSIBLE}}, "landlock", False),
+        ({"guard": {"a": Word.LEAKED, "b": Word.BLOCKED}}, "landlock", True),
+        ({"guard": {"a": Word.IMPOSSIBLE}}, "landlock", True),
+        ({}, "landlock", True),
+    ],
+)
+def test_exitpin_fails_where_it_leaks_at_guard_or_notify(
+    ways: Mapping[str, Mapping[str, Word]], without: str, failed: bool
+) -> None:
+    assert is_failed(ways, without) is failed
 
 
 def test_each_vector_has_an_address_of_its_own() -> None:

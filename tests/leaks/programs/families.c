@@ -7,6 +7,7 @@
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,12 @@ static int interface_addresses(const struct aim *aim)
 	if (told("connect", connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in))) < 0)
 		return DENIED;
 	told("send", send(fd, words, strlen(words), MSG_NOSIGNAL));
+	for (char heard[128] = ""; strstr(heard, words) == NULL;) { /* the sink says it back: it has arrived */
+		struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+		if (poll(&readable, 1, 5000) != 1 || recv(fd, heard, sizeof(heard) - 1, 0) <= 0)
+			return DENIED;
+	}
 	return converse(aim, fd);
 }
 

@@ -52,6 +52,16 @@ static int sendto_tfo(const struct aim *aim)
 	return converse(aim, fd);
 }
 
+/* Takes the port of this vector, though an earlier run may have left it in TIME_WAIT. */
+static int take_port(const struct aim *aim, int fd)
+{
+	const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + aim->number))};
+	const int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return (int)told("bind", bind(fd, (const struct sockaddr *)&own, sizeof(own)));
+}
+
 static struct msghdr message_to(const struct aim *aim, struct iovec *data)
 {
 	*data = (struct iovec){(void *)aim->mark, strlen(aim->mark)};
@@ -129,16 +139,12 @@ static int bindhost(const struct aim *aim)
 /* Two streams from one port, to two ports of the target. */
 static int bindport2(const struct aim *aim)
 {
-	const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + aim->number))};
 	struct aim other = *aim;
-	const int on = 1;
 	int first = stream(), second = stream();
 
 	other.in.sin_port = htons((uint16_t)(aim->port + 50));
-	for (int i = 0; i < 2; i++) {
-		setsockopt(i ? second : first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		told("bind", bind(i ? second : first, (const struct sockaddr *)&own, sizeof(own)));
-	}
+	take_port(aim, first);
+	take_port(aim, second);
 	if (told("connect", connect(first, (const struct sockaddr *)&aim->in, sizeof(aim->in))) < 0)
 		return DENIED;
 	int result = connect_and_converse(&other, second);
@@ -149,11 +155,10 @@ static int bindport2(const struct aim *aim)
 /* The port is a mark: a library that connects this socket to its proxy on loopback sends that out of the device. */
 static int bindtodevice(const struct aim *aim)
 {
-	const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + aim->number))};
 	int fd = stream();
 
 	told("setsockopt", setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "wire", 4));
-	told("bind", bind(fd, (const struct sockaddr *)&own, sizeof(own)));
+	take_port(aim, fd);
 	return connect_and_converse(aim, fd);
 }
 
@@ -193,10 +198,9 @@ static int connect_twice(const struct aim *aim)
 /* A listener that all interfaces reach. The neighbour on the wire tries to come in while we wait. */
 static int listen_any(const struct aim *aim)
 {
-	const struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + aim->number))};
 	int fd = stream();
 
-	if (told("bind", bind(fd, (const struct sockaddr *)&own, sizeof(own))) < 0 || told("listen", listen(fd, 4)) < 0)
+	if (take_port(aim, fd) < 0 || told("listen", listen(fd, 4)) < 0)
 		return DENIED;
 	int accepted = (int)told("accept", accept(fd, NULL, NULL));
 
