@@ -32,8 +32,8 @@ class Vector:
     """One way out.
 
     `works`: an honest program does this, and should reach its target through the exit; else a refusal is as good.
-    `program`: what has to be built for it besides `vectors`. `row`: in the survey of torsocks 2.4.0 and proxychains 4.16
-    that the shim was designed from; empty: found since.
+    `program`: what has to be built for it besides `vectors`. `row`: in the survey of torsocks 2.4.0 and proxychains
+    4.16 that the shim was designed from; empty: found since.
     """
 
     name: str
