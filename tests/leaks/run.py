@@ -91,7 +91,8 @@ def perform(
     path = directory / "spec.json"
     path.write_text(json.dumps(spec))
     argv = [*EXITPIN, "lab", "exec", "--name", lab.name, "--", sys.executable, "-m", "leaks.inside", str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    path_more = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path_more}
     subprocess.run(argv, check=True, timeout=INSIDE_S, stdin=subprocess.DEVNULL, env=environment)
     told: dict[str, Any] = json.loads((directory / "cells.json").read_text())
     return told
