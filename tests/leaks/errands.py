@@ -1,8 +1,8 @@
 """Servers that are none of the tool's, on Unix sockets, a pipe, a spool and loopback: they go where they are told.
 
 python -m leaks.errands DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open)
-A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`,
-or `tcp`, or a `file`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open do.
+A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`
+or `tcp`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a browser that is open do.
 Ends with its stdin.
 """
 
@@ -61,12 +61,7 @@ def give(connection: socket.socket) -> None:
     """Hand out a socket of the kind that is asked for."""
     with connection, suppress(OSError):
         words = connection.recv(200).decode().split()
-        if words[0] == "udp":
-            given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        elif words[0] == "tcp":
-            given = stream_to(*SOMEWHERE)
-        else:
-            given = socket.socket(socket.AF_UNIX)
+        given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if words[0] == "udp" else stream_to(*SOMEWHERE)
         socket.send_fds(connection, [b"x"], [given.fileno()])
         connection.recv(1)
         given.close()

@@ -4,6 +4,7 @@ python -m leaks.inside SPEC    (a JSON file: see run.py). Writes `cells.json` in
 """
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -64,6 +65,7 @@ def furnish(stack: ExitStack, lab: LabState, directory: Path) -> tuple[cells.Sta
     sniffer = servant("sniffer", str(directory / "wire.ndjson"), str(listener), before=("unshare", "-n"))
     stack.enter_context(sniffer)
     wait_for_namespace(sniffer.process.pid)
+    socket.sethostname(f"198-51-100-{NUMBERS['own-name']}.ip.test")
     wire.lay(sniffer.process.pid, lab.directory / "resolv.conf")
     sniffer.hears("go")
     sniffer.said()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from .packets import Packet, number_in_name
-from .vectors import Vector
+from .vectors import OPEN
 
 STRICT = ("guard", "notify")
 """The levels at which nothing may leak."""
@@ -99,20 +99,20 @@ def escaped(seen: Seen, exits: Sequence[str]) -> tuple[Packet, ...]:
     return tuple(packet for packet in seen.packets if packet.source not in exits)
 
 
-def judge(vector: Vector, seen: Seen, ended: Ended, exits: Sequence[str]) -> Word:
-    """One cell, of a way that is to go through the exit with these addresses.
+def judge(works: bool, seen: Seen, ended: Ended, exits: Sequence[str]) -> Word:
+    """One cell, of a way that is to go through the exit with these addresses; `works`: the vector should work in it.
 
     The chosen exit alone may be a source on the wire. Whoever reached a target without it is a leak, even if the
     sniffer missed the packets.
     """
     if escaped(seen, exits) or any(peer not in (*exits, RESOLVER) for peer in seen.peers):
         return Word.LEAKED
-    is_broken = vector.works and not ended.has_worked
+    is_broken = works and not ended.has_worked
     if any(packet.discloses for packet in seen.packets):
         return Word.DISCLOSED
     if seen.peers:
         return Word.BROKEN if is_broken else Word.THROUGH
-    if vector.works:
+    if works:
         return Word.BROKEN if is_broken else Word.HERE
     return Word.BLOCKED
 
@@ -137,4 +137,4 @@ def is_failed(ways: Mapping[str, Mapping[str, Word]], without: str) -> bool:
     counted = [word for words in ways.values() for word in words.values() if word is not Word.IMPOSSIBLE]
     if without:
         return not counted or any(word is not Word.LEAKED for word in counted)
-    return any(word is Word.LEAKED for way in STRICT for word in ways.get(way, {}).values())
+    return any(word is Word.LEAKED and name not in OPEN for way in STRICT for name, word in ways.get(way, {}).items())

@@ -123,7 +123,7 @@ def assess(
             cell = plain["cells"][vector.name]
             ended = Ended(cell["status"], cell["output"], cell["complaint"])
             seen = seen_of(NUMBERS[vector.name], phase, frames, truth)
-            word = judge(vector, seen, ended, exits)
+            word = judge(vector.should_work(phase.way), seen, ended, exits)
             if phase.way == BARE and not is_possible(seen):
                 impossible.add(vector.name)
             words[vector.name] = Word.IMPOSSIBLE if vector.name in impossible else word

@@ -7,14 +7,11 @@ import pytest
 
 from .judging import Ended, Phase, Seen, Word, is_failed, is_possible, judge, leaks_told, seen_of
 from .packets import Packet
-from .vectors import DEFENCES, NUMBER_MAX, NUMBERS, PASSED_OVER, VECTORS, Vector
+from .vectors import DEFENCES, NUMBER_MAX, NUMBERS, OPEN, PASSED_OVER, VECTORS, Vector
 
 EXITS = ("203.0.113.11", "2001:db8:e::11")
 MACHINE = "100.64.0.1"
 PHASE = Phase("shim", 9001, 100.0, 110.0)
-
-HONEST = Vector("tcp4", "streams", works=True)
-OTHER = Vector("udp", "datagrams")
 
 WORKED = Ended(0, "connect = 0\nresult worked\n")
 REFUSED = Ended(1, "connect = -1 EACCES\nresult refused\n")
@@ -31,34 +28,34 @@ def seen(*sources: str, peers: tuple[str, ...] = ()) -> Seen:
 
 
 @pytest.mark.parametrize(
-    ("vector", "what", "ended", "word"),
+    ("works", "what", "ended", "word"),
     [
-        (HONEST, seen(EXITS[0], peers=EXITS[:1]), WORKED, Word.THROUGH),
-        (HONEST, seen(EXITS[1], peers=EXITS[1:]), WORKED, Word.THROUGH),
-        (HONEST, seen(EXITS[0], peers=EXITS[:1]), CRASHED, Word.BROKEN),
-        (HONEST, seen(), REFUSED, Word.BROKEN),
-        (HONEST, seen(), HUNG, Word.BROKEN),
-        (HONEST, seen(), WORKED, Word.HERE),
-        (OTHER, seen(), REFUSED, Word.BLOCKED),
-        (OTHER, seen(), CRASHED, Word.BLOCKED),
-        (OTHER, seen(), WORKED, Word.BLOCKED),
-        (OTHER, seen(EXITS[0], peers=EXITS[:1]), REFUSED, Word.THROUGH),
-        (OTHER, seen(peers=("resolver",)), REFUSED, Word.THROUGH),
-        (OTHER, seen(MACHINE), REFUSED, Word.LEAKED),
-        (HONEST, seen(MACHINE, EXITS[0], peers=(MACHINE, EXITS[0])), WORKED, Word.LEAKED),
-        (HONEST, seen(MACHINE), CRASHED, Word.LEAKED),
-        (HONEST, seen("203.0.113.12", peers=("203.0.113.12",)), WORKED, Word.LEAKED),
-        (HONEST, seen(peers=(MACHINE,)), WORKED, Word.LEAKED),
-        (OTHER, seen(""), REFUSED, Word.LEAKED),
+        (True, seen(EXITS[0], peers=EXITS[:1]), WORKED, Word.THROUGH),
+        (True, seen(EXITS[1], peers=EXITS[1:]), WORKED, Word.THROUGH),
+        (True, seen(EXITS[0], peers=EXITS[:1]), CRASHED, Word.BROKEN),
+        (True, seen(), REFUSED, Word.BROKEN),
+        (True, seen(), HUNG, Word.BROKEN),
+        (True, seen(), WORKED, Word.HERE),
+        (False, seen(), REFUSED, Word.BLOCKED),
+        (False, seen(), CRASHED, Word.BLOCKED),
+        (False, seen(), WORKED, Word.BLOCKED),
+        (False, seen(EXITS[0], peers=EXITS[:1]), REFUSED, Word.THROUGH),
+        (False, seen(peers=("resolver",)), REFUSED, Word.THROUGH),
+        (False, seen(MACHINE), REFUSED, Word.LEAKED),
+        (True, seen(MACHINE, EXITS[0], peers=(MACHINE, EXITS[0])), WORKED, Word.LEAKED),
+        (True, seen(MACHINE), CRASHED, Word.LEAKED),
+        (True, seen("203.0.113.12", peers=("203.0.113.12",)), WORKED, Word.LEAKED),
+        (True, seen(peers=(MACHINE,)), WORKED, Word.LEAKED),
+        (False, seen(""), REFUSED, Word.LEAKED),
     ],
 )
-def test_the_wire_decides_and_then_the_program(vector: Vector, what: Seen, ended: Ended, word: Word) -> None:
-    assert judge(vector, what, ended, EXITS) is word
+def test_the_wire_decides_and_then_the_program(works: bool, what: Seen, ended: Ended, word: Word) -> None:
+    assert judge(works, what, ended, EXITS) is word
 
 
 def test_an_address_told_through_the_exit_is_no_leak_but_told() -> None:
     what = Seen((packet(EXITS[0], discloses=True),), frozenset(EXITS[:1]))
-    assert judge(OTHER, what, WORKED, EXITS) is Word.DISCLOSED
+    assert judge(False, what, WORKED, EXITS) is Word.DISCLOSED
 
 
 def line(own: str, port: int, peer: str, t: float = 105.0, **more: Any) -> Mapping[str, Any]:
@@ -137,5 +134,10 @@ def test_each_vector_has_an_address_of_its_own() -> None:
     assert max(NUMBERS.values()) <= NUMBER_MAX
 
 
+def test_a_program_without_hooks_should_work_at_notify_alone() -> None:
+    static = Vector("exec-static", "exec", works_at_notify=True)
+    assert [way for way in ("bare", "shim", "guard", "notify", "torsocks") if static.should_work(way)] == ["notify"]
+
+
 def test_a_defence_names_vectors_that_there_are() -> None:
-    assert {name for names in DEFENCES.values() for name in names} <= NUMBERS.keys()
+    assert {name for names in DEFENCES.values() for name in names} | OPEN.keys() <= NUMBERS.keys()

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,16 +81,18 @@ static int gai_v6_alone(const struct aim *aim)
 	return WORKED;
 }
 
-/* The name of this machine is nobody else's business. Ours has the aim's number in it. */
+/* The name of this machine is nobody else's business. The lab's is made to have our number in it. */
 static int own_name(const struct aim *aim)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
 
-	if (told("unshare", unshare(CLONE_NEWUTS)) < 0 ||
-	    told("sethostname", sethostname(aim->name, strlen(aim->name))) < 0)
-		return DENIED;
-	int error = getaddrinfo(aim->name, aim->port_word, &hints, &found);
+	char name[64] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	if (strcmp(name, aim->name) != 0)
+		return say("another name"), DENIED;
+	int error = getaddrinfo(name, aim->port_word, &hints, &found);
 
 	dprintf(1, "getaddrinfo = %s\n", error == 0 ? "ok" : gai_strerror(error));
 	return error == 0 ? WORKED : DENIED;

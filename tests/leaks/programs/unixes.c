@@ -137,7 +137,7 @@ static int spool(const struct aim *aim)
 	return leave(aim, "spool/job", O_CREAT);
 }
 
-/* A descriptor from the giver, who was told by the first byte which kind. */
+/* A descriptor from the giver, who is told which kind (empty: it knows). */
 static int receive(int fd, const char *kind, bool by_recvmmsg)
 {
 	union {
@@ -149,7 +149,7 @@ static int receive(int fd, const char *kind, bool by_recvmmsg)
 	struct mmsghdr one = {
 		.msg_hdr = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)}};
 
-	if (fd < 0 || told("send", send(fd, kind, strlen(kind), MSG_NOSIGNAL)) < 0)
+	if (fd < 0 || (kind[0] != '\0' && told("send", send(fd, kind, strlen(kind), MSG_NOSIGNAL)) < 0))
 		return -1;
 	if (by_recvmmsg ? told("recvmmsg", recvmmsg(fd, &one, 1, 0, NULL)) < 0 : told("recvmsg", recvmsg(fd, &one.msg_hdr, 0)) < 0)
 		return -1;
@@ -197,20 +197,33 @@ static int rights_tcp_recvmmsg(const struct aim *aim)
 	return use_stream(aim, true);
 }
 
-/* What is received is one descriptor each time, and not a second one that nobody closes. */
+/* Five descriptors within the program: each is one new descriptor, and not a second one that nobody closes. */
 static int rights_count(const struct aim *aim)
 {
-	int last = -1;
+	int pair[2], last = -1;
 
+	if (told("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) < 0)
+		return DENIED;
 	for (int i = 0; i < 5; i++) {
-		int connection = reach(aim, SOCK_STREAM, "giver");
-		int fd = receive(connection, "file\n", false);
+		union {
+			char space[CMSG_SPACE(sizeof(int))];
+			struct cmsghdr aligned;
+		} control = {.aligned = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+		struct iovec data = {"x", 1};
+		const struct msghdr message = {
+			.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+		int passed = socket(AF_INET, SOCK_STREAM, 0);
+
+		memcpy(CMSG_DATA(&control.aligned), &passed, sizeof(passed));
+		if (told("sendmsg", sendmsg(pair[1], &message, 0)) < 0)
+			return DENIED;
+		close(passed);
+		int fd = receive(pair[0], "", false);
 
 		if (fd < 0 || (last >= 0 && fd != last))
 			return say("another number"), DENIED;
 		last = fd;
 		close(fd);
-		close(connection);
 	}
 	return go(aim);
 }
