@@ -17,7 +17,7 @@ export PYTHON
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit lab torture bench clean packages
+.PHONY: help setup demo test lint types unit lab torture leaks bench clean packages
 
 help: ## Show what there is to make
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lab: setup
 
 torture: setup ## Chaos, kills and seeds; SCALE=0.25 for a quarter of it
 	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture
+
+leaks: setup ## Try every way out, under each level, torsocks and proxychains; ARGS="--level shim --vector udp"
+	PYTHONPATH=tests $(BIN)/python -m leaks.run $(ARGS)
 
 bench: setup ## Measure start-up, pinning and load, and print the figures
 	$(BIN)/python tests/bench/run.py

@@ -1,0 +1,98 @@
+/* Families that are neither IP nor Unix. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/vm_sockets.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vector.h"
+
+enum { EXPERIMENTAL = 0x88b5 }; /* an EtherType for local experiments */
+
+/* A frame of our own making, on the wire's interface. */
+static int packet(const struct aim *aim, int type)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(EXPERIMENTAL), .sll_halen = 6};
+	char frame[64] = {[12] = (char)(EXPERIMENTAL >> 8), [13] = (char)(EXPERIMENTAL & 0xff)};
+	const size_t head = type == SOCK_RAW ? 14 : 0;
+	int fd = (int)told("socket", socket(AF_PACKET, type, htons(EXPERIMENTAL)));
+
+	memset(frame, 0xff, head != 0 ? 6 : 0);
+	memset(to.sll_addr, 0xff, 6);
+	memcpy(frame + head, aim->mark, strlen(aim->mark));
+	to.sll_ifindex = (int)if_nametoindex("wire");
+	return sent("sendto", sendto(fd, frame, sizeof(frame), 0, (const struct sockaddr *)&to, sizeof(to)));
+}
+
+static int packet_raw(const struct aim *aim)
+{
+	return packet(aim, SOCK_RAW);
+}
+
+static int packet_datagram(const struct aim *aim)
+{
+	return packet(aim, SOCK_DGRAM);
+}
+
+/* To this machine, and not to the host of it, which would be somebody else's. */
+static int vsock(const struct aim *aim)
+{
+	const struct sockaddr_vm to = {.svm_family = AF_VSOCK, .svm_port = aim->port, .svm_cid = VMADDR_CID_LOCAL};
+	int fd = (int)told("socket", socket(AF_VSOCK, SOCK_STREAM, 0));
+
+	return sent("connect", connect(fd, (const struct sockaddr *)&to, sizeof(to)));
+}
+
+/* An address that is added is announced to the neighbours (RFC 4862). With the kernel's own tool, over netlink. */
+static int netlink_address(const struct aim *aim)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line), "ip -6 addr add 2001:db8:1::%x/128 dev wire && sleep 1.2; s=$?; "
+		 "ip -6 addr del 2001:db8:1::%x/128 dev wire; exit $s", aim->number, aim->number);
+	return told("system", system(line)) == 0 ? WORKED : DENIED;
+}
+
+/* What a program tells its target of this machine goes through any exit. Not a packet that leaks; a word that does. */
+static int interface_addresses(const struct aim *aim)
+{
+	char words[64] = "", text[INET_ADDRSTRLEN];
+	struct ifaddrs *all = NULL;
+
+	if (told("getifaddrs", getifaddrs(&all)) < 0)
+		return DENIED;
+	for (struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+		if (one->ifa_addr != NULL && one->ifa_addr->sa_family == AF_INET && strcmp(one->ifa_name, "wire") == 0)
+			snprintf(words, sizeof(words), "own:%s;", inet_ntop(AF_INET,
+				 &((struct sockaddr_in *)one->ifa_addr)->sin_addr, text, sizeof(text)));
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	if (told("connect", connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	told("send", send(fd, words, strlen(words), MSG_NOSIGNAL));
+	for (char heard[128] = ""; strstr(heard, words) == NULL;) { /* the sink says it back: it has arrived */
+		struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+		if (poll(&readable, 1, 5000) != 1 || recv(fd, heard, sizeof(heard) - 1, 0) <= 0)
+			return DENIED;
+	}
+	return converse(aim, fd);
+}
+
+const struct vector family_vectors[] = {
+	{"packet-raw", packet_raw},
+	{"packet-datagram", packet_datagram},
+	{"vsock", vsock},
+	{"netlink-address", netlink_address},
+	{"interface-addresses", interface_addresses},
+	{NULL, NULL},
+};

@@ -1,0 +1,260 @@
+/* System calls past libc: by syscall(2), by the instruction itself, by the ABIs of 32 bits. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "vector.h"
+
+static int syscall_connect(const struct aim *aim)
+{
+	int fd = (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	if (told("syscall connect", syscall(SYS_connect, fd, &aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, fd);
+}
+
+static int syscall_udp(const struct aim *aim)
+{
+	int fd = (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+
+	return sent("syscall sendto",
+		    syscall(SYS_sendto, fd, aim->mark, strlen(aim->mark), 0, &aim->in, sizeof(aim->in)));
+}
+
+static int syscall_sendto_tfo(const struct aim *aim)
+{
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	if (told("syscall sendto", syscall(SYS_sendto, fd, aim->mark, strlen(aim->mark), MSG_FASTOPEN, &aim->in,
+					   sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, fd);
+}
+
+static int syscall_sendmsg_tfo(const struct aim *aim)
+{
+	struct iovec data = {(void *)aim->mark, strlen(aim->mark)};
+	const struct msghdr message = {
+		.msg_name = (void *)&aim->in, .msg_namelen = sizeof(aim->in), .msg_iov = &data, .msg_iovlen = 1};
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	if (told("syscall sendmsg", syscall(SYS_sendmsg, fd, &message, MSG_FASTOPEN)) < 0)
+		return DENIED;
+	return converse(aim, fd);
+}
+
+/* A datagram socket for the port of names, as programs without hooks are given one where a run has a name server. */
+static int names_socket(void)
+{
+	return (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+}
+
+static struct sockaddr_in names_port(const struct aim *aim)
+{
+	struct sockaddr_in to = aim->in;
+
+	to.sin_port = htons(53);
+	return to;
+}
+
+static long send_mark(const struct aim *aim, int fd, const struct sockaddr_in *to)
+{
+	return syscall(SYS_sendto, fd, aim->mark, strlen(aim->mark), 0, to, to != NULL ? sizeof(*to) : 0);
+}
+
+/* Connects to the lab's name server, as a resolver would. */
+static int connect_to_resolver(int fd)
+{
+	const struct sockaddr_in server = {
+		.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0xc6336435u) /* 198.51.100.53 */};
+
+	return (int)told("syscall connect", syscall(SYS_connect, fd, &server, sizeof(server)));
+}
+
+/* No query at all, to somebody who is no name server. */
+static int names_payload(const struct aim *aim)
+{
+	const struct sockaddr_in to = names_port(aim);
+
+	return sent("syscall sendto", send_mark(aim, names_socket(), &to));
+}
+
+static int names_connect(const struct aim *aim)
+{
+	const struct sockaddr_in to = names_port(aim);
+	int fd = names_socket();
+
+	if (told("syscall connect", syscall(SYS_connect, fd, &to, sizeof(to))) < 0)
+		return DENIED;
+	return sent("syscall sendto", send_mark(aim, fd, NULL));
+}
+
+/* Whoever has been let through to the resolver goes on to somebody else. */
+static int names_then_sendto(const struct aim *aim)
+{
+	int fd = names_socket();
+
+	connect_to_resolver(fd);
+	return sent("syscall sendto", send_mark(aim, fd, &aim->in));
+}
+
+static int names_then_unspec(const struct aim *aim)
+{
+	struct sockaddr_in unnamed = aim->in;
+	int fd = names_socket();
+
+	connect_to_resolver(fd);
+	unnamed.sin_family = AF_UNSPEC;
+	return sent("syscall sendto", send_mark(aim, fd, &unnamed));
+}
+
+static int names_then_sendmsg(const struct aim *aim)
+{
+	struct iovec data = {(void *)aim->mark, strlen(aim->mark)};
+	struct mmsghdr one = {
+		.msg_hdr = {.msg_name = (void *)&aim->in, .msg_namelen = sizeof(aim->in), .msg_iov = &data, .msg_iovlen = 1}};
+	int fd = names_socket();
+
+	connect_to_resolver(fd);
+	if (told("syscall sendmsg", syscall(SYS_sendmsg, fd, &one.msg_hdr, 0)) >= 0)
+		return WORKED;
+	return sent("syscall sendmmsg", syscall(SYS_sendmmsg, fd, &one, 1, 0));
+}
+
+static int names_then_connect(const struct aim *aim)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	int fd = names_socket();
+
+	connect_to_resolver(fd);
+	told("syscall connect", syscall(SYS_connect, fd, &none, sizeof(none)));
+	if (told("syscall connect", syscall(SYS_connect, fd, &aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return sent("syscall sendto", send_mark(aim, fd, NULL));
+}
+
+/* The stream is opened by a thread that glibc knows nothing of. */
+static int in_clone(void *context)
+{
+	return syscall_connect(context);
+}
+
+static int raw_clone(const struct aim *aim)
+{
+	enum { STACK = 1 << 18 };
+	char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return await(clone(in_clone, stack + STACK, CLONE_UNTRACED | 17 /* SIGCHLD */, (void *)aim));
+}
+
+#ifdef __x86_64__
+
+static long raw(long number, long a, long b, long c)
+{
+	long result;
+
+	__asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	return result;
+}
+
+static int raw_instruction(const struct aim *aim)
+{
+	long fd = told_raw("raw socket", raw(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	if (fd < 0 || told_raw("raw connect", raw(SYS_connect, fd, (long)&aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, (int)fd);
+}
+
+/* The socket is libc's, as any library would have it. */
+static int raw_connect_alone(const struct aim *aim)
+{
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	if (told_raw("raw connect", raw(SYS_connect, fd, (long)&aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, fd);
+}
+
+static int x32(const struct aim *aim)
+{
+	enum { X32_BIT = 0x40000000 };
+	long fd = told_raw("x32 socket", raw(X32_BIT | SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	if (fd < 0 || told_raw("x32 connect", raw(X32_BIT | SYS_connect, fd, (long)&aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, (int)fd);
+}
+
+enum { I386_SOCKETCALL = 102, I386_SOCKET = 359, I386_CONNECT = 362 };
+
+static long int80(long number, long a, long b, long c)
+{
+	long result;
+
+	__asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "r8", "r9", "r10", "r11", "memory");
+	return (int)result;
+}
+
+/* Memory whose addresses have 32 bits, for arguments. */
+static uint32_t *low_memory(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+}
+
+static int int80_socketcall(const struct aim *aim)
+{
+	enum { CALL_SOCKET = 1, CALL_CONNECT = 3 };
+	uint32_t *words = low_memory();
+
+	memcpy(words, (uint32_t[]){AF_INET, SOCK_STREAM, 0}, 12);
+	long fd = told_raw("int80 socketcall socket", int80(I386_SOCKETCALL, CALL_SOCKET, (long)words, 0));
+
+	memcpy(words + 8, &aim->in, sizeof(aim->in));
+	memcpy(words, (uint32_t[]){(uint32_t)fd, (uint32_t)(uintptr_t)(words + 8), sizeof(aim->in)}, 12);
+	if (fd < 0 || told_raw("int80 socketcall connect", int80(I386_SOCKETCALL, CALL_CONNECT, (long)words, 0)) < 0)
+		return DENIED;
+	return converse(aim, (int)fd);
+}
+
+static int int80_direct(const struct aim *aim)
+{
+	uint32_t *words = low_memory();
+	long fd = told_raw("int80 socket", int80(I386_SOCKET, AF_INET, SOCK_STREAM, 0));
+
+	memcpy(words, &aim->in, sizeof(aim->in));
+	if (fd < 0 || told_raw("int80 connect", int80(I386_CONNECT, fd, (long)words, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, (int)fd);
+}
+
+#endif
+
+const struct vector syscall_vectors[] = {
+	{"syscall-connect", syscall_connect},
+	{"syscall-udp", syscall_udp},
+	{"syscall-sendto-tfo", syscall_sendto_tfo},
+	{"syscall-sendmsg-tfo", syscall_sendmsg_tfo},
+	{"names-payload", names_payload},
+	{"names-connect", names_connect},
+	{"names-then-sendto", names_then_sendto},
+	{"names-then-unspec", names_then_unspec},
+	{"names-then-sendmsg", names_then_sendmsg},
+	{"names-then-connect", names_then_connect},
+	{"raw-clone", raw_clone},
+#ifdef __x86_64__
+	{"raw-instruction", raw_instruction},
+	{"raw-connect-alone", raw_connect_alone},
+	{"x32", x32},
+	{"int80-socketcall", int80_socketcall},
+	{"int80-direct", int80_direct},
+#endif
+	{NULL, NULL},
+};
