@@ -20,8 +20,9 @@ from exitpin.orchestrator.lab.state import LabState, load
 from . import cells, wire
 from .judging import PORT_FIRST
 from .packets import PORTS_OWN
-from .vectors import NUMBERS, VECTORS, WITHOUT_VARIABLE, Vector
+from .vectors import NUMBERS, VECTORS, Vector
 from .ways import BARE, EXIT, LEVELS, RIVALS, Way, level, order, rival, why_not
+from .weakened import built_without
 
 PAUSE_S = 1.2
 EXITPIN_FAILED = 125
@@ -90,18 +91,19 @@ def wait_for_namespace(pid: int) -> None:
 
 def chosen_ways(lab: LabState, names: Sequence[str], directory: Path, without: str) -> tuple[list[Way], dict[str, str]]:
     """The ways that are there, and why the others are not."""
+    launcher = built_without(without, directory / "exitpin-launch") if without else None
     there: list[Way] = []
     absent: dict[str, str] = {}
     for name in order(names):
         if name == BARE:
             there.append(Way(BARE))
         elif name in LEVELS:
-            way = level(lab, name)
+            way = level(lab, name, launcher)
             reason = why_not(way)
             if reason:
                 absent[name] = reason
             else:
-                there.append(Way(name, way.prefix, {WITHOUT_VARIABLE: without} if without else None, is_alone=True))
+                there.append(way)
         else:
             found = rival(lab, name, directory)
             if found is None:

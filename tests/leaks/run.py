@@ -18,8 +18,8 @@ from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 
 from . import build, packets
-from .judging import Ended, Phase, Word, is_failed, is_possible, judge, leaks_told, seen_of
-from .vectors import DEFENCES, NUMBERS, VECTORS, Vector
+from .judging import STRICT, Ended, Phase, Word, is_failed, is_possible, judge, leaks_told, seen_of
+from .vectors import DEFENCES, NUMBERS, OPEN, VECTORS, Vector
 from .ways import BARE, EXIT, EXITPIN, LEVELS, RIVALS
 
 HERE = Path(__file__).parent
@@ -157,6 +157,9 @@ def account(table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], 
         print(f"leaks: {way} not there: {reason}", file=sys.stderr)
     judged = {way: table[way] for way in ways}
     print(leaks_told(judged, list(absent)))
+    for name, why in OPEN.items():
+        if any(words.get(name) is Word.LEAKED for way, words in judged.items() if way in STRICT):
+            print(f"open by decision: {name}: {why}")
     if without:
         kept = [name for words in judged.values() for name, word in words.items() if word is not Word.LEAKED]
         print(f"without {without}, and still: {', '.join(kept)}" if kept else f"without {without}: all leak")

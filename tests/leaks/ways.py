@@ -37,10 +37,11 @@ class Way:
     is_alone: bool = False
 
 
-def level(lab: LabState, name: str) -> Way:
-    """exitpin at a level."""
+def level(lab: LabState, name: str, launcher: Path | None = None) -> Way:
+    """exitpin at a level; with another launcher, where one is given."""
     words = ("run", "--lab", "--name", lab.name, "--containment", name, "-e", EXIT, "--")
-    return Way(name, (*EXITPIN, *words), is_alone=True)
+    exitpin = EXITPIN if launcher is None else (sys.executable, "-m", "leaks.weakened", str(launcher))
+    return Way(name, (*exitpin, *words), is_alone=True)
 
 
 def why_not(way: Way) -> str:

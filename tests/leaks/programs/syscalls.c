@@ -235,6 +235,19 @@ static int int80_direct(const struct aim *aim)
 	return converse(aim, (int)fd);
 }
 
+/* A datagram: what stops a connect does not stop it. */
+static int int80_udp(const struct aim *aim)
+{
+	enum { I386_SENDTO = 369 };
+	uint32_t *words = low_memory();
+	long fd = told_raw("int80 socket", int80(I386_SOCKET, AF_INET, SOCK_DGRAM, 0));
+
+	memcpy(words, &aim->in, sizeof(aim->in));
+	if (fd < 0 || told_raw("int80 connect", int80(I386_CONNECT, fd, (long)words, sizeof(aim->in))) < 0)
+		return DENIED;
+	return sent("write", syscall(SYS_write, fd, "x", 1));
+}
+
 #endif
 
 const struct vector syscall_vectors[] = {
@@ -255,6 +268,7 @@ const struct vector syscall_vectors[] = {
 	{"x32", x32},
 	{"int80-socketcall", int80_socketcall},
 	{"int80-direct", int80_direct},
+	{"int80-udp", int80_udp},
 #endif
 	{NULL, NULL},
 };

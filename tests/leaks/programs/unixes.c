@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -63,6 +64,28 @@ static int unix_datagram(const struct aim *aim)
 	int fd = (int)told("socket", socket(AF_UNIX, SOCK_DGRAM, 0));
 
 	return sent("sendto", sendto(fd, words, strlen(words), 0, (const struct sockaddr *)&address, size));
+}
+
+/* Past the hooks. */
+static int unix_syscall(const struct aim *aim)
+{
+	struct sockaddr_un address;
+	socklen_t size = place(aim, "stream", &address);
+	int fd = (int)told("socket", syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+
+	if (told("connect", syscall(SYS_connect, fd, &address, size)) < 0)
+		return DENIED;
+	return ask(fd, errand(aim));
+}
+
+static int unix_datagram_syscall(const struct aim *aim)
+{
+	struct sockaddr_un address;
+	socklen_t size = place(aim, "datagram", &address);
+	const char *words = errand(aim);
+	int fd = (int)told("socket", syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
+
+	return sent("sendto", syscall(SYS_sendto, fd, words, strlen(words), 0, &address, size));
 }
 
 static int unix_abstract(const struct aim *aim)
@@ -232,6 +255,8 @@ const struct vector unix_vectors[] = {
 	{"unix-stream", unix_stream},
 	{"unix-seqpacket", unix_seqpacket},
 	{"unix-datagram", unix_datagram},
+	{"unix-syscall", unix_syscall},
+	{"unix-datagram-syscall", unix_datagram_syscall},
 	{"unix-abstract", unix_abstract},
 	{"resolver-nscd", resolver_nscd},
 	{"resolver-varlink", resolver_varlink},
