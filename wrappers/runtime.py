@@ -19,7 +19,18 @@ def runtime_directory() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and len(runtime) < PATH_MAX and not set(runtime) & set(" :") and Path(runtime).is_dir():
         return Path(runtime) / "exitpin"
-    return Path("/tmp") / f"exitpin-{os.getuid()}"
+    return Path("/tmp") / f"exitpin-{_uid_outside()}"
+
+
+def _uid_outside() -> int:
+    """Our uid as it is outside of a lab, where whoever started that is root: the folder is the same for both."""
+    uid = os.getuid()
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/uid_map").read_text("ascii").splitlines():
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                return outside + uid - inside
+    return uid
 
 
 def private_directory(path: Path) -> Path:

@@ -204,17 +204,6 @@ def test_output_that_can_not_be_written_is_no_success(lab: Lab, words: tuple[str
     assert "stdout could not be written to its end: No space left on device" in "".join(sentences(done.stderr))
 
 
-def test_a_static_binary_is_refused(lab: Lab, tmp_path: Path) -> None:
-    source, program = tmp_path / "static.c", tmp_path / "static"
-    source.write_text("int main(void) { return 0; }\n")
-    if subprocess.run(["cc", "-static", "-o", str(program), str(source)], capture_output=True, check=False).returncode:
-        pytest.skip("no static C library")
-    done = run(lab.state, "-e", EXIT, "--", str(program))
-    assert (done.returncode, done.stdout) == (126, "")
-    (said,) = sentences(done.stderr)
-    assert "is a static binary" in said
-
-
 def test_an_empty_selection_says_what_dropped_it(lab: Lab) -> None:
     exit_ = nickname(lab.state, "rejects-443")
     done = run(lab.state, "-e", exit_, "--to", "192.0.2.10:443", "--", "true")

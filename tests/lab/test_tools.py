@@ -154,10 +154,10 @@ def test_a_record_tells_of_every_connection(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("words", [("nslookup", "web.test"), ("dig", "+tries=1", "+time=2", "web.test")])
-def test_a_look_up_over_udp_is_refused_and_said(lab: Lab, words: tuple[str, ...]) -> None:
+def test_a_look_up_over_udp_is_refused_by_hooks_and_said(lab: Lab, words: tuple[str, ...]) -> None:
     _needs(words[0])
     log = Log.of(lab.state)
-    (record,) = records(lab.state, "-e", EXIT, "--", *words)
+    (record,) = records(lab.state, "-e", EXIT, "--containment", "guard", "--", *words)
     assert log.peers("dns-udp") == []
     assert "udp" in {denied["reason"] for denied in record["denied"]}
 
