@@ -65,7 +65,7 @@ def build_preload(target: Path) -> None:
 
 
 def build_launcher(target: Path) -> None:
-    files = sources("launch", ("mounts.c", "program.c", "rules.c", "text.c"))
+    files = sources("launch", ("namespaces.c", "program.c", "rules.c", "text.c"))
     run([*launcher_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 

@@ -3,6 +3,7 @@
   shim     hooks alone: an honest tool is pinned, and what the hooks miss leaves this machine outside Tor
   guard    the kernel refuses what the hooks miss (shim/launch/guard.c)
   notify   the kernel hands every connect to a supervisor (wrappers/supervisor.py): programs without hooks work, pinned
+  notify+netns  the same, in a network without a device
 
 Pure; what the kernel can do is asked by `wrappers/machine.py`. Called by the verbs that start tools, before the first
 run: no level is ever given up silently.
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 
 from .errors import EXIT_USAGE, OperatorError
 
-LEVELS = ("shim", "guard", "notify")
+LEVELS = ("shim", "guard", "notify", "notify+netns")
 LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
 
 DAEMONS = "unix-socket daemons past the hooks"
+ADDRESSES = "this machine's addresses, in what a tool sends"
 _OPEN = {
     "shim": (
         "raw system calls",
@@ -24,19 +26,20 @@ _OPEN = {
         DAEMONS,
         "inherited unix sockets",
     ),
-    "guard": (DAEMONS, "inherited unix sockets"),
-    "notify": ("inherited unix sockets",),
+    "guard": (DAEMONS, "inherited unix sockets", ADDRESSES),
+    "notify": ("inherited unix sockets", ADDRESSES),
+    "notify+netns": ("inherited unix sockets",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
-    `can_hide`: whether a mount namespace can be made."""
+    `has_namespaces`: whether a mount and a network namespace can be made."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
-    can_hide: bool = False
+    has_namespaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ class Containment:
         """What to say before anything is run; nothing where the kernel stands behind the hooks."""
         return WARNING if self.level == "shim" else ""
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a supervisor makes each connect."""
+        return self.level.startswith("notify")
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the tool is in a network without a device."""
+        return self.level == "notify+netns"
+
     def told(self) -> dict[str, object]:
         """As a record has it."""
         return {"level": self.level, "asked": self.asked, "open": list(self.open)}
@@ -92,16 +105,21 @@ def contain(
     alone where there is neither; a supervisor, where what is to be run wants one (`wanted`) and there is one. Raises
     OperatorError rather than fall below what was asked for."""
     problems = {"shim": "", "guard": why_no_guard(abilities), "notify": abilities.notify_problem}
+    problems["notify+netns"] = problems["notify"] or ("" if abilities.has_namespaces else NO_NAMESPACES)
     if asked is None:
         wants_notify = "notify" in wanted and not problems["notify"]
         level = "notify" if wants_notify else next(one for one in ("guard", "notify", "shim") if not problems[one])
     else:
-        level = asked if not problems[asked] or asked == "notify" or problems["notify"] else "notify"
+        better = LEVELS[LEVELS.index(asked) :]
+        level = next((one for one in better if not problems[one]), asked)
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    is_hiding = level == "guard" and abilities.can_hide  # a supervisor is asked for each
+    is_hiding = level == "guard" and abilities.has_namespaces  # a supervisor is asked for each
     return Containment(level, asked, may_listen, frozenset(unix), dns_server, is_hiding)
+
+
+NO_NAMESPACES = "no namespaces can be made here"
 
 
 def why_no_guard(abilities: Abilities) -> str:

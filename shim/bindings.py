@@ -50,13 +50,13 @@ __all__ = [
     "OrderKind",
     "Reason",
     "Report",
-    "can_hide",
     "decode_notice",
     "decode_report",
     "disconnect",
     "encode_answer",
     "encode_order",
     "encode_report",
+    "has_namespaces",
     "landlock_abi",
     "mount",
     "set_child_subreaper",
@@ -190,6 +190,6 @@ def landlock_abi() -> int:
     return abi
 
 
-def can_hide() -> bool:
-    """Whether a mount namespace can be made here: unshare(2), by root or in a user namespace."""
-    return bool(lib.exitpin_can_hide())
+def has_namespaces() -> bool:
+    """Whether a mount and a network namespace can be made here: unshare(2), by root or in a user namespace."""
+    return bool(lib.exitpin_has_namespaces())

@@ -12,7 +12,7 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "child", "hosts", "kernel", "kind", "mounts", "notify", "nowhere", "program", "record", "rules"),
+    *("address", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record", "rules"),
     *("socks", "steer", "text"),
 )
 CDEF = """
@@ -62,7 +62,7 @@ int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 int exitpin_disconnect(int fd);
 int exitpin_landlock_abi(void);
-bool exitpin_can_hide(void);
+bool exitpin_has_namespaces(void);
 
 int exitpin_call_error(int number, const uint64_t arguments[6], int what, const char **defence);
 int exitpin_kind_reason(const struct exitpin_kind *kind);

@@ -13,7 +13,7 @@ from ._bindings import ffi, lib
 from .records import Reason
 
 ADDRESS_MAX: Final = 128  # bytes of a sockaddr
-_ASKS, _MAY_LISTEN = 1, 2
+_ASKS, _MAY_LISTEN, _APART = 1, 2, 4
 
 
 class Call(NamedTuple):
@@ -60,10 +60,13 @@ def connect_datagrams(tool_socket: socket.socket, address: bytes) -> int:
     return -int(lib.exitpin_connect_datagrams(tool_socket.fileno(), address, len(address)))
 
 
-def refusal(number: int, arguments: Sequence[int], *, may_listen: bool = False) -> tuple[int, str]:
-    """The errno with which the call is refused, and by which defence; errno 0: the supervisor makes it."""
+def refusal(
+    number: int, arguments: Sequence[int], *, may_listen: bool = False, is_apart: bool = False
+) -> tuple[int, str]:
+    """The errno with which the call is refused, and by which rule; errno 0: the supervisor makes it (`connect`, and for
+    a tool in a network of its own `apart`: a TCP socket)."""
     defence = ffi.new("const char **")
-    what = _ASKS | (_MAY_LISTEN if may_listen else 0)
+    what = _ASKS | (_MAY_LISTEN if may_listen else 0) | (_APART if is_apart else 0)
     error: int = lib.exitpin_call_error(number, list(arguments), what, defence)
     return error, ffi.string(defence[0]).decode("ascii")
 

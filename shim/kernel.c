@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
-#include "mounts.h"
+#include "namespaces.h"
 
 int exitpin_setns(int fd, int flags)
 {
@@ -54,7 +54,7 @@ int exitpin_landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
-bool exitpin_can_hide(void)
+bool exitpin_has_namespaces(void)
 {
 	int status = 1;
 	sigset_t all, before;
@@ -64,7 +64,7 @@ bool exitpin_can_hide(void)
 	pid_t child = fork(); /* namespaces are a process's */
 
 	if (child == 0)
-		_exit(exitpin_own_mounts() ? 0 : 1);
+		_exit(exitpin_own_namespaces(CLONE_NEWNET) ? 0 : 1);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;

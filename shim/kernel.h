@@ -19,7 +19,7 @@ int exitpin_disconnect(int fd);
 /* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
 int exitpin_landlock_abi(void);
 
-/* Whether a mount namespace can be made here, by root or in a user namespace. */
-bool exitpin_can_hide(void);
+/* Whether a mount and a network namespace can be made here, by root or in a user namespace. */
+bool exitpin_has_namespaces(void);
 
 #endif

@@ -54,6 +54,12 @@ static const struct rule rules[] = {
 	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_DGRAM)}, ERROR(EACCES)},
 	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_RAW)}, ERROR(EACCES)},
 
+	/* in a network of its own a tool's sockets could never reach Tor */
+	{"apart", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM), IS(2, 0)}, SECCOMP_ASK},
+	{"apart", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM), IS(2, TCP)}, SECCOMP_ASK},
+	{"apart", SYS_socket, {IS(0, AF_INET6), OF_TYPE(SOCK_STREAM), IS(2, 0)}, SECCOMP_ASK},
+	{"apart", SYS_socket, {IS(0, AF_INET6), OF_TYPE(SOCK_STREAM), IS(2, TCP)}, SECCOMP_ASK},
+
 	/* only TCP, Unix sockets and questions about routes; errors as the hooks have them */
 	{"sockets", SYS_socket, {IS(0, AF_UNIX)}, PASS},
 	{"sockets", SYS_socket, {IS(0, AF_NETLINK), IS(2, ROUTING)}, PASS},
@@ -86,7 +92,7 @@ static const struct rule rules[] = {
 /* Whether the rule is there at all. */
 static bool is_in_force(const struct rule *rule, int what)
 {
-	if (rule->answer == SECCOMP_ASK && !(what & EXITPIN_ASKS))
+	if (rule->answer == SECCOMP_ASK && !(what & (rule->call == SYS_socket ? EXITPIN_APART : EXITPIN_ASKS)))
 		return false;
 	return !(rule->call == SYS_listen && (what & EXITPIN_MAY_LISTEN)) && !IS_LEFT_OUT(rule->defence);
 }

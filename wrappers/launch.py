@@ -67,7 +67,9 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
 
 def containment_options(containment: Containment) -> list[str]:
     """The launcher's arguments for a level."""
-    options = {"shim": [], "guard": ["--guard"], "notify": ["--notify"]}[containment.level]
+    options = {
+        "shim": [], "guard": ["--guard"], "notify": ["--notify"], "notify+netns": ["--notify", "--netns"],
+    }[containment.level]  # fmt: skip
     return [*options, "--listen"] if containment.may_listen and options else options
 
 
@@ -142,7 +144,7 @@ class ToolLaunch:
                 run.argv,
                 preload=launcher.preload,
                 shim_config=bindings.shim_config(
-                    run.nonce, run.address, self._reports.path, is_supervised=launcher.containment.level == "notify"
+                    run.nonce, run.address, self._reports.path, is_supervised=launcher.containment.is_supervised
                 ),
                 environment=run_environment(launcher.environment, run),
                 stdio=self._stdio(),
@@ -161,7 +163,7 @@ class ToolLaunch:
         containment, run = self._launcher.containment, self._run
         self._supervisor = Supervisor(
             listener, run.address, run.nonce, self._reports, self._tree, self._heard,
-            may_listen=containment.may_listen, dns_server=containment.dns_server,
+            may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
         )  # fmt: skip
         self._heard(events.Supervised())
 

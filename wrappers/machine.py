@@ -61,7 +61,7 @@ def why_no_namespaces() -> str:
 
 def abilities() -> Abilities:
     """What the kernel has for containment."""
-    return Abilities(bindings.landlock_abi(), why_no_notify(), bindings.can_hide())
+    return Abilities(bindings.landlock_abi(), why_no_notify(), bindings.has_namespaces())
 
 
 def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str:

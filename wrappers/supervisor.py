@@ -32,7 +32,7 @@ _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "u
 
 
 class Supervisor:
-    """Listens to one run."""
+    """Listens to one run. `is_apart`: the tool is in a network of its own; `dns_server`: as `NameServer` takes it."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Supervisor:
         post: Callable[[object], None],
         *,
         may_listen: bool = False,
+        is_apart: bool = False,
         dns_server: str | None = None,
     ) -> None:
         self._listener = listener
@@ -57,6 +58,7 @@ class Supervisor:
         self._has_names = True
         self._post = post
         self._may_listen = may_listen
+        self._is_apart = is_apart
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
@@ -96,14 +98,26 @@ class Supervisor:
 
     def _carry_out(self, call: calls.Call) -> int | None:
         """The errno to answer with; None: the answer comes later. Raises OSError."""
-        error, defence = calls.refusal(call.number, call.arguments, may_listen=self._may_listen)
+        error, defence = calls.refusal(
+            call.number, call.arguments, may_listen=self._may_listen, is_apart=self._is_apart
+        )
         pid = calls.process_of(call.tid)
+        if defence == "apart":
+            self._give_stream(call)
+            return None
         if not error:
             return self._connect(call, pid)
         if defence == "sockets" and self._give_datagrams(call, pid):
             return None
         self._note(pid, call, defence)
         return error
+
+    def _give_stream(self, call: calls.Call) -> None:
+        """A TCP socket of our own network: the tool's leads nowhere."""
+        domain, kind = (_signed(argument) for argument in call.arguments[:2])
+        with socket.socket(domain, socket.SOCK_STREAM) as ours:
+            ours.setblocking(not kind & socket.SOCK_NONBLOCK)
+            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
 
     def _give_datagrams(self, call: calls.Call, pid: int) -> bool:
         """A UDP socket of a network that leads nowhere but to our name server. False: none is to be had."""

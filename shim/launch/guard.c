@@ -68,7 +68,8 @@ static bool restrict_network(void)
 static bool install_filter(const struct request *request)
 {
 	static struct bpf_instruction filter[FILTER_MAX];
-	int what = (request->notify ? EXITPIN_ASKS : 0) | (request->may_listen ? EXITPIN_MAY_LISTEN : 0);
+	int what = (request->notify ? EXITPIN_ASKS : 0) | (request->may_listen ? EXITPIN_MAY_LISTEN : 0) |
+		   (request->apart ? EXITPIN_APART : 0);
 	const struct bpf_program program = {(unsigned short)exitpin_make_filter(what, filter), filter};
 	const unsigned flags = request->notify ? SECCOMP_NEW_LISTENER | SECCOMP_WAIT_KILLABLE : 0;
 	long listener = syscall(SYS_seccomp, SECCOMP_FILTER, flags, &program);

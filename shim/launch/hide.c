@@ -1,11 +1,12 @@
-/* A view of the file system in which the Unix sockets of daemons are not there: a regular file lies over each, and
- * connect(2) refuses it. */
+/* Namespaces of the run's own: a file system in which the Unix sockets of daemons are not there (a regular file lies over
+ * each, and connect(2) refuses it), and a network without a device. */
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
 
-#include "../mounts.h"
+#include "../namespaces.h"
 #include "../rules.h"
 #include "launch.h"
 
@@ -16,9 +17,9 @@ static bool is_gone(int error)
 
 bool hide(const struct request *request)
 {
-	if (request->hidden_count == 0 || IS_LEFT_OUT("hide"))
+	if ((request->hidden_count == 0 && !request->apart) || IS_LEFT_OUT("hide"))
 		return true;
-	if (!exitpin_own_mounts())
+	if (!exitpin_own_namespaces(request->apart ? CLONE_NEWNET : 0))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
 		if (mount("/dev/null", request->hidden[i], NULL, MS_BIND, NULL) != 0 && !is_gone(errno))

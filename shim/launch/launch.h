@@ -28,6 +28,7 @@ struct request {
 	bool keep_files;
 	bool guard;
 	bool notify;
+	bool apart;
 	bool may_listen;
 	bool is_bare; /* a program whose C library would choke on the preload library */
 	const char *hidden[HIDDEN_MAX];

@@ -1,8 +1,8 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify] [--listen] [--hide SOCKET]...
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as it
- * can), so that programs without the library are pinned, too; with --listen the tool may listen; what is hidden
+ * can), so that programs without the library are pinned, too; with --netns in a network without a device; with --listen the tool may listen; what is hidden
  * it can't reach.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
@@ -32,6 +32,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->guard = true;
 		else if (strcmp(*arguments, "--notify") == 0)
 			request->notify = true;
+		else if (strcmp(*arguments, "--netns") == 0)
+			request->apart = true;
 		else if (strcmp(*arguments, "--listen") == 0)
 			request->may_listen = true;
 		else if (arguments[1] == NULL)
@@ -127,7 +129,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " [--guard] [--notify] [--listen] [--hide SOCKET]... [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
+		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

@@ -10,7 +10,7 @@ from typing import Any
 from .packets import Packet, number_in_name
 from .vectors import OPEN
 
-STRICT = ("guard", "notify")
+STRICT = ("guard", "notify", "notify+netns")
 """The levels at which nothing may leak."""
 
 PORT_FIRST = 9000

@@ -47,7 +47,7 @@ class Vector:
 
     def should_work(self, way: str) -> bool:
         """Whether a refusal is a defect, in this way."""
-        return self.works or (way == "notify" and self.works_at_notify)
+        return self.works or (way.startswith("notify") and self.works_at_notify)
 
 
 def _theme(theme: str, rows: str, start: Start = Start.PLAIN) -> tuple[Vector, ...]:

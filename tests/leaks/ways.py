@@ -10,7 +10,7 @@ from pathlib import Path
 from exitpin.orchestrator.lab.state import LabState
 
 BARE = "bare"
-LEVELS = ("shim", "guard", "notify")
+LEVELS = ("shim", "guard", "notify", "notify+netns")
 RIVALS = ("torsocks", "proxychains")
 EXIT = "exit01"
 EXITPIN = (sys.executable, "-m", "exitpin")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exitpin.orchestrator.containment import Abilities, contain
+from exitpin.orchestrator.containment import ADDRESSES, DAEMONS, Abilities, contain
 from exitpin.orchestrator.errors import OperatorError
 
 NO = "the kernel has no seccomp user notification"
@@ -45,7 +45,7 @@ def test_a_record_says_what_stays_open() -> None:
     assert contain(None, NEW).told() == {
         "level": "guard",
         "asked": None,
-        "open": ["unix-socket daemons past the hooks", "inherited unix sockets"],
+        "open": [DAEMONS, "inherited unix sockets", ADDRESSES],
     }
     assert "listening sockets" in contain(None, NEW, may_listen=True).open
     assert "raw system calls" in contain("shim", NEW).open
@@ -63,6 +63,7 @@ def test_what_wants_a_supervisor_gets_one_unless_somebody_said_otherwise() -> No
 
 
 def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each() -> None:
-    assert contain("guard", Abilities(4, can_hide=True)).open == ("inherited unix sockets",)
-    assert contain("notify", Abilities(4, can_hide=True)).open == ("inherited unix sockets",)
-    assert not contain("notify", Abilities(4, can_hide=True)).is_hiding
+    assert contain("guard", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets", ADDRESSES)
+    assert contain("notify", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets", ADDRESSES)
+    assert contain("notify+netns", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets",)
+    assert not contain("notify", Abilities(4, has_namespaces=True)).is_hiding

@@ -108,7 +108,7 @@ def without(tmp_path: Path) -> Callable[[str], str]:
     def build(defence: str) -> str:
         sources = [
             *(LAUNCH / "launch").glob("*.c"),
-            *(LAUNCH / name for name in ("mounts.c", "program.c", "rules.c", "text.c")),
+            *(LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")),
         ]
         target = tmp_path / "launch"
         flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]

@@ -45,7 +45,7 @@ def _names() -> str:
     return f"#include <string.h>\n{function}\n#define strerrorname_np name_of\n"
 
 
-def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE) -> None:
+def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE, level: str = "notify") -> None:
     """Run it; its evidence holds together, whatever else is so."""
 
     def look(record: dict[str, Any], stdout: bytes, log: Path) -> None:
@@ -53,10 +53,11 @@ def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE) ->
         with log.open() as lines:
             assert not verify(read_evidence(lines), [record]).problems
 
-    one_run(port, (bare, case), look, level="notify")
+    one_run(port, (bare, case), look, level=level)
 
 
-def test_a_static_program_is_pinned_and_told_from_one_with_hooks(bare: str) -> None:
+@pytest.mark.parametrize("level", ["notify", "notify+netns"])
+def test_a_static_program_is_pinned_and_told_from_one_with_hooks(bare: str, level: str) -> None:
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == ["connect=OK", "again=EISCONN", "send=OK", "read=OK"]
         (stream,), (process,) = record["streams"], record["processes"]
@@ -64,7 +65,7 @@ def test_a_static_program_is_pinned_and_told_from_one_with_hooks(bare: str) -> N
         assert (process["exe"], process["hello"], process["pid"]) == (bare, False, stream["pid"])
         assert record["failure"] is None
 
-    supervised(bare, "opens", check)
+    supervised(bare, "opens", check, level=level)
 
 
 def test_a_port_that_is_closed_is_refused_as_by_the_kernel(bare: str) -> None:

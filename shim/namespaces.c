@@ -6,7 +6,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "mounts.h"
+#include "namespaces.h"
 
 static bool write_file(const char *path, const char *text)
 {
@@ -21,18 +21,18 @@ static bool write_file(const char *path, const char *text)
 }
 
 /* Who is not root may mount in a user namespace of his own only; there he stays who he is. */
-static bool enter_user_namespace(void)
+static bool enter_user_namespace(int flags)
 {
 	char users[32], groups[32];
 
 	snprintf(users, sizeof(users), "%u %u 1", geteuid(), geteuid());
 	snprintf(groups, sizeof(groups), "%u %u 1", getegid(), getegid());
-	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_file("/proc/self/setgroups", "deny") &&
+	return unshare(CLONE_NEWUSER | flags) == 0 && write_file("/proc/self/setgroups", "deny") &&
 	       write_file("/proc/self/uid_map", users) && write_file("/proc/self/gid_map", groups);
 }
 
-bool exitpin_own_mounts(void)
+bool exitpin_own_namespaces(int flags)
 {
-	return (unshare(CLONE_NEWNS) == 0 || enter_user_namespace()) &&
+	return (unshare(flags | CLONE_NEWNS) == 0 || enter_user_namespace(flags | CLONE_NEWNS)) &&
 	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
