@@ -14,7 +14,7 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     """Add --containment and --allow."""
     group.add_argument(
         "--containment", choices=LEVELS, metavar="LEVEL",
-        help="refuse to run with less than shim, guard, notify or notify+netns (default: guard; notify where it is wanted)",
+        help="at least shim, guard, notify or notify+netns, or refuse (default: guard; notify where that is wanted)",
     )  # fmt: skip
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
