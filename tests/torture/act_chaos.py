@@ -22,12 +22,14 @@ from errands import Errand, Errands, mixed
 from mischief import Closer, Foreigners, Governor, Kind
 from stage import Stage, main, stage
 
+from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.ports import Launcher
 from exitpin.orchestrator.streams import Claim
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
+from exitpin.wrappers.machine import abilities
 
 EACH = 6
 AT_ONCE = 64
@@ -95,7 +97,10 @@ class Chaos:
 def launcher_of(on: Stage, chaos: Chaos, directory: str) -> Launcher:
     """Real tools if the spec names one, else clients in process."""
     if on.spec.get("tool"):
-        launcher = AmbushedLauncher(Path(directory), bindings.PRELOAD, on.network.socks, dict(os.environ))
+        launcher = AmbushedLauncher(
+            Path(directory), bindings.PRELOAD, on.network.socks, dict(os.environ),
+            containment=contain(on.spec["level"], abilities()),
+        )  # fmt: skip
         launcher.ambush = chaos.ambush
         return launcher
     ports = range(45000, 45000 + on.spec["source_ports"])

@@ -171,12 +171,16 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Mapping[str, obje
 
 
 @pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
-    """The argv of a small tool that goes about its errands, one after the other."""
-    program = tmp_path_factory.mktemp("programs") / "client"
-    source = HERE / "programs" / "client.c"
-    subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source)], check=True)
-    return [str(program)]
+def client(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sequence[str]]:
+    """The argv of a small tool that goes about its errands, one after the other; `more`: flags for the compiler."""
+
+    def built(*more: str) -> Sequence[str]:
+        program = tmp_path_factory.mktemp("programs") / "client"
+        flags = ["-O1", "-Wall", "-Wextra", "-Werror", *more]
+        subprocess.run(["cc", *flags, "-o", str(program), str(HERE / "programs" / "client.c")], check=True)
+        return [str(program)]
+
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -62,15 +62,25 @@ def seen_as_recorded(play: Any, arrived: dict[str, list[str]]) -> list[str]:
 
 
 @pytest.mark.timeout(1500)
+@pytest.mark.parametrize(
+    ("level", "flags"), [("shim", ()), ("guard", ()), ("notify", ()), ("notify+netns", ("-static",))]
+)
 def test_real_processes_leave_by_their_exits_while_circuits_die(
-    theatre: Any, tmp_path: Path, client: Sequence[str], scale: float, seed: int, tell: Callable[..., None]
+    theatre: Any,
+    tmp_path: Path,
+    client: Callable[..., Sequence[str]],
+    level: str,
+    flags: Sequence[str],
+    scale: float,
+    seed: int,
+    tell: Callable[..., None],
 ) -> None:
-    wanted = int(6000 * scale)
+    wanted = int((6000 if level == "guard" else 3000) * scale)
     play = theatre.enact(
-        "act_chaos", tmp_path, 1400, destinations=2 * wanted, seed=seed, connections=wanted, tool=client,
-        hostile=[sys.executable, HOSTILE], interval_s=0.02, is_governed=True, source_ports=1000,
+        "act_chaos", tmp_path, 1400, destinations=2 * wanted, seed=seed, connections=wanted, tool=client(*flags),
+        level=level, hostile=[sys.executable, HOSTILE], interval_s=0.02, is_governed=True, source_ports=1000,
     )  # fmt: skip
-    share = hold_to_the_promises(play, 3000 * scale, tell, "real processes")
+    share = hold_to_the_promises(play, wanted / 2, tell, f"real processes, {level}")
     assert 0.5 <= share <= 0.7
 
 

@@ -12,7 +12,12 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def harmed(
-    theatre: Any, tmp_path: Path, client: Sequence[str], scale: float, seed: int, tell: Callable[..., None]
+    theatre: Any,
+    tmp_path: Path,
+    client: Callable[..., Sequence[str]],
+    scale: float,
+    seed: int,
+    tell: Callable[..., None],
 ) -> Callable[[str], Any]:
     """Enacts a loss of trust, and asserts what must be so after any."""
 
@@ -25,7 +30,7 @@ def harmed(
             destinations=8 * runs,
             seed=seed,
             runs=runs,
-            tool=client,
+            tool=client(),
             after=2 * runs,
             harm=harm,
         )
