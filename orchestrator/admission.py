@@ -18,8 +18,6 @@ from .events import ConnectReported, Denied, LookupReported, UnixAsked
 from .model import Destination, Run
 from .names import Names, can_exit_reach, is_mapped
 
-UNIX_MAX = 1_000  # Unix sockets that a run binds
-
 
 @dataclass(frozen=True, slots=True)
 class Untrusted:
@@ -60,23 +58,18 @@ class Allowed:
 
 @dataclass(slots=True)
 class Admission:
-    """One run's door. `address`: where its sockets must be bound; `resolve`: mapped or exit; `allowed` None: any;
-    `unix`: Unix sockets that it may reach, those that it has bound among them; `directory`: with all below it."""
+    """One run's door. `address`: where its sockets must be bound; `resolve`: mapped or exit; `allowed` None: any."""
 
     address: str
     resolve: str
     allowed: Allowed | None = None
     names: Names = field(default_factory=Names)
-    unix: set[str] = field(default_factory=set)
-    directory: str = ""
 
     @staticmethod
-    def of(run: Run, resolve: str, unix: Collection[str] = ()) -> "Admission":
-        """The door of this run. `unix`: Unix sockets of others that it may reach."""
+    def of(run: Run, resolve: str) -> "Admission":
+        """The door of this run."""
         destinations = run.setup.destinations if run.setup is not None else None
-        allowed = None if destinations is None else Allowed.of(destinations)
-        directory = run.setup.directory.rstrip("/") + "/" if run.setup is not None else ""
-        return Admission(run.address, resolve, allowed, unix=set(unix), directory=directory)
+        return Admission(run.address, resolve, None if destinations is None else Allowed.of(destinations))
 
     def connect(self, report: ConnectReported, found_for: Collection[str]) -> Destination | Settled | Untrusted:
         """Where the connect goes, a mapped address turned back into its name. `found_for`: the names for which the exit
@@ -98,11 +91,8 @@ class Admission:
         """Whether the run may have this Unix socket: whoever listens there may have a way out that is not Tor's."""
         if asked.problem is not None:
             return Untrusted(asked.problem)
-        is_below = bool(self.directory) and asked.path.startswith(self.directory)
-        if asked.is_own and len(self.unix) < UNIX_MAX:
-            self.unix.add(asked.path)
-        if asked.is_own or asked.path in self.unix or is_below:
-            return Settled(AnswerCall(asked.call))
+        if asked.error or asked.is_allowed:
+            return Settled(AnswerCall(asked.call, asked.error))
         return Settled(AnswerCall(asked.call, EACCES), Denied(asked.pid, "unix", asked.path))
 
     def look_up(self, report: LookupReported) -> Destination | Settled | Untrusted:

@@ -16,57 +16,60 @@ from .errors import EXIT_USAGE, OperatorError
 
 LEVELS = ("shim", "guard", "notify", "notify+netns")
 LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
+LANDLOCK_WITH_SCOPES = 6  # Linux 6.12
 
 DAEMONS = "unix-socket daemons past the hooks"
+INHERITED = "inherited unix sockets"
+FILES = "what other programs do with the user's files"
 ADDRESSES = "this machine's addresses, in what a tool sends"
-_OPEN = {
-    "shim": (
-        "raw system calls",
-        "static and Go binaries",
-        DAEMONS,
-        "inherited unix sockets",
-    ),
-    "guard": (DAEMONS, "inherited unix sockets", ADDRESSES),
-    "notify": ("inherited unix sockets", ADDRESSES),
-    "notify+netns": ("inherited unix sockets",),
-}
+SIGNALS = "signals and abstract unix sockets of other processes"
+PROCESSES = "memory and sockets of the user's other processes"
+SETTINGS = "kernel settings, which root may write"
+NO_NAMESPACES = "no namespaces can be made here"
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
-    `has_namespaces`: whether a mount and a network namespace can be made."""
+    `has_namespaces`: whether a mount and a network namespace can be made; `is_root`: whose files are the kernel's
+    settings, too."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
     has_namespaces: bool = False
+    is_root: bool = False
+
+    @property
+    def guard_problem(self) -> str:
+        """Why there is no guard here, or empty."""
+        if self.landlock_abi >= LANDLOCK_WITH_NETWORK:
+            return ""
+        has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
+        return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
+
+    def problems(self) -> dict[str, str]:
+        """By level, why it is not there; empty: it is."""
+        netns = self.notify_problem or ("" if self.has_namespaces else NO_NAMESPACES)
+        return dict(zip(LEVELS, ("", self.guard_problem, self.notify_problem, netns), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
-    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach;
-    `dns_server`: the public resolver to which what is no question for an address goes, through the exit;
-    `is_hiding`: sockets of daemons are not there for it."""
+    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach; `dns_server`: the
+    public resolver to which what is no question for an address goes, through the exit."""
 
     level: str
     asked: str | None = None
+    abilities: Abilities = Abilities()
     may_listen: bool = False
     unix: frozenset[str] = frozenset()
     dns_server: str | None = None
-    is_hiding: bool = False
 
     @property
-    def open(self) -> tuple[str, ...]:
-        """The ways out that it does not close."""
-        listeners = ("listening sockets",) if self.may_listen and self.level != "shim" else ()
-        hidden = [DAEMONS] if self.is_hiding else []
-        return (*(one for one in _OPEN[self.level] if one not in hidden), *listeners, *sorted(self.unix))
-
-    @property
-    def warning(self) -> str:
-        """What to say before anything is run; nothing where the kernel stands behind the hooks."""
-        return WARNING if self.level == "shim" else ""
+    def is_guarded(self) -> bool:
+        """Whether Landlock stands behind all else."""
+        return self.level != "shim" and not self.abilities.guard_problem
 
     @property
     def is_supervised(self) -> bool:
@@ -77,6 +80,33 @@ class Containment:
     def is_apart(self) -> bool:
         """Whether the tool is in a network without a device."""
         return self.level == "notify+netns"
+
+    @property
+    def is_hiding(self) -> bool:
+        """Whether the sockets of daemons are not there for the tool. A supervisor is asked for each anyway."""
+        return self.level == "guard" and self.abilities.has_namespaces
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The ways out that it does not close."""
+        found = ["raw system calls", "static and Go binaries", PROCESSES] if self.level == "shim" else []
+        if not self.is_supervised and not self.is_hiding:
+            found.append(DAEMONS)
+        if self.level != "shim" and not self.is_guarded:
+            found.append(PROCESSES)
+        elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
+            found.append(SIGNALS)
+        found += [INHERITED, FILES, *([SETTINGS] if self.abilities.is_root else [])]
+        if not self.is_apart:
+            found.append(ADDRESSES)
+        if self.may_listen and self.level != "shim":
+            found.append("listening sockets")
+        return (*found, *sorted(self.unix))
+
+    @property
+    def warning(self) -> str:
+        """What to say before anything is run; nothing where the kernel stands behind the hooks."""
+        return WARNING if self.level == "shim" else ""
 
     def told(self) -> dict[str, object]:
         """As a record has it."""
@@ -104,27 +134,13 @@ def contain(
     """The level for what was asked. Without a word it is the guard, where there is none a supervisor, and the hooks
     alone where there is neither; a supervisor, where what is to be run wants one (`wanted`) and there is one. Raises
     OperatorError rather than fall below what was asked for."""
-    problems = {"shim": "", "guard": why_no_guard(abilities), "notify": abilities.notify_problem}
-    problems["notify+netns"] = problems["notify"] or ("" if abilities.has_namespaces else NO_NAMESPACES)
+    problems = abilities.problems()
     if asked is None:
         wants_notify = "notify" in wanted and not problems["notify"]
         level = "notify" if wants_notify else next(one for one in ("guard", "notify", "shim") if not problems[one])
     else:
-        better = LEVELS[LEVELS.index(asked) :]
-        level = next((one for one in better if not problems[one]), asked)
+        level = next((one for one in LEVELS[LEVELS.index(asked) :] if not problems[one]), asked)
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    is_hiding = level == "guard" and abilities.has_namespaces  # a supervisor is asked for each
-    return Containment(level, asked, may_listen, frozenset(unix), dns_server, is_hiding)
-
-
-NO_NAMESPACES = "no namespaces can be made here"
-
-
-def why_no_guard(abilities: Abilities) -> str:
-    """Why there is no guard here; empty: there is."""
-    if abilities.landlock_abi >= LANDLOCK_WITH_NETWORK:
-        return ""
-    has = f"Landlock has ABI {abilities.landlock_abi}" if abilities.landlock_abi else "the kernel has no Landlock"
-    return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
+    return Containment(level, asked, abilities, may_listen, frozenset(unix), dns_server)

@@ -68,12 +68,14 @@ class LookupBound:
 
 @dataclass(frozen=True, slots=True)
 class UnixAsked:
-    """The tool would reach a Unix socket, or has bound one (`is_own`). `path`: absolute, or an abstract name with @."""
+    """The tool would reach a Unix socket. `path`: as the tool has it, an abstract name with @; `error`: what connect(2)
+    says without us, 0: there is a socket; `is_allowed`: it was given to the run, or the run listens there itself."""
 
     call: int
     pid: int
     path: str
-    is_own: bool
+    error: int
+    is_allowed: bool
     problem: str | None
 
 

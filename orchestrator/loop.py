@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -52,7 +52,6 @@ class Session:
         evidence: EvidenceLog,
         on_finished: Finished,
         resolve: str = "mapped",
-        unix: Collection[str] = (),
         streams: Streams | None = None,
     ) -> None:
         pool = Pool(pace, first_hops, rng)
@@ -61,7 +60,6 @@ class Session:
         self._evidence = evidence
         self._on_finished = on_finished
         self._resolve = resolve
-        self._unix = unix
         self._loop = asyncio.get_running_loop()
         self._active: dict[str, Active] = {}
         self._run_of_call: dict[int, str] = {}
@@ -154,7 +152,7 @@ class Session:
     def _begin(self, run: Run) -> None:
         run_id = run.run_id
         resolve = run.setup.resolve if run.setup is not None else self._resolve
-        life = Life(run, Times(queue=time.time()), _tagger(run), resolve, self._unix)
+        life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
             launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
         except OSError as error:

@@ -14,7 +14,7 @@ Over 300 lines because every event that can end a run is decided here and nowher
 connection is `connections.py`, and which of them are let in is `admission.py`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from errno import EACCES, ENETUNREACH
@@ -63,14 +63,12 @@ class UsedCircuit:
 
 @dataclass(slots=True)
 class Life:
-    """One run's whole state. `tag_of` makes the unguessable tag of connection `n`; `resolve`: mapped or exit;
-    `unix`: Unix sockets of others that it may reach."""
+    """One run's whole state. `tag_of` makes the unguessable tag of connection `n`; `resolve`: mapped or exit."""
 
     run: Run
     times: Times
     tag_of: Callable[[int], str]
     resolve: str = "mapped"
-    unix: Collection[str] = ()
     phase: Phase = Phase.QUEUED
     circuit_id: int | None = None
     is_circuit_wanted: bool = False
@@ -90,7 +88,7 @@ class Life:
     is_supervised: bool = False
 
     def __post_init__(self) -> None:
-        self.admission = Admission.of(self.run, self.resolve, self.unix)
+        self.admission = Admission.of(self.run, self.resolve)
 
     def step(self, event: object, now: float) -> list[Effect]:
         """What one event leads to. `now`: seconds since the epoch. An event of an unknown kind is a bug."""

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -19,6 +20,12 @@ enum {
 	OPTION_UNICAST_V6 = 76,
 	LEVEL_V4 = 0,
 	LEVEL_V6 = 41,
+	OPTION_TCP_MD5 = 14,	 /* TCP_MD5SIG */
+	OPTION_TCP_MD5_EXT = 32, /* TCP_MD5SIG_EXT */
+	OPTION_TCP_AO = 38,	 /* TCP_AO_ADD_KEY */
+	OPTION_MIN_TTL = 21,	 /* IP_MINTTL */
+	OPTION_MIN_HOPS = 73,	 /* IPV6_MINHOPCOUNT */
+	PRIORITY_OF_USER = 2,	 /* PRIO_USER */
 };
 
 /* An argument of the call, masked, has this value. Calls take these as 32 bits, so only those are looked at. */
@@ -50,9 +57,11 @@ static const struct rule rules[] = {
 	/* keys that a helper of the kernel fetches, by DNS */
 	{"request_key", SYS_request_key, {{0}}, ERROR(EPERM)},
 
-	/* a daemon that takes datagrams can't be told from one that may */
+	/* each datagram may go to another daemon */
 	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_DGRAM)}, ERROR(EACCES)},
 	{"unix-datagrams", SYS_socket, {IS(0, AF_UNIX), OF_TYPE(SOCK_RAW)}, ERROR(EACCES)},
+	{"unix-datagrams", SYS_socketpair, {IS(0, AF_UNIX), OF_TYPE(SOCK_DGRAM)}, ERROR(EACCES)},
+	{"unix-datagrams", SYS_socketpair, {IS(0, AF_UNIX), OF_TYPE(SOCK_RAW)}, ERROR(EACCES)},
 
 	/* in a network of its own a tool's sockets could never reach Tor */
 	{"apart", SYS_socket, {IS(0, AF_INET), OF_TYPE(SOCK_STREAM), IS(2, 0)}, SECCOMP_ASK},
@@ -84,6 +93,28 @@ static const struct rule rules[] = {
 	{"device", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, OPTION_DEVICE_INDEX)}, ERROR(EPERM)},
 	{"device", SYS_setsockopt, {IS(1, LEVEL_V4), IS(2, OPTION_UNICAST_V4)}, ERROR(EPERM)},
 	{"device", SYS_setsockopt, {IS(1, LEVEL_V6), IS(2, OPTION_UNICAST_V6)}, ERROR(EPERM)},
+
+	/* who connects the tool's socket, or reads its memory, must not be made to wait: no SYN that is never answered, and
+	 * no page that never comes */
+	{"stall", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, SO_ATTACH_FILTER)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, SO_ATTACH_BPF)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, TCP), IS(2, OPTION_TCP_MD5)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, TCP), IS(2, OPTION_TCP_MD5_EXT)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, TCP), IS(2, OPTION_TCP_AO)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, LEVEL_V4), IS(2, OPTION_MIN_TTL)}, ERROR(EPERM)},
+	{"stall", SYS_setsockopt, {IS(1, LEVEL_V6), IS(2, OPTION_MIN_HOPS)}, ERROR(EPERM)},
+	{"stall", SYS_userfaultfd, {{0}}, ERROR(EPERM)},
+	{"stall", SYS_mount, {{0}}, ERROR(EPERM)},
+	{"stall", SYS_fsopen, {{0}}, ERROR(EPERM)},
+	{"stall", SYS_fsmount, {{0}}, ERROR(EPERM)},
+	{"stall", SYS_move_mount, {{0}}, ERROR(EPERM)},
+
+	/* limits and priorities of others; keys typed into the caller's terminal */
+	{"others", SYS_prlimit64, {IS(0, 0)}, PASS},
+	{"others", SYS_prlimit64, {{0}}, ERROR(EPERM)},
+	{"others", SYS_setpriority, {IS(0, PRIORITY_OF_USER)}, ERROR(EPERM)},
+	{"terminal", SYS_ioctl, {IS(1, TIOCSTI)}, ERROR(EPERM)},
+	{"terminal", SYS_ioctl, {IS(1, TIOCLINUX)}, ERROR(EPERM)},
 
 	{"listen", SYS_listen, {{0}}, ERROR(EACCES)},
 	{"connect", SYS_connect, {{0}}, SECCOMP_ASK},

@@ -14,7 +14,7 @@
 #define IS_LEFT_OUT(name) false
 #endif
 
-enum { FILTER_MAX = 1024 };
+enum { FILTER_MAX = 2048 };
 
 enum { EXITPIN_ASKS = 1, EXITPIN_MAY_LISTEN = 2, EXITPIN_APART = 4 };
 

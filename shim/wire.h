@@ -24,8 +24,7 @@ enum exitpin_op {
 	EXITPIN_RESOLVE = 4,	 /* name; destination.family: 0 either, AF_INET, AF_INET6; answer: addresses */
 	EXITPIN_RESOLVE_PTR = 5, /* destination.address; answer: a name */
 	EXITPIN_DENIED = 6,	 /* a hook refused something: reason, destination or name. No answer comes */
-	EXITPIN_UNIX = 7,	 /* name: a Unix socket that the tool would reach, an abstract one with @; FLAG_BOUND: that it
-				    has bound. Answer error 0: it may */
+	EXITPIN_UNIX = 7,	 /* name: a Unix socket that the tool would reach, an abstract one with @. Answer error 0: it may */
 };
 
 /* Why a hook or the launcher refused. */

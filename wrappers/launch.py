@@ -24,6 +24,7 @@ from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .supervisor import Supervisor
 from .torsocks import passthrough_dir
+from .unix_sockets import UnixSockets
 from .workspace import artifacts_size, launcher_options, make_workspace, workspace_environment
 
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"})
@@ -68,9 +69,10 @@ def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
 def containment_options(containment: Containment) -> list[str]:
     """The launcher's arguments for a level."""
     options = {
-        "shim": [], "guard": ["--guard"], "notify": ["--notify"], "notify+netns": ["--notify", "--netns"],
-    }[containment.level]  # fmt: skip
-    return [*options, "--listen"] if containment.may_listen and options else options
+        "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
+        "--listen": containment.may_listen and containment.level != "shim",
+    }  # fmt: skip
+    return [option for option, is_there in options.items() if is_there]
 
 
 class ToolLauncher:
@@ -124,7 +126,9 @@ class ToolLaunch:
         self._post = post
         self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
-        self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report)
+        containment = launcher.containment
+        self._unix = UnixSockets(containment.unix, self._tree, may_listen=containment.may_listen)
+        self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
         self._process = LaunchedProcess(self._tree, self._heard, self._supervise)
         self._supervisor: Supervisor | None = None
         self._dialogues: dict[int, SocksDialogue] = {}
@@ -162,7 +166,7 @@ class ToolLaunch:
         """The kernel has the tool's calls for us: from now on it can do nothing without."""
         containment, run = self._launcher.containment, self._run
         self._supervisor = Supervisor(
-            listener, run.address, run.nonce, self._reports, self._tree, self._heard,
+            listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix,
             may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
         )  # fmt: skip
         self._heard(events.Supervised())

@@ -61,7 +61,12 @@ def why_no_namespaces() -> str:
 
 def abilities() -> Abilities:
     """What the kernel has for containment."""
-    return Abilities(bindings.landlock_abi(), why_no_notify(), bindings.has_namespaces())
+    return Abilities(bindings.landlock_abi(), why_no_notify(), bindings.has_namespaces(), _is_root())
+
+
+def _is_root(proc: Path = Path("/proc")) -> bool:
+    """Whether we are the machine's root, and not only that of a user namespace, as in a lab."""
+    return os.geteuid() == 0 and _read(proc / "self/uid_map").split() == ["0", "0", "4294967295"]
 
 
 def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str:

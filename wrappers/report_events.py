@@ -3,7 +3,6 @@
 Called by `reports.py`, which reads reports and answers them.
 """
 
-import os
 import socket
 from collections.abc import Callable
 
@@ -18,10 +17,12 @@ def event_of(
     pid: int,
     tool_socket: socket.socket | None,
     executable: Callable[[int], str],
+    find_unix: Callable[[str, int], tuple[int, bool]],
     problem: str | None,
 ) -> object | None:
     """The event of call `number`, made by `pid`; None: it lacks what its op needs. `executable`: what a process
-    executes now; `problem`: why the report can't be trusted, if that is known already."""
+    executes now; `find_unix`: what a Unix socket's path leads to, for a process (`UnixAsked`'s error and is_allowed);
+    `problem`: why the report can't be trusted, if that is known already."""
     if report.op == bindings.Op.CONNECT:
         return _connect(report, number, pid, tool_socket, problem)
     if report.op == bindings.Op.HELLO:
@@ -32,24 +33,12 @@ def event_of(
     if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
         return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
     if report.op == bindings.Op.UNIX:
-        is_own = bool(report.flags & bindings.Flag.BOUND)
-        return events.UnixAsked(number, pid, absolute(report.name or "", pid), is_own, problem)
+        return events.UnixAsked(number, pid, report.name or "", *find_unix(report.name or "", pid), problem)
     if report.op == bindings.Op.PEER and report.source is not None:
         return events.PeerAsked(number, _plain(report.source), problem)
     if report.op == bindings.Op.DENIED:
         return denied(report, pid)
     return None
-
-
-def absolute(path: str, pid: int) -> str:
-    """A Unix socket's path as seen by a process; an abstract name, with @, stays. Nothing is followed."""
-    if path.startswith("@"):
-        return path
-    try:
-        folder = os.readlink(f"/proc/{pid}/cwd")
-    except OSError:  # it is gone
-        folder = "/"
-    return os.path.normpath(os.path.join(folder, path))
 
 
 def denied(report: bindings.Report, pid: int) -> events.Denied:

@@ -8,16 +8,12 @@ Each hook that waits costs two descriptors of ours. A run has a share of them (`
 When there are none left all the same, this run is lost, and only this one.
 """
 
-import array
 import asyncio
 import contextlib
 import errno
 import os
-import resource
 import socket
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -25,27 +21,13 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .process import Tree
+from .report_calls import Call, descriptors_in, max_calls, peer_of, tcp_socket
 from .report_events import event_of
+from .unix_sockets import UnixSockets
 
-_PEER = struct.Struct("3i")
 _CALLS = count(1)
 REPORT_MAX = 1024
-CALLS_MAX = 1000
-LIMIT_SHARE = 8
 DESCRIPTORS_MAX = 16
-
-
-@dataclass(slots=True)
-class Call:
-    """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
-    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
-
-    number: int
-    connection: socket.socket | None = None
-    tool_socket: socket.socket | None = None
-    pid: int = 0
-    is_watched: bool = False
-    on_answer: Callable[[AnswerCall], None] | None = None
 
 
 class ReportSocket:
@@ -58,6 +40,7 @@ class ReportSocket:
         tree: Tree,
         post: Callable[[object], None],
         on_report: Callable[[bytes, int], None],
+        unix: UnixSockets,
     ) -> None:
         self.path = path
         self.calls: dict[int, Call] = {}
@@ -65,6 +48,7 @@ class ReportSocket:
         self._tree = tree
         self._post = post
         self._on_report = on_report
+        self._unix = unix
         self._is_drained = False
         self._loop = asyncio.get_running_loop()
         self._max_calls = max_calls()
@@ -107,26 +91,32 @@ class ReportSocket:
             except OSError as error:
                 self._lose(f"a report could not be taken: {error.strerror}")
                 return
-            if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
-                connection.close()
-                continue
             self.adopt(connection)
 
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say."""
+        if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
+            connection.close()
+            return
         call = Call(next(_CALLS), connection, pid=pid)
         self.calls[call.number] = call
         if not self._read(call):
             self._watch(call, self._readable)
 
     def take(
-        self, packet: bytes, pid: int, tool_socket: socket.socket | None, on_answer: Callable[[AnswerCall], None]
+        self,
+        packet: bytes,
+        pid: int,
+        tool_socket: socket.socket | None,
+        on_answer: Callable[[AnswerCall], None],
+        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
     ) -> None:
-        """A report that was made here of what a process asked without hooks. `on_answer` is called once."""
+        """A report that was made here of what a process asked without hooks. `on_answer` is called once; `find_unix`:
+        of a Unix socket that was looked up already."""
         call = Call(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
         self.calls[call.number] = call
         self._on_report(packet, pid)
-        self._dispatch(call, bindings.decode_report(packet))
+        self._dispatch(call, bindings.decode_report(packet), find_unix)
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
@@ -151,7 +141,7 @@ class ReportSocket:
             return False
         except OSError:
             packet, ancillary, flags = b"", [], 0
-        received = _descriptors(ancillary)
+        received = descriptors_in(ancillary)
         if flags & socket.MSG_CTRUNC and len(received) < DESCRIPTORS_MAX:
             for descriptor in received:
                 os.close(descriptor)
@@ -168,28 +158,42 @@ class ReportSocket:
             self.forget(call.number)
             return True
         if len(received) == 1 and report.op == bindings.Op.CONNECT:
-            call.tool_socket = _tcp_socket(received.pop())
+            call.tool_socket = tcp_socket(received.pop())
         for descriptor in received:
             os.close(descriptor)
-        call.pid = (
-            call.pid or _PEER.unpack(call.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
-        )
+        call.pid = call.pid or peer_of(call.connection)
         self._on_report(packet, call.pid)
         self._dispatch(call, report)
         return True
 
-    def _dispatch(self, call: Call, report: bindings.Report) -> None:
+    def _find_unix(self, path: str, pid: int) -> tuple[int, bool]:
+        found = self._unix.find(path, pid)
+        found.close()
+        return found.error, found.is_allowed
+
+    def _dispatch(
+        self, call: Call, report: bindings.Report, find_unix: Callable[[str, int], tuple[int, bool]] | None = None
+    ) -> None:
         problem = None
+        is_member = self._tree.contains(call.pid)
+        if is_member is False:  # who is not of this run can't make it fail
+            self._refuse_stranger(call, report)
+            return
         if report.nonce != self._nonce:
             problem = f"a report with another run's nonce, from pid {call.pid}"
-        is_member = self._tree.contains(call.pid)
-        if problem is None and is_member is False:
-            problem = f"a report from pid {call.pid}, which is not of this run's process tree"
-        event = event_of(report, call.number, call.pid, call.tool_socket, self._tree.executable, problem)
+        event = event_of(
+            report,
+            call.number,
+            call.pid,
+            call.tool_socket,
+            self._tree.executable,
+            find_unix or self._find_unix,
+            problem,
+        )
         # killed since it reported: nobody waits, and nothing is claimed
         is_dead = self._is_drained or (is_member is None and problem is None)
-        is_strangers_refusal = problem is not None and isinstance(event, events.Denied)
-        if event is None or is_strangers_refusal or (is_dead and not isinstance(event, events.Denied)):
+        is_doubtful_refusal = problem is not None and isinstance(event, events.Denied)
+        if event is None or is_doubtful_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
         if problem is None and self._is_over_share(call, event):
@@ -199,6 +203,13 @@ class ReportSocket:
             self.forget(call.number)
         elif call.number in self.calls and call.connection is not None:  # most are answered at once
             self._watch(call, self._hung_up)
+
+    def _refuse_stranger(self, call: Call, report: bindings.Report) -> None:
+        if report.op == bindings.Op.DENIED:
+            self.forget(call.number)
+            return
+        self.answer(AnswerCall(call.number, errno.EACCES, socket.EAI_AGAIN))
+        self._post(events.Denied(call.pid, "stranger", report.op.name))
 
     def _is_over_share(self, call: Call, event: object) -> bool:
         """Refuse a call that would wait when too many wait already."""
@@ -248,33 +259,6 @@ class ReportSocket:
             call.on_answer(answer)
         if call.tool_socket is not None:
             call.tool_socket.close()
-
-
-def max_calls() -> int:
-    """How many calls of one run may wait at a time: CALLS_MAX, or a share of the descriptors that we may open."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
-
-
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array.array("i")
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(payload[: len(payload) - len(payload) % found.itemsize])
-    return list(found)
-
-
-def _tcp_socket(descriptor: int) -> socket.socket | None:
-    """What came with a report, when it is what a hook sends; anything else is closed."""
-    try:
-        received = socket.socket(fileno=descriptor)
-    except OSError:  # no socket at all
-        os.close(descriptor)
-        return None
-    if received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP:
-        return received
-    received.close()
-    return None
 
 
 def _address(host: str, port: int) -> bindings.Endpoint:

@@ -14,15 +14,16 @@ import select
 import socket
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 from ..orchestrator import events
+from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere
 from .name_server import NameServer
 from .process import Tree
-from .report_events import absolute, denied, reason_name
+from .report_events import denied, reason_name
 from .reports import ReportSocket
+from .unix_sockets import Found, UnixSockets
 
 AT_ONCE = 16
 UNIX_WAIT_US = 200_000
@@ -42,6 +43,7 @@ class Supervisor:
         reports: ReportSocket,
         tree: Tree,
         post: Callable[[object], None],
+        unix: UnixSockets,
         *,
         may_listen: bool = False,
         is_apart: bool = False,
@@ -57,6 +59,7 @@ class Supervisor:
         self._names: NameServer | None = None
         self._has_names = True
         self._post = post
+        self._unix = unix
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._loop = asyncio.get_running_loop()
@@ -207,45 +210,32 @@ class Supervisor:
             self._reports.adopt(ours, pid)
             tool_socket.close()
             return None
-        path = absolute(path, pid)
+        found = self._unix.find(path, pid)
         report = bindings.encode_report(
-            bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX]
+            bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX] or b"?"
         )
-        self._reports.take(
-            report, pid, tool_socket, lambda answer: self._reach(call, tool_socket, pid, path, answer.error)
-        )
+
+        def answered(answer: AnswerCall) -> None:
+            self._answer(call, answer.error or _connect_unix(tool_socket, path, found))
+            found.close()
+
+        self._reports.take(report, pid, tool_socket, answered, lambda _path, _pid: (found.error, found.is_allowed))
         return None
 
-    def _reach(self, call: calls.Call, tool_socket: socket.socket, pid: int, path: str, refused: int) -> None:
-        """The run may have that Unix socket, unless it was refused."""
+
+def _connect_unix(tool_socket: socket.socket, path: str, found: Found) -> int:
+    """connect(2) for the tool, to what was found under that path then; its errno. Never waits for long: so may a daemon
+    that takes nobody. The socket is the tool's, too: its patience is given back, and whether it waits is left alone."""
+    place = b"\0" + os.fsencode(path[1:]) if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
+    try:
+        before = tool_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.size)
+        tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(0, UNIX_WAIT_US))
         try:
-            outcome = refused or _connect_unix(tool_socket, pid, path)
-        except OSError as problem:
-            outcome = problem.errno or errno.EACCES
-        self._answer(call, outcome)
-
-
-def _connect_unix(tool_socket: socket.socket, pid: int, path: str) -> int:
-    """connect(2) for the tool, in its own view of the file system; its errno. Never waits for long: so may a daemon
-    that takes nobody."""
-    if path.startswith("@"):
-        return _connect_soon(tool_socket, b"\0" + os.fsencode(path[1:]))
-    # by a link: the name seen from here may be longer than an address holds
-    handle = os.open(Path(f"/proc/{pid}/root", path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
-    try:
-        return _connect_soon(tool_socket, f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
-
-
-def _connect_soon(tool_socket: socket.socket, address: str | bytes) -> int:
-    """The socket is the tool's, too: its patience is given back, and whether it waits is left alone."""
-    before = tool_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.size)
-    tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(0, UNIX_WAIT_US))
-    try:
-        return tool_socket.connect_ex(address)
-    finally:
-        tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
+            return tool_socket.connect_ex(place)
+        finally:
+            tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
+    except OSError as error:
+        return error.errno or errno.EACCES
 
 
 def _unix_path(address: bytes) -> str:

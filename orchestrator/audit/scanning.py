@@ -99,7 +99,7 @@ class Scan:
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-                evidence=evidence, on_finished=auditor.finished, unix=work.containment.unix,
+                evidence=evidence, on_finished=auditor.finished,
             )  # fmt: skip
             recall_controls(plan.audits, self._known)
             try:

@@ -16,7 +16,7 @@ from ... import shim
 from ...wrappers import machine
 from ...wrappers.output import printable
 from ...wrappers.program import look_at, read_elf
-from ..containment import LANDLOCK_WITH_NETWORK, Abilities, contain, why_no_guard
+from ..containment import LANDLOCK_WITH_NETWORK, Abilities, contain
 from ..errors import OperatorError
 from ..settings import load_settings
 
@@ -151,7 +151,7 @@ def check_namespaces() -> Check:
 
 def check_containment(abilities: Abilities) -> Check:
     """The level that runs have unless they ask for another."""
-    no_guard, no_notify = why_no_guard(abilities), abilities.notify_problem
+    no_guard, no_notify = abilities.guard_problem, abilities.notify_problem
     level = contain(None, abilities).level
     others = [f"no {name}: {why}" for name, why in (("guard", no_guard), ("notify", no_notify)) if why]
     if level == "shim":

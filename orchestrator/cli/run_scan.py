@@ -111,7 +111,6 @@ class Scan:
                 evidence=evidence,
                 on_finished=self._finished,
                 resolve=self._args.resolve,
-                unix=self._containment.unix,
             )
             self._guard(session)
             try:

@@ -13,13 +13,18 @@
 
 /* With them root could make packets or routes by other means than sockets, or reach into other processes. */
 static const int capabilities[] = {
+	2,  /* CAP_DAC_READ_SEARCH */
 	12, /* CAP_NET_ADMIN */
 	13, /* CAP_NET_RAW */
 	16, /* CAP_SYS_MODULE */
 	17, /* CAP_SYS_RAWIO */
 	19, /* CAP_SYS_PTRACE */
 	21, /* CAP_SYS_ADMIN */
+	22, /* CAP_SYS_BOOT */
+	27, /* CAP_MKNOD */
+	38, /* CAP_PERFMON */
 	39, /* CAP_BPF */
+	40, /* CAP_CHECKPOINT_RESTORE */
 };
 
 static bool drop_capabilities(void)

@@ -42,10 +42,10 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t size)
 
 	if (error < 0)
 		return fail((int)-error);
-	if (kind.domain == AF_UNIX && address->sa_family == AF_UNIX && !exitpin_unix_is_allowed(address, size))
-		return fail(EACCES);
 	if (exitpin_is_left_to_supervisor(&kind))
 		return (int)result(sys_connect(fd, address, size));
+	if (kind.domain == AF_UNIX && address->sa_family == AF_UNIX && (error = exitpin_unix_error(address, size)) != 0)
+		return fail((int)error);
 	int reason = exitpin_kind_reason(&kind);
 
 	if (reason != EXITPIN_REASON_NONE)

@@ -51,11 +51,8 @@ bool exitpin_is_left_to_supervisor(const struct exitpin_kind *kind);
 
 /* unix.c */
 
-/* Whether the tool may reach this Unix socket: one of the run's own, or one that it was given. Notes a refusal. */
-bool exitpin_unix_is_allowed(const struct sockaddr *address, socklen_t size);
-
-/* Tells that the run has bound one. */
-void exitpin_unix_is_ours(const struct sockaddr *address, socklen_t size);
+/* 0, or the errno with which this Unix socket can't be reached: by a run only its own, and those that it was given. */
+int exitpin_unix_error(const struct sockaddr *address, socklen_t size);
 
 /* entries of an environment */
 

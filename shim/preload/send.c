@@ -14,7 +14,7 @@ static int refusal(int fd, const void *address, socklen_t size, int flags)
 	if (exitpin_is_left_to_supervisor(&kind))
 		return 0;
 	if (kind.domain == AF_UNIX)
-		return !has_address || exitpin_unix_is_allowed(address, size) ? 0 : EACCES;
+		return has_address ? exitpin_unix_error(address, size) : 0;
 	int reason = exitpin_kind_reason(&kind);
 
 	if (reason == EXITPIN_REASON_NONE)

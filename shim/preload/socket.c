@@ -59,12 +59,8 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 		return (int)result(sys_bind(fd, address, size));
 	int reason = exitpin_kind_reason(&kind);
 
-	if (reason == EXITPIN_REASON_NONE && !exitpin_is_inet(&kind)) {
-		error = sys_bind(fd, address, size);
-		if (error == 0 && kind.domain == AF_UNIX)
-			exitpin_unix_is_ours(address, size);
-		return (int)result(error);
-	}
+	if (reason == EXITPIN_REASON_NONE && !exitpin_is_inet(&kind))
+		return (int)result(sys_bind(fd, address, size));
 	if (reason == EXITPIN_REASON_NONE && (address == NULL || !exitpin_endpoint_from_sockaddr(address, size, &endpoint)))
 		return (int)result(sys_bind(fd, address, address == NULL ? 0 : size)); /* the kernel refuses it */
 	if (reason == EXITPIN_REASON_NONE && endpoint.port != 0)

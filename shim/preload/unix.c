@@ -24,28 +24,17 @@ static bool read_name(const struct sockaddr *address, socklen_t size, char name[
 	return true;
 }
 
-static bool ask(const char *name, uint32_t flags)
+int exitpin_unix_error(const struct sockaddr *address, socklen_t size)
 {
+	char name[EXITPIN_NAME_MAX + 1];
 	struct exitpin_report report;
 	struct exitpin_reply reply;
 
-	if (!exitpin_report_begin(&report, EXITPIN_UNIX))
-		return false;
-	report.flags = flags;
-	return exitpin_exchange(&report, name, -1, &reply) && reply.answer.error == 0;
-}
-
-bool exitpin_unix_is_allowed(const struct sockaddr *address, socklen_t size)
-{
-	char name[EXITPIN_NAME_MAX + 1];
-
-	return read_name(address, size, name) && (name[0] == '\0' || ask(name, 0));
-}
-
-void exitpin_unix_is_ours(const struct sockaddr *address, socklen_t size)
-{
-	char name[EXITPIN_NAME_MAX + 1];
-
-	if (read_name(address, size, name) && name[0] != '\0')
-		ask(name, EXITPIN_FLAG_BOUND);
+	if (!read_name(address, size, name))
+		return EACCES;
+	if (name[0] == '\0') /* the kernel refuses it */
+		return 0;
+	if (!exitpin_report_begin(&report, EXITPIN_UNIX) || !exitpin_exchange(&report, name, -1, &reply))
+		return EACCES;
+	return reply.answer.error;
 }

@@ -2,7 +2,16 @@
 
 import pytest
 
-from exitpin.orchestrator.containment import ADDRESSES, DAEMONS, Abilities, contain
+from exitpin.orchestrator.containment import (
+    ADDRESSES,
+    DAEMONS,
+    FILES,
+    INHERITED,
+    PROCESSES,
+    SIGNALS,
+    Abilities,
+    contain,
+)
 from exitpin.orchestrator.errors import OperatorError
 
 NO = "the kernel has no seccomp user notification"
@@ -45,10 +54,24 @@ def test_a_record_says_what_stays_open() -> None:
     assert contain(None, NEW).told() == {
         "level": "guard",
         "asked": None,
-        "open": [DAEMONS, "inherited unix sockets", ADDRESSES],
+        "open": [DAEMONS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert "listening sockets" in contain(None, NEW, may_listen=True).open
-    assert "raw system calls" in contain("shim", NEW).open
+    assert "/run/x" in contain(None, NEW, unix=["/run/x"]).open
+    assert {"raw system calls", DAEMONS, PROCESSES} <= set(contain("shim", NEW).open)
+
+
+@pytest.mark.parametrize(
+    ("level", "abi", "is_open"),
+    [
+        ("guard", 6, []), ("guard", 5, [SIGNALS]),
+        ("notify", 6, []), ("notify", 4, [SIGNALS]), ("notify", 3, [PROCESSES]),
+    ],
+)  # fmt: skip
+def test_what_landlock_lacks_is_open(level: str, abi: int, is_open: list[str]) -> None:
+    containment = contain(level, Abilities(abi, has_namespaces=True))
+    assert [one for one in containment.open if one in (SIGNALS, PROCESSES)] == is_open
+    assert containment.is_guarded == (abi >= 4)
 
 
 def test_a_level_satisfies_those_below_it() -> None:
@@ -63,7 +86,13 @@ def test_what_wants_a_supervisor_gets_one_unless_somebody_said_otherwise() -> No
 
 
 def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each() -> None:
-    assert contain("guard", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets", ADDRESSES)
-    assert contain("notify", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets", ADDRESSES)
-    assert contain("notify+netns", Abilities(4, has_namespaces=True)).open == ("inherited unix sockets",)
-    assert not contain("notify", Abilities(4, has_namespaces=True)).is_hiding
+    able = Abilities(6, has_namespaces=True)
+    assert contain("guard", able).open == (INHERITED, FILES, ADDRESSES)
+    assert contain("notify", able).open == (INHERITED, FILES, ADDRESSES)
+    assert contain("notify+netns", able).open == (INHERITED, FILES)
+    assert not contain("notify", able).is_hiding
+
+
+def test_a_network_of_its_own_wants_namespaces() -> None:
+    with pytest.raises(OperatorError, match="no namespaces can be made here"):
+        contain("notify+netns", Abilities(6))

@@ -68,6 +68,7 @@ def test_a_program_that_can_not_be_looked_at_is_refused(shim, programs):
     assert shim.run(sys.executable, "-c", AT_THE_LIMIT, programs["static"]).lines == ["EACCES"]
 
 
+@pytest.mark.parametrize("shim", ["shim"], indirect=True)  # at guard nothing can be mounted
 def test_a_descriptor_that_can_not_be_opened_anew_is_refused(shim, programs):
     """fexecve where no /proc is mounted: the file can't be read through it."""
     if "static" not in programs:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from exitpin.wrappers.reports import ReportSocket
+from exitpin.wrappers.unix_sockets import UnixSockets
 
 DEADLINE_S = 5.0
 NONCE = b"\x07" * 16
@@ -24,6 +25,11 @@ class FakeTree:
         return f"/proc/{pid}/exe"
 
 
+def no_unix(tree: FakeTree) -> UnixSockets:
+    """A run that was given no Unix socket, and has none of its own."""
+    return UnixSockets(frozenset(), tree, may_listen=False)  # type: ignore[arg-type]
+
+
 class Run:
     """A report socket, and everything that it posted."""
 
@@ -32,7 +38,14 @@ class Run:
         self.events: list[object] = []
         self.on_event: Callable[[object], None] = lambda event: None
         self.packets: list[tuple[bytes, int]] = []
-        self.reports = ReportSocket(path, NONCE, tree, self._post, lambda *seen: self.packets.append(seen))  # type: ignore[arg-type]
+        self.reports = ReportSocket(
+            path,
+            NONCE,
+            tree,
+            self._post,
+            lambda *seen: self.packets.append(seen),
+            no_unix(tree),  # type: ignore[arg-type]
+        )
         self.reports.open()
 
     def _post(self, event: object) -> None:

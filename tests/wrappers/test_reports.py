@@ -108,19 +108,26 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("kind", [Hello, LookupReported, PeerAsked])
-@pytest.mark.parametrize("is_stranger", [True, False])
-def test_a_report_of_a_stranger_or_with_another_nonce_is_a_problem(
-    tmp_path: Path, kind: type, is_stranger: bool
-) -> None:
-    packet = REPORTS[kind] if is_stranger else REPORTS[kind].replace(NONCE, b"\x08" * 16)
-
+def test_a_report_with_another_nonce_is_a_problem_of_its_run(tmp_path: Path, kind: type) -> None:
     async def script(run: Run) -> None:
-        await run.report(packet)
+        await run.report(REPORTS[kind].replace(NONCE, b"\x08" * 16))
         (event,) = run.events
         assert type(event) is kind
-        assert ("process tree" if is_stranger else "nonce") in event.problem  # type: ignore[attr-defined]
+        assert "nonce" in event.problem  # type: ignore[attr-defined]
 
-    played(tmp_path, script, FakeTree(is_member=not is_stranger))
+    played(tmp_path, script)
+
+
+@pytest.mark.parametrize("kind", [Hello, LookupReported, PeerAsked])
+@pytest.mark.parametrize("nonce", [NONCE, b"\x08" * 16])
+def test_a_stranger_is_refused_and_noted_and_fails_no_run_of_others(tmp_path: Path, kind: type, nonce: bytes) -> None:
+    async def script(run: Run) -> None:
+        hook = await run.report(REPORTS[kind].replace(NONCE, nonce))
+        (event,) = run.events
+        assert isinstance(event, Denied) and (event.pid, event.reason) == (PID, "stranger")
+        assert heard(hook) == bindings.encode_answer(errno.EACCES, socket.EAI_AGAIN)
+
+    played(tmp_path, script, FakeTree(is_member=False))
 
 
 @pytest.mark.parametrize("is_stranger", [True, False])

@@ -13,9 +13,9 @@ import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
 from exitpin.orchestrator.events import ConnectReported, Denied, Hello, LauncherLost, LookupReported
-from exitpin.wrappers import reports
+from exitpin.wrappers import report_calls, reports
 
-from .fake_hooks import NONCE, Run, played, turns
+from .fake_hooks import NONCE, Run, no_unix, played, turns
 from .test_reports import REPORTS, bound, connect_report, heard
 
 
@@ -66,7 +66,7 @@ def test_a_socket_that_cannot_be_taken_loses_its_run(tmp_path: Path) -> None:
 def test_calls_over_the_runs_share_are_refused_and_noted(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "CALLS_MAX", 3)
+    monkeypatch.setattr(report_calls, "CALLS_MAX", 3)
 
     async def script(run: Run) -> None:
         with bound() as tool:
@@ -86,7 +86,7 @@ def test_calls_over_the_runs_share_are_refused_and_noted(
 
 
 def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports, "CALLS_MAX", 2)
+    monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
 
     async def script(run: Run) -> None:
         hooks = [run.hook() for _ in range(6)]
@@ -101,7 +101,7 @@ def test_a_small_limit_makes_a_small_share() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
     try:
-        assert reports.max_calls() == 256 // reports.LIMIT_SHARE
+        assert report_calls.max_calls() == 256 // report_calls.LIMIT_SHARE
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -122,7 +122,7 @@ def test_a_report_that_ends_its_run_may_close_the_socket_it_came_by(tmp_path: Pa
 
 def test_a_directory_that_is_gone_is_told_when_it_opens(tmp_path: Path) -> None:
     async def script(run: Run) -> None:
-        late = reports.ReportSocket(tmp_path / "no" / "s", NONCE, run.tree, run.events.append, print)  # type: ignore[arg-type]
+        late = reports.ReportSocket(tmp_path / "no" / "s", NONCE, run.tree, run.events.append, print, no_unix(run.tree))  # type: ignore[arg-type]
         with pytest.raises(OSError):
             late.open()
         late.close()

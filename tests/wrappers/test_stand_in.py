@@ -84,6 +84,7 @@ def one_run(
     check: Callable[[dict[str, Any], bytes, Path], None],
     resolve: str = "mapped",
     level: str | None = None,
+    **containment: Any,
 ) -> None:
     """Run a program for real, and look at its record, what it wrote, and the evidence."""
 
@@ -95,7 +96,7 @@ def one_run(
                 bindings.PRELOAD,
                 await tor.open(),
                 {"PATH": "/usr/bin:/bin"},
-                containment=contain(level, abilities()),
+                containment=contain(level, abilities(), **containment),
             )
             log = Path(directory) / "events"
             plan = plan_for(argv)

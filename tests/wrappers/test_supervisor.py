@@ -3,8 +3,11 @@
 import errno
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +84,12 @@ def test_what_tor_cannot_carry_is_refused_and_noted(bare: str) -> None:
         assert lines == [
             *("udp=OK", "raw=EACCES", "mptcp=EPROTONOSUPPORT", "vsock=EAFNOSUPPORT", "listen=EACCES"),
             *("device=EPERM", "loopback=EACCES", "multicast=ENETUNREACH", "badfd=EBADF", "notsock=ENOTSOCK"),
-            *("nowhere=EFAULT", "short=EINVAL", "long=EINVAL", "other_family=EINVAL", "unspec=OK", "unix=EACCES"),
+            *("nowhere=EFAULT", "short=EINVAL", "long=EINVAL", "other_family=EINVAL", "unspec=OK", "unix=ENOENT"),
         ]
         noted = [(each["reason"], each["what"]) for each in record["denied"]]
         assert noted == [
             *(("raw", ""), ("protocol", ""), ("family", ""), ("listen", ""), ("device", "")),
-            *(("loopback", "127.0.0.1:80"), ("multicast", "224.0.0.1:80"), ("unix", "/run/x")),
+            *(("loopback", "127.0.0.1:80"), ("multicast", "224.0.0.1:80")),
         ]
         assert record["streams"] == []
 
@@ -128,3 +131,70 @@ def test_a_datagram_goes_nowhere_and_a_question_is_answered(bare: str) -> None:
         assert record["streams"] == [] and record["denied"] == []
 
     supervised(bare, "datagrams", check)
+
+
+REACHES = "import socket, sys; s = socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1]); print('reached')\n"
+REACHES += "except OSError as error: print(error.strerror)"
+
+
+@pytest.fixture
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Unix socket on which somebody outside the run listens."""
+    place = tmp_path_factory.mktemp("d") / "daemon"
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(place))
+        listener.listen()
+        yield place
+
+
+REFUSED, REACHED = "Permission denied", "reached"
+
+
+def tries(
+    level: str, place: str | Path, *given: Path, says: str, program: str = REACHES, may_listen: bool = False
+) -> None:
+    """Let a tool try to reach it; what it `says` of that."""
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert stdout.decode().strip() == says
+        noted = [each["what"] for each in record["denied"] if each["reason"] == "unix" and "nscd" not in each["what"]]
+        assert noted == ([str(place)] if says == REFUSED else [])
+
+    argv = (sys.executable, "-I", "-c", program, str(place))
+    unix = [str(path) for path in given]
+    one_run(Port.CLOSED, argv, check, level=level, unix=unix, may_listen=may_listen)
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+def test_a_daemon_is_reached_by_whom_it_was_given_to_by_whatever_name(daemon: Path, level: str) -> None:
+    link, gone = daemon.with_name("link"), daemon.with_name("gone")
+    link.symlink_to(daemon)
+    tries(level, daemon, says=REFUSED)
+    tries(level, link, says=REFUSED)
+    tries(level, daemon, daemon, says=REACHED)
+    tries(level, link, daemon, says=REACHED)
+    tries(level, gone, says="No such file or directory")
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: str, is_abstract: bool) -> None:
+    own = daemon.with_name("own")
+    name = repr(f"\0exitpin-{os.getpid()}-{level}") if is_abstract else "sys.argv[1]"
+    listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
+    tries(level, own, says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+def test_that_a_run_may_listen_gives_it_no_daemon(daemon: Path, level: str) -> None:
+    tries(level, daemon, says=REFUSED, may_listen=True)
+
+
+def test_a_name_that_came_to_mean_a_daemon_is_still_the_daemon(daemon: Path) -> None:
+    """It listened there itself, and then put the daemon in that place: the name is its own, the socket is not."""
+    own = daemon.with_name("own")
+    swaps = (
+        "import os, socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n"
+        f"os.unlink(sys.argv[1]); os.link({str(daemon)!r}, sys.argv[1])\n{REACHES}"
+    )
+    tries("notify", own, says=REFUSED, program=swaps, may_listen=True)

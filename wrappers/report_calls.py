@@ -1,0 +1,62 @@
+"""A call that waits for its answer, and what came with its report. Called by `reports.py`."""
+
+import array
+import os
+import resource
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..orchestrator.effects import AnswerCall
+
+_PEER = struct.Struct("3i")
+CALLS_MAX = 1000
+LIMIT_SHARE = 8
+
+
+@dataclass(slots=True)
+class Call:
+    """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
+    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
+
+    number: int
+    connection: socket.socket | None = None
+    tool_socket: socket.socket | None = None
+    pid: int = 0
+    is_watched: bool = False
+    on_answer: Callable[[AnswerCall], None] | None = None
+
+
+def max_calls() -> int:
+    """How many calls of one run may wait at a time: CALLS_MAX, or a share of the descriptors that we may open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
+
+
+def descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Those that came by SCM_RIGHTS."""
+    found = array.array("i")
+    for level, kind, payload in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(payload[: len(payload) - len(payload) % found.itemsize])
+    return list(found)
+
+
+def tcp_socket(descriptor: int) -> socket.socket | None:
+    """What came with a report, when it is what a hook sends; anything else is closed."""
+    try:
+        received = socket.socket(fileno=descriptor)
+    except OSError:  # no socket at all
+        os.close(descriptor)
+        return None
+    if received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP:
+        return received
+    received.close()
+    return None
+
+
+def peer_of(connection: socket.socket) -> int:
+    """The process at the other end, by the kernel's word."""
+    pid: int = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+    return pid

@@ -1,0 +1,143 @@
+"""Which Unix sockets a run may reach: those that it was given, and those on which it listens itself.
+
+By what a path leads to, and never by its text, which a link, a rename or another name could make mean something else:
+the socket is looked up once, in the tool's own view of the file system, and whoever connects keeps hold of it.
+
+Called by `reports.py` for hooks and by `supervisor.py`. Source: sock_diag(7), unix_diag.h.
+"""
+
+import errno
+import os
+import socket
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from .process import Tree
+
+_HEADER = struct.Struct("=IHHII")
+_REQUEST = struct.Struct("=BBHIIIII")
+_MESSAGE = struct.Struct("=BBBBIII")
+_ATTRIBUTE = struct.Struct("=HH")
+_VFS = struct.Struct("=II")
+_BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
+_LISTENING, _SHOW_NAME, _SHOW_VFS = 1 << 10, 1, 2
+_NAME, _AT = 0, 1
+NETLINK_SOCK_DIAG = 4
+DESCRIPTORS_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Found:
+    """What a path leads to. `error`: what connect(2) would say, 0: there is a socket; `handle`: it, opened by O_PATH;
+    None for an abstract one, which has no place."""
+
+    error: int
+    is_allowed: bool = False
+    handle: int | None = None
+
+    def close(self) -> None:
+        """Let it go."""
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
+
+class UnixSockets:
+    """The rule of one run. `given`: absolute paths in our own view, and abstract names with @; `may_listen`: only then
+    is there one of its own."""
+
+    def __init__(self, given: frozenset[str], tree: Tree, *, may_listen: bool) -> None:
+        self._given = given
+        self._tree = tree
+        self._may_listen = may_listen
+
+    def find(self, path: str, pid: int) -> Found:
+        """Look it up for a process; close what is found."""
+        if path.startswith("@"):
+            return Found(0, path in self._given or self._is_own(name=b"\0" + os.fsencode(path[1:])))
+        try:
+            folder = f"/proc/{pid}/root" if path.startswith("/") else f"/proc/{pid}/cwd"
+            handle = os.open(Path(folder, path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            return Found(getattr(error, "errno", None) or errno.ENOENT)
+        status = os.fstat(handle)
+        if not stat.S_ISSOCK(status.st_mode):
+            os.close(handle)
+            return Found(errno.ECONNREFUSED)
+        return Found(0, self._is_given(status) or self._is_own(status), handle)
+
+    def _is_given(self, status: os.stat_result) -> bool:
+        for path in self._given:
+            try:
+                if path.startswith("/") and os.path.samestat(os.stat(path), status):
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
+        """Whether a process of the run listens there, by the kernel's word."""
+        if not self._may_listen:
+            return False
+        try:
+            inodes = _listeners(status, name)
+        except OSError:
+            return False
+        return bool(inodes) and any(f"socket:[{inode}]" in self._descriptors() for inode in inodes)
+
+    def _descriptors(self) -> set[str]:
+        """What the processes of the run have open, as far as it can be seen."""
+        import psutil
+
+        found: set[str] = set()
+        try:
+            children = psutil.Process(self._tree.launcher).children(recursive=True)
+        except psutil.Error:
+            return found
+        for process in children:
+            try:
+                with os.scandir(f"/proc/{process.pid}/fd") as entries:
+                    for entry in entries:
+                        found.add(os.readlink(entry.path))
+                        if len(found) > DESCRIPTORS_MAX:
+                            return found
+            except OSError:  # it is gone, or not ours to see
+                continue
+        return found
+
+
+def _listeners(status: os.stat_result | None, name: bytes) -> set[int]:
+    """The inodes of the sockets that listen at this place, or under this abstract name. Raises OSError."""
+    wanted = None
+    if status is not None:
+        device = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
+        wanted = status.st_ino & 0xFFFFFFFF, device
+    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTENING, 0, _SHOW_NAME | _SHOW_VFS, 0, 0)
+    found: set[int] = set()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(_HEADER.pack(_HEADER.size + len(request), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + request)
+        while True:
+            packet = kernel.recv(1 << 16)
+            while len(packet) >= _HEADER.size:
+                size, kind, *_ = _HEADER.unpack_from(packet)
+                if kind in (_DONE, _ERROR):
+                    return found
+                _, _, _, _, inode, _, _ = _MESSAGE.unpack_from(packet, _HEADER.size)
+                told = _attributes(packet[_HEADER.size + _MESSAGE.size : size])
+                place = _VFS.unpack(told[_AT]) if len(told.get(_AT, b"")) == _VFS.size else None
+                if place == wanted if wanted is not None else told.get(_NAME) == name:
+                    found.add(inode)
+                packet = packet[(size + 3) & ~3 :]
+
+
+def _attributes(content: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(content) >= _ATTRIBUTE.size:
+        size, kind = _ATTRIBUTE.unpack_from(content)
+        if size < _ATTRIBUTE.size:
+            break
+        found[kind] = content[_ATTRIBUTE.size : size]
+        content = content[(size + 3) & ~3 :]
+    return found
