@@ -56,7 +56,7 @@ def give(listener: int, call: Call, ours: socket.socket, *, is_cloexec: bool) ->
 
 
 def connect_datagrams(tool_socket: socket.socket, address: bytes) -> int:
-    """connect(2) of a datagram socket, which sends nothing; its errno."""
+    """connect(2) of a datagram or netlink socket, which sends nothing; its errno."""
     return -int(lib.exitpin_connect_datagrams(tool_socket.fileno(), address, len(address)))
 
 

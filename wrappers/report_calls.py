@@ -7,12 +7,14 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from ..orchestrator.effects import AnswerCall
 
 _PEER = struct.Struct("3i")
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
+SO_NETNS_COOKIE = 71
 
 
 @dataclass(slots=True)
@@ -50,10 +52,30 @@ def tcp_socket(descriptor: int) -> socket.socket | None:
     except OSError:  # no socket at all
         os.close(descriptor)
         return None
-    if received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP:
+    is_tcp = received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP
+    if is_tcp and is_of_our_network(received):
         return received
     received.close()
     return None
+
+
+def is_of_our_network(one: socket.socket) -> bool:
+    """Whether a socket is of our own network namespace: in another one Tor is somebody else, or nobody."""
+    try:
+        return network_of(one) == _our_network()
+    except OSError:  # before Linux 5.14 nobody could ask
+        return True
+
+
+def network_of(one: socket.socket) -> bytes:
+    """The cookie of a socket's network namespace. Raises OSError."""
+    return one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+
+
+@cache
+def _our_network() -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+        return network_of(one)
 
 
 def peer_of(connection: socket.socket) -> int:

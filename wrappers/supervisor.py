@@ -21,6 +21,7 @@ from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere
 from .name_server import NameServer
 from .process import Tree
+from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
 from .unix_sockets import Found, UnixSockets
@@ -176,6 +177,11 @@ class Supervisor:
             if family == socket.AF_UNIX and tool_socket.family == socket.AF_UNIX:
                 stack.pop_all()
                 return self._ask_for_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
+            if tool_socket.family == socket.AF_NETLINK:
+                return calls.connect_datagrams(tool_socket, address)
+            if not is_of_our_network(tool_socket):
+                self._post(events.Denied(pid, "network", ""))
+                return errno.ENETUNREACH
             error, reason, packet = calls.connect_report(
                 tool_socket, address, self._run_address, self._nonce, pid, call.tid
             )

@@ -198,3 +198,20 @@ def test_a_name_that_came_to_mean_a_daemon_is_still_the_daemon(daemon: Path) -> 
         f"os.unlink(sys.argv[1]); os.link({str(daemon)!r}, sys.argv[1])\n{REACHES}"
     )
     tries("notify", own, says=REFUSED, program=swaps, may_listen=True)
+
+
+@pytest.mark.parametrize("level", ["guard", "notify"])
+def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
+    """There Tor's port may be the tool's own, or swallow every SYN."""
+    program = (
+        "import ctypes, os, socket, sys; s = socket.socket(); libc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.unshare(0x50000000): print('refused', ctypes.get_errno()); sys.exit()\n"
+        "s = socket.socket()\ntry: s.connect(('198.51.100.7', 80)); print('connected')\n"
+        "except OSError as error: print(error.strerror)"
+    )
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert stdout.decode().strip() == "Network is unreachable"
+        assert record["streams"] == []
+
+    one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
