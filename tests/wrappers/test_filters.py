@@ -117,11 +117,11 @@ def test_a_filter_that_does_not_read_its_input_is_no_trouble() -> None:
     assert Offline(PATH).run(["true"], b"x" * (2 << 20)) == b""
 
 
-async def swept_meanwhile(guests: set[int] | None) -> filters.Ran:
+async def swept_meanwhile(guests: set[int] | None, lasts_s: float) -> filters.Ran:
     """Run a command in a thread while the household sweeps orphans all the time."""
     household = Household()
     ended = threading.Event()
-    command = ["sh", "-c", "sleep 0.3; echo whole"]
+    command = ["sh", "-c", f"sleep {lasts_s}; echo whole"]
     mine = household.guests if guests is None else guests
     running = asyncio.get_running_loop().run_in_executor(None, run_capped, command, b"", {"PATH": PATH}, mine)
     running.add_done_callback(lambda _: ended.set())
@@ -133,14 +133,14 @@ async def swept_meanwhile(guests: set[int] | None) -> filters.Ran:
 
 def test_the_household_spares_a_filter_that_is_its_guest() -> None:
     async def script() -> None:
-        assert (await swept_meanwhile(None)).stdout == b"whole\n"
+        assert (await swept_meanwhile(None, 0.3)).stdout == b"whole\n"
 
     apart(script)
 
 
 def test_the_household_kills_a_child_that_nobody_announced() -> None:
     async def script() -> None:
-        assert (await swept_meanwhile(set())).stdout == b""
+        assert (await swept_meanwhile(set(), 4.0)).stdout == b""
 
     apart(script)
 
