@@ -77,8 +77,10 @@ bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
 int exitpin_connect_datagrams(int fd, const void *address, size_t size);
-int exitpin_nowhere_make(int fds[20]);
-int exitpin_nowhere_more(int user_namespace, int network_namespace, int fds[16]);
+#define EXITPIN_NOWHERE_BATCH ...
+#define EXITPIN_NOWHERE_FDS ...
+int exitpin_nowhere_make(int *fds);
+int exitpin_nowhere_more(int user_namespace, int network_namespace, int family, int *fds);
 int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
 int exitpin_descriptor_of(int tid, int pid, int fd);
 long exitpin_read_memory(int tid, uint64_t address, void *data, size_t size);

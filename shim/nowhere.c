@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,19 +14,71 @@
 #include "nowhere.h"
 #include "sys.h"
 
-enum { LOOPBACK_INDEX = 1, MAKE = EXITPIN_NOWHERE_FDS, MORE = 2 * EXITPIN_NOWHERE_BATCH };
+enum { USER, NETWORK, SERVER_V4, SERVER_V6, LOOPBACK_INDEX = 1, STACK_SIZE = 32768 };
 
-/* What the child does stands in this process's memory, forked beside threads: system calls and nothing else. */
+/* What is done in another network is done by a child: namespaces are a process's, and a process with threads can enter no
+ * user namespace. It shares our memory, of which nothing is copied, and our descriptors: what it opens is ours. The
+ * calling thread waits until it is gone. System calls and nothing else in it. */
+struct errand {
+	long (*carry_out)(struct errand *errand); /* 0 or minus an errno */
+	int user, network, family;
+	int *fds;
+	size_t count;
+	volatile long result;
+	_Alignas(16) char stack[STACK_SIZE];
+};
 
-static bool bring_up(int control)
+static int child_main(void *given)
+{
+	struct errand *errand = given;
+
+	errand->result = errand->carry_out(errand);
+	sys_exit(0);
+}
+
+/* Signals are blocked, for a handler of ours must not run there. The child has no signal at its end, so that no wait for
+ * children but ours, with __WCLONE, ever finds it. 0 or an errno. */
+static int send_out(struct errand *errand, int namespaces)
+{
+	const int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
+	int error = 0;
+	sigset_t all, before;
+
+	for (size_t i = 0; i < errand->count; i++)
+		errand->fds[i] = -1;
+	errand->result = -EIO; /* somebody killed it */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t child = clone(child_main, errand->stack + STACK_SIZE, flags | namespaces, errand);
+
+	if (child < 0)
+		error = errno;
+	while (child > 0 && waitpid(child, NULL, __WCLONE) < 0 && errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0)
+		error = (int)-errand->result;
+	for (size_t i = 0; i < errand->count && error != 0; i++)
+		if (errand->fds[i] >= 0)
+			close(errand->fds[i]);
+	return error;
+}
+
+static long bring_up_loopback(void)
 {
 	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	long control = sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	return ioctl(control, SIOCSIFFLAGS, &loopback) == 0;
+	if (control < 0)
+		return control;
+	long error = sys_call(SYS_ioctl, control, SIOCSIFFLAGS, (long)&loopback, 0, 0, 0);
+
+	sys_close((int)control);
+	return error;
 }
 
 /* ip route add local default dev lo */
-static bool take_every_address(int netlink, int family)
+static long take_every_address(int family)
 {
 	struct {
 		struct nlmsghdr header;
@@ -46,157 +96,93 @@ static bool take_every_address(int netlink, int family)
 	struct {
 		struct nlmsghdr header;
 		struct nlmsgerr error;
-	} reply;
+	} reply = {.error = {.error = -EIO}};
+	struct iovec part = {&reply, sizeof(reply)};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	long netlink = sys_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
-	return sys_sendto(netlink, &request, sizeof(request), 0, NULL, 0) == (long)sizeof(request) &&
-	       recv(netlink, &reply, sizeof(reply), MSG_TRUNC) > 0 && reply.header.nlmsg_type == NLMSG_ERROR &&
-	       reply.error.error == 0;
+	if (netlink < 0)
+		return netlink;
+	long error = sys_sendto((int)netlink, &request, sizeof(request), 0, NULL, 0);
+
+	if (error >= 0)
+		error = sys_recvmsg((int)netlink, &message, 0);
+	sys_close((int)netlink);
+	return error < 0 ? error : reply.error.error;
 }
 
 /* Takes datagrams for every address, tells for which, and may answer from it (IPv6 wants to be asked for that). */
-static int name_server(int family)
+static long serve(int fd, int family)
 {
 	const int yes = 1;
 	struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(EXITPIN_NOWHERE_PORT)};
 	struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(EXITPIN_NOWHERE_PORT)};
-	int fd = (int)sys_socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool is_done = family == AF_INET
-			       ? sys_setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes)) == 0 &&
-					 sys_bind(fd, &any4, sizeof(any4)) == 0
-			       : sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) == 0 &&
-					 sys_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes)) == 0 &&
-					 sys_setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &yes, sizeof(yes)) == 0 &&
-					 sys_bind(fd, &any6, sizeof(any6)) == 0;
+	long error;
 
-	return is_done ? fd : -1;
-}
-
-static bool add_batch(int fds[2 * EXITPIN_NOWHERE_BATCH])
-{
-	for (int i = 0; i < 2 * EXITPIN_NOWHERE_BATCH; i++) {
-		int family = i < EXITPIN_NOWHERE_BATCH ? AF_INET : AF_INET6;
-
-		fds[i] = (int)sys_socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (fds[i] < 0)
-			return false;
+	if (family == AF_INET) {
+		error = sys_setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof(yes));
+		return error < 0 ? error : sys_bind(fd, &any4, sizeof(any4));
 	}
-	return true;
+	error = sys_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+	if (error >= 0)
+		error = sys_setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof(yes));
+	if (error >= 0)
+		error = sys_setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &yes, sizeof(yes));
+	return error < 0 ? error : sys_bind(fd, &any6, sizeof(any6));
 }
 
-static bool enter_new(int fds[MAKE])
+/* A descriptor, or minus an errno. */
+static long name_server(int family)
 {
-	fds[0] = -1;
-	if (unshare(CLONE_NEWNET) == 0) /* root */
-		fds[0] = (int)sys_open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	else if (unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)
-		fds[0] = (int)sys_open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-	else
-		return false;
-	fds[1] = (int)sys_open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	return fds[0] >= 0 && fds[1] >= 0;
+	long fd = sys_socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	long error = fd < 0 ? fd : take_every_address(family);
+
+	if (error >= 0)
+		error = serve((int)fd, family);
+	if (error < 0 && fd >= 0)
+		sys_close((int)fd);
+	return error < 0 ? error : fd;
 }
 
-static bool make(int fds[MAKE])
+static long make(struct errand *errand)
 {
-	int netlink;
+	int *fds = errand->fds;
+	long error = bring_up_loopback();
 
-	if (!enter_new(fds))
-		return false;
-	netlink = (int)sys_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	fds[2] = (int)sys_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (netlink < 0 || !bring_up(fds[2]) || !take_every_address(netlink, AF_INET))
-		return false;
-	take_every_address(netlink, AF_INET6); /* a kernel may have no IPv6: then nobody asks over it */
-	sys_close(netlink);
-	sys_close(fds[2]);
-	fds[2] = name_server(AF_INET);
-	fds[3] = name_server(AF_INET6);
-	if (fds[3] < 0)
-		fds[3] = fds[2];
-	return fds[2] >= 0 && add_batch(fds + 4);
-}
-
-static bool enter(int user_namespace, int network_namespace)
-{
-	setns(user_namespace, CLONE_NEWUSER); /* EINVAL: it is ours already */
-	return setns(network_namespace, CLONE_NEWNET) == 0;
-}
-
-union rights {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(MAKE * sizeof(int))];
-};
-
-static void send_all(int channel, const int *fds, size_t count, int error)
-{
-	union rights rights = {.align = {.cmsg_len = CMSG_LEN(count * sizeof(int)), .cmsg_level = SOL_SOCKET,
-					 .cmsg_type = SCM_RIGHTS}};
-	struct iovec part = {&error, sizeof(error)};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (error == 0) {
-		memcpy(CMSG_DATA(&rights.align), fds, count * sizeof(int));
-		message.msg_control = &rights;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	}
-	sys_sendmsg(channel, &message, MSG_NOSIGNAL);
-}
-
-/* 0 or an errno. */
-static int receive_all(int channel, int *fds, size_t count)
-{
-	union rights rights;
-	int error = EIO;
-	struct iovec part = {&error, sizeof(error)};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &rights,
-				 .msg_controllen = sizeof(rights)};
-
-	if (sys_recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != (long)sizeof(error) || error != 0)
+	if (error < 0)
 		return error;
-	if (message.msg_controllen < CMSG_LEN(count * sizeof(int)) || (message.msg_flags & MSG_CTRUNC))
-		return EMFILE;
-	memcpy(fds, CMSG_DATA(&rights.align), count * sizeof(int));
+	fds[USER] = (int)sys_open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	fds[NETWORK] = (int)sys_open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	fds[SERVER_V4] = (int)name_server(AF_INET);
+	for (int i = USER; i <= SERVER_V4; i++)
+		if (fds[i] < 0)
+			return fds[i];
+	fds[SERVER_V6] = (int)name_server(AF_INET6); /* a kernel may have no IPv6: then nobody asks over it */
 	return 0;
 }
 
-/* In a process of its own, since namespaces are a process's, and a process with threads can enter none. */
-static int in_a_child(int user_namespace, int network_namespace, int *fds, size_t count)
+static long make_batch(struct errand *errand)
 {
-	int channel[2], status;
-	sigset_t all, before;
+	sys_call(SYS_setns, errand->user, CLONE_NEWUSER, 0, 0, 0, 0); /* EINVAL: it is ours already */
+	long error = sys_call(SYS_setns, errand->network, CLONE_NEWNET, 0, 0, 0, 0);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
-		return errno;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid_t child = fork();
-
-	if (child == 0) {
-		bool is_done = count == MAKE ? make(fds)
-					     : enter(user_namespace, network_namespace) && add_batch(fds);
-
-		send_all(channel[1], fds, count, is_done ? 0 : errno != 0 ? errno : EIO);
-		sys_exit(0);
-	}
-	int error = child < 0 ? errno : 0;
-
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	close(channel[1]);
-	if (error == 0) {
-		error = receive_all(channel[0], fds, count);
-		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-			;
-	}
-	close(channel[0]);
-	return error;
+	for (size_t i = 0; i < errand->count && error >= 0; i++)
+		error = errand->fds[i] = (int)sys_socket(errand->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return error < 0 ? error : 0;
 }
 
 int exitpin_nowhere_make(int fds[EXITPIN_NOWHERE_FDS])
 {
-	return in_a_child(-1, -1, fds, MAKE);
+	struct errand errand = {.carry_out = make, .fds = fds, .count = EXITPIN_NOWHERE_FDS};
+	int error = send_out(&errand, CLONE_NEWNET);
+
+	return error == EPERM ? send_out(&errand, CLONE_NEWUSER | CLONE_NEWNET) : error;
 }
 
-int exitpin_nowhere_more(int user_namespace, int network_namespace, int fds[2 * EXITPIN_NOWHERE_BATCH])
+int exitpin_nowhere_more(int user_namespace, int network_namespace, int family, int fds[EXITPIN_NOWHERE_BATCH])
 {
-	return in_a_child(user_namespace, network_namespace, fds, MORE);
+	struct errand errand = {.carry_out = make_batch, .user = user_namespace, .network = network_namespace,
+				.family = family, .fds = fds, .count = EXITPIN_NOWHERE_BATCH};
+
+	return send_out(&errand, 0);
 }

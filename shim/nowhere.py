@@ -9,41 +9,38 @@ from typing import Final
 
 from ._bindings import ffi, lib
 
-BATCH: Final = 8
 SO_NETNS_COOKIE: Final = 71
 
 
 class Nowhere:
-    """One, of one run. `servers`: where its datagrams to port 53 arrive, IPv4 and IPv6. Raises OSError: EPERM where no
-    user namespaces are allowed."""
+    """One, of one run. `servers`: where its datagrams to port 53 arrive: IPv4, and IPv6 if the kernel has it. Raises
+    OSError: EPERM where no user namespaces are allowed."""
 
     def __init__(self) -> None:
-        fds = ffi.new("int[20]")
+        fds = ffi.new("int[]", lib.EXITPIN_NOWHERE_FDS)
         _check(lib.exitpin_nowhere_make(fds))
-        self._namespaces = fds[0], fds[1]
-        self.servers = [socket.socket(fileno=fd) for fd in dict.fromkeys((fds[2], fds[3]))]
-        self._ready: dict[int, list[socket.socket]] = {socket.AF_INET: [], socket.AF_INET6: []}
-        self._store(list(fds[4:20]))
+        *self._namespaces, ipv4, ipv6 = fds
+        self.servers = [socket.socket(fileno=fd) for fd in (ipv4, ipv6) if fd >= 0]
+        self._ready: dict[int, list[socket.socket]] = {}
         self.cookie = cookie_of(self.servers[0])
 
     def datagrams(self, family: int) -> socket.socket:
         """A new socket of it, for the tool. Raises OSError."""
-        if not self._ready[family]:
-            fds = ffi.new("int[16]")
-            _check(lib.exitpin_nowhere_more(*self._namespaces, fds))
-            self._store(list(fds))
-        return self._ready[family].pop()
-
-    def _store(self, fds: list[int]) -> None:
-        self._ready[socket.AF_INET] += [socket.socket(fileno=fd) for fd in fds[:BATCH]]
-        self._ready[socket.AF_INET6] += [socket.socket(fileno=fd) for fd in fds[BATCH:]]
+        ready = self._ready.setdefault(family, [])
+        if not ready:
+            fds = ffi.new("int[]", lib.EXITPIN_NOWHERE_BATCH)
+            _check(lib.exitpin_nowhere_more(*self._namespaces, family, fds))
+            ready += [socket.socket(fileno=fd) for fd in fds]
+        return ready.pop()
 
     def close(self) -> None:
         """It goes when the last socket of it is closed."""
-        for one in (*self.servers, *self._ready[socket.AF_INET], *self._ready[socket.AF_INET6]):
+        for one in (*self.servers, *(one for ready in self._ready.values() for one in ready)):
             one.close()
+        self._ready.clear()
         for fd in self._namespaces:
             os.close(fd)
+        self._namespaces = []
 
 
 def cookie_of(one: socket.socket) -> bytes:

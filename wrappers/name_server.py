@@ -5,7 +5,9 @@ answer them: mapped, or as the pinned exit finds them. Other questions go throug
 to a public resolver: the one that was named for that, or else the one that the tool asked; never to a private one,
 which no exit can reach. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not there.
 
-Called by `supervisor.py`. Formats: RFC 1035, 4.2; RFC 3542, 6.
+A datagram tells of nobody, so whatever is asked here has pid 0. What is no query gets no answer, nor does one beside
+too many that wait. Called by `supervisor.py`; messages are read and written by `name_messages.py`. Source: RFC 1035,
+4.2; RFC 3542, 6.
 """
 
 import asyncio
@@ -15,22 +17,34 @@ import socket
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, cookie_of
+from .name_messages import (
+    AAAA,
+    IN,
+    NO_ERROR,
+    SERVFAIL,
+    A,
+    Query,
+    is_answer,
+    read_query,
+    write_answer,
+    write_truncated,
+)
 from .reports import ReportSocket
 
-if TYPE_CHECKING:
-    from dns.message import Message
-
-QUERY_MAX = 4096
-PLAIN_MAX = 512  # bytes of an answer to who does not say more
+QUERY_MAX = 1232
+OPEN_MAX = 256
+FORWARDED_MAX = 32
 FORWARD_S = 15.0
 PORT = 53
+NOBODY = 0
+ANCILLARY_MAX = 256
 IP_PKTINFO = 8  # Python has no name for it
 _INFO_V4, _INFO_V6 = struct.Struct("=i4s4s"), struct.Struct("=16si")
 _LENGTH = struct.Struct("!H")
@@ -39,8 +53,7 @@ Reply = Callable[[bytes], None]
 
 
 class NameServer:
-    """`server`: the resolver for questions that are not for addresses; None: the one that was asked. `pid` of what is
-    asked is whoever made the last datagram socket: a datagram tells of nobody."""
+    """`server`: the resolver for questions that are not for addresses; None: the one that was asked."""
 
     def __init__(
         self,
@@ -51,7 +64,6 @@ class NameServer:
         post: Callable[[object], None],
         server: str | None,
     ) -> None:
-        self.pid = 0
         self._nowhere = nowhere
         self._reports = reports
         self._run_address = run_address
@@ -72,9 +84,8 @@ class NameServer:
             task.cancel()
         self._nowhere.close()
 
-    def datagrams(self, family: int, pid: int) -> socket.socket:
-        """A UDP socket whose datagrams come here, for this process. Raises OSError."""
-        self.pid = pid
+    def datagrams(self, family: int, _pid: int = NOBODY) -> socket.socket:
+        """A UDP socket whose datagrams come here. Whose it will be in a moment, nobody can say. Raises OSError."""
         return self._nowhere.datagrams(family)
 
     def has(self, tool_socket: socket.socket) -> bool:
@@ -83,15 +94,19 @@ class NameServer:
 
     def _readable(self, server: socket.socket) -> None:
         try:
-            wire, ancillary, _, source = server.recvmsg(QUERY_MAX, 256)
+            wire, ancillary, flags, source = server.recvmsg(QUERY_MAX, ANCILLARY_MAX)
+            query = read_query(wire)
         except OSError:  # an answer of ours found nobody
             return
-        key = (source, wire)
-        asked = _asked(ancillary)
-        if asked is None or key in self._open:  # asked again, and not answered yet
+        except ValueError:
+            return
+        key, asked = (source, wire), _asked(ancillary)
+        if asked is None or flags & socket.MSG_TRUNC:
+            return
+        if key in self._open or len(self._open) >= OPEN_MAX:  # asked again, and not answered yet; or too much
             return
         self._open.add(key)
-        self._ask(wire, asked, partial(self._reply, server, key, ancillary, source))
+        self._ask(query, asked, partial(self._reply, server, key, ancillary, source))
 
     def _reply(
         self, server: socket.socket, key: tuple[object, bytes], ancillary: list[tuple[int, int, bytes]], source: Any,
@@ -101,69 +116,57 @@ class NameServer:
         with contextlib.suppress(OSError):  # it went away
             server.sendmsg([wire], ancillary, 0, source)
 
-    def _ask(self, wire: bytes, asked: str, reply: Reply) -> None:
+    def _ask(self, query: Query, asked: str, reply: Reply) -> None:
         """One question."""
-        from dns.exception import DNSException
-        from dns.message import from_wire
-        from dns.rdatatype import AAAA, A
+        is_for_address = query.group == IN and query.kind in (A, AAAA)
+        if not is_for_address or not self._look_up(query, reply):
+            self._forward(query, self._server or asked, reply)
 
-        try:
-            query = from_wire(wire)
-            (question,) = query.question
-        except (DNSException, ValueError):
-            return
-        name = question.name.to_text(omit_final_dot=True)
-        family = {A: 4, AAAA: 6}.get(question.rdtype)
-        if family is None or not self._look_up(query, name, family, reply):
-            self._forward(query, asked, reply)
-
-    def _look_up(self, query: "Message", name: str, family: int, reply: Reply) -> bool:
+    def _look_up(self, query: Query, reply: Reply) -> bool:
         """An address, as the hooks answer it. IPv4 is enough for one attempt: of IPv6 there is none. False: it is no
         name that a host can have."""
         report = bindings.encode_report(
-            bindings.Op.RESOLVE, self._nonce, pid=self.pid, destination=bindings.Endpoint(socket.AF_INET, "0.0.0.0", 0),
-            name=name.encode("ascii", "replace")[: bindings.NAME_MAX],
+            bindings.Op.RESOLVE, self._nonce, pid=NOBODY, name=query.name.encode("ascii"),
+            destination=bindings.Endpoint(socket.AF_INET, "0.0.0.0", 0),
         )  # fmt: skip
         try:
             bindings.decode_report(report)
         except ValueError:
             return False
-        if family == 6:
-            reply(_response(query, 0))
+        if query.kind == AAAA:
+            reply(write_answer(query, NO_ERROR))
         else:
-            self._reports.take(report, self.pid, None, partial(_answer_addresses, query, reply))
+            self._reports.take(report, NOBODY, None, partial(_answer_addresses, query, reply))
         return True
 
-    def _forward(self, query: "Message", asked: str, reply: Reply) -> None:
-        resolver = self._server or asked
+    def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
+        """Any other question."""
         if is_private(resolver):
-            self._post(events.Denied(self.pid, "dns", f"{query.question[0]} of {resolver}, which is private"))
-            reply(_response(query, _SERVFAIL))
-            return
-        task = self._loop.create_task(self._ask_through_the_exit(query, resolver, reply))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._post(events.Denied(NOBODY, "dns", f"{query} of {resolver}, which is private"))
+            reply(write_answer(query, SERVFAIL))
+        elif len(self._tasks) >= FORWARDED_MAX:
+            reply(write_answer(query, SERVFAIL))
+        else:
+            task = self._loop.create_task(self._ask_through_the_exit(query, resolver, reply))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _ask_through_the_exit(self, query: "Message", resolver: str, reply: Reply) -> None:
-        from dns.exception import DNSException
-        from dns.message import from_wire
-
-        wire = _response(query, _SERVFAIL)
-        with contextlib.suppress(OSError, TimeoutError, EOFError, DNSException, ValueError):
+    async def _ask_through_the_exit(self, query: Query, resolver: str, reply: Reply) -> None:
+        wire = write_answer(query, SERVFAIL)
+        with contextlib.suppress(OSError, TimeoutError, EOFError):
             async with asyncio.timeout(FORWARD_S):
-                found = await self._exchange(resolver, query.to_wire())
-            answer = from_wire(found)
-            if query.is_response(answer):
-                most = max(PLAIN_MAX, query.payload)
-                wire = found if len(found) <= most else _truncated(query)
+                found = await self._exchange(query, resolver)
+            if is_answer(query, found):
+                wire = found if len(found) <= query.payload_bytes else write_truncated(query)
         reply(wire)
 
-    async def _exchange(self, resolver: str, wire: bytes) -> bytes:
-        """DNS over TCP, on a stream that is claimed and pinned as the tool's own are. Raises OSError, EOFError."""
+    async def _exchange(self, query: Query, resolver: str) -> bytes:
+        """DNS over TCP, on a stream that is claimed and pinned as the tool's own are: the reply, or the beginning of
+        one that is too long. Raises OSError, EOFError."""
         family = socket.AF_INET6 if ":" in resolver else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as stream:
             address = _sockaddr(resolver)
-            error, _, report = calls.connect_report(stream, address, self._run_address, self._nonce, self.pid, 0)
+            error, _, report = calls.connect_report(stream, address, self._run_address, self._nonce, NOBODY, 0)
             if error:
                 raise OSError(error, "refused")
             opened: asyncio.Future[int] = self._loop.create_future()
@@ -172,13 +175,13 @@ class NameServer:
                 if not opened.done():
                     opened.set_result(answer.error)
 
-            self._reports.take(report, self.pid, stream.dup(), answered)
+            self._reports.take(report, NOBODY, stream.dup(), answered)
             if error := await opened:
                 raise OSError(error, "no stream")
             stream.setblocking(False)
-            await self._loop.sock_sendall(stream, _LENGTH.pack(len(wire)) + wire)
+            await self._loop.sock_sendall(stream, _LENGTH.pack(len(query.wire)) + query.wire)
             (size,) = _LENGTH.unpack(await self._read(stream, _LENGTH.size))
-            return await self._read(stream, size)
+            return await self._read(stream, min(size, query.payload_bytes + 1))
 
     async def _read(self, stream: socket.socket, size: int) -> bytes:
         found = b""
@@ -190,7 +193,6 @@ class NameServer:
         return found
 
 
-_SERVFAIL = 2
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in (
@@ -206,35 +208,11 @@ def is_private(host: str) -> bool:
     return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
-def _answer_addresses(query: "Message", reply: Reply, answer: AnswerCall) -> None:
+def _answer_addresses(query: Query, reply: Reply, answer: AnswerCall) -> None:
     if answer.error or (answer.eai and answer.eai != EAI_NONAME) or not answer.endpoints:
-        reply(_response(query, _SERVFAIL))
+        reply(write_answer(query, SERVFAIL))
     else:
-        reply(_response(query, 0, [host for host, _ in answer.endpoints if ":" not in host]))
-
-
-def _response(query: "Message", rcode: int, addresses: list[str] | None = None) -> bytes:
-    from dns.flags import RA
-    from dns.message import make_response
-    from dns.rcode import Rcode
-    from dns.rrset import from_text
-
-    response = make_response(query)
-    response.flags |= RA
-    response.set_rcode(Rcode(rcode))
-    if addresses:
-        response.answer.append(from_text(query.question[0].name, 0, "IN", "A", *addresses))
-    return response.to_wire()
-
-
-def _truncated(query: "Message") -> bytes:
-    """Too long for a datagram: ask over TCP."""
-    from dns.flags import TC
-    from dns.message import make_response
-
-    response = make_response(query)
-    response.flags |= TC
-    return response.to_wire()
+        reply(write_answer(query, NO_ERROR, [host for host, _ in answer.endpoints if ":" not in host]))
 
 
 def _asked(ancillary: list[tuple[int, int, bytes]]) -> str | None:

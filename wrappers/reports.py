@@ -111,8 +111,9 @@ class ReportSocket:
         on_answer: Callable[[AnswerCall], None],
         find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
     ) -> None:
-        """A report that was made here of what a process asked without hooks. `on_answer` is called once; `find_unix`:
-        of a Unix socket that was looked up already."""
+        """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
+        asked, by whoever in the run. `on_answer` is called once; `find_unix`: of a Unix socket that was looked up
+        already."""
         call = Call(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
         self.calls[call.number] = call
         self._on_report(packet, pid)
@@ -175,7 +176,8 @@ class ReportSocket:
         self, call: Call, report: bindings.Report, find_unix: Callable[[str, int], tuple[int, bool]] | None = None
     ) -> None:
         problem = None
-        is_member = self._tree.contains(call.pid)
+        is_our_name_servers = call.pid == 0 and call.connection is None
+        is_member = True if is_our_name_servers else self._tree.contains(call.pid)
         if is_member is False:  # who is not of this run can't make it fail
             self._refuse_stranger(call, report)
             return

@@ -48,7 +48,9 @@ def _names() -> str:
     return f"#include <string.h>\n{function}\n#define strerrorname_np name_of\n"
 
 
-def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE, level: str = "notify") -> None:
+def supervised(
+    bare: str, case: str, check: Check, port: Port = Port.GARBAGE, level: str = "notify", resolve: str = "mapped"
+) -> None:
     """Run it; its evidence holds together, whatever else is so."""
 
     def look(record: dict[str, Any], stdout: bytes, log: Path) -> None:
@@ -56,7 +58,7 @@ def supervised(bare: str, case: str, check: Check, port: Port = Port.GARBAGE, le
         with log.open() as lines:
             assert not verify(read_evidence(lines), [record]).problems
 
-    one_run(port, (bare, case), look, level=level)
+    one_run(port, (bare, case), look, resolve, level=level)
 
 
 @pytest.mark.parametrize("level", ["notify", "notify+netns"])
@@ -131,6 +133,33 @@ def test_a_datagram_goes_nowhere_and_a_question_is_answered(bare: str) -> None:
         assert record["streams"] == [] and record["denied"] == []
 
     supervised(bare, "datagrams", check)
+
+
+def test_who_asks_is_answered_when_who_made_the_last_socket_has_ended_and_the_evidence_names_nobody(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines[0] == lines[2] == "asked=OK"
+        assert lines[1].startswith("answer=198.18.") and lines[3] == "rcode=2"
+        (stream,) = record["streams"]
+        assert (stream["destination"], stream["pid"], len(stream["witnesses"])) == ("8.8.8.8:53", 0, 3)
+        assert record["failure"] is None and record["denied"] == []
+
+    supervised(bare, "siblings", check)
+
+
+def test_a_look_up_at_the_exit_names_nobody(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines[1].startswith("answer=203.0.113.")
+        assert {(stream["is_lookup"], stream["pid"]) for stream in record["streams"]} == {(True, 0), (False, 0)}
+
+    supervised(bare, "siblings", check, resolve="exit")
+
+
+def test_what_is_no_query_ends_nothing(bare: str) -> None:
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines[0] == "asked=OK" and lines[1].startswith("answer=198.18.")
+        assert record["failure"] is None
+
+    supervised(bare, "noise", check)
 
 
 REACHES = "import socket, sys; s = socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1]); print('reached')\n"

@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "../../shim/programs/probe.h"
 
+enum { ADDRESS = 1, TEXT = 16 };
 #define TARGET "198.51.100.7"
 
 static void opens(void)
@@ -116,27 +118,61 @@ static void swaps(void)
 }
 
 /* A question for `a.test`, by hand; the last four bytes of the answer are the address. */
+static void ask(int fd, unsigned char kind)
+{
+	unsigned char question[] = "\x12\x34\x01\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1", answer[512];
+	struct sockaddr_in resolver = to4("8.8.8.8", 53);
+
+	question[sizeof(question) - 4] = kind;
+	say("asked", sendto(fd, question, sizeof(question) - 1, 0, (struct sockaddr *)&resolver, sizeof(resolver)));
+	long size = recv(fd, answer, sizeof(answer), 0);
+
+	if (size > 4 && (answer[3] & 15) == 0)
+		printf("answer=%d.%d.%d.%d\n", answer[size - 4], answer[size - 3], answer[size - 2], answer[size - 1]);
+	else
+		printf("rcode=%d\n", size > 4 ? answer[3] & 15 : -1);
+}
+
 static void datagrams(void)
 {
-	static const char question[] = "\x12\x34\x01\0\0\1\0\0\0\0\0\0\1a\4test\0\0\1\0\1";
-	struct sockaddr_in elsewhere = to4(TARGET, 99), resolver = to4("8.8.8.8", 53);
-	unsigned char answer[512];
+	struct sockaddr_in elsewhere = to4(TARGET, 99);
+	char answer[16];
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	connect(fd, (struct sockaddr *)&elsewhere, sizeof(elsewhere));
 	say("sent", send(fd, "x", 1, 0));
 	say("lost", recv(fd, answer, sizeof(answer), 0));
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	say("asked", sendto(fd, question, sizeof(question) - 1, 0, (struct sockaddr *)&resolver, sizeof(resolver)));
-	long size = recv(fd, answer, sizeof(answer), 0);
+	ask(socket(AF_INET, SOCK_DGRAM, 0), ADDRESS);
+}
 
-	if (size > 4)
-		printf("answer=%d.%d.%d.%d\n", answer[size - 4], answer[size - 3], answer[size - 2], answer[size - 1]);
+/* Whoever made the last datagram socket has ended. */
+static void siblings(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(socket(AF_INET, SOCK_DGRAM, 0) < 0);
+	waitpid(child, NULL, 0);
+	ask(fd, ADDRESS);
+	ask(fd, TEXT);
+}
+
+/* No query, and what nobody could read; then one. */
+static void noise(void)
+{
+	struct sockaddr_in resolver = to4("8.8.8.8", 53);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char wire[4000] = "\x12\x34\x81\0\0\1";
+
+	for (size_t size = 0; size < sizeof(wire); size += 1 + size / 8)
+		sendto(fd, wire, size, 0, (struct sockaddr *)&resolver, sizeof(resolver));
+	ask(fd, ADDRESS);
 }
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
