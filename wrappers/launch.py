@@ -103,7 +103,7 @@ class ToolLauncher:
         self.household = Household()
         self.hidden: list[str] = []
         if containment.is_hiding:
-            self.hidden = sockets_of_others(str(directory), containment.unix)
+            self.hidden = sockets_of_others(str(directory), containment.unix).paths
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 

@@ -16,7 +16,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = 512 };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX };
 
 struct request {
 	int control;
