@@ -9,7 +9,7 @@ Pure; what the kernel can do is asked by `wrappers/machine.py`. Called by the ve
 run: no level is ever given up silently.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import EXIT_USAGE, OperatorError
@@ -57,7 +57,8 @@ class Abilities:
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
     sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach; `dns_server`: the
-    public resolver to which what is no question for an address goes, through the exit."""
+    public resolver to which what is no question for an address goes, through the exit; `finds_all`: False of a run for
+    which more sockets of daemons were there than could be found, or hidden."""
 
     level: str
     asked: str | None = None
@@ -65,6 +66,7 @@ class Containment:
     may_listen: bool = False
     unix: frozenset[str] = frozenset()
     dns_server: str | None = None
+    finds_all: bool = True
 
     @property
     def is_guarded(self) -> bool:
@@ -90,7 +92,7 @@ class Containment:
     def open(self) -> tuple[str, ...]:
         """The ways out that it does not close."""
         found = ["raw system calls", "static and Go binaries", PROCESSES] if self.level == "shim" else []
-        if not self.is_supervised and not self.is_hiding:
+        if not self.is_supervised and not (self.is_hiding and self.finds_all):
             found.append(DAEMONS)
         if self.level != "shim" and not self.is_guarded:
             found.append(PROCESSES)
@@ -115,6 +117,12 @@ class Containment:
     def satisfies(self, level: str) -> bool:
         """Whether this is at least that level."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
+
+
+def of_run(scan: Mapping[str, object], launch: object) -> Mapping[str, object]:
+    """`scan`, what all records share, with the containment of one run, where its launch knows that."""
+    containment = getattr(launch, "containment", None)
+    return {**scan, "containment": containment.told()} if isinstance(containment, Containment) else scan
 
 
 WARNING = """\

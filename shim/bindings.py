@@ -33,6 +33,7 @@ from .records import (
 
 __all__ = [
     "ANSWERS_MAX",
+    "HIDDEN_MAX",
     "LAUNCHER",
     "MAGIC",
     "NAME_MAX",
@@ -73,6 +74,8 @@ __all__ = [
 HERE: Final = Path(__file__).parent
 PRELOAD: Final = HERE / "exitpin-preload.so"
 LAUNCHER: Final = HERE / "exitpin-launch"
+HIDDEN_MAX: Final[int] = lib.EXITPIN_HIDDEN_MAX
+"""As many sockets the launcher hides."""
 
 
 def shim_config(nonce: bytes, run_address: str, report_socket: str | Path, *, is_supervised: bool = False) -> str:

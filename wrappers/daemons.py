@@ -2,67 +2,235 @@
 leaves without Tor.
 
 Those that stand in the kernel's list of this network, and whatever socket lies where daemons put theirs: a daemon of
-another network (a container's) has one, too. Found once a session; a daemon that starts later is not among them. Called
-by `launch.py`. Source: proc(5) /proc/net/unix.
+another network (a container's) has one, too. A name in the list need not be one by which the socket is reached (ssh
+gives its masters another, within the folder; postfix binds names within its working directory), so that folders are
+searched, too. Nothing is cut silently: `Sockets.is_whole` says whether all were found that could be. Called by
+`launch.py`, before each run. Sources: proc(5) /proc/net/unix, unix(7), net/unix/af_unix.c.
 """
 
+import contextlib
 import os
+import re
+import socket
 import stat
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+from ..shim import bindings
 
 PLACES = {"/run": 4, "/tmp": 2}
 """Where daemons put theirs, and how deep it is looked."""
+WORKING_DIRECTORIES = ("/run", "/var/lib", "/var/spool")
+"""Below these are the working directories of daemons whose own can't be asked for."""
 ENTRIES_MAX = 20_000
-SOCKETS_MAX = 500  # as many as the launcher takes
+"""Of each place; and of all folders of listed sockets."""
+BYTES_MAX = 1 << 17
+"""Of all names: they go into a command line, with the tool's own and its environment (execve(2): 2 MiB)."""
+FRESH_S = 1.0
+FRESH_PER_LOOK = 20
+ADDRESS_MAX = 108
+LISTENING = 1 << 16
+
+_LINE = re.compile(rb"[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +\d+(?: (.+))?", re.S)
+
+
+class Sockets(NamedTuple):
+    """Their paths. Not `is_whole`: there may be others, or names by which one of these is still reached."""
+
+    paths: list[str]
+    is_whole: bool
+
+
+class Daemons:
+    """What there is now, a second old at most; older where a look takes so long that it would hold up the loop."""
+
+    def __init__(
+        self,
+        ours: str,
+        allowed: Collection[str],
+        look: Callable[[str, Collection[str]], Sockets] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ours = ours
+        self._allowed = allowed
+        self._look = look or sockets_of_others
+        self._clock = clock
+        self._fresh_until = float("-inf")
+        self._found = Sockets([], False)
+
+    def sockets(self) -> Sockets:
+        """Looks, if it was long ago."""
+        began = self._clock()
+        if began >= self._fresh_until:
+            self._found = self._look(self._ours, self._allowed)
+            ended = self._clock()
+            self._fresh_until = ended + max(FRESH_S, FRESH_PER_LOOK * (ended - began))
+        return self._found
 
 
 def sockets_of_others(
-    ours: str, allowed: Collection[str], proc: Path = Path("/proc"), places: Mapping[str, int] = PLACES
-) -> list[str]:
-    """Their paths, no more than the launcher takes. `ours`: the folder of our own; `allowed`: what the run may have."""
-    found = dict.fromkeys(_resolved([*_listed(proc), *_lying_about(places)]))
+    ours: str,
+    allowed: Collection[str],
+    proc: Path = Path("/proc"),
+    places: Mapping[str, int] = PLACES,
+    most: int = bindings.HIDDEN_MAX,
+) -> Sockets:
+    """All on which somebody may listen, the oldest first: what a tool makes crowds out nobody. `ours`: the folder of
+    our own; `allowed`: what the run may have; `most`: what the launcher takes."""
+    search = _Search()
+    for place, depth in places.items():
+        search.below(place, depth, ENTRIES_MAX)
+    search.listed(proc)
     kept = {os.path.realpath(path) for path in allowed if path.startswith("/")}
     own = os.path.realpath(ours) + os.sep
-    return [path for path in found if path not in kept and not path.startswith(own)][:SOCKETS_MAX]
+    others = [path for path in search.live() if path not in kept and not path.startswith(own)]
+    paths = list(_fitting(others, most))
+    return Sockets(paths, search.is_whole and len(paths) == len(others))
 
 
-def _listed(proc: Path) -> Iterator[str]:
-    """`Num RefCount Protocol Flags Type St Inode Path`; abstract names begin with @."""
-    try:
-        lines = (proc / "net/unix").read_text("utf-8", "surrogateescape").splitlines()[1:]
-    except OSError:
-        return
-    for line in lines:
-        parts = line.split(None, 7)
-        if len(parts) == 8 and parts[7].startswith("/"):
-            yield parts[7]
+def _fitting(paths: Iterable[str], most: int) -> Iterator[str]:
+    left = BYTES_MAX
+    for number, path in enumerate(paths):
+        left -= len(os.fsencode(path)) + 1
+        if number >= most or left < 0:
+            return
+        yield path
 
 
-def _lying_about(places: Mapping[str, int]) -> Iterator[str]:
-    left = ENTRIES_MAX
-    folders = list(places.items())[::-1]
-    while folders:
-        folder, depth = folders.pop()
+class _Search:
+    """What has been found: each socket under every name of its own, without those of symbolic links."""
+
+    def __init__(self) -> None:
+        self.is_whole = True
+        self._found: dict[str, os.stat_result] = {}
+        self._read: set[str] = set()
+
+    def live(self) -> list[str]:
+        """Those on which somebody may listen, the oldest first: nobody can set the time of the last change."""
+        live = {path: status for path, status in self._found.items() if _may_listen(path)}
+        names = Counter((status.st_dev, status.st_ino) for status in live.values())
+        if any(status.st_nlink > names[status.st_dev, status.st_ino] for status in live.values()):
+            self.is_whole = False
+        return sorted(live, key=lambda path: (live[path].st_ctime_ns, path))
+
+    def below(self, folder: str, depth: int, left: int) -> int:
+        """Search a folder, so many levels of them and so many entries; how many of these are left."""
+        folders = [(os.path.realpath(folder), depth)]
+        while folders and left >= 0:
+            folder, depth = folders.pop()
+            self._read.add(folder)
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        left -= 1
+                        if left < 0:
+                            self.is_whole = False
+                            break
+                        if entry.is_dir(follow_symlinks=False):
+                            if depth > 1:
+                                folders.append((entry.path, depth - 1))
+                        elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                            self._note(entry)
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue  # not ours to look into, and so not the tool's
+            except OSError:
+                self.is_whole = False
+        return left
+
+    def _note(self, entry: "os.DirEntry[str]") -> None:
+        with contextlib.suppress(OSError):
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISSOCK(status.st_mode):
+                self._found[entry.path] = status
+
+    def listed(self, proc: Path) -> None:
+        """What the kernel's list has, and what lies beside it."""
+        absolute, relative = self._names(proc)
+        directories = _working_directories(proc) if relative else []
+        names = [*absolute, *(os.path.join(one, name) for one in directories for name in relative)]
+        for name in names:
+            self._try(name)
+        left = ENTRIES_MAX
+        for folder in dict.fromkeys(os.path.realpath(os.path.dirname(name)) for name in names):
+            if folder not in self._read:
+                left = self.below(folder, 1, left)
+        if relative:
+            self._account_for(relative, directories)
+
+    def _names(self, proc: Path) -> tuple[list[str], Counter[str]]:
+        """Those that begin at the root; and within some working directory, of how many that listen."""
+        absolute: dict[str, None] = {}
+        relative: Counter[str] = Counter()
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    left -= 1
-                    if left < 0:
-                        return
-                    if entry.is_dir(follow_symlinks=False) and depth > 1:
-                        folders.append((entry.path, depth - 1))
-                    elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
-                        yield entry.path
-        except OSError:  # not ours to look into, and so not the tool's
-            continue
-
-
-def _resolved(paths: list[str]) -> Iterator[str]:
-    """Each socket under its one name."""
-    for path in paths:
-        try:
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                yield os.path.realpath(path)
+            lines = (proc / "net/unix").read_bytes().split(b"\n")[1:-1]
         except OSError:
-            continue
+            lines = [b""]
+        for line in lines:
+            match = _LINE.fullmatch(line)
+            if match is None:
+                self.is_whole = False
+                continue
+            name = os.fsdecode(match[2] or b"@")
+            if name.startswith("/"):
+                absolute[name] = None
+            elif not name.startswith("@") and int(match[1], 16) & LISTENING:
+                relative[name] += 1
+        return list(absolute), relative
+
+    def _try(self, path: str) -> None:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return
+        if stat.S_ISSOCK(status.st_mode):
+            self._found[os.path.realpath(path)] = status
+
+    def _account_for(self, relative: Counter[str], directories: Iterable[str]) -> None:
+        """Is each of them found, or where the tool can't go either?"""
+        live = self.live()
+        for name, count in relative.items():
+            found = sum(path.endswith(os.sep + name) for path in live)
+            folder = os.path.dirname(name)
+            closed = sum(_is_closed(os.path.join(one, folder)) for one in directories) if folder else 0
+            if found + closed < count:
+                self.is_whole = False
+
+
+def _working_directories(proc: Path) -> list[str]:
+    """Those of all processes that we may ask, and where others have theirs."""
+    found: dict[str, None] = {}
+    for pid in os.listdir(proc):
+        if pid.isdigit():
+            with contextlib.suppress(OSError):
+                found[os.path.join("/", os.readlink(proc / pid / "cwd"))] = None  # it may be "(unreachable)/..."
+    for place in WORKING_DIRECTORIES:
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            found.update((entry.path, None) for entry in entries if entry.is_dir(follow_symlinks=False))
+    return list(found)
+
+
+def _is_closed(folder: str) -> bool:
+    return os.path.isdir(folder) and not os.access(folder, os.X_OK)
+
+
+def _may_listen(path: str) -> bool:
+    """Not: the socket's owner is gone, and its file was left. The kernel looks for the owner, in whatever network,
+    before it compares types: a datagram socket finds the one of a stream without disturbing it."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as probe:
+            if len(os.fsencode(path)) < ADDRESS_MAX:
+                probe.connect(path)
+            else:
+                place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+                try:
+                    probe.connect(f"/proc/self/fd/{place}")
+                finally:
+                    os.close(place)
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        pass
+    return True

@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..orchestrator import events
@@ -15,7 +16,7 @@ from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
-from .daemons import sockets_of_others
+from .daemons import Daemons
 from .given import Input
 from .household import Household
 from .output import Flow, Output
@@ -101,9 +102,7 @@ class ToolLauncher:
         self.on_line = on_line
         self.flow = flow
         self.household = Household()
-        self.hidden: list[str] = []
-        if containment.is_hiding:
-            self.hidden = sockets_of_others(str(directory), containment.unix)
+        self.daemons = Daemons(str(directory), containment.unix) if containment.is_hiding else None
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 
@@ -116,7 +115,8 @@ class ToolLauncher:
 
 class ToolLaunch:
     """One run. After it is done, `stdout` and `stderr` (None in the foreground) hold what the tool wrote, and
-    `artifacts_bytes` says how much it left (None without a setup): more than is allowed is not counted to its end."""
+    `artifacts_bytes` says how much it left (None without a setup): more than is allowed is not counted to its end.
+    `containment`: what holds this run, once it has started; not all that a level can hide is always found."""
 
     def __init__(
         self, launcher: ToolLauncher, run: Run, post: Callable[[object], None], on_report: Callable[[bytes, int], None]
@@ -124,6 +124,7 @@ class ToolLaunch:
         self._launcher = launcher
         self._run = run
         self._post = post
+        self.containment = launcher.containment
         self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
         containment = launcher.containment
@@ -173,10 +174,19 @@ class ToolLaunch:
 
     def _options(self) -> list[str]:
         options = containment_options(self._launcher.containment)
-        options += [word for path in self._launcher.hidden for word in ("--hide", path)]
+        options += self._hiding()
         if self._run.setup is not None:
             return [*options, *launcher_options(self._run.setup)]
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
+
+    def _hiding(self) -> list[str]:
+        """The launcher's arguments for what is not to be there for the tool."""
+        if self._launcher.daemons is None:
+            return []
+        found = self._launcher.daemons.sockets()
+        if not found.is_whole:
+            self.containment = replace(self.containment, finds_all=False)
+        return [word for path in found.paths for word in ("--hide", path)]
 
     def _stdio(self) -> tuple[int, int, int]:
         """The caller's own for one run in the foreground; else pipes."""

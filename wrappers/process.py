@@ -1,8 +1,8 @@
-"""Processes: starting a tool under the launcher, accounting for its tree (psutil), ending it.
+"""Processes: starting a tool under the launcher, accounting for its tree, ending it.
 
 The launcher is the tree's parent and subreaper: it ends what is left when the tool's first process has ended, and
-all of it when this side hangs up. psutil answers the question that attribution asks, whether a process is of the
-tree, and is the second pair of eyes at the end.
+all of it when this side hangs up. The question that attribution asks, whether a process is of the tree, is answered
+from proc(5), on the loop and for whatever tree a hostile tool makes: in bounded time.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..orchestrator import events
 from ..shim import bindings
@@ -19,46 +20,78 @@ from .household import Household
 
 NOTICE_MAX = 256
 ANCESTRY_TRIES = 10
+STEPS_MAX = 1000  # of a walk: 5 ms
+KNOWN_MAX = 10_000
+
+
+class Process(NamedTuple):
+    """One process, and no other that has its pid later. `started`: in ticks since boot."""
+
+    pid: int
+    started: int
 
 
 class Tree:
     """The processes of one run: the launcher's descendants."""
 
-    def __init__(self, household: Household) -> None:
+    def __init__(self, household: Household, proc: Path = Path("/proc")) -> None:
         self.household = household
         self.launcher: int | None = None
-        self._members: set[int] = set()
+        self._proc = os.fspath(proc)
+        self._known: dict[Process, Process | None] = {}
+        """Who has been walked from: None for a member, else the ancestor from which the next walk goes on. Never
+        untrue later: whose ancestors end is left to the launcher. Forgotten now and then."""
 
     def contains(self, pid: int) -> bool | None:
-        """Whether `pid` descends from the run's launcher, by the kernel's word (psutil), not by the report's.
+        """Whether `pid` descends from the run's launcher, by the kernel's word, not by the report's.
 
-        None: it is gone, and nobody can say. A parent that goes while we look has left its children to the launcher.
+        None: it is gone, or nobody can say: nothing can be read just now, or the way up is longer than one walk (the
+        next one goes on from there). A parent that goes while we look has left its children to the launcher.
         """
-        import psutil
-
-        if pid in self._members:
-            return True
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        steps = iter(range(STEPS_MAX))
         for _ in range(ANCESTRY_TRIES):
             try:
-                return self._descends(pid)
-            except psutil.Error:
-                if not psutil.pid_exists(pid):
-                    return None
-        return False
+                return self._descends(pid, steps)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except OSError:
+                return None
+        return None
 
-    def _descends(self, pid: int) -> bool:
-        import psutil
-
-        seen = pid
-        for _ in range(256):
-            parent = psutil.Process(seen).ppid()
-            if parent == self.launcher or parent in self._members:
-                self._members.add(pid)
+    def _descends(self, pid: int, steps: Iterator[int]) -> bool | None:
+        """Raises OSError; one of those that say "gone" where somebody on the way up is."""
+        passed: list[Process] = []
+        for _ in steps:
+            one, parent = self._look_at(pid)
+            if passed and one.started > passed[-1].started:
+                raise ProcessLookupError(f"the parent is gone, and {pid} is another")
+            passed.append(one)
+            above = self._known.get(one)
+            if parent == self.launcher or (above is None and one in self._known):
+                self._known.update(dict.fromkeys(passed))
                 return True
-            if parent in (0, 1):
+            if parent in (0, 1, os.getpid()):
                 return False
-            seen = parent
-        return False
+            pid = above.pid if above is not None and self._lives(above) else parent
+        self._known.update(dict.fromkeys(passed[:-1], passed[-1] if passed else None))
+        return None
+
+    def _lives(self, process: Process) -> bool:
+        try:
+            return self._look_at(process.pid)[0] == process
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def _look_at(self, pid: int) -> tuple[Process, int]:
+        """`pid` as it is now, and its parent. Source: proc_pid_stat(5); the name, in brackets, may hold anything."""
+        descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fields = os.read(descriptor, 1024).rpartition(b")")[2].split()
+        finally:
+            os.close(descriptor)
+        return Process(pid, int(fields[19])), int(fields[1])
 
     def executable(self, pid: int) -> str:
         """What `pid` executes now; empty when it is gone."""

@@ -19,6 +19,7 @@ from ...wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from ...wrappers.filters import kill_guests
 from ...wrappers.harvest import FACTS_BYTES, read_artifact
 from ...wrappers.values import Unreadable
+from ..containment import of_run
 from ..model import Failure, Fingerprint, Run
 from ..observation import failure_of, fold
 from ..ports import Launch
@@ -99,7 +100,7 @@ def ended_run(life: Life, launch: Launch | None, values: Mapping[str, str], shar
     return Ended(
         run_id=life.run.run_id,
         at=life.times.end or time.time(),
-        record=fold(life, shared, written),
+        record=fold(life, of_run(shared, launch), written),
         values=values,
         harvest=harvest,
         failure=failure_of(life),

@@ -18,6 +18,7 @@ from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import scratch_directory
+from ..containment import of_run
 from ..errors import EXIT_FAILED, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
@@ -162,7 +163,7 @@ class Scan:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
         if self._args.json:
-            record = fold(life, self._scan, _written(launch))
+            record = fold(life, of_run(self._scan, launch), _written(launch))
             self._writers["stdout"].put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
         elif not self._is_foreground:
             failure = failure_of(life)

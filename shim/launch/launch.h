@@ -16,7 +16,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = 512 };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX };
 
 struct request {
 	int control;
@@ -84,11 +84,14 @@ struct start_failure {
 };
 pid_t start_tool(const struct request *request, const char *path, int *failure);
 
-/* tree.c: signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
+/* tree.c: before the tool is there, for the day when no file can be opened any more. False and errno. */
+bool prepare_tree(void);
+
+/* Signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
  * none is born meanwhile. */
 unsigned signal_descendants(int signo);
 
-/* How many descendants there are, and no more than max. */
+/* How many descendants there are, and no more than max; max, where they can't be counted. */
 unsigned count_descendants(unsigned max);
 
 /* watch.c: until nothing of the tree is left. False: the child had failed, and a REFUSED said so. */

@@ -107,7 +107,7 @@ pid_t start_tool(const struct request *request, const char *path, int *failure)
 	int go[2], failed[2];
 	char byte = 0;
 
-	if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failed, O_CLOEXEC) != 0)
+	if (!prepare_tree() || pipe2(go, O_CLOEXEC) != 0 || pipe2(failed, O_CLOEXEC) != 0)
 		return -1;
 	pid_t tool = fork();
 

@@ -1,4 +1,8 @@
-/* Every descendant, also those that called setsid and forked twice: as a subreaper we stay an ancestor of all of them. */
+/* Every descendant, also those that called setsid and forked twice: as a subreaper we stay an ancestor of all of them.
+ *
+ * A tool of the same user can take our right to open files from us (prlimit(2)), or use up the system's. Then nothing of
+ * /proc can be read but the list that was opened before the tool was there, and we see our children alone: those are
+ * killed, their children become ours, and so on until none is left. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "launch.h"
@@ -14,7 +20,19 @@ enum { TREE_MAX = 32768, TEXT_SIZE = 4096 };
 
 static pid_t found[TREE_MAX];
 static unsigned found_count, found_max;
-static bool is_killing;
+static bool is_killing, is_blind;
+static DIR *all; /* /proc */
+
+bool prepare_tree(void)
+{
+	return (all = opendir("/proc")) != NULL;
+}
+
+/* What is read of a process could not be: it is gone, or we may open nothing. */
+static void note_unread(void)
+{
+	is_blind = is_blind || (errno != ENOENT && errno != ESRCH && errno != EACCES);
+}
 
 /* With its group: the kernel kills that at once, however fast it forks. In a session other than ours there is no group
  * but those of the tree. */
@@ -43,8 +61,10 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		note_unread();
 		return -1;
+	}
 	size_t length = 0;
 	ssize_t more;
 
@@ -87,8 +107,10 @@ static bool add_children(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	DIR *threads = opendir(path);
 
-	if (threads == NULL)
+	if (threads == NULL) {
+		note_unread();
 		return true;
+	}
 	for (struct dirent *entry; (entry = readdir(threads)) != NULL;)
 		if (entry->d_name[0] != '.')
 			is_known = add_children_of_thread(pid, entry->d_name) && is_known;
@@ -96,11 +118,11 @@ static bool add_children(pid_t pid)
 	return is_known;
 }
 
-static pid_t parent_of(const char *pid)
+static pid_t parent_of(pid_t pid)
 {
 	char path[32], text[512];
 
-	snprintf(path, sizeof(path), "/proc/%.10s/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (read_file(path, text, sizeof(text)) <= 0)
 		return -1;
 	const char *name_end = strrchr(text, ')'); /* the name may hold anything */
@@ -116,27 +138,58 @@ static bool is_found(pid_t pid)
 	return pid == getpid();
 }
 
+static pid_t next_process(void)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(all)) != NULL)
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+			return (pid_t)atoi(entry->d_name);
+	return 0;
+}
+
 /* For kernels without CONFIG_PROC_CHILDREN: all of /proc, until a pass finds nothing new. */
 static void scan_all(void)
 {
 	for (unsigned before = found_count + 1; before != found_count;) {
-		DIR *processes = opendir("/proc");
-
 		before = found_count;
-		if (processes == NULL)
-			return;
-		for (struct dirent *entry; (entry = readdir(processes)) != NULL;)
-			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && is_found(parent_of(entry->d_name)))
-				add((pid_t)atoi(entry->d_name));
-		closedir(processes);
+		rewinddir(all);
+		for (pid_t pid; (pid = next_process()) > 0;)
+			if (is_found(parent_of(pid)))
+				add(pid);
 	}
 }
 
-static void find(unsigned max, bool kills)
+/* Without a file to open: the kernel waits for children only. */
+static bool is_child(pid_t pid)
 {
-	found_count = 0;
-	found_max = max < TREE_MAX ? max : TREE_MAX;
-	is_killing = kills;
+	siginfo_t unused;
+
+	return waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static void add_own_children(void)
+{
+	rewinddir(all);
+	for (pid_t pid; (pid = next_process()) > 0;)
+		if (is_child(pid))
+			add(pid);
+}
+
+/* As far as whoever lowered it has left us room. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void look(void)
+{
+	is_blind = false;
 	bool is_known = add_children(getpid());
 
 	for (unsigned i = 0; i < found_count; i++)
@@ -145,10 +198,25 @@ static void find(unsigned max, bool kills)
 		scan_all();
 }
 
+static void find(unsigned max, bool kills)
+{
+	found_count = 0;
+	found_max = max < TREE_MAX ? max : TREE_MAX;
+	is_killing = kills;
+	look();
+	if (is_blind) {
+		raise_file_limit();
+		look();
+	}
+	if (is_blind)
+		add_own_children();
+}
+
+/* Nobody but a tool that has something to hide keeps us from counting: then there are too many. */
 unsigned count_descendants(unsigned max)
 {
 	find(max, false);
-	return found_count;
+	return is_blind ? found_max : found_count;
 }
 
 unsigned signal_descendants(int signo)

@@ -160,6 +160,17 @@ static int timeout_ms(const struct watch *watch)
 	return left < longest ? (int)left : longest;
 }
 
+/* As poll(2). That refuses to look at more descriptors than a tool of the same user has left us (prlimit(2)), and without
+ * one for signals it would not wake: then below zero, after a moment. */
+static int wait_for(struct pollfd *ready, nfds_t count, int longest_ms)
+{
+	int found = ready[0].fd >= 0 ? poll(ready, count, longest_ms) : -1;
+
+	if (found < 0)
+		poll(NULL, 0, KILL_ROUND_MS);
+	return found;
+}
+
 bool watch_tool(const struct request *request, pid_t tool, int failure)
 {
 	struct watch watch = {.request = request, .tool = tool, .failure = failure};
@@ -177,11 +188,13 @@ bool watch_tool(const struct request *request, pid_t tool, int failure)
 		if (watch.has_exited && !watch.is_ending)
 			end_tree(&watch, SWEEP_GRACE_MS);
 		kill_tree(&watch);
-		if (poll(ready, watch.is_orphan ? 1 : 2, timeout_ms(&watch)) <= 0)
+		int count = wait_for(ready, watch.is_orphan ? 1 : 2, timeout_ms(&watch));
+
+		if (count == 0)
 			continue;
-		if (ready[0].revents)
+		if (count < 0 || ready[0].revents)
 			read_signals(&watch, signals);
-		if (!watch.is_orphan && ready[1].revents)
+		if (!watch.is_orphan && (count < 0 || ready[1].revents))
 			obey(&watch);
 	}
 	if (!watch.is_refused)

@@ -1,5 +1,8 @@
 """Which level comes of what was asked for and what the kernel has; none is ever given up silently."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from exitpin.orchestrator.containment import (
@@ -11,6 +14,7 @@ from exitpin.orchestrator.containment import (
     SIGNALS,
     Abilities,
     contain,
+    of_run,
 )
 from exitpin.orchestrator.errors import OperatorError
 
@@ -96,3 +100,12 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
 def test_a_network_of_its_own_wants_namespaces() -> None:
     with pytest.raises(OperatorError, match="no namespaces can be made here"):
         contain("notify+netns", Abilities(6))
+
+
+def test_a_record_tells_what_held_its_own_run() -> None:
+    hiding = contain("guard", Abilities(6, has_namespaces=True))
+    scan = {"scan_id": "s", "containment": hiding.told()}
+    assert of_run(scan, SimpleNamespace(containment=hiding)) == scan
+    told = of_run(scan, SimpleNamespace(containment=replace(hiding, finds_all=False)))["containment"]
+    assert told == contain("guard", Abilities(6)).told(), "it has the daemons open"
+    assert [of_run(scan, launch) for launch in (None, object())] == [scan, scan]

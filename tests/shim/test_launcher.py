@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -234,3 +235,38 @@ def test_a_stopped_tree_is_ended_too(shim):
     eventually(lambda: psutil.Process(tool).status() == psutil.STATUS_STOPPED)
     run.order(OrderKind.END, grace_ms=60_000)
     assert os.waitstatus_to_exitcode(run.wait().of(NoticeKind.EXITED).status) == -signal.SIGTERM
+
+
+def rob_of_descriptors(tool, limit):
+    """What a hostile tool can do to its launcher, of the same user."""
+    launcher = psutil.Process(tool).ppid()
+    resource.prlimit(launcher, resource.RLIMIT_NOFILE, (limit, limit))
+
+
+@pytest.mark.parametrize("limit", [0, 3, 4])
+@pytest.mark.parametrize("how", ["exits", "is ended", "is hung up on"])
+def test_a_launcher_that_can_open_nothing_still_ends_all_of_the_tree(shim, limit, how):
+    script = "setsid sh -c 'setsid sleep 60 & trap : TERM; wait; wait' & echo ready; exec sleep 60"
+    run = shim.start("sh", "-c", script)
+    tool = run.next_notice().pid
+    await_ready(run)
+    eventually(lambda: len(tree_of(tool)) == 2 and len(alive_in_session(shim)) == 3)
+    rob_of_descriptors(tool, limit)
+    if how == "exits":
+        os.kill(tool, signal.SIGKILL)
+    elif how == "is ended":
+        run.order(OrderKind.END, grace_ms=20)
+    else:
+        run.control.close()
+    run.process.wait(5)
+    assert not alive_in_session(shim)
+
+
+def test_a_tool_that_robs_its_launcher_gets_no_more_processes_than_before(shim):
+    script = "setsid sh -c 'sleep 60 & sleep 60 & sleep 60 & wait' & echo ready; exec sleep 60"
+    run = shim.start("sh", "-c", script, flags=("--limit", "processes=6"))
+    tool = run.next_notice().pid
+    await_ready(run)
+    rob_of_descriptors(tool, 0)
+    assert NoticeKind.CROWDED in [notice.kind for notice in run.wait().notices], "who can't be counted is too many"
+    assert not alive_in_session(shim)

@@ -1,13 +1,16 @@
-"""Which sockets of others are found, and which are left to a run."""
+"""Which sockets of others are found, and which are left to a run; and that it is known when there may be more."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from exitpin.wrappers.daemons import sockets_of_others
+from exitpin.wrappers.daemons import Daemons, Sockets, sockets_of_others
 
 
 @pytest.fixture
@@ -21,8 +24,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def nothing(tmp_path: Path) -> Path:
+    """A /proc of a network without sockets."""
+    return proc(tmp_path, "")
+
+
+def proc(folder: Path, lines: str) -> Path:
+    (folder / "net").mkdir()
+    (folder / "net" / "unix").write_text(f"Num       RefCount Protocol Flags    Type St Inode Path\n{lines}")
+    return folder
+
+
+def line(name: str, flags: str = "00010000") -> str:
+    return f"0000000000000000: 00000002 00000000 {flags} 0001 01 20461 {name}\n"
+
+
+def listening(path: Path | str) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(path))
+    made.listen()
+    return made
+
+
 def test_what_listens_elsewhere_is_found_and_ours_is_not(place: Path) -> None:
-    found = sockets_of_others(str(place / "ours"), ())
+    found = sockets_of_others(str(place / "ours"), ()).paths
     assert str(place / "daemon") in found
     assert str(place / "ours" / "report") not in found
     assert len(found) == len(set(found))
@@ -30,9 +56,129 @@ def test_what_listens_elsewhere_is_found_and_ours_is_not(place: Path) -> None:
 
 def test_what_the_run_may_have_stays_by_whatever_name(place: Path) -> None:
     (place / "link").symlink_to(place / "daemon")
-    assert str(place / "daemon") not in sockets_of_others(str(place / "ours"), [str(place / "link")])
+    assert str(place / "daemon") not in sockets_of_others(str(place / "ours"), [str(place / "link")]).paths
 
 
-def test_a_socket_in_its_place_is_found_whichever_network_it_is_of(place: Path) -> None:
-    nothing = place / "no-proc"
-    assert str(place / "daemon") in sockets_of_others(str(place / "ours"), (), nothing, {str(place): 1})
+def test_a_socket_in_its_place_is_found_whichever_network_it_is_of(place: Path, nothing: Path) -> None:
+    code = "import socket, sys\ns = socket.socket(1); s.bind(sys.argv[1]); s.listen(); print(flush=True); input()"
+    command = ["unshare", "-Urn", sys.executable, "-c", code, str(place / "far")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdin and daemon.stdout
+        if not daemon.stdout.readline():
+            pytest.skip("no namespaces here")
+        found = sockets_of_others(str(place / "ours"), (), nothing, {str(place): 1})
+        daemon.stdin.close()
+    assert sorted(found.paths) == [str(place / "daemon"), str(place / "far")]
+    assert found.is_whole
+
+
+def test_a_socket_that_got_another_name_is_found_as_sshs_masters_are(place: Path) -> None:
+    with closing(listening(place / "cm.tmp")):
+        (place / "cm").hardlink_to(place / "cm.tmp")
+        (place / "cm.tmp").unlink()
+        assert str(place / "cm") in sockets_of_others("/x", (), places={}).paths
+
+
+def test_a_socket_with_a_name_that_is_not_found_may_be_reached(place: Path, nothing: Path) -> None:
+    (place / "elsewhere").mkdir()
+    (place / "elsewhere" / "second").hardlink_to(place / "daemon")
+    assert not sockets_of_others("/x", (), nothing, {str(place): 1}).is_whole
+    assert sockets_of_others("/x", (), nothing, {str(place): 2}).is_whole
+
+
+def test_a_name_within_a_working_directory_is_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "spool" / "private").mkdir(parents=True)
+    monkeypatch.chdir(place / "spool")
+    name = str(place / "spool" / "private" / "relative-name")
+    with closing(listening("private/relative-name")):
+        assert name in sockets_of_others("/x", (), places={}).paths
+        monkeypatch.chdir("/")
+        found = sockets_of_others("/x", (), places={})
+        assert name not in found.paths
+        assert not found.is_whole, "it is there, and nobody knows where"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_whole"),
+    [
+        (line("@abstract"), True),
+        (line("/nonexistent/that/is/gone"), True),
+        (line("private/of-whom"), False),
+        (line("private/of-whom", flags="00000000"), True),
+        (line("/with\na-break"), False),
+    ],
+)
+def test_what_the_kernels_list_leaves_in_the_dark_is_said(tmp_path: Path, lines: str, is_whole: bool) -> None:
+    assert sockets_of_others("/x", (), proc(tmp_path, lines), {}) == Sockets([], is_whole)
+
+
+def test_without_the_kernels_list_there_may_be_more(tmp_path: Path) -> None:
+    assert sockets_of_others("/x", (), tmp_path / "none", {}) == Sockets([], is_whole=False)
+
+
+def test_what_nobody_listens_on_any_more_is_not_counted(place: Path, nothing: Path) -> None:
+    for number in range(5):
+        listening(place / f"stale{number}").close()
+    deep = place / ("d" * 100)
+    deep.mkdir()
+    listening(place / "long").close()
+    (place / "long").rename(deep / "long")
+    found = sockets_of_others("/x", (), nothing, {str(place): 2}, most=2)
+    assert set(found.paths) == {str(place / "daemon"), str(place / "ours" / "report")}
+    assert found.is_whole
+
+
+def test_a_look_disturbs_no_daemon(place: Path, nothing: Path) -> None:
+    with (
+        closing(listening(place / "stream")) as stream,
+        closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as log,
+    ):
+        log.bind(str(place / "log"))
+        assert len(sockets_of_others("/x", (), nothing, {str(place): 1}).paths) == 3
+        for daemon in (stream, log):
+            daemon.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stream.accept()
+        with pytest.raises(BlockingIOError):
+            log.recv(1)
+
+
+def test_more_than_the_launcher_takes_is_cut_and_said_and_the_oldest_are_kept(place: Path, nothing: Path) -> None:
+    places = {str(place): 1}
+    with closing(listening(place / "a-newer-one")):
+        os.utime(place / "a-newer-one", (0, 0))
+        assert sockets_of_others("/x", (), nothing, places, most=1) == Sockets([str(place / "daemon")], is_whole=False)
+        assert sockets_of_others("/x", (), nothing, places, most=2).is_whole
+
+
+def test_names_that_would_fill_the_command_line_are_cut_and_said(
+    place: Path, nothing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exitpin.wrappers.daemons.BYTES_MAX", len(str(place / "daemon")))
+    assert sockets_of_others("/x", (), nothing, {str(place): 1}) == Sockets([], is_whole=False)
+
+
+def test_a_folder_without_end_is_left_and_said(place: Path, nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exitpin.wrappers.daemons.ENTRIES_MAX", 10)
+    assert sockets_of_others("/x", (), nothing, {str(place): 1}).is_whole
+    for number in range(20):
+        (place / f"file{number}").touch()
+    assert not sockets_of_others("/x", (), nothing, {str(place): 1}).is_whole
+
+
+def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
+    looks: list[str] = []
+    now = 0.0
+
+    def look(ours: str, allowed: object) -> Sockets:
+        nonlocal now
+        looks.append(ours)
+        now += 0.2
+        return Sockets([str(len(looks))], is_whole=True)
+
+    daemons = Daemons("/x", (), look, lambda: now)
+    assert [daemons.sockets().paths for _ in range(3)] == [["1"]] * 3
+    now += 1.1
+    assert daemons.sockets().paths == ["1"], "a look that took long is not repeated at once"
+    now += 4
+    assert daemons.sockets().paths == ["2"]

@@ -1,0 +1,124 @@
+"""Who is of a run's tree: by the kernel's word, whatever becomes of processes meanwhile, and within bounded time."""
+
+import errno
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from exitpin.wrappers.household import Household
+from exitpin.wrappers.process import STEPS_MAX, Tree
+
+LAUNCHER = 100
+
+
+class Processes:
+    """A /proc of our own: `put(pid, parent, started)`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tree = Tree(cast(Household, None), folder)
+        self.tree.launcher = LAUNCHER
+        self.put(LAUNCHER, 50, 1)
+        self.put(50, 1, 0)
+
+    def put(self, pid: int, parent: int, started: int) -> None:
+        (self.folder / str(pid)).mkdir(exist_ok=True)
+        text = f"{pid} (a) b) S {parent} {' '.join('0' * 17)} {started} 0 0\n"
+        (self.folder / str(pid) / "stat").write_text(text)
+
+    def end(self, pid: int) -> None:
+        (self.folder / str(pid) / "stat").unlink()
+
+    def chain(self, depth: int) -> int:
+        """The last of so many, each the child of the one before."""
+        for number in range(depth):
+            self.put(1000 + number, 999 + number if number else LAUNCHER, 2)
+        return 999 + depth
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Processes:
+    return Processes(tmp_path)
+
+
+def test_the_tree_is_who_descends_from_the_launcher_which_is_not_of_it(processes: Processes) -> None:
+    processes.put(7, 1, 5)
+    assert processes.tree.contains(processes.chain(3)) is True
+    assert [processes.tree.contains(pid) for pid in (7, LAUNCHER, 50, 4711)] == [False, False, False, None]
+
+
+def test_a_chain_of_whatever_depth_is_walked_to_its_end_a_piece_at_a_time(processes: Processes) -> None:
+    leaf = processes.chain(3 * STEPS_MAX - 10)
+    assert [processes.tree.contains(leaf) for _ in range(3)] == [None, None, True]
+    processes.put(500, leaf, 3)
+    processes.end(1000)  # what is known needs no second look
+    assert processes.tree.contains(500) is True
+
+
+def test_a_stranger_is_none_however_deep(processes: Processes) -> None:
+    leaf = processes.chain(STEPS_MAX + 10)
+    processes.put(1000, 1, 2)
+    assert [processes.tree.contains(leaf) for _ in range(2)] == [None, False]
+
+
+def test_a_pid_that_was_taken_by_another_process_is_no_member(processes: Processes) -> None:
+    leaf = processes.chain(3)
+    assert processes.tree.contains(leaf) is True
+    processes.put(leaf, 1, 9)
+    assert processes.tree.contains(leaf) is False
+
+
+def test_who_is_younger_than_a_child_is_not_its_parent(processes: Processes) -> None:
+    leaf = processes.chain(3)
+    processes.put(leaf - 1, leaf - 2, 9)
+    assert processes.tree.contains(leaf) is None
+
+
+def test_a_parent_that_goes_meanwhile_leaves_nobody_out(processes: Processes) -> None:
+    leaf = processes.chain(3)
+    processes.end(leaf - 1)
+    assert processes.tree.contains(leaf) is None, "nobody can say, and it is no stranger"
+    processes.put(leaf, LAUNCHER, 2)
+    assert processes.tree.contains(leaf) is True
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EACCES])
+def test_when_nothing_can_be_read_nobody_can_say(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    leaf = processes.chain(1)
+
+    def refuse(*_: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        assert processes.tree.contains(leaf) is None
+    assert processes.tree.contains(leaf) is True
+
+
+def test_a_new_leaf_of_a_deep_chain_costs_the_loop_next_to_nothing(processes: Processes) -> None:
+    leaf = processes.chain(STEPS_MAX - 1)
+    assert processes.tree.contains(leaf) is True
+    for pid in range(200, 300):
+        processes.put(pid, leaf, 3)
+    began = time.perf_counter()
+    assert all(processes.tree.contains(pid) for pid in range(200, 300))
+    assert time.perf_counter() - began < 0.1
+
+
+def test_processes_as_they_are() -> None:
+    tree = Tree(cast(Household, None))
+    tree.launcher = os.getppid()
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert tree.contains(os.getpid()) is True
+        assert tree.contains(1) is False
+    finally:
+        child.kill()
+        child.wait()
+    assert tree.contains(child.pid) is None
