@@ -17,7 +17,7 @@ from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.machine import abilities
 from ..circuits import Pace
-from ..containment import contain
+from ..containment import contain, of_run
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..network import Network
@@ -98,7 +98,7 @@ class Attribution:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert isinstance(launch, ToolLaunch)
         case = self._cases[life.run.run_id]
-        self._records.append(fold(life, {"scan_id": self._scan_id, "containment": self._containment.told()}, {}))
+        self._records.append(fold(life, of_run({"scan_id": self._scan_id}, launch), {}))
         if not case.is_predictable:
             return
         output = "".join(bytes(o.kept).decode("utf-8", "replace") for o in (launch.stdout, launch.stderr) if o)
