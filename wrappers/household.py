@@ -127,7 +127,7 @@ class Household:
         orphans = [child for child in children if child.pid not in known]
         for orphan in orphans:
             with contextlib.suppress(psutil.Error):
-                for process in (*orphan.children(recursive=True), orphan):
+                for process in (orphan, *orphan.children(recursive=True)):  # a shell first: no next command
                     process.kill()
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(orphan.pid, os.WNOHANG)

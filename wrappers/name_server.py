@@ -84,7 +84,7 @@ class NameServer:
             task.cancel()
         self._nowhere.close()
 
-    def datagrams(self, family: int, _pid: int = NOBODY) -> socket.socket:
+    def datagrams(self, family: int) -> socket.socket:
         """A UDP socket whose datagrams come here. Whose it will be in a moment, nobody can say. Raises OSError."""
         return self._nowhere.datagrams(family)
 

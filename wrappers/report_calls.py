@@ -20,7 +20,8 @@ SO_NETNS_COOKIE = 71
 @dataclass(slots=True)
 class Call:
     """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
-    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet."""
+    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet, or,
+    without a connection, nobody in particular."""
 
     number: int
     connection: socket.socket | None = None

@@ -31,6 +31,7 @@ UNIX_WAIT_US = 200_000
 _TIME = struct.Struct("=qq")
 _FAMILY = struct.Struct("=H")
 _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
 
 class Supervisor:
@@ -131,7 +132,7 @@ class Supervisor:
         names = self._name_server()
         if names is None:
             return False
-        with names.datagrams(domain, pid) as ours:
+        with names.datagrams(domain) as ours:
             ours.setblocking(not kind & socket.SOCK_NONBLOCK)
             calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
         return True
@@ -141,8 +142,8 @@ class Supervisor:
         if self._names is None and self._has_names:
             try:
                 nowhere = Nowhere()
-            except OSError:  # no user namespaces here
-                self._has_names = False
+            except OSError as error:
+                self._has_names = error.errno in _PASSING  # else: no user namespaces here
                 return None
             self._names = NameServer(
                 nowhere, self._reports, self._run_address, self._nonce, self._post, self._dns_server

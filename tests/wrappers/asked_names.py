@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -29,7 +28,7 @@ class Asked:
         self.nowhere = Nowhere()
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: self.uncaught.append(context))
         self.names = NameServer(self.nowhere, run.reports, "127.64.0.1", NONCE, run._post, server)
-        self.tool = self.names.datagrams(socket.AF_INET, os.getpid())
+        self.tool = self.names.datagrams(socket.AF_INET)
         self.tool.setblocking(False)
 
     def close(self) -> None:

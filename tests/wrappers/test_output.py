@@ -111,13 +111,13 @@ def test_a_tool_waits_while_the_reader_of_its_lines_does() -> None:
         writer = LineWriter(writing, lambda: None, max_queued=1 << 17)
         output = Output(10, lambda line: writer.put(line + b"\n"), writer)
         os.set_blocking(output.descriptor, False)
-        sent, is_blocked = 0, False
-        while not (writer.is_full and is_blocked):
+        sent, blocked_turns = 0, 0
+        while blocked_turns < 1000:
             try:
                 sent += os.write(output.descriptor, b"x" * 1023 + b"\n")
-                is_blocked = False
+                blocked_turns = 0
             except BlockingIOError:
-                is_blocked = True
+                blocked_turns += 1
             await asyncio.sleep(0)
         assert sent < 1 << 20, "two pipes and the bound"
         taken = 0
