@@ -63,7 +63,7 @@ def _hiding(level: str, place: Place) -> list[str]:
     """What a session would hide."""
     if level != "guard":
         return []
-    return [word for path in sockets_of_others(str(place.directory), ()) for word in ("--hide", path)]
+    return [word for path in sockets_of_others(str(place.directory), ()).paths for word in ("--hide", path)]
 
 
 def _command_line(rounds: int) -> Measure:
