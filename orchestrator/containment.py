@@ -112,7 +112,13 @@ class Containment:
 
     def told(self) -> dict[str, object]:
         """As a record has it."""
-        return {"level": self.level, "asked": self.asked, "open": list(self.open)}
+        return {
+            "level": self.level,
+            "asked": self.asked,
+            "allowed": [*(["listen"] if self.may_listen else []), *(f"unix:{path}" for path in sorted(self.unix))],
+            "dns_server": self.dns_server,
+            "open": list(self.open),
+        }
 
     def satisfies(self, level: str) -> bool:
         """Whether this is at least that level."""

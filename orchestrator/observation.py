@@ -62,11 +62,23 @@ def evidence_files(scan: Mapping[str, object]) -> list[dict[str, object]]:
 def _command_line(life: Life, scan: Mapping[str, object]) -> str:
     """What to type to have this run again, on the same network."""
     words = ["exitpin", "run", "-e", life.run.exit.fingerprint, *vantage_words(scan.get("vantage"))]
+    words += _containment_words(scan.get("containment"))
     if life.resolve != "mapped":
         words += ["--resolve", life.resolve]
     if not isinf(life.run.timeout_s):
         words += ["--timeout", f"{life.run.timeout_s:g}s"]
     return shlex.join([*words, "--", *life.run.argv])
+
+
+def _containment_words(containment: object) -> list[str]:
+    if not isinstance(containment, Mapping):
+        return []
+    words = ["--containment", str(containment["asked"])] if containment.get("asked") else []
+    for allowed in containment.get("allowed") or ():
+        words += ["--allow", str(allowed)]
+    if containment.get("dns_server"):
+        words += ["--dns-server", str(containment["dns_server"])]
+    return words
 
 
 def vantage_words(vantage: object) -> list[str]:

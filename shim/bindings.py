@@ -68,6 +68,7 @@ __all__ = [
     "socks_greeting",
     "socks_reply_size",
     "socks_request",
+    "try_supervisor",
     "unshare",
 ]
 
@@ -191,6 +192,11 @@ def landlock_abi() -> int:
     """landlock_create_ruleset(2): the kernel's ABI of Landlock; 0 if it has none or it is switched off."""
     abi: int = lib.exitpin_landlock_abi()
     return abi
+
+
+def try_supervisor() -> None:
+    """seccomp(2) SECCOMP_GET_NOTIF_SIZES, pidfd_open(2) and pidfd_getfd(2), as a supervisor wants them."""
+    _check(lib.exitpin_try_supervisor())
 
 
 def has_namespaces() -> bool:

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -52,6 +53,22 @@ int exitpin_landlock_abi(void)
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, ask_version);
 
 	return abi > 0 ? (int)abi : 0;
+}
+
+int exitpin_try_supervisor(void)
+{
+	struct seccomp_notif_sizes sizes;
+	int us = -1, again = -1;
+	bool is_here = syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) == 0 &&
+		       (us = (int)syscall(SYS_pidfd_open, getpid(), 0)) >= 0 &&
+		       (again = (int)syscall(SYS_pidfd_getfd, us, us, 0)) >= 0;
+	int error = is_here ? 0 : errno;
+
+	if (us >= 0)
+		close(us);
+	if (again >= 0)
+		close(again);
+	return error;
 }
 
 bool exitpin_has_namespaces(void)

@@ -19,6 +19,9 @@ int exitpin_disconnect(int fd);
 /* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
 int exitpin_landlock_abi(void);
 
+/* The calls of a supervisor, tried on ourselves: a container may refuse what its kernel has. */
+int exitpin_try_supervisor(void);
+
 /* Whether a mount and a network namespace can be made here, by root or in a user namespace. */
 bool exitpin_has_namespaces(void);
 

@@ -80,6 +80,10 @@ def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str
     scope = yama_scope(proc)
     if scope is not None and scope > 1:
         return f"Yama's ptrace_scope is {scope}, and the supervisor has to reach into the tool: it wants 0 or 1"
+    try:
+        bindings.try_supervisor()
+    except OSError as error:
+        return f"seccomp(2) or pidfd_getfd(2) is refused here ({error.strerror}), as by the profile of a container"
     return ""
 
 

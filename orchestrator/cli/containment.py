@@ -14,11 +14,12 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     """Add --containment and --allow."""
     group.add_argument(
         "--containment", choices=LEVELS, metavar="LEVEL",
-        help="at least shim, guard, notify or notify+netns, or refuse (default: guard; notify where that is wanted)",
+        help="shim, guard, notify or notify+netns; a stronger one where that is not there, or a refusal, never a weaker"
+        " one (default: guard; notify for static programs, Go and dig)",
     )  # fmt: skip
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
-        help="listen: the tool may have listening sockets of its own (multiprocessing managers have);"
+        help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
         " unix:PATH: it may reach this Unix socket of others; repeatable",
     )  # fmt: skip
     group.add_argument(

@@ -58,6 +58,8 @@ def test_a_record_says_what_stays_open() -> None:
     assert contain(None, NEW).told() == {
         "level": "guard",
         "asked": None,
+        "allowed": [],
+        "dns_server": None,
         "open": [DAEMONS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert "listening sockets" in contain(None, NEW, may_listen=True).open

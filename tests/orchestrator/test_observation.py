@@ -1,12 +1,14 @@
 """A run's end folded into one flat record: one failure, and blame that one run can bear."""
 
 import json
+import shlex
 from typing import Any
 
 import pytest
 
 from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
+from exitpin.orchestrator.containment import Containment
 from exitpin.orchestrator.model import Destination, Failure
 from exitpin.orchestrator.observation import failure_of, fold, status_of
 from exitpin.orchestrator.outcomes import BLAMES, KINDS
@@ -159,6 +161,17 @@ def test_the_record_holds_what_the_proof_needs() -> None:
     assert seen["reproduce"] == (
         f"exitpin run -e {EXIT} --lab --name mine --timeout 30s -- curl -sS http://example.com/"
     )
+
+
+def test_what_is_typed_to_see_it_again_holds_the_tool_as_firmly() -> None:
+    told, _ = opened()
+    exits(told, 0)
+    held = Containment("notify", "notify", may_listen=True, unix=frozenset({"/tmp/x y"}), dns_server="192.0.2.53")
+    seen = fold(told.life, {**SCAN, "containment": held.told()}, {})
+    words = shlex.split(str(seen["reproduce"]))
+    assert words[words.index("--containment") : words.index("--timeout")] == [
+        "--containment", "notify", "--allow", "listen", "--allow", "unix:/tmp/x y", "--dns-server", "192.0.2.53",
+    ]  # fmt: skip
 
 
 def test_a_weak_witness_is_not_claimed_and_a_stream_that_never_was_has_none() -> None:

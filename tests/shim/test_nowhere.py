@@ -7,7 +7,6 @@ import errno
 import os
 import resource
 import socket
-import struct
 from collections.abc import Callable
 
 import pytest
@@ -17,14 +16,11 @@ from exitpin.shim.nowhere import Nowhere, cookie_of
 from exitpin.wrappers.machine import abilities
 
 from ..wrappers.apart import apart
+from .refusing import refuse_sockets
 
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7FFF0000
-FIRST_ARGUMENT = 16
-SYS_SOCKET = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
 NOBODY = 65534
 
 
@@ -39,23 +35,6 @@ def played(script: Callable[[], None]) -> None:
 
 def opened() -> list[str]:
     return os.listdir("/proc/self/fd")
-
-
-def refuse_sockets(family: int, error: int) -> None:
-    """As a kernel does that lacks the family: seccomp(2), in this thread and what comes of it."""
-    steps = [
-        (0x20, 0, 0, 0),  # A = the call's number
-        (0x15, 0, 3, SYS_SOCKET),
-        (0x20, 0, 0, FIRST_ARGUMENT),
-        (0x15, 0, 1, family),
-        (0x06, 0, 0, SECCOMP_RET_ERRNO | error),
-        (0x06, 0, 0, SECCOMP_RET_ALLOW),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
-    program = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(steps), ctypes.addressof(code)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) == 0
 
 
 def test_its_sockets_are_of_one_network_which_is_not_ours() -> None:

@@ -1,11 +1,16 @@
 """What the kernel is asked: on a /proc of our own making, and once for real."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.containment import contain
 from exitpin.wrappers import machine
+
+from ..shim.refusing import SYS_PIDFD_GETFD, refuse
+from .apart import apart
 
 
 def process(proc: Path, pid: int, comm: str, cmdline: str, net: str) -> None:
@@ -41,6 +46,16 @@ def test_yama_is_read_if_it_is_there(tmp_path: Path, text: str, scope: int | Non
     path.write_text(text)
     assert machine.yama_scope(tmp_path) == scope
     assert machine.yama_scope(tmp_path / "none") is None
+
+
+@pytest.mark.skipif(bool(machine.abilities().notify_problem), reason=machine.abilities().notify_problem)
+def test_where_a_container_refuses_what_the_kernel_has_there_is_no_supervisor() -> None:
+    async def script() -> None:
+        refuse(SYS_PIDFD_GETFD, errno.EPERM)
+        assert "pidfd_getfd(2) is refused here (Operation not permitted)" in machine.why_no_notify()
+        assert contain(None, machine.abilities(), wanted=["notify"]).level != "notify"
+
+    apart(script)
 
 
 def test_notification_is_one_word_of_the_list(tmp_path: Path) -> None:
