@@ -1,5 +1,5 @@
-/* What launcher and supervisor need of the kernel's interface and libc's headers may lack: musl has none of the kernel's, and those
- * of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
+/* What launcher and supervisor need of the kernel's interface and libc's headers may lack: musl has none of the kernel's,
+ * and those of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
  * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability}.h. */
 #ifndef EXITPIN_KERNEL_ABI_H
 #define EXITPIN_KERNEL_ABI_H

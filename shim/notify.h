@@ -31,7 +31,7 @@ int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
 /* The call, which makes a descriptor, returns one for what ours is. */
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
 
-/* connect(2) of a datagram socket, which sends nothing. */
+/* connect(2) of a socket for datagrams or netlink, which sends nothing. */
 int exitpin_connect_datagrams(int fd, const void *address, size_t size);
 
 /* A copy of a process's descriptor; tid names one of its threads, pid the process. */

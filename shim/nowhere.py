@@ -22,7 +22,7 @@ class Nowhere:
         *self._namespaces, ipv4, ipv6 = fds
         self.servers = [socket.socket(fileno=fd) for fd in (ipv4, ipv6) if fd >= 0]
         self._ready: dict[int, list[socket.socket]] = {}
-        self.cookie = cookie_of(self.servers[0])
+        self.cookie = network_of(self.servers[0])
 
     def datagrams(self, family: int) -> socket.socket:
         """A new socket of it, for the tool. Raises OSError."""
@@ -43,8 +43,8 @@ class Nowhere:
         self._namespaces = []
 
 
-def cookie_of(one: socket.socket) -> bytes:
-    """Which network a socket is of."""
+def network_of(one: socket.socket) -> bytes:
+    """The cookie of a socket's network namespace. Raises OSError, always before Linux 5.14."""
     return one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
 
 

@@ -34,7 +34,7 @@ struct test {
 };
 
 /* The call is this one, and all tests fit (a mask of 0 ends them): then the answer. `defence`: its name in the tests that
- * show that each is needed. */
+ * show that some are needed, and in what a run's record says was refused. */
 struct rule {
 	const char *defence;
 	int call;

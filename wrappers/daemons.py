@@ -86,7 +86,9 @@ def sockets_of_others(
     search.listed(proc)
     kept = {os.path.realpath(path) for path in allowed if path.startswith("/")}
     own = os.path.realpath(ours) + os.sep
-    others = [path for path in search.live() if path not in kept and not path.startswith(own)]
+    live = search.live()
+    search.account_for(live)
+    others = [path for path in live if path not in kept and not path.startswith(own)]
     paths = list(_fitting(others, most))
     return Sockets(paths, search.is_whole and len(paths) == len(others))
 
@@ -105,6 +107,8 @@ class _Search:
 
     def __init__(self) -> None:
         self.is_whole = True
+        self._relative: Counter[str] = Counter()
+        self._directories: list[str] = []
         self._found: dict[str, os.stat_result] = {}
         self._read: set[str] = set()
 
@@ -148,17 +152,15 @@ class _Search:
 
     def listed(self, proc: Path) -> None:
         """What the kernel's list has, and what lies beside it."""
-        absolute, relative = self._names(proc)
-        directories = _working_directories(proc) if relative else []
-        names = [*absolute, *(os.path.join(one, name) for one in directories for name in relative)]
+        absolute, self._relative = self._names(proc)
+        self._directories = _working_directories(proc) if self._relative else []
+        names = [*absolute, *(os.path.join(one, name) for one in self._directories for name in self._relative)]
         for name in names:
             self._try(name)
         left = ENTRIES_MAX
         for folder in dict.fromkeys(os.path.realpath(os.path.dirname(name)) for name in names):
             if folder not in self._read:
                 left = self.below(folder, 1, left)
-        if relative:
-            self._account_for(relative, directories)
 
     def _names(self, proc: Path) -> tuple[list[str], Counter[str]]:
         """Those that begin at the root; and within some working directory, of how many that listen."""
@@ -188,13 +190,12 @@ class _Search:
         if stat.S_ISSOCK(status.st_mode):
             self._found[os.path.realpath(path)] = status
 
-    def _account_for(self, relative: Counter[str], directories: Iterable[str]) -> None:
-        """Is each of them found, or where the tool can't go either?"""
-        live = self.live()
-        for name, count in relative.items():
+    def account_for(self, live: Collection[str]) -> None:
+        """Is each that has a relative name among them, or where the tool can't go either?"""
+        for name, count in self._relative.items():
             found = sum(path.endswith(os.sep + name) for path in live)
             folder = os.path.dirname(name)
-            closed = sum(_is_closed(os.path.join(one, folder)) for one in directories) if folder else 0
+            closed = sum(_is_closed(os.path.join(one, folder)) for one in self._directories) if folder else 0
             if found + closed < count:
                 self.is_whole = False
 

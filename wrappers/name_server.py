@@ -23,7 +23,7 @@ from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
-from ..shim.nowhere import Nowhere, cookie_of
+from ..shim.nowhere import Nowhere, network_of
 from .name_messages import (
     AAAA,
     IN,
@@ -90,15 +90,13 @@ class NameServer:
 
     def has(self, tool_socket: socket.socket) -> bool:
         """Whether its datagrams come here."""
-        return cookie_of(tool_socket) == self._nowhere.cookie
+        return network_of(tool_socket) == self._nowhere.cookie
 
     def _readable(self, server: socket.socket) -> None:
         try:
             wire, ancillary, flags, source = server.recvmsg(QUERY_MAX, ANCILLARY_MAX)
             query = read_query(wire)
-        except OSError:  # an answer of ours found nobody
-            return
-        except ValueError:
+        except (OSError, ValueError):  # an answer of ours found nobody; or it is no query
             return
         key, asked = (source, wire), _asked(ancillary)
         if asked is None or flags & socket.MSG_TRUNC:

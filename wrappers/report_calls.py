@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..orchestrator.effects import AnswerCall
+from ..shim.nowhere import network_of
 
 _PEER = struct.Struct("3i")
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
-SO_NETNS_COOKIE = 71
 
 
 @dataclass(slots=True)
-class Call:
+class WaitingCall:
     """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
     hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet, or,
     without a connection, nobody in particular."""
@@ -66,11 +66,6 @@ def is_of_our_network(one: socket.socket) -> bool:
         return network_of(one) == _our_network()
     except OSError:  # before Linux 5.14 nobody could ask
         return True
-
-
-def network_of(one: socket.socket) -> bytes:
-    """The cookie of a socket's network namespace. Raises OSError."""
-    return one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
 
 
 @cache

@@ -21,7 +21,7 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .process import Tree
-from .report_calls import Call, descriptors_in, max_calls, peer_of, tcp_socket
+from .report_calls import WaitingCall, descriptors_in, max_calls, peer_of, tcp_socket
 from .report_events import event_of
 from .unix_sockets import UnixSockets
 
@@ -43,7 +43,7 @@ class ReportSocket:
         unix: UnixSockets,
     ) -> None:
         self.path = path
-        self.calls: dict[int, Call] = {}
+        self.calls: dict[int, WaitingCall] = {}
         self._nonce = nonce
         self._tree = tree
         self._post = post
@@ -98,7 +98,7 @@ class ReportSocket:
         if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
             connection.close()
             return
-        call = Call(next(_CALLS), connection, pid=pid)
+        call = WaitingCall(next(_CALLS), connection, pid=pid)
         self.calls[call.number] = call
         if not self._read(call):
             self._watch(call, self._readable)
@@ -114,7 +114,7 @@ class ReportSocket:
         """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
         asked, by whoever in the run. `on_answer` is called once; `find_unix`: of a Unix socket that was looked up
         already."""
-        call = Call(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
+        call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
         self.calls[call.number] = call
         self._on_report(packet, pid)
         self._dispatch(call, bindings.decode_report(packet), find_unix)
@@ -124,14 +124,14 @@ class ReportSocket:
         self._stop_listening()
         self._post(events.LauncherLost(why))
 
-    def _readable(self, call: Call) -> None:
+    def _readable(self, call: WaitingCall) -> None:
         assert call.connection is not None
         self._loop.remove_reader(call.connection.fileno())
         call.is_watched = False
         if not self._read(call):
             self.forget(call.number)
 
-    def _read(self, call: Call) -> bool:
+    def _read(self, call: WaitingCall) -> bool:
         """Read the report if it is there; False when it is not (yet)."""
         assert call.connection is not None
         try:
@@ -173,7 +173,10 @@ class ReportSocket:
         return found.error, found.is_allowed
 
     def _dispatch(
-        self, call: Call, report: bindings.Report, find_unix: Callable[[str, int], tuple[int, bool]] | None = None
+        self,
+        call: WaitingCall,
+        report: bindings.Report,
+        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
@@ -206,14 +209,14 @@ class ReportSocket:
         elif call.number in self.calls and call.connection is not None:  # most are answered at once
             self._watch(call, self._hung_up)
 
-    def _refuse_stranger(self, call: Call, report: bindings.Report) -> None:
+    def _refuse_stranger(self, call: WaitingCall, report: bindings.Report) -> None:
         if report.op == bindings.Op.DENIED:
             self.forget(call.number)
             return
         self.answer(AnswerCall(call.number, errno.EACCES, socket.EAI_AGAIN))
         self._post(events.Denied(call.pid, "stranger", report.op.name))
 
-    def _is_over_share(self, call: Call, event: object) -> bool:
+    def _is_over_share(self, call: WaitingCall, event: object) -> bool:
         """Refuse a call that would wait when too many wait already."""
         if not isinstance(event, events.ConnectReported | events.LookupReported) or len(self.calls) <= self._max_calls:
             return False
@@ -222,12 +225,12 @@ class ReportSocket:
         self._post(events.Denied(call.pid, "too-many-calls", what))
         return True
 
-    def _watch(self, call: Call, react: Callable[[Call], None]) -> None:
+    def _watch(self, call: WaitingCall, react: Callable[[WaitingCall], None]) -> None:
         assert call.connection is not None
         call.is_watched = True
         self._loop.add_reader(call.connection.fileno(), react, call)
 
-    def _hung_up(self, call: Call) -> None:
+    def _hung_up(self, call: WaitingCall) -> None:
         self._post(events.CallLost(call.number))
         self.forget(call.number)
 

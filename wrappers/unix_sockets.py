@@ -85,7 +85,7 @@ class UnixSockets:
             inodes = _listeners(status, name)
         except OSError:
             return False
-        return bool(inodes) and any(f"socket:[{inode}]" in self._descriptors() for inode in inodes)
+        return bool(inodes) and not self._descriptors().isdisjoint(f"socket:[{inode}]" for inode in inodes)
 
     def _descriptors(self) -> set[str]:
         """What the processes of the run have open, as far as it can be seen."""

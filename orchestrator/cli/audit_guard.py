@@ -9,8 +9,8 @@ from typing import Any
 
 from ..audit.scanning import Scan
 from .audit_account import GRAVITY, Account
+from .guarding import SIGNALS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_S = 0.25
 
 

@@ -30,8 +30,8 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
 
 
 def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Containment:
-    """The level in force: at least the one that was asked for, and those that are `wanted` for what is to be run, as
-    far as they are there. Raises OperatorError when it would be less than was asked for."""
+    """The level in force, as `contain` finds it for what was asked and what is `wanted` by what is to be run. Raises
+    OperatorError when it would be less than was asked for."""
     from ...wrappers.machine import abilities
 
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]

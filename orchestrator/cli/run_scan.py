@@ -6,13 +6,12 @@ import json
 import math
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from ...shim import bindings
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
@@ -31,11 +30,10 @@ from ..runs import Life
 from ..settings import BUILT_IN
 from .conclusion import Ending, conclude, conclude_foreground, refusal
 from .containment import containment_of, warn_of
+from .guarding import guarding
 from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .selectors import choose, parse_destination
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Scan:
@@ -113,19 +111,17 @@ class Scan:
                 on_finished=self._finished,
                 resolve=self._args.resolve,
             )
-            self._guard(session)
-            try:
+            with self._guarding(session):
                 try:
-                    await session.run(plan, self._settings.jobs)
-                    await launcher.household.settle()
+                    try:
+                        await session.run(plan, self._settings.jobs)
+                        await launcher.household.settle()
+                    finally:
+                        await self._writers["stdout"].close(self._interrupted)
+                        _close(evidence, events_path)
+                    status = self._conclude(session, len(plan))
                 finally:
-                    await self._writers["stdout"].close(self._interrupted)
-                    _close(evidence, events_path)
-                status = self._conclude(session, len(plan))
-            finally:
-                await self._writers["stderr"].close(self._interrupted)
-                for signo in SIGNALS:
-                    asyncio.get_running_loop().remove_signal_handler(signo)
+                    await self._writers["stderr"].close(self._interrupted)
         return status if self._writers["stderr"].problem is None else status or EXIT_FAILED
 
     def _named(self) -> list[Destination]:
@@ -136,15 +132,8 @@ class Scan:
         is_asked_for = self._settings.origin("timeout") != BUILT_IN
         return self._settings.timeout_s if is_asked_for or not self._is_foreground else math.inf
 
-    def _guard(self, session: Session) -> None:
+    def _guarding(self, session: Session) -> AbstractContextManager[None]:
         """Signals end the session; so does a reader who has gone, and an exception that nobody caught."""
-        loop = asyncio.get_running_loop()
-
-        def uncaught(_: object, context: dict[str, Any]) -> None:
-            loop.default_exception_handler(context)
-            session.lose_trust(f"internal error: {context.get('exception') or context['message']}")
-
-        loop.set_exception_handler(uncaught)
 
         def reader_gone() -> None:
             session.interrupt("whoever read the output has gone")
@@ -156,8 +145,7 @@ class Scan:
             self._interrupted.set()
             session.interrupt()
 
-        for signo in SIGNALS:
-            loop.add_signal_handler(signo, interrupted, signo)
+        return guarding(interrupted, session.lose_trust)
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         self._lives.append(life)

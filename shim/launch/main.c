@@ -1,9 +1,10 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files] [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
+/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]
+ *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
- * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as it
- * can), so that programs without the library are pinned, too; with --netns in a network without a device; with --listen the tool may listen; what is hidden
- * it can't reach.
+ * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
+ * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
+ * --listen the tool may listen; what is hidden it can't reach.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>

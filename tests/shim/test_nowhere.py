@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from exitpin.shim._bindings import lib
-from exitpin.shim.nowhere import Nowhere, cookie_of
+from exitpin.shim.nowhere import Nowhere, network_of
 from exitpin.wrappers.machine import abilities
 
 from ..wrappers.apart import apart
@@ -41,7 +41,7 @@ def test_its_sockets_are_of_one_network_which_is_not_ours() -> None:
     nowhere = Nowhere()
     with socket.socket() as ours, contextlib.closing(nowhere):
         made = [nowhere.datagrams(family) for family in (socket.AF_INET, socket.AF_INET6) * 10]
-        assert {cookie_of(one) for one in (*made, *nowhere.servers)} == {nowhere.cookie} != {cookie_of(ours)}
+        assert {network_of(one) for one in (*made, *nowhere.servers)} == {nowhere.cookie} != {network_of(ours)}
         assert not any(os.get_inheritable(one.fileno()) for one in (*made, *nowhere.servers))
         for one in made:
             one.close()
