@@ -12,10 +12,8 @@ from random import Random
 
 import pytest
 
-from exitpin.orchestrator.errors import OperatorError
-
 from ..orchestrator.recorded import reader
-from ..orchestrator.results.bundled import Members, bundled, checked, members, packed
+from ..orchestrator.results.bundled import Members, bundled, members, problems
 from ..orchestrator.results.mutations import any_change, claims
 from ..orchestrator.results.proven import finding, keep, scan
 
@@ -34,13 +32,6 @@ def told(tmp_path: Path) -> Members:
     keep(tmp_path / "results.sqlite", [scan(), *records], blobs)
     with reader(tmp_path / "results.sqlite") as store:
         return members(bundled(store))
-
-
-def problems(tmp_path: Path, bundle: Members) -> tuple[str, ...]:
-    try:
-        return checked(tmp_path, packed(bundle)).problems
-    except OperatorError as error:
-        return (str(error),)
 
 
 def test_no_claim_that_was_changed_alone_is_consistent(told: Members, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.results.bundle import RECORDS
 from exitpin.orchestrator.results.bundling import write_bundle
 from exitpin.orchestrator.results.check import Checked
@@ -47,6 +48,14 @@ def checked(tmp_path: Path, bundle: bytes) -> Checked:
     for found in check_bundle(path):
         total.add(found)
     return total
+
+
+def problems(tmp_path: Path, told: Members) -> tuple[str, ...]:
+    """What is said of it, be it a refusal; nothing but that may be raised."""
+    try:
+        return checked(tmp_path, packed(told)).problems
+    except OperatorError as error:
+        return (str(error),)
 
 
 def other(told: Members, name: str, content: bytes) -> Members:

@@ -6,11 +6,10 @@ from random import Random
 
 import pytest
 
-from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.results.stored import Reader
 
 from ..recorded import reader
-from .bundled import Members, bundled, checked, members, packed
+from .bundled import Members, bundled, members, problems
 from .mutations import any_change, claims
 from .proven import finding, keep, scan
 
@@ -29,14 +28,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 @pytest.fixture(scope="module")
 def told(store: Reader) -> Members:
     return members(bundled(store))
-
-
-def problems(tmp_path: Path, bundle: Members) -> tuple[str, ...]:
-    """What is said of it; nothing else than a refusal may be raised."""
-    try:
-        return checked(tmp_path, packed(bundle)).problems
-    except OperatorError as error:
-        return (str(error),)
 
 
 def test_what_is_claimed_of_whom_can_not_be_changed_alone(told: Members, tmp_path: Path) -> None:
