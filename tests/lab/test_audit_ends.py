@@ -15,13 +15,14 @@ import pytest
 from exitpin.orchestrator.lab.state import LabState
 
 from .conftest import eventually, is_alive
-from .running import EXITPIN, Audited, Log, SecondController, audit, audit_command, scratch_of, stored, tree_of
+from .running import EXITPIN, Audited, Log, SecondController, audit, audit_command, nickname, scratch_of, stored, tree_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 JOBS = 4
 SLOW = ("http-body", "-p", "url=http://web.test/delay/2", "-j", str(JOBS))
 ENDLESS = ("http-body", "-p", "url=http://web.test/delay/60", "-j", str(JOBS), "--direct-control")
+CUT_ANSWERS = {52, 56}  # how curl ends when the answer is cut
 MINE = """
 schema = "exitpin.tool/1"
 id = "mine"
@@ -172,7 +173,10 @@ def test_one_interrupt_lets_running_jobs_end_and_starts_nothing(audited: LabStat
     assert "interrupted: what was known is recorded; to go on: exitpin audit --resume " in said
     assert len(log.peers("http")) == JOBS
     runs = done.stored("run")
-    assert [(run["status"], run["process"]["rc"], run["failure"]) for run in runs] == [("ok", 0, None)] * JOBS
+    assert len(runs) == JOBS
+    resets = nickname(audited, "resets")  # chance may draw it as a control: then its run ends as that exit ends runs
+    assert [run["failure"] for run in runs if run["exit"]["nickname"] != resets] in ([None] * JOBS, [None] * (JOBS - 1))
+    assert {run["process"]["rc"] for run in runs if run["exit"]["nickname"] == resets} <= CUT_ANSWERS
     assert done.counts.total() == len(done.shown) == len(done.stored()) == 18
     assert {verdict["layer"] for verdict in done.shown if verdict["status"] == "error"} <= {"interrupted", "control"}
     assert done.accused == {}
