@@ -65,6 +65,15 @@ struct seccomp_descriptor {
 #define SECCOMP_NOTICE_GIVE 0x40182103UL
 enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
 
+struct capability_header {
+	uint32_t version;
+	int pid;
+};
+struct capability_set { /* of 32 capabilities */
+	uint32_t effective, permitted, inheritable;
+};
+enum { CAPABILITY_VERSION = 0x20080522, CAPABILITY_SETS = 2 };
+
 struct landlock_ruleset {
 	uint64_t files, network, scopes;
 };

@@ -20,6 +20,8 @@ enum {
 	OPTION_UNICAST_V6 = 76,
 	LEVEL_V4 = 0,
 	LEVEL_V6 = 41,
+	OPTION_TCP_PROTOCOL = 31, /* TCP_ULP */
+	ATTACH_TUNNEL = 0x400454ca, /* TUNSETIFF */
 	OPTION_TCP_MD5 = 14,	 /* TCP_MD5SIG */
 	OPTION_TCP_MD5_EXT = 32, /* TCP_MD5SIG_EXT */
 	OPTION_TCP_AO = 38,	 /* TCP_AO_ADD_KEY */
@@ -87,6 +89,16 @@ static const struct rule rules[] = {
 	{"fast-open", SYS_sendto, {HAS(3, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
 	{"fast-open", SYS_sendmsg, {HAS(2, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
 	{"fast-open", SYS_sendmmsg, {HAS(3, MSG_FASTOPEN)}, ERROR(EOPNOTSUPP)},
+
+	/* protocols on top of TCP have a connect of their own (SMC), for which no right is asked */
+	{"protocols", SYS_setsockopt, {IS(1, TCP), IS(2, OPTION_TCP_PROTOCOL)}, ERROR(ENOPROTOOPT)},
+
+	/* a pair is of this process alone, if it is a Unix one */
+	{"pairs", SYS_socketpair, {IS(0, AF_UNIX)}, PASS},
+	{"pairs", SYS_socketpair, {{0}}, ERROR(EOPNOTSUPP)},
+
+	/* packets from a file */
+	{"tunnels", SYS_ioctl, {IS(1, ATTACH_TUNNEL)}, ERROR(EPERM)},
 
 	/* the way to Tor is the loopback device, whatever the tool wants */
 	{"device", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, OPTION_DEVICE)}, ERROR(EPERM)},

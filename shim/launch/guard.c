@@ -27,16 +27,27 @@ static const int capabilities[] = {
 	40, /* CAP_CHECKPOINT_RESTORE */
 };
 
+/* From the bounding set, where we may (CAP_SETPCAP), for what user namespaces give; and from our own: with no-new-privileges
+ * no exec gives back what we let go of, be it for root, from a file or as an ambient one, which goes with its inheritable. */
 static bool drop_capabilities(void)
 {
+	struct capability_header header = {.version = CAPABILITY_VERSION};
+	struct capability_set sets[CAPABILITY_SETS] = {{0}};
+
+	if (syscall(SYS_capget, &header, sets) != 0)
+		return false;
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		struct capability_set *set = &sets[capabilities[i] / 32];
+		const uint32_t kept = ~(1U << capabilities[i] % 32);
 		int has = prctl(PR_CAPBSET_READ, capabilities[i], 0, 0, 0);
 
-		/* EINVAL: the kernel has no such capability; EPERM: we could not use it either */
 		if (has > 0 && prctl(PR_CAPBSET_DROP, capabilities[i], 0, 0, 0) != 0 && errno != EPERM)
 			return false;
+		set->effective &= kept;
+		set->permitted &= kept;
+		set->inheritable &= kept;
 	}
-	return true;
+	return syscall(SYS_capset, &header, sets) == 0;
 }
 
 /* No TCP connect at all: the orchestrator connects the tool's sockets. Bind to a free port and no other. No abstract Unix

@@ -15,7 +15,18 @@ import pytest
 from exitpin.orchestrator.lab.state import LabState
 
 from .conftest import eventually, is_alive
-from .running import EXITPIN, Audited, Log, SecondController, audit, audit_command, nickname, scratch_of, stored, tree_of
+from .running import (
+    EXITPIN,
+    Audited,
+    Log,
+    SecondController,
+    audit,
+    audit_command,
+    nickname,
+    scratch_of,
+    stored,
+    tree_of,
+)
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 

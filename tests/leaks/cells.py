@@ -15,6 +15,7 @@ from .vectors import NUMBERS, Start, Vector
 from .ways import Way
 
 PATIENCE_S = 15.0
+CAPABLE = ("setpriv", "--inh-caps=+net_admin", "--ambient-caps=+net_admin", "--")
 DIRECT = {
     "direct-static": "plain-static",
     "direct-musl-static": "plain-musl-static",
@@ -77,7 +78,8 @@ def run(vector: Vector, way: Way, port: int, stage: Stage) -> Ended:
     """Run one cell to its end, or to the end of our patience."""
     with inherited(vector, port, stage) as sock:
         descriptor = -1 if sock is None else sock.fileno()
-        argv = [*way.prefix, *command(vector, port, stage, descriptor)]
+        before = CAPABLE if vector.start is Start.CAPABLE else ()
+        argv = [*before, *way.prefix, *command(vector, port, stage, descriptor)]
         return _attend(
             argv,
             {**os.environ, **(way.environment or {})},

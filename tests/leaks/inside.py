@@ -20,7 +20,7 @@ from exitpin.orchestrator.lab.state import LabState, load
 from . import cells, wire
 from .judging import PORT_FIRST
 from .packets import PORTS_OWN
-from .vectors import NUMBERS, VECTORS, Vector
+from .vectors import LISTENERS, NUMBERS, VECTORS, Vector
 from .ways import BARE, EXIT, LEVELS, RIVALS, Way, level, order, rival, why_not
 from .weakened import built_without
 
@@ -62,8 +62,8 @@ def servant(module: str, *words: str, before: Sequence[str] = ()) -> Servant:
 
 def furnish(stack: ExitStack, lab: LabState, directory: Path) -> tuple[cells.Stage, Servant]:
     """Wire, sniffer (returned, too), errands and holder, for as long as the stack lasts."""
-    listener = PORTS_OWN + NUMBERS["listen-any"]
-    sniffer = servant("sniffer", str(directory / "wire.ndjson"), str(listener), before=("unshare", "-n"))
+    listeners = [str(PORTS_OWN + NUMBERS[name]) for name in LISTENERS]
+    sniffer = servant("sniffer", str(directory / "wire.ndjson"), *listeners, before=("unshare", "-n"))
     stack.enter_context(sniffer)
     wait_for_namespace(sniffer.process.pid)
     socket.sethostname(f"198-51-100-{NUMBERS['own-name']}.ip.test")

@@ -25,6 +25,7 @@ from .ways import BARE, EXIT, EXITPIN, LEVELS, RIVALS
 HERE = Path(__file__).parent
 INSIDE_S = 1800
 EXITS = 5
+EACH = "each"
 Table = dict[str, dict[str, Word]]
 """By way, by vector."""
 
@@ -35,7 +36,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--level", action="append", choices=ways, help="only this way (may be repeated)")
     parser.add_argument("--vector", action="append", metavar="NAME", help="only this vector (may be repeated)")
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="vectors at a time, bare and under the rivals")
-    parser.add_argument("--without", metavar="DEFENCE", help="leave a defence out: the vectors it stops must leak then")
+    parser.add_argument(
+        "--without", metavar="DEFENCE", help="leave a defence out: the vectors it stops must leak then; `each`: in turn"
+    )
     parser.add_argument("--json", metavar="FILE", help="what was seen in each cell")
     parser.add_argument("--list", action="store_true", help="the vectors, and run nothing")
     parser.add_argument("--name", default=f"leaks-{os.getpid()}", help="of the lab, which is started and ended here")
@@ -43,8 +46,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     unknown = sorted(set(args.vector or ()) - NUMBERS.keys())
     if unknown:
         parser.error(f"no such vector: {', '.join(unknown)} (see --list)")
-    if args.without is not None and args.without not in DEFENCES:
-        parser.error(f"no such defence: {args.without}; there are: {', '.join(DEFENCES) or 'none yet'}")
+    if args.without is not None and args.without not in (*DEFENCES, EACH):
+        parser.error(f"no such defence: {args.without}; there are: {', '.join(DEFENCES)}; and {EACH}")
     return args
 
 
@@ -54,6 +57,13 @@ def main(argv: Sequence[str]) -> int:
         for vector in VECTORS:
             print(f"{NUMBERS[vector.name]:>4}  {vector.name:<26} {vector.theme:<16} {vector.row}")
         return 0
+    if args.without == EACH:
+        return max(try_(argparse.Namespace(**{**vars(args), "without": defence})) for defence in DEFENCES)
+    return try_(args)
+
+
+def try_(args: argparse.Namespace) -> int:
+    """One table: all of a lab, from its start to its end."""
     wanted = set(DEFENCES[args.without]) if args.without else set(args.vector or NUMBERS)
     ways = args.level or (("guard",) if args.without else (*LEVELS, *RIVALS))
     began = time.monotonic()
@@ -139,7 +149,7 @@ def assess(
                     **cell,
                 }
             )
-    if len(impossible) == len(vectors):
+    if len(impossible) == len(vectors) > 1:
         raise RuntimeError("nothing that ran bare was seen on the wire: the sniffer, or the wire, does not work")
     return table, records
 
@@ -161,7 +171,8 @@ def account(table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], 
         if any(words.get(name) is Word.LEAKED for way, words in judged.items() if way in STRICT):
             print(f"open by decision: {name}: {why}")
     if without:
-        kept = [name for words in judged.values() for name, word in words.items() if word is not Word.LEAKED]
+        words = [pair for words in judged.values() for pair in words.items()]
+        kept = [f"{name} {word}" for name, word in words if word is not Word.LEAKED]
         print(f"without {without}, and still: {', '.join(kept)}" if kept else f"without {without}: all leak")
     return int(is_failed(judged, without))
 

@@ -1,7 +1,7 @@
 """The namespace in between: writes down each frame that comes from the machine, and knocks where a listener may be.
 
-python -m leaks.sniffer FILE PORT    (in a network namespace of its own)
-A line of the file: {"t": seconds, "frame": hex of its first bytes}. PORT: where `listen-any` would listen.
+python -m leaks.sniffer FILE PORT...    (in a network namespace of its own)
+A line of the file: {"t": seconds, "frame": hex of its first bytes}. PORT: where a vector would listen.
 It waits for a line before it begins, then says `ready`; at the next line it says how many frames it missed, and ends.
 """
 
@@ -43,12 +43,13 @@ def sniff(ear: socket.socket, path: str) -> None:
 
 
 def main() -> None:
-    path, port = sys.argv[1], int(sys.argv[2])
+    path, *ports = sys.argv[1:]
     sys.stdin.readline()
     wire.far_side()
     ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
-    threading.Thread(target=knock, args=(port,), daemon=True).start()
+    for port in ports:
+        threading.Thread(target=knock, args=(int(port),), daemon=True).start()
     threading.Thread(target=sniff, args=(ear, path), daemon=True).start()
     print("ready", flush=True)
     sys.stdin.readline()

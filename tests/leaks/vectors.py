@@ -23,6 +23,7 @@ class Start(StrEnum):
     DESCRIPTOR = "descriptor"
     STDIN = "stdin"
     STDOUT = "stdout"
+    CAPABLE = "capable"
     UNIX = "unix"
     HOLDER = "holder"
 
@@ -79,10 +80,11 @@ VECTORS: tuple[Vector, ...] = (
         "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 "
         "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast",
     ),
-    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60"),
+    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 tunnel"),
     *_theme(
         "system calls",
-        "syscall-connect@5~ syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 names-payload names-connect "
+        "syscall-connect@5~ syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 syscall-listen syscall-smc "
+        "names-payload names-connect "
         "names-then-sendto names-then-unspec names-then-sendmsg names-then-connect raw-clone raw-instruction@7~ "
         "raw-connect-alone@7 x32@9 int80-socketcall@8 int80-direct@8 int80-udp@8",
     ),
@@ -123,6 +125,7 @@ VECTORS: tuple[Vector, ...] = (
     ),
     *_theme("inherited", "stdin-udp stdin-tcp stdin-unix", Start.STDIN),
     *_theme("inherited", "stdout-tcp", Start.STDOUT),
+    *_theme("inherited", "inherited-capability", Start.CAPABLE),
     *_theme(
         "unix sockets",
         "unix-stream@36 unix-seqpacket@36 unix-datagram@36 unix-syscall@36 unix-datagram-syscall@36 unix-abstract@36 "
@@ -147,17 +150,24 @@ VECTORS: tuple[Vector, ...] = (
 _LAST_BYTES = [number for number in range(1, NUMBER_MAX + 1) if number not in PASSED_OVER]
 NUMBERS: Mapping[str, int] = {vector.name: _LAST_BYTES[place] for place, vector in enumerate(VECTORS)}
 
+LISTENERS = ("listen-any", "syscall-listen")
+"""They wait for the neighbour on the wire to come in."""
+
 DEFENCES: Mapping[str, tuple[str, ...]] = {
     "landlock": ("syscall-connect", "raw-instruction", "raw-connect-alone"),
     "sockets": ("syscall-udp", "names-payload"),
     "fast-open": ("syscall-sendto-tfo", "syscall-sendmsg-tfo"),
     "io_uring": ("uring-socket",),
     "machine": ("int80-udp",),
-    "capabilities": ("netlink-address",),
+    "capabilities": ("netlink-address", "inherited-capability"),
+    "listen": ("syscall-listen",),
+    "protocols": ("syscall-smc",),
+    "tunnels": ("tunnel",),
     "hide": ("unix-syscall",),
+    "hide+unix-datagrams": ("unix-datagram-syscall",),
 }
 """Which vectors must leak at the guard when one defence is left out (`--without NAME`): all others stand, and do not
-stop them. One that no vector misses is not tested here."""
+stop them. A+B: what each of the two would stop alone. One that no vector misses is not tested here."""
 
 OPEN: Mapping[str, str] = {
     "fifo": "a tool may use the files of its user, and somebody else may act on them",

@@ -9,6 +9,7 @@ Runs inside the lab, as its root. Sources: ip-rule(8), ip-sysctl (accept_local, 
 """
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 NAME_SERVER = "198.51.100.53"
@@ -27,6 +28,12 @@ HERE = (
     "rule add pref 10 lookup local", "rule del pref 0",
     "-6 rule add pref 10 lookup local", "-6 rule del pref 0",
 )  # fmt: skip
+
+TUNNEL = (
+    "tuntap add dev tunnel mode tun", "link set tunnel up", "route add 10.99.0.0/24 dev tunnel",
+    f"rule add pref 5 iif tunnel to 198.51.100.0/24 lookup {TABLE}",
+)  # fmt: skip
+"""What somebody left who uses a VPN: a tunnel that anybody may hold the other end of, and that is routed."""
 
 THERE = (
     "link set lo up", "link set far up", "link set near up",
@@ -47,6 +54,9 @@ def lay(far_pid: int, resolv_conf: Path) -> None:
         _set(f"ipv4/conf/{name}", "0")
     _set("ipv4/conf/home/accept_local", "1")
     _ip(*HERE)
+    with suppress(subprocess.CalledProcessError):  # a kernel without tunnels, or a user who may not open any
+        _ip(*TUNNEL)
+        _set("ipv4/conf/tunnel/forwarding", "1")
     resolv_conf.write_text(f"nameserver {NAME_SERVER}\noptions timeout:2 attempts:1\n")
 
 

@@ -50,6 +50,34 @@ static int syscall_sendmsg_tfo(const struct aim *aim)
 	return converse(aim, fd);
 }
 
+/* The kernel binds a listener that has no port by itself, in a range that the socket wants: a bind that nobody is asked for.
+ * The neighbour on the wire tries to come in. */
+static int syscall_listen(const struct aim *aim)
+{
+	enum { PORT_RANGE = 51 /* IP_LOCAL_PORT_RANGE */ };
+	const uint32_t port = 20000 + aim->number, range = port << 16 | port;
+	int fd = (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	told("syscall setsockopt", syscall(SYS_setsockopt, fd, IPPROTO_IP, PORT_RANGE, &range, sizeof(range)));
+	if (told("syscall listen", syscall(SYS_listen, fd, 4)) < 0)
+		return DENIED;
+	int accepted = (int)told("accept", accept(fd, NULL, NULL));
+
+	return accepted < 0 ? DENIED : sent("send", send(accepted, aim->mark, strlen(aim->mark), MSG_NOSIGNAL));
+}
+
+/* A protocol on top of TCP that has a connect of its own. */
+static int syscall_smc(const struct aim *aim)
+{
+	enum { PROTOCOL = 31 /* TCP_ULP */ };
+	int fd = (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+
+	if (told("syscall setsockopt", syscall(SYS_setsockopt, fd, IPPROTO_TCP, PROTOCOL, "smc", 4)) < 0 ||
+	    told("syscall connect", syscall(SYS_connect, fd, &aim->in, sizeof(aim->in))) < 0)
+		return DENIED;
+	return converse(aim, fd);
+}
+
 /* A datagram socket for the port of names, as programs without hooks are given one where a run has a name server. */
 static int names_socket(void)
 {
@@ -255,6 +283,8 @@ const struct vector syscall_vectors[] = {
 	{"syscall-udp", syscall_udp},
 	{"syscall-sendto-tfo", syscall_sendto_tfo},
 	{"syscall-sendmsg-tfo", syscall_sendmsg_tfo},
+	{"syscall-listen", syscall_listen},
+	{"syscall-smc", syscall_smc},
 	{"names-payload", names_payload},
 	{"names-connect", names_connect},
 	{"names-then-sendto", names_then_sendto},

@@ -1,8 +1,10 @@
 /* Calls that no hook sees: what stops them is the kernel, or nothing. */
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -89,6 +91,28 @@ static void keys(void)
 	say("request", syscall(SYS_request_key, "user", "exitpin", "", 0));
 }
 
+/* A protocol on top of TCP (SMC) would connect by calls of its own. */
+static void protocols(void)
+{
+	int fd = raw_socket(AF_INET, SOCK_STREAM, 0);
+
+	say("ulp", setsockopt(fd, IPPROTO_TCP, 31 /* TCP_ULP */, "smc", 4));
+}
+
+static void pairs(void)
+{
+	int ends[2];
+
+	say("unix", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends));
+	say("tipc", syscall(SYS_socketpair, 30 /* AF_TIPC */, SOCK_STREAM, 0, ends));
+	say("ip", syscall(SYS_socketpair, AF_INET, SOCK_STREAM, 0, ends));
+}
+
+static void tunnels(void)
+{
+	say("attach", ioctl(open("/dev/null", O_RDWR), 0x400454ca /* TUNSETIFF */, NULL));
+}
+
 /* argv[2]: a process outside the run; argv[3]: the name of an abstract socket there. */
 static char **given;
 
@@ -124,7 +148,8 @@ static void other_abi(void)
 
 static const struct command commands[] = {
 	{"sockets", sockets}, {"connects", connects}, {"fast_opens", fast_opens}, {"rings", rings},
-	{"listeners", listeners}, {"unix_listener", unix_listener}, {"device", device}, {"keys", keys}, {"outside", outside},
+	{"listeners", listeners}, {"unix_listener", unix_listener}, {"device", device}, {"keys", keys},
+	{"protocols", protocols}, {"pairs", pairs}, {"tunnels", tunnels}, {"outside", outside},
 #ifdef __x86_64__
 	{"other_machine", other_machine}, {"other_abi", other_abi},
 #endif
