@@ -37,6 +37,7 @@ missing_packages() {
 		ssh openssh-client
 		git git
 		nc.openbsd netcat-openbsd
+		nmap nmap
 		perl perl
 		node nodejs
 		gcc gcc

@@ -37,7 +37,7 @@ REMARKS = {
     "nslookup": "below the level notify add -vc: its datagrams are refused",
     "curl": "HTTP/1.1 and 2 work; --http3 is refused, being UDP",
     "nc": "TCP works; -u and -l are refused",
-    "nmap": "use -sT -Pn -n --unprivileged: raw packets and its own DNS are refused",
+    "nmap": "use -sT -Pn: raw packets are refused; below the level notify add -n: so are its own look-ups",
     "node": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
     "nodejs": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
     "tmux": "a server that is running already is outside the run: use tmux -L with a new name",
@@ -47,7 +47,7 @@ REMARKS = {
 }
 
 
-RESOLVES_ITSELF = frozenset({"dig", "delv", "kdig", "host", "nslookup", "drill"})
+RESOLVES_ITSELF = frozenset({"dig", "delv", "kdig", "host", "nslookup", "drill", "nmap"})
 """Over UDP, past the hooks: only the level notify has a name server for them."""
 
 

@@ -4,6 +4,7 @@ Judged by what they print, and by what the targets saw of them."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,6 +67,15 @@ def go_program(folder: Path, source: Path) -> str:
     done = subprocess.run(
         ["go", "build", "-o", target, str(source)], env=environment, capture_output=True, text=True, check=False
     )
+    return target if done.returncode == 0 else pytest.skip(done.stderr)
+
+
+def rust_program(folder: Path, source: Path, *flags: str) -> str:
+    if shutil.which("rustc") is None:
+        pytest.skip("no rustc here")
+    target = str(folder / "crab")
+    words = ["rustc", "--edition", "2021", *flags, "-o", target, str(source)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     return target if done.returncode == 0 else pytest.skip(done.stderr)
 
 
@@ -153,3 +163,21 @@ def test_node_resolves_with_its_own_library(lab: Lab) -> None:
     )
     record = one(lab, "--containment", "notify", "--", "node", "-e", script)
     assert record["process"]["stdout"] == f"{ADDRESS}\n"
+
+
+def test_a_scan_of_ports_names_those_that_the_exit_found_open(lab: Lab) -> None:
+    log = Log.of(lab.state)
+    record = one(lab, "--", "nmap", "-sT", "-Pn", "-p", "80,9", "web.test")
+    ports = dict(re.findall(r"^(\d+)/tcp +(\w+)", record["process"]["stdout"], re.MULTILINE))
+    assert ports == {"80": "open", "9": "closed"}
+    assert {stream["destination"] for stream in record["streams"]} == {"web.test:80", "web.test:9"}
+    assert set(log.peers("http")) == {ADDRESS} and log.peers("dns") == []
+
+
+def test_a_rust_program_resolves_and_connects(lab: Lab, tmp_path: Path) -> None:
+    log = Log.of(lab.state)
+    for words in ((), ("-C", "target-feature=+crt-static")):
+        record = one(lab, "--", rust_program(tmp_path, PROGRAMS / "crab.rs", *words), "web.test:80")
+        assert record["process"]["stdout"] == f"{ADDRESS}\n" * 4
+        assert {stream["destination"] for stream in record["streams"]} == {"web.test:80"}
+    assert log.peers("http") == [ADDRESS] * 8 and log.peers("dns") == []
