@@ -16,7 +16,7 @@ from .connections import EAI_AGAIN, EAI_NONAME
 from .effects import AnswerCall
 from .events import ConnectReported, Denied, LookupReported, UnixAsked
 from .model import Destination, Run
-from .names import Names, can_exit_reach, is_mapped
+from .names import Names, can_exit_reach, is_mapped, is_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,12 @@ class Admission:
         return Settled(AnswerCall(asked.call, EACCES), Denied(asked.pid, "unix", asked.path))
 
     def look_up(self, report: LookupReported) -> Destination | Settled | Untrusted:
-        """The name that the exit is to be asked for (port 0), or the answer."""
+        """The name, or the address whose name, the exit is to be asked for (port 0), or the answer."""
         if report.problem is not None:
             return Untrusted(report.problem)
         call, host = report.call, report.host
         if report.is_reverse:
-            name = self.names.original(host) if is_mapped(host) else None
-            return Settled(AnswerCall(call, 0, 0 if name else EAI_NONAME, name=name or ""))
+            return self._reverse(call, host)
         if not can_exit_reach(host):
             return _refused_lookup(report, EAI_NONAME, "name")
         if self.allowed is not None and not self.allowed.may_look_up(host):
@@ -113,6 +112,14 @@ class Admission:
         if not addresses:
             return _refused_lookup(report, EAI_AGAIN, "too-many-names")
         return Settled(AnswerCall(call, 0, 0, tuple((address, 0) for address in addresses)))
+
+    def _reverse(self, call: int, address: str) -> Destination | Settled:
+        """Whose an address is. No exit is asked for those of this machine's networks, nor for what it may not open."""
+        name = self.names.original(address) if is_mapped(address) else None
+        may_ask = self.resolve == "exit" and not is_mapped(address) and not is_private(address)
+        if may_ask and (self.allowed is None or self.allowed.may_look_up(address)):
+            return Destination(address, 0)
+        return Settled(AnswerCall(call, 0, 0 if name else EAI_NONAME, name=name or ""))
 
 
 def canonical_host(host: str) -> str:

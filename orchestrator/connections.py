@@ -15,6 +15,7 @@ from errno import EHOSTUNREACH, ETIMEDOUT
 from .effects import AnswerCall, Effect, StreamClosed, StreamFailed, StreamJoined, StreamOpened, StreamSent
 from .events import SocksAnswered
 from .model import Claim, Destination, Endpoint, Fingerprint
+from .names import is_address
 from .outcomes import outcome, socks_errno
 
 EAI_AGAIN = -3
@@ -45,6 +46,11 @@ class Connection:
     is_closed: bool = False
     bytes_up: int = 0
     bytes_down: int = 0
+
+    @property
+    def is_reverse(self) -> bool:
+        """Whether it asks whose an address is."""
+        return self.is_lookup and is_address(self.destination.host)
 
     @property
     def is_live(self) -> bool:
@@ -119,14 +125,16 @@ class Connections:
             if c.circuit_id == circuit_id and not c.is_closed and c.status in ("claimed", "sent", "succeeded")
         ]  # fmt: skip
 
-    def answer(self, connection: Connection, error: int, endpoints: tuple[tuple[str, int], ...] = ()) -> list[Effect]:
+    def answer(
+        self, connection: Connection, error: int, endpoints: tuple[tuple[str, int], ...] = (), name: str = ""
+    ) -> list[Effect]:
         """The hook's answer, if it still waits for one."""
         if connection.is_answered:
             return []
         connection.is_answered = True
         self._waiting.pop(connection.call, None)
         eai = EAI_AGAIN if error and connection.is_lookup else 0
-        return [AnswerCall(connection.call, error, eai, endpoints, disconnect=error != 0)]
+        return [AnswerCall(connection.call, error, eai, endpoints, name, disconnect=error != 0)]
 
     # What Tor's control side says.
 
@@ -223,6 +231,9 @@ class Connections:
         if socks.reply != 0:
             connection.status, connection.reason = "failed", connection.reason or "RESOLVEFAILED"
             return self.answer(connection, EHOSTUNREACH)
-        connection.status, connection.resolved = "succeeded", socks.answer
+        connection.status = "succeeded"
+        if connection.is_reverse:  # the SOCKS side alone tells that name: it is no part of what is proven
+            return self.answer(connection, 0, name=socks.answer)
+        connection.resolved = socks.answer
         self._names_with.setdefault(socks.answer, set()).add(connection.destination.host)
         return self.answer(connection, 0, ((socks.answer, 0),))

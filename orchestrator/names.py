@@ -49,6 +49,30 @@ def is_mapped(address: str) -> bool:
     return parsed in (MAPPED_V4 if parsed.version == 4 else MAPPED_V6)
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+_PRIVATE = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.168.0.0/16", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10", "ff00::/8"),
+    )
+]
+
+
+def is_private(address: str) -> bool:
+    """Whether no exit can reach it, or somebody else's machine of that address would be."""
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in network for network in _PRIVATE if network.version == parsed.version)
+
+
 def can_exit_reach(host: str) -> bool:
     """Whether `host` means something to an exit: .onion and .exit are Tor's own names, and never leave through one."""
     return not host.lower().rstrip(".").endswith((".onion", ".exit"))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from .control_lines import parse_endpoint
 from .effects import Effect, StreamClosed, StreamFailed, StreamOpened, StreamRemapped, StreamSent, StreamViolated
 from .model import Claim, Destination, Fingerprint
+from .names import is_address
 from .streams import Streams
 from .verify_evidence import Seen
 
@@ -154,7 +155,11 @@ def _problems(stream: Mapping[str, object], account: Account, addresses: frozens
         problems.append(f"the record says {words}, Tor said {_words(account)}")
     resolved = stream.get("resolved")
     is_answered = is_lookup and status == "succeeded"  # by the SOCKS side, which may be ahead of REMAP
-    if resolved not in addresses if is_answered else resolved != account.resolved:
+    if is_answered and is_address(str(stream.get("destination"))):  # whose an address is, no line of Tor's tells
+        is_told = resolved is None
+    else:
+        is_told = resolved in addresses if is_answered else resolved == account.resolved
+    if not is_told:
         problems.append(f"the record has it resolved to {resolved}, Tor to {account.resolved}")
     if "closed" in stream and stream["closed"] is not (account.closed is not None):
         problems.append(f"the record says closed: {stream['closed']}, Tor said {_words(account)}")

@@ -41,6 +41,7 @@ __all__ = [
     "PRELOAD",
     "SOCKS_CONNECT",
     "SOCKS_RESOLVE",
+    "SOCKS_RESOLVE_PTR",
     "WIRE_VERSION",
     "Child",
     "Endpoint",
@@ -90,6 +91,7 @@ def shim_config(nonce: bytes, run_address: str, report_socket: str | Path, *, is
 
 SOCKS_CONNECT: Final = 0x01
 SOCKS_RESOLVE: Final = 0xF0
+SOCKS_RESOLVE_PTR: Final = 0xF1
 
 
 def socks_greeting() -> bytes:

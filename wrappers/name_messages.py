@@ -11,7 +11,7 @@ RFC 6891, 6.1 (EDNS).
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import Final
 
@@ -19,6 +19,7 @@ NO_ERROR: Final = 0
 SERVFAIL: Final = 2
 IN: Final = 1
 A: Final = 1
+PTR: Final = 12
 AAAA: Final = 28
 
 PLAIN_MAX: Final = 512
@@ -29,14 +30,14 @@ PAYLOAD_MAX: Final = 4096
 _HEADER: Final = Struct("!6H")
 _KIND: Final = Struct("!HH")
 _OPT: Final = Struct("!BHHIH")
-_RECORD: Final = Struct("!HHHIH4s")
+_RECORD: Final = Struct("!HHHIH")
 _OPT_TYPE, _NAME_MAX, _LABEL_MAX, _QUESTION_NAME = 41, 255, 63, 0xC00C
 _QR, _OPCODE, _TC, _RD, _RA, _CD, _RCODE = 0x8000, 0x7800, 0x200, 0x100, 0x80, 0x10, 0xF
 _FAILURES: Final = {1, SERVFAIL, 4, 5}  # may come without the question
 _PLAIN: Final = frozenset((string.ascii_letters + string.digits + "-_").encode())
 _CLASSES: Final = {IN: "IN", 3: "CH", 4: "HS", 255: "ANY"}
 _TYPES: Final = {
-    **{A: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 15: "MX", 16: "TXT", AAAA: "AAAA", 33: "SRV", 35: "NAPTR"},
+    **{A: "A", 2: "NS", 5: "CNAME", 6: "SOA", PTR: "PTR", 15: "MX", 16: "TXT", AAAA: "AAAA", 33: "SRV", 35: "NAPTR"},
     **{43: "DS", 44: "SSHFP", 48: "DNSKEY", 52: "TLSA", 64: "SVCB", 65: "HTTPS", 255: "ANY", 257: "CAA"},
 }
 
@@ -82,9 +83,16 @@ def read_query(wire: bytes) -> Query:
 
 def write_answer(query: Query, rcode: int, addresses: Iterable[str] = ()) -> bytes:
     """An answer of ours, with A records of these addresses, no longer than the query allows."""
-    records = [_RECORD.pack(_QUESTION_NAME, A, IN, 0, 4, IPv4Address(address).packed) for address in addresses]
+    records = [_record(A, IPv4Address(address).packed) for address in addresses]
     wire = _answer(query, rcode, records)
     return wire if len(wire) <= query.payload_bytes else write_truncated(query)
+
+
+def write_name(query: Query, name: str) -> bytes:
+    """An answer of ours with one PTR record: a host name of ASCII letters, with labels as long as they may be."""
+    labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
+    content = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    return _answer(query, NO_ERROR, [_record(PTR, content)])
 
 
 def write_truncated(query: Query) -> bytes:
@@ -103,6 +111,24 @@ def is_answer(query: Query, reply: bytes) -> bool:
         return flags & _RCODE in _FAILURES
     told, asked = reply[_HEADER.size : _HEADER.size + len(query.question)], query.question
     return questions == 1 and told[:-4].lower() == asked[:-4].lower() and told[-4:] == asked[-4:]
+
+
+def address_of(name: str) -> str | None:
+    """The address whose name this name asks for; None: it is that of no address, or of many. Source: RFC 1035, 3.5;
+    RFC 3596, 2.5."""
+    labels = name.lower().split(".")
+    try:
+        if labels[4:] == ["in-addr", "arpa"]:
+            return str(IPv4Address(".".join(labels[3::-1])))
+        if labels[32:] == ["ip6", "arpa"] and all(len(label) == 1 for label in labels[:32]):
+            return str(IPv6Address(bytes.fromhex("".join(labels[31::-1]))))
+    except ValueError:
+        pass
+    return None
+
+
+def _record(kind: int, content: bytes) -> bytes:
+    return _RECORD.pack(_QUESTION_NAME, kind, IN, 0, len(content)) + content
 
 
 def _answer(query: Query, flags: int, records: list[bytes]) -> bytes:

@@ -1,9 +1,10 @@
 """The name server of one run, for programs that resolve by themselves: over UDP, at whatever address they ask.
 
-Their datagrams end in a network that leads nowhere (`shim/nowhere.py`), and here. Addresses are answered as the hooks
-answer them: mapped, or as the pinned exit finds them. Other questions go through the pinned exit, too, as DNS over TCP
-to a public resolver: the one that was named for that, or else the one that the tool asked; never to a private one,
-which no exit can reach. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not there.
+Their datagrams end in a network that leads nowhere (`shim/nowhere.py`), and here. Addresses, and their names, are
+answered as the hooks answer them: mapped, or as the pinned exit finds them. Other questions go through the pinned exit,
+too, as DNS over TCP to a public resolver: the one that was named for that, or else the one that the tool asked; never
+to a private one, which no exit can reach. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not
+there.
 
 A datagram tells of nobody, so whatever is asked here has pid 0. What is no query gets no answer, nor does one beside
 too many that wait. Called by `supervisor.py`; messages are read and written by `name_messages.py`. Source: RFC 1035,
@@ -12,7 +13,6 @@ too many that wait. Called by `supervisor.py`; messages are read and written by 
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import struct
 from collections.abc import Callable
@@ -22,18 +22,22 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
+from ..orchestrator.names import is_mapped, is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
 from .name_messages import (
     AAAA,
     IN,
     NO_ERROR,
+    PTR,
     SERVFAIL,
     A,
     Query,
+    address_of,
     is_answer,
     read_query,
     write_answer,
+    write_name,
     write_truncated,
 )
 from .reports import ReportSocket
@@ -116,9 +120,13 @@ class NameServer:
 
     def _ask(self, query: Query, asked: str, reply: Reply) -> None:
         """One question."""
+        resolver = self._server or asked
+        address = address_of(query.name) if (query.group, query.kind) == (IN, PTR) else None
         is_for_address = query.group == IN and query.kind in (A, AAAA)
-        if not is_for_address or not self._look_up(query, reply):
-            self._forward(query, self._server or asked, reply)
+        if address is not None:
+            self._look_up_name(query, address, resolver, reply)
+        elif not is_for_address or not self._look_up(query, reply):
+            self._forward(query, resolver, reply)
 
     def _look_up(self, query: Query, reply: Reply) -> bool:
         """An address, as the hooks answer it. IPv4 is enough for one attempt: of IPv6 there is none. False: it is no
@@ -136,6 +144,23 @@ class NameServer:
         else:
             self._reports.take(report, NOBODY, None, partial(_answer_addresses, query, reply))
         return True
+
+    def _look_up_name(self, query: Query, address: str, resolver: str, reply: Reply) -> None:
+        """Whose an address is, as the hooks answer it; what is not known here is a question for the resolver."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        report = bindings.encode_report(
+            bindings.Op.RESOLVE_PTR, self._nonce, pid=NOBODY, destination=bindings.Endpoint(family, address, 0)
+        )
+
+        def answered(answer: AnswerCall) -> None:
+            if not answer.error and answer.name:
+                reply(write_name(query, answer.name))
+            elif answer.error or answer.eai != EAI_NONAME or is_mapped(address) or is_private(address):
+                reply(write_answer(query, SERVFAIL))
+            else:
+                self._forward(query, resolver, reply)
+
+        self._reports.take(report, NOBODY, None, answered)
 
     def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
         """Any other question."""
@@ -189,21 +214,6 @@ class NameServer:
                 raise EOFError
             found += part
         return found
-
-
-_PRIVATE = [
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.168.0.0/16", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10", "ff00::/8"),
-    )
-]
-
-
-def is_private(host: str) -> bool:
-    """Whether no exit can reach it, or somebody else's machine of that address would be."""
-    address = ipaddress.ip_address(host)
-    return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 def _answer_addresses(query: Query, reply: Reply, answer: AnswerCall) -> None:

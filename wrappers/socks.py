@@ -7,18 +7,21 @@ greeting is not alone (docs/notes/0001); user name and request may go together.
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import Callable
 
 from ..orchestrator.model import Destination
+from ..orchestrator.names import is_address
 from ..shim import bindings
 
 PASSWORD = b"exitpin"
 CONNECT_WAIT = struct.pack("ll", 1, 0)
+_HOST_NAME = re.compile(rb"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 Answered = Callable[[int, str], None]
-"""(reply code, address for a look-up); -1: the connection ended or could not be made."""
+"""(reply code, what a look-up found: an address, or the name of one); -1: the connection ended, or was never made."""
 
 
 class SocksDialogue:
@@ -26,9 +29,9 @@ class SocksDialogue:
 
     __slots__ = (
         "_answer",
+        "_command",
         "_destination",
         "_fd",
-        "_is_lookup",
         "_loop",
         "_need",
         "_on_answer",
@@ -45,7 +48,10 @@ class SocksDialogue:
         self._fd = connection.fileno()
         self._tag = tag.encode()
         self._destination = destination
-        self._is_lookup = is_lookup
+        self._command = bindings.SOCKS_CONNECT
+        if is_lookup:
+            is_reverse = is_address(destination.host)
+            self._command = bindings.SOCKS_RESOLVE_PTR if is_reverse else bindings.SOCKS_RESOLVE
         self._on_answer = on_answer
         self._loop = asyncio.get_running_loop()
         self._received = b""
@@ -122,8 +128,7 @@ class SocksDialogue:
         if self._state == "greeting":
             if self._received != b"\x05\x02":
                 raise ValueError("Tor wants another SOCKS method")
-            command = bindings.SOCKS_RESOLVE if self._is_lookup else bindings.SOCKS_CONNECT
-            request = bindings.socks_request(command, self._destination.host, self._destination.port)
+            request = bindings.socks_request(self._command, self._destination.host, self._destination.port)
             self._send(bindings.socks_auth(self._tag, PASSWORD) + request)
             self._state, self._received, self._need = "auth", b"", 2
             return False
@@ -134,16 +139,21 @@ class SocksDialogue:
             return False
         size = bindings.socks_reply_size(self._received)
         if size is not None and size <= len(self._received):
-            self._answer = (self._received[1], self._address())
+            self._answer = (self._received[1], self._found())
         else:
             self._need = size or self._need + 1
         return True
 
-    def _address(self) -> str:
-        """What a look-up found. Raises ValueError for an answer that is no address."""
-        if not self._is_lookup or self._received[1] != 0:
+    def _found(self) -> str:
+        """What a look-up found: an address, or the name of one, which the exit made up as it liked. Raises ValueError
+        for what was not asked for."""
+        if self._command == bindings.SOCKS_CONNECT or self._received[1] != 0:
             return ""
         kind, body = self._received[3], self._received[4:-2]
+        if self._command == bindings.SOCKS_RESOLVE_PTR:
+            if kind != 3 or not _HOST_NAME.fullmatch(body[1:]):
+                raise ValueError("Tor answers with no name of a host")
+            return body[1:].decode("ascii")
         if kind not in (1, 4):
             raise ValueError("Tor answers a look-up with a name")
         return socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, body)

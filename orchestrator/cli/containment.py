@@ -42,7 +42,7 @@ def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Cont
 
 
 def _public_address(word: str) -> str:
-    from ...wrappers.name_server import is_private
+    from ..names import is_private
 
     try:
         address = str(ipaddress.ip_address(word))

@@ -31,6 +31,25 @@ def test_a_mapped_address_that_nobody_was_given_is_refused_and_noted() -> None:
     assert [denied.reason for denied in told.life.denied] == ["unknown-mapped-address"]
 
 
+def test_whose_an_address_is_the_exit_is_asked_where_it_resolves() -> None:
+    told = running(resolve="exit")
+    assert told.step(lookup(2, "192.0.2.10", is_reverse=True)) == [fx.BindLookup(told.life.run.run_id, 2, "192.0.2.10")]
+    told.step(ev.LookupBound(2, PID, Endpoint("127.64.0.1", 50002), "192.0.2.10"))
+    (claim,) = told.claims()
+    told.step(fx.StreamSent(claim, 7))
+    (answer,) = told.step(ev.SocksAnswered(2, 0, "web.test"))
+    assert answer == fx.AnswerCall(2, name="web.test")
+    (connection,) = told.life.connections
+    assert (connection.status, connection.resolved) == ("succeeded", None), "Tor's lines do not tell the name"
+    assert told.life.connections.names_with("web.test") == set()
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.0.1", "fe80::1", "127.0.0.1"])
+def test_no_exit_is_asked_whose_a_private_address_is(address: str) -> None:
+    told = running(resolve="exit")
+    assert told.step(lookup(2, address, is_reverse=True)) == [fx.AnswerCall(2, 0, EAI_NONAME)]
+
+
 def test_a_name_of_no_mapped_address_and_a_peer_of_no_connection_are_not_invented() -> None:
     told = running()
     assert told.step(lookup(2, "192.0.2.1", is_reverse=True)) == [fx.AnswerCall(2, 0, -2)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import dns.message
 
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.events import LookupReported
+from exitpin.orchestrator.events import ConnectReported, LookupReported
 from exitpin.shim.nowhere import Nowhere
 from exitpin.wrappers.name_server import NameServer
 
@@ -51,6 +51,15 @@ class Asked:
         reply = dns.message.from_wire(await self.heard())
         assert query.is_response(reply)
         return reply
+
+    async def forwarded(self) -> ConnectReported:
+        """The stream to a resolver that is asked for."""
+        async with asyncio.timeout(3):
+            while True:
+                for event in self.run.events:
+                    if isinstance(event, ConnectReported):
+                        return event
+                await asyncio.sleep(0.001)
 
     def answer_lookups(self, host: str = "198.18.0.1") -> None:
         """As the core answers them."""

@@ -32,6 +32,8 @@ def test_a_stream_is_opened_step_by_step_on_the_tools_socket(family: socket.Addr
         (Destination("192.0.2.1", 443), False, request(1, b"\x01\xc0\x00\x02\x01\x01\xbb")),
         (Destination("::1", 22), False, request(1, b"\x04" + b"\x00" * 15 + b"\x01\x00\x16")),
         (Destination("example.com", 0), True, request(0xF0, b"\x03\x0bexample.com\x00\x00")),
+        (Destination("192.0.2.1", 0), True, request(0xF1, b"\x01\xc0\x00\x02\x01\x00\x00")),
+        (Destination("2001:db8::1", 0), True, request(0xF1, b"\x04\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1\0\0")),
     ],
 )
 def test_what_is_asked_for_is_the_destination(destination: Destination, is_lookup: bool, command: bytes) -> None:
@@ -106,6 +108,29 @@ def test_a_look_up_answers_with_an_address(reply: bytes, answer: tuple[int, str]
         assert await one.answered() == answer
 
     played(script, Destination("example.com", 0), is_lookup=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        (b"web.test", (0, "web.test")),
+        (b"_a-1.WEB.test.", (0, "_a-1.WEB.test.")),
+        (b"evil\n.test", (-1, "")),
+        (b"a b", (-1, "")),
+        (b"\xff.test", (-1, "")),
+        (b"a..test", (-1, "")),
+        (b"x" * 64 + b".test", (-1, "")),
+        (b"x." * 127 + b"x", (-1, "")),
+        (b"", (-1, "")),
+    ],
+)
+def test_whose_an_address_is_has_to_be_a_host_name(name: bytes, answer: tuple[int, str]) -> None:
+    async def script(one: Dialogue) -> None:
+        await one.ready_for_reply(request(0xF1, b"\x01\xc0\x00\x02\x01\x00\x00"))
+        await one.says(b"\x05\x00\x00\x03" + bytes([len(name)]) + name + b"\x00\x00")
+        assert await one.answered() == answer
+
+    played(script, Destination("192.0.2.1", 0), is_lookup=True)
 
 
 @pytest.mark.parametrize(
