@@ -34,10 +34,15 @@ class Dialogue:
 
     def start(self) -> None:
         self.dialogue.start(self.listener.getsockname())
+        self.tor = self.accept()
+
+    def accept(self) -> socket.socket:
+        """Tor's end of the next connection."""
         self.listener.settimeout(DEADLINE_S)
-        self.tor, _ = self.listener.accept()
-        self.tor.setblocking(False)
-        self.tor.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tor, _ = self.listener.accept()
+        tor.setblocking(False)
+        tor.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return tor
 
     async def reads(self, expected: bytes) -> None:
         """Tor reads exactly this, and nothing more is there: the dialogue waits for an answer."""
@@ -71,9 +76,10 @@ def played(
     is_lookup: bool = False,
     family: socket.AddressFamily = socket.AF_INET,
     is_blocking: bool = True,
+    kind: type[socket.socket] = socket.socket,
 ) -> None:
     async def play() -> None:
-        with socket.socket(family) as tool:
+        with kind(family) as tool:
             tool.bind(("127.64.0.1" if family == socket.AF_INET else "::ffff:127.64.0.1", 0))
             tool.setblocking(is_blocking)
             one = Dialogue(tool, destination, is_lookup)

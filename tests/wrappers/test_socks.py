@@ -1,14 +1,12 @@
 """The SOCKS dialogue on the tool's own socket: step by step, not a byte too many, and the socket as it was."""
 
 import asyncio
-import fcntl
 import socket
 import struct
 
 import pytest
 
 from exitpin.orchestrator.model import Destination
-from exitpin.wrappers.socks import disconnect
 
 from .played_socks import ACCEPTED, AUTH, CONNECT, GREETING, METHOD, NAME, OPENED, Dialogue, played, request
 
@@ -232,44 +230,5 @@ def test_a_stopped_dialogue_reads_and_says_no_more() -> None:
         await one.says(METHOD)
         assert one.answers == []
         assert one.tool.recv(16, socket.MSG_DONTWAIT) == METHOD, "left for whoever has the socket"
-
-    played(script)
-
-
-@pytest.mark.parametrize("is_blocking", [True, False])
-@pytest.mark.parametrize("timeout", [(0, 0), (7, 250000)])
-def test_the_tools_socket_is_given_back_as_it_was(is_blocking: bool, timeout: tuple[int, int]) -> None:
-    options = (
-        (socket.SOL_SOCKET, socket.SO_SNDTIMEO),
-        (socket.SOL_SOCKET, socket.SO_RCVTIMEO),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-        (socket.SOL_SOCKET, socket.SO_REUSEADDR),
-        (socket.IPPROTO_TCP, socket.TCP_NODELAY),
-    )
-
-    def state(tool: socket.socket) -> list[object]:
-        return [fcntl.fcntl(tool, fcntl.F_GETFL), *(tool.getsockopt(*option, 16) for option in options)]
-
-    async def script(one: Dialogue) -> None:
-        one.tool.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", *timeout))
-        before = state(one.tool)
-        await one.ready_for_reply()
-        assert state(one.tool) == before
-        await one.says(OPENED)
-        await one.answered()
-        assert state(one.tool) == before
-
-    played(script, is_blocking=is_blocking)
-
-
-def test_a_socket_taken_back_is_unconnected_and_keeps_its_endpoint() -> None:
-    async def script(one: Dialogue) -> None:
-        await one.ready_for_reply()
-        before = one.tool.getsockname()
-        disconnect(one.tool)
-        with pytest.raises(OSError):
-            one.tool.getpeername()
-        assert one.tool.getsockname()[0] in (before[0], "0.0.0.0")
-        disconnect(one.tool)
 
     played(script)
