@@ -3,6 +3,7 @@
 A status of 0 says that every run of the plan was done, attributed, and written down, and that its command returned 0.
 """
 
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from ..runs import Life
 
 EXIT_SOME_FAILED = 123
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
+
+UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})
+"""Signals by which a tool ends as it should; no shell says a word of them either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     found = failure_of(life)
     if found is not None and found.kind != "tool":
         sentences.append(f"{found.kind} (blame: {found.blame}): {found.detail}")
+    signo = life.exited.signal if life.exited is not None else None
+    if signo is not None and signo not in UNSAID:
+        sentences.append(f"{life.run.argv[0]} was ended by {_signal_name(signo)}")
     if life.ended is not None and life.ended.swept:
         sentences.append(f"{counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command")
     if ending.trust_lost is not None:
@@ -73,6 +80,13 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     if ending.trust_lost is not None or life.exited is None:
         return sentences, EXIT_FAILED
     return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
+
+
+def _signal_name(signo: int) -> str:
+    try:
+        return signal.Signals(signo).name
+    except ValueError:
+        return f"signal {signo}"
 
 
 def refusal(life: Life) -> str:
