@@ -16,6 +16,7 @@ from ..runs import Life
 EXIT_SOME_FAILED = 123
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
 
+DOCTOR = "`exitpin doctor` shows what there is."
 UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})
 """Signals by which a tool ends as it should; no shell says a word of them either."""
 
@@ -94,11 +95,11 @@ def refusal(life: Life) -> str:
     refused, command = life.refused, life.run.argv[0]
     assert refused is not None
     return {
-        "static": f"{command} is a static binary: hooks can't steer it, only --containment notify pins it.",
+        "static": f"{command} is a static binary: hooks can't steer it, only the level notify pins it. {DOCTOR}",
         "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
         "foreign": f"{command} is built for another class or machine: neither the shim nor the kernel could pin it.",
-        "libc": f"{command} is built for another C library: only --containment notify pins it.",
+        "libc": f"{command} is built for another C library: only the level notify pins it. {DOCTOR}",
         "not-found": f"{command}: command not found.",
-        "containment": f"the kernel would not contain {command}: {refused.detail}. `exitpin doctor` shows what it has.",
+        "containment": f"the kernel would not contain {command}: {refused.detail}. {DOCTOR}",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",
     }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

@@ -2,10 +2,12 @@
 
 Judged by what they print, and by what the targets saw of them."""
 
+import errno
 import json
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from exitpin.wrappers.machine import abilities
 
+from ..shim.refusing import SYS_PIDFD_GETFD, refuse
 from .conftest import Lab
 from .running import EXITPIN, Log, records, run
 
@@ -94,10 +97,24 @@ def test_a_static_program_leaves_through_its_exit_without_a_word(lab: Lab, tmp_p
     assert log.peers("http") == [ADDRESS]
 
 
-def test_below_that_level_it_is_refused_with_the_way_out(lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["shim", "guard"])
+def test_a_weaker_level_that_was_asked_for_is_the_least_and_it_is_said(lab: Lab, tmp_path: Path, level: str) -> None:
     log = Log.of(lab.state)
-    done = run(lab.state, "-e", EXIT, "--containment", "guard", "--", program(tmp_path, "cc"))
-    assert done.returncode == 126 and "--containment notify" in done.stderr
+    fetch = program(tmp_path, "cc")
+    done = run(lab.state, "-e", EXIT, "--json", "--containment", level, "--", fetch)
+    record = json.loads(done.stdout)
+    why = f"{fetch}: it is static: the shim can't be loaded into it"
+    assert record["process"]["stdout"].endswith(f"{ADDRESS}\n")
+    assert (record["containment"]["level"], record["containment"]["why"]) == ("notify", why)
+    assert f"exitpin: containment level is notify, and {level} was asked for: {why}\n" in done.stderr
+    assert log.peers("http") == [ADDRESS]
+
+
+def test_where_no_level_holds_it_a_static_program_is_refused_with_the_way_out(lab: Lab, tmp_path: Path) -> None:
+    log = Log.of(lab.state)
+    without = partial(refuse, SYS_PIDFD_GETFD, errno.EPERM)
+    done = run(lab.state, "-e", EXIT, "--", program(tmp_path, "cc"), preexec_fn=without)
+    assert done.returncode == 126 and "only the level notify pins it" in done.stderr
     assert log.peers() == []
 
 
