@@ -109,6 +109,20 @@ class Containment:
         return (*found, *sorted(self.unix))
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """What was named and can have no effect at this level, as sentences."""
+        found = []
+        if self.dns_server is not None and not self.is_supervised:
+            found.append(f"--dns-server has no effect: only notify has a name server, and the level is {self.level}")
+        elif self.dns_server is not None and not self.abilities.has_namespaces:
+            found.append(f"--dns-server has no effect: {NO_NAMESPACES}, and without them UDP is refused")
+        is_scoped = self.is_guarded and not self.is_supervised and self.abilities.landlock_abi >= LANDLOCK_WITH_SCOPES
+        if is_scoped or self.is_apart:
+            why = f"at the level {self.level} no abstract socket of others can be reached"
+            found += [f"--allow unix:{name} has no effect: {why}" for name in sorted(self.unix) if name[0] == "@"]
+        return tuple(found)
+
+    @property
     def warning(self) -> str:
         """What to say before anything is run; nothing where the kernel stands behind the hooks."""
         return WARNING if self.level == "shim" else ""

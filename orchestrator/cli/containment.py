@@ -2,6 +2,8 @@
 
 import argparse
 import ipaddress
+import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -21,18 +23,20 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
         help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
-        " unix:PATH: it may reach this Unix socket of others; repeatable",
+        " unix:PATH: it may reach this Unix socket of others; unix:@NAME: this abstract one, at shim and notify alone;"
+        " repeatable",
     )  # fmt: skip
     group.add_argument(
         "--dns-server", type=_public_address, metavar="IP",
-        help="at the level notify: where questions for other than addresses go, over TCP through the exit"
-        " (default: whom the tool asks, if that is public)",
+        help="at the level notify, and of no effect below it: where questions for other than addresses go, over TCP"
+        " through the exit (default: whom the tool asks, if that is public)",
     )  # fmt: skip
 
 
 def containment_of(args: argparse.Namespace, wanted: Mapping[str, str]) -> Containment:
     """The level in force, as `contain` finds it for what was asked and what is `wanted` by what is to be run. Says on
-    stderr when it is not the one that was asked for. Raises OperatorError when it would be less."""
+    stderr when it is not the one that was asked for, and what has no effect at it. Raises OperatorError when it would
+    be less."""
     from ...wrappers.machine import abilities
 
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
@@ -42,6 +46,11 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str]) -> Conta
     )  # fmt: skip
     if args.containment not in (None, containment.level):
         _say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
+    for sentence in containment.idle:
+        _say(sentence)
+    for path in paths:
+        if path.startswith("/") and not _is_socket(path):
+            _say(f"--allow unix:{path}: there is no socket, and until there is one this has no effect")
     return containment
 
 
@@ -53,6 +62,8 @@ def wanted_by(tools: Iterable[Tool]) -> dict[str, str]:
 def _public_address(word: str) -> str:
     from ...wrappers.name_server import is_private
 
+    if "%" in word:
+        raise argparse.ArgumentTypeError(f"{word} has a zone: it means something on this machine alone")
     try:
         address = str(ipaddress.ip_address(word))
     except ValueError:
@@ -60,6 +71,13 @@ def _public_address(word: str) -> str:
     if is_private(address):
         raise argparse.ArgumentTypeError(f"{word} is private: no exit could reach it")
     return address
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _allowed(word: str) -> str:

@@ -128,6 +128,23 @@ def test_a_network_of_its_own_wants_namespaces() -> None:
         contain("notify+netns", Abilities(6))
 
 
+@pytest.mark.parametrize(
+    ("level", "abilities", "idle"),
+    [
+        ("shim", NEW, ["--dns-server"]),
+        ("guard", NEW, ["--dns-server"]),
+        ("guard", Abilities(6), ["--dns-server", "--allow unix:@name"]),
+        ("notify", Abilities(6), ["--dns-server"]),
+        ("notify", Abilities(6, has_namespaces=True), []),
+        ("notify+netns", Abilities(6, has_namespaces=True), ["--allow unix:@name"]),
+    ],
+)
+def test_what_can_have_no_effect_is_known(level: str, abilities: Abilities, idle: list[str]) -> None:
+    """A name server takes a network that leads nowhere; abstract sockets Landlock closes, too."""
+    containment = contain(level, abilities, unix=["@name", "/run/x"], dns_server="192.0.2.53")
+    assert [one.partition(" has no effect: ")[0] for one in containment.idle] == idle
+
+
 def test_a_record_tells_what_held_its_own_run() -> None:
     hiding = contain("guard", Abilities(6, has_namespaces=True))
     scan = {"scan_id": "s", "containment": hiding.told()}
