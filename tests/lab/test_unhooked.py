@@ -118,6 +118,27 @@ def test_where_no_level_holds_it_a_static_program_is_refused_with_the_way_out(la
     assert log.peers() == []
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_static_program_deep_in_a_script_is_refused_and_told_of_at_the_end(
+    lab: Lab, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    log = Log.of(lab.state)
+    fetch = program(tmp_path, "cc")
+    done = run(lab.state, "-e", EXIT, *words, "--", "sh", "-c", f"{fetch}; true")
+    said = f"refused: 1 program that hooks can't steer ({fetch}): --containment notify runs such programs"
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == f"exitpin: {said}"
+    assert log.peers() == []
+
+
+def test_a_script_that_asks_name_servers_is_told_of_at_the_end_and_one_that_does_well_without_is_not(lab: Lab) -> None:
+    """curl asks for a datagram socket, too: to see whether there is IPv6."""
+    dig = run(lab.state, "-e", EXIT, "--", "sh", "-c", "dig +time=1 +tries=1 web.test; true")
+    assert "exitpin: refused: UDP of dig: --containment notify answers questions to name servers\n" in dig.stderr
+    curl = run(lab.state, "-e", EXIT, "--json", "--", "curl", "-sS", "http://web.test/ip")
+    assert json.loads(curl.stdout)["denied_count"] > 0 and "refused" not in curl.stderr
+
+
 def test_a_script_starts_static_programs_beside_those_with_hooks(lab: Lab, tmp_path: Path) -> None:
     log = Log.of(lab.state)
     script = f"{program(tmp_path, 'cc')}; curl -sS http://web.test/ip; env -i {tmp_path}/program"
