@@ -33,18 +33,19 @@ NO_NAMESPACES = "no namespaces can be made here"
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
     `has_namespaces`: whether a mount and a network namespace can be made; `is_root`: whose files are the kernel's
-    settings, too."""
+    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
     has_namespaces: bool = False
     is_root: bool = False
+    guard_refusal: str = ""
 
     @property
     def guard_problem(self) -> str:
         """Why there is no guard here, or empty."""
         if self.landlock_abi >= LANDLOCK_WITH_NETWORK:
-            return ""
+            return self.guard_refusal
         has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
         return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
 
