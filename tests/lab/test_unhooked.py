@@ -94,6 +94,7 @@ def test_a_static_program_leaves_through_its_exit_without_a_word(lab: Lab, tmp_p
     record = one(lab, "--", program(tmp_path, compiler))
     assert record["process"]["stdout"].endswith(f"{ADDRESS}\n")
     assert record["containment"]["level"] == "notify"
+    assert record["process"]["maxrss_kib"] != 0, "too small for the kernel to count, perhaps, and then null"
     assert log.peers("http") == [ADDRESS]
 
 
