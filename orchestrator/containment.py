@@ -9,8 +9,9 @@ Pure; what the kernel can do is asked by `wrappers/machine.py`. Called by the ve
 run: no level is ever given up silently.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .errors import EXIT_USAGE, OperatorError
 
@@ -32,18 +33,19 @@ NO_NAMESPACES = "no namespaces can be made here"
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
     `has_namespaces`: whether a mount and a network namespace can be made; `is_root`: whose files are the kernel's
-    settings, too."""
+    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
     has_namespaces: bool = False
     is_root: bool = False
+    guard_refusal: str = ""
 
     @property
     def guard_problem(self) -> str:
         """Why there is no guard here, or empty."""
         if self.landlock_abi >= LANDLOCK_WITH_NETWORK:
-            return ""
+            return self.guard_refusal
         has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
         return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
 
@@ -58,7 +60,8 @@ class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
     sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach; `dns_server`: the
     public resolver to which what is no question for an address goes, through the exit; `finds_all`: False of a run for
-    which more sockets of daemons were there than could be found, or hidden."""
+    which more sockets of daemons were there than could be found, or hidden; `why`: it is another level than was asked
+    for, or than runs have without a word."""
 
     level: str
     asked: str | None = None
@@ -67,6 +70,7 @@ class Containment:
     unix: frozenset[str] = frozenset()
     dns_server: str | None = None
     finds_all: bool = True
+    why: str = ""
 
     @property
     def is_guarded(self) -> bool:
@@ -106,6 +110,20 @@ class Containment:
         return (*found, *sorted(self.unix))
 
     @property
+    def idle(self) -> tuple[str, ...]:
+        """What was named and can have no effect at this level, as sentences."""
+        found = []
+        if self.dns_server is not None and not self.is_supervised:
+            found.append(f"--dns-server has no effect: only notify has a name server, and the level is {self.level}")
+        elif self.dns_server is not None and not self.abilities.has_namespaces:
+            found.append(f"--dns-server has no effect: {NO_NAMESPACES}, and without them UDP is refused")
+        is_scoped = self.is_guarded and not self.is_supervised and self.abilities.landlock_abi >= LANDLOCK_WITH_SCOPES
+        if is_scoped or self.is_apart:
+            why = f"at the level {self.level} no abstract socket of others can be reached"
+            found += [f"--allow unix:{name} has no effect: {why}" for name in sorted(self.unix) if name[0] == "@"]
+        return tuple(found)
+
+    @property
     def warning(self) -> str:
         """What to say before anything is run; nothing where the kernel stands behind the hooks."""
         return WARNING if self.level == "shim" else ""
@@ -115,6 +133,7 @@ class Containment:
         return {
             "level": self.level,
             "asked": self.asked,
+            "why": self.why or None,
             "allowed": [*(["listen"] if self.may_listen else []), *(f"unix:{path}" for path in sorted(self.unix))],
             "dns_server": self.dns_server,
             "open": list(self.open),
@@ -131,6 +150,7 @@ def of_run(scan: Mapping[str, object], launch: object) -> Mapping[str, object]:
     return {**scan, "containment": containment.told()} if isinstance(containment, Containment) else scan
 
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 WARNING = """\
 containment level is shim: the hooks steer an honest tool, but what they miss (raw system calls, static binaries,
 daemons behind unix sockets) is not blocked, and would leave this machine outside Tor."""
@@ -143,18 +163,22 @@ def contain(
     may_listen: bool = False,
     unix: Collection[str] = (),
     dns_server: str | None = None,
-    wanted: Iterable[str] = (),
+    wanted: Mapping[str, str] = NOTHING,
 ) -> Containment:
-    """The level for what was asked. Without a word it is the guard, where there is none a supervisor, and the hooks
-    alone where there is neither; a supervisor, where what is to be run wants one (`wanted`) and there is one. Raises
-    OperatorError rather than fall below what was asked for."""
+    """The level for what was asked: that or the next stronger one that is there. Without a word it is the guard, where
+    there is none a supervisor, and the hooks alone where there is neither. `wanted`: the least levels for what is to be
+    run, and why; of those that are there the strongest is taken. Raises OperatorError rather than fall below what was
+    asked for."""
     problems = abilities.problems()
     if asked is None:
-        wants_notify = "notify" in wanted and not problems["notify"]
-        level = "notify" if wants_notify else next(one for one in ("guard", "notify", "shim") if not problems[one])
+        level = next(one for one in ("guard", "notify", "shim") if not problems[one])
     else:
         level = next((one for one in LEVELS[LEVELS.index(asked) :] if not problems[one]), asked)
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    return Containment(level, asked, abilities, may_listen, frozenset(unix), dns_server)
+    why = problems[asked or "guard"]
+    for least, reason in wanted.items():
+        if LEVELS.index(least) > LEVELS.index(level) and not problems[least]:
+            level, why = least, reason
+    return Containment(level, asked, abilities, may_listen, frozenset(unix), dns_server, why=why)

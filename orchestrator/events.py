@@ -153,10 +153,11 @@ class TreeCrowded:
 
 @dataclass(frozen=True, slots=True)
 class TreeEnded:
-    """Nothing of the tree is left. `swept`: how many processes had to be ended."""
+    """Nothing of the tree is left. `swept`: how many processes had to be ended; `maxrss_kib`: None where the kernel has
+    not counted it."""
 
     cpu_s: float
-    maxrss_kib: int
+    maxrss_kib: int | None
     swept: int
 
 

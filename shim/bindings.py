@@ -69,6 +69,7 @@ __all__ = [
     "socks_greeting",
     "socks_reply_size",
     "socks_request",
+    "try_guard",
     "try_supervisor",
     "unshare",
 ]
@@ -196,8 +197,13 @@ def landlock_abi() -> int:
     return abi
 
 
+def try_guard() -> None:
+    """seccomp(2) and landlock_restrict_self(2), as a launcher wants them, in a process of its own."""
+    _check(lib.exitpin_try_guard())
+
+
 def try_supervisor() -> None:
-    """seccomp(2) SECCOMP_GET_NOTIF_SIZES, pidfd_open(2) and pidfd_getfd(2), as a supervisor wants them."""
+    """seccomp(2) with a listener, pidfd_open(2) and pidfd_getfd(2), as a supervisor wants them."""
     _check(lib.exitpin_try_supervisor())
 
 

@@ -62,6 +62,7 @@ int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
 int exitpin_disconnect(int fd);
 int exitpin_landlock_abi(void);
+int exitpin_try_guard(void);
 int exitpin_try_supervisor(void);
 bool exitpin_has_namespaces(void);
 

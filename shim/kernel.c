@@ -2,6 +2,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "kernel_abi.h"
 #include "namespaces.h"
 
 int exitpin_setns(int fd, int flags)
@@ -55,6 +57,64 @@ int exitpin_landlock_abi(void)
 	return abi > 0 ? (int)abi : 0;
 }
 
+/* What an attempt returns, 0 or an errno, made in a process of its own: namespaces and filters are a process's, for good. */
+static int try_apart(int (*attempt)(void))
+{
+	int status = 0, error;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t child = fork();
+
+	error = errno;
+	if (child == 0)
+		_exit(attempt());
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (child < 0)
+		return error;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : ECANCELED;
+}
+
+static int install_nothing(unsigned flags)
+{
+	const struct bpf_instruction pass = {.code = BPF_ANSWER, .operand = SECCOMP_PASS};
+	const struct bpf_program program = {1, &pass};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return errno;
+	return syscall(SYS_seccomp, SECCOMP_FILTER, flags, &program) >= 0 ? 0 : errno;
+}
+
+static int attempt_guard(void)
+{
+	const struct landlock_ruleset rules = {.network = LANDLOCK_BIND_TCP | LANDLOCK_CONNECT_TCP};
+	int error = install_nothing(0);
+
+	if (error != 0)
+		return error;
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, offsetof(struct landlock_ruleset, scopes), 0);
+
+	return ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 ? 0 : errno;
+}
+
+static int attempt_listener(void)
+{
+	return install_nothing(SECCOMP_NEW_LISTENER | SECCOMP_WAIT_KILLABLE);
+}
+
+static int attempt_namespaces(void)
+{
+	return exitpin_own_namespaces(CLONE_NEWNET) ? 0 : errno;
+}
+
+int exitpin_try_guard(void)
+{
+	return try_apart(attempt_guard);
+}
+
 int exitpin_try_supervisor(void)
 {
 	struct seccomp_notif_sizes sizes;
@@ -68,22 +128,10 @@ int exitpin_try_supervisor(void)
 		close(us);
 	if (again >= 0)
 		close(again);
-	return error;
+	return is_here ? try_apart(attempt_listener) : error;
 }
 
 bool exitpin_has_namespaces(void)
 {
-	int status = 1;
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid_t child = fork(); /* namespaces are a process's */
-
-	if (child == 0)
-		_exit(exitpin_own_namespaces(CLONE_NEWNET) ? 0 : 1);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return child > 0 && status == 0;
+	return try_apart(attempt_namespaces) == 0;
 }

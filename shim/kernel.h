@@ -19,6 +19,9 @@ int exitpin_disconnect(int fd);
 /* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
 int exitpin_landlock_abi(void);
 
+/* What the guard is made of, tried in a process of its own; with a kernel that has it. */
+int exitpin_try_guard(void);
+
 /* The calls of a supervisor, tried on ourselves: a container may refuse what its kernel has. */
 int exitpin_try_supervisor(void);
 

@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 
 from exitpin.orchestrator.audit.templates import BUILT_IN
-from exitpin.orchestrator.cli import audit, replay, report, results, tools
+from exitpin.orchestrator.cli import audit, replay, report, results, run, tools
 from exitpin.orchestrator.tool import BASELINE_MODES, MATCHERS, PARAM_TYPES, RUN_SUBJECTS, Status
 from exitpin.wrappers.tool_files import Catalogue, Layer
 from exitpin.wrappers.tool_forms import Form, ToolForm
@@ -123,6 +123,15 @@ def test_the_readme_lists_each_tool_with_its_question_and_its_parameters() -> No
         assert listed is not None, tool_id
         assert all(param.name in listed[1] for param in tool.params), tool_id
         assert tool.summary in listed[1], tool_id
+
+
+def test_what_an_interrupt_makes_the_status_of_is_told_for_each_verb() -> None:
+    """test_interrupts.py has it from a run: 128 and the signal's number, whatever the commands returned."""
+    tables = [one for one in README.split("\n\n") if one.startswith("==")]
+    of_audit, of_run = (next(one for one in tables if name in one) for name in ("of ``audit``", "of ``run``"))
+    assert "130 " in of_audit and "interrupted" in of_audit
+    for told in (of_run, run.EPILOG):
+        assert "128+N" in told and "interrupted" in told
 
 
 def test_what_the_manuals_show_of_toml_is_toml() -> None:

@@ -138,10 +138,10 @@ class _Search:
                                 folders.append((entry.path, depth - 1))
                         elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
                             self._note(entry)
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue  # not ours to look into, and so not the tool's
+            except (FileNotFoundError, NotADirectoryError):
+                continue
             except OSError:
-                self.is_whole = False
+                self.is_whole = self.is_whole and _is_closed(folder)
         return left
 
     def _note(self, entry: "os.DirEntry[str]") -> None:
@@ -214,7 +214,17 @@ def _working_directories(proc: Path) -> list[str]:
 
 
 def _is_closed(folder: str) -> bool:
-    return os.path.isdir(folder) and not os.access(folder, os.X_OK)
+    """Whether nothing below it can be reached, by whatever name: it, or one above it, may not be searched, and is not
+    ours to open. To be read is another right: who knows a name needs none."""
+    path = Path(os.path.realpath(folder))
+    try:
+        for one in (*reversed(path.parents), path):
+            status = os.stat(one)
+            if stat.S_ISDIR(status.st_mode) and not os.access(one, os.X_OK):
+                return status.st_uid != os.getuid()
+    except OSError:
+        pass  # nobody can say
+    return False
 
 
 def _may_listen(path: str) -> bool:

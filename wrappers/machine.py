@@ -5,6 +5,7 @@ and by whoever starts tools.
 Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5).
 """
 
+import errno
 import os
 import re
 import shutil
@@ -12,10 +13,12 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from ..orchestrator.containment import Abilities
+from ..orchestrator.containment import LANDLOCK_WITH_NETWORK, Abilities
 from ..shim import bindings
 
 TIMEOUT_S = 5
+REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.E2BIG)
+"""What the kernel, or who stands before it, says for good. Any other error may be of the moment."""
 NOTIFY_SINCE = (5, 19)  # SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: a signal does not break a connect off
 
 
@@ -61,7 +64,19 @@ def why_no_namespaces() -> str:
 
 def abilities() -> Abilities:
     """What the kernel has for containment."""
-    return Abilities(bindings.landlock_abi(), why_no_notify(), bindings.has_namespaces(), _is_root())
+    abi = bindings.landlock_abi()
+    refusal = _why_refused() if abi >= LANDLOCK_WITH_NETWORK else ""
+    return Abilities(abi, why_no_notify(), bindings.has_namespaces(), _is_root(), refusal)
+
+
+def _why_refused() -> str:
+    """Why the guard can't be put on, by a kernel that has it; empty: it can, or the launcher will be the one to say."""
+    try:
+        bindings.try_guard()
+    except OSError as error:
+        if error.errno in REFUSED:
+            return f"seccomp(2) or Landlock is refused here ({error.strerror}), as by the profile of a container"
+    return ""
 
 
 def _is_root(proc: Path = Path("/proc")) -> bool:

@@ -51,8 +51,9 @@ def run_as_init(main: Main) -> int:
     return wait_status(child)
 
 
-def run_inside(pid: int, main: Main) -> int:
+def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: None) -> int:
     """Run `main` in a child process inside the namespaces of `pid`, and return its status (128+N for a signal).
+    `on_killed` is called when the child was killed, which is no status of what it ran.
 
     Signals sent to us go on to the child; those that the terminal sent have reached it already. The child is killed
     when we are. When we are inside already, `main` is called directly. The calling process must be single-threaded, is
@@ -73,9 +74,12 @@ def run_inside(pid: int, main: Main) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         _become(main, parent_seen_as=0)
     try:
-        return _attend(child)
+        status = _attend(child)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        on_killed()
+    return shell_status(status)
 
 
 def die_with_parent(parent_seen_as: int) -> None:
@@ -192,7 +196,8 @@ def _become(main: Main, *, parent_seen_as: int) -> None:
 
 
 def _attend(child: int) -> int:
-    """Pass signals on to the child until it ends; stop when it stops, so that a shell's job control works."""
+    """Pass signals on to the child until it ends; stop when it stops, so that a shell's job control works. Its wait(2)
+    status."""
     while True:
         found = signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD, signal.SIGCONT})
         if found.si_signo == signal.SIGCONT:
@@ -205,6 +210,6 @@ def _attend(child: int) -> int:
         if pid == 0:
             continue
         if not os.WIFSTOPPED(status):
-            return shell_status(status)
+            return status
         os.kill(os.getpid(), signal.SIGSTOP)
         os.kill(child, signal.SIGCONT)

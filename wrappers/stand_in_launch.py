@@ -107,7 +107,7 @@ class StandInLaunch:
             for name, content in play.artifacts:
                 Path(artifacts(setup), name).write_bytes(content)
         self._tell(events.ProcessExited(None if play.signal else play.exit_code, play.signal))
-        self._tell(events.TreeEnded(0.0, 0, 0))
+        self._tell(events.TreeEnded(0.0, None, 0))
 
     def end(self, grace_s: float) -> None:
         """It ends of TERM at once, one that lasts of KILL after the grace; what it would have written is lost."""
@@ -119,7 +119,7 @@ class StandInLaunch:
 
     def _ended_by(self, signal: int) -> None:
         self._tell(events.ProcessExited(None, signal))
-        self._tell(events.TreeEnded(0.0, 0, 1))
+        self._tell(events.TreeEnded(0.0, None, 1))
 
     def kill(self) -> None:
         self._loop.call_soon(self._tell, events.LauncherLost("the launcher was killed"))

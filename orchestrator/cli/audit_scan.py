@@ -33,7 +33,7 @@ from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
-from .containment import containment_of, warn_of
+from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
 from .selectors import choose
 
@@ -70,7 +70,7 @@ class AuditScan:
         if self._args.dry_run and (reader := open_store(self._store_path)) is not None:
             reader.close()  # what the scan itself would refuse, its plan does, too
         chosen = choose_tools(self._args, self._settings, self._environment, self._resumed, is_lab=is_lab)
-        self._containment = containment_of(self._args, [tool.command.containment for tool, _, _ in chosen.bound])
+        self._containment = containment_of(self._args, wanted_by(tool for tool, _, _ in chosen.bound))
         self._requirements = Requirements(self._environment, self._containment)
         async with AsyncExitStack() as stack:
             network = await stack.enter_async_context(open_network(self._vantage))

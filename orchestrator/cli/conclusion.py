@@ -3,17 +3,25 @@
 A status of 0 says that every run of the plan was done, attributed, and written down, and that its command returned 0.
 """
 
+import os
+import signal
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..containment import Containment
 from ..counted import counted
 from ..errors import EXIT_FAILED, EXIT_TIMEOUT
 from ..observation import failure_of
-from ..runs import Life
+from ..runs import DENIED_MAX, Life
 
 EXIT_SOME_FAILED = 123
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
+
+UNHOOKED = frozenset({"static", "libc"})
+DOCTOR = "`exitpin doctor` shows what there is."
+UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})
+"""Signals by which a tool ends as it should; no shell says a word of them either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,9 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     found = failure_of(life)
     if found is not None and found.kind != "tool":
         sentences.append(f"{found.kind} (blame: {found.blame}): {found.detail}")
+    signo = life.exited.signal if life.exited is not None else None
+    if signo is not None and signo not in UNSAID:
+        sentences.append(f"{life.run.argv[0]} was ended by {_signal_name(signo)}")
     if life.ended is not None and life.ended.swept:
         sentences.append(f"{counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command")
     if ending.trust_lost is not None:
@@ -75,16 +86,60 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
 
 
+def _signal_name(signo: int) -> str:
+    try:
+        return signal.Signals(signo).name
+    except ValueError:
+        return f"signal {signo}"
+
+
+def unheld(lives: Sequence[Life], containment: Containment) -> list[str]:
+    """A sentence on what was refused only because hooks alone can't do it, if anything was."""
+    problem, has_server = containment.abilities.notify_problem, containment.abilities.has_namespaces
+    if containment.is_supervised:
+        return []
+    programs = dict.fromkeys(one.what for life in lives for one in life.denied if one.reason in UNHOOKED)
+    askers = dict.fromkeys(name for life in lives for name in _askers(life)) if has_server else {}
+    parts, does = [], []
+    if programs:
+        parts.append(f"{counted(len(programs), 'program')} that hooks can't steer ({_some(programs)})")
+        does.append("runs such programs")
+    if askers:
+        parts.append(f"UDP of {_some(askers)}")
+        does.append("answers questions to name servers")
+    if not parts:
+        return []
+    is_cut = any(len(life.denied) >= DENIED_MAX for life in lives)
+    level = "the level notify" if problem else "--containment notify"
+    but = f", and it is not there: {problem}" if problem else ""
+    return [f"refused{', at least' if is_cut else ''}: {', '.join(parts)}: {level} {' and '.join(does)}{but}"]
+
+
+def _askers(life: Life) -> Iterator[str]:
+    """Those to whom UDP was refused and who can do nothing without: others (curl) look what there is, and go on."""
+    from ...wrappers.program import RESOLVES_ITSELF
+
+    for one in life.denied:
+        name = os.path.basename(life.processes.get(one.pid, ""))
+        if one.reason == "udp" and name in RESOLVES_ITSELF:
+            yield name
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *more = names
+    return f"{first}, ..." if more else first
+
+
 def refusal(life: Life) -> str:
     """Why the launcher did not start the command."""
     refused, command = life.refused, life.run.argv[0]
     assert refused is not None
     return {
-        "static": f"{command} is a static binary: hooks can't steer it, only --containment notify pins it.",
+        "static": f"{command} is a static binary: hooks can't steer it, only the level notify pins it. {DOCTOR}",
         "setuid": f"{command} is setuid or has file capabilities: it would lack them here. Use a copy without them.",
         "foreign": f"{command} is built for another class or machine: neither the shim nor the kernel could pin it.",
-        "libc": f"{command} is built for another C library: only --containment notify pins it.",
+        "libc": f"{command} is built for another C library: only the level notify pins it. {DOCTOR}",
         "not-found": f"{command}: command not found.",
-        "containment": f"the kernel would not contain {command}: {refused.detail}. `exitpin doctor` shows what it has.",
+        "containment": f"the kernel would not contain {command}: {refused.detail}. {DOCTOR}",
         "inherited": "input or output of this command is a network socket. Put a pipe in between.",
     }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

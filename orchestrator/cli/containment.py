@@ -2,10 +2,13 @@
 
 import argparse
 import ipaddress
+import os
+import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..containment import LEVELS, Containment, contain
+from ..tool import Tool
 
 UNIX = "unix:"
 
@@ -14,36 +17,53 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     """Add --containment and --allow."""
     group.add_argument(
         "--containment", choices=LEVELS, metavar="LEVEL",
-        help="shim, guard, notify or notify+netns; a stronger one where that is not there, or a refusal, never a weaker"
-        " one (default: guard; notify for static programs, Go and dig)",
+        help="the least: shim, guard, notify or notify+netns; a stronger one where that is not there, or can't hold"
+        " what is run (static programs and Go want notify), or a refusal (default: guard; notify for those, and dig)",
     )  # fmt: skip
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
         help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
-        " unix:PATH: it may reach this Unix socket of others; repeatable",
+        " unix:PATH: it may reach this Unix socket of others; unix:@NAME: this abstract one, at shim and notify alone;"
+        " repeatable",
     )  # fmt: skip
     group.add_argument(
         "--dns-server", type=_public_address, metavar="IP",
-        help="at the level notify: where questions for other than addresses go, over TCP through the exit"
-        " (default: whom the tool asks, if that is public)",
+        help="at the level notify, and of no effect below it: where questions for other than addresses go, over TCP"
+        " through the exit (default: whom the tool asks, if that is public)",
     )  # fmt: skip
 
 
-def containment_of(args: argparse.Namespace, wanted: Iterable[str] = ()) -> Containment:
-    """The level in force, as `contain` finds it for what was asked and what is `wanted` by what is to be run. Raises
-    OperatorError when it would be less than was asked for."""
+def containment_of(args: argparse.Namespace, wanted: Mapping[str, str]) -> Containment:
+    """The level in force, as `contain` finds it for what was asked and what is `wanted` by what is to be run. Says on
+    stderr when it is not the one that was asked for, and what has no effect at it. Raises OperatorError when it would
+    be less."""
     from ...wrappers.machine import abilities
 
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
-    return contain(
+    containment = contain(
         args.containment, abilities(), may_listen="listen" in args.allow, unix=paths,
         dns_server=args.dns_server, wanted=wanted,
     )  # fmt: skip
+    if args.containment not in (None, containment.level):
+        _say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
+    for sentence in containment.idle:
+        _say(sentence)
+    for path in paths:
+        if path.startswith("/") and not _is_socket(path):
+            _say(f"--allow unix:{path}: there is no socket, and until there is one this has no effect")
+    return containment
+
+
+def wanted_by(tools: Iterable[Tool]) -> dict[str, str]:
+    """The levels that declared tools want, and which of them is one that does."""
+    return {tool.command.containment: f"{tool.id} wants it" for tool in tools}
 
 
 def _public_address(word: str) -> str:
     from ..names import is_private
 
+    if "%" in word:
+        raise argparse.ArgumentTypeError(f"{word} has a zone: it means something on this machine alone")
     try:
         address = str(ipaddress.ip_address(word))
     except ValueError:
@@ -51,6 +71,13 @@ def _public_address(word: str) -> str:
     if is_private(address):
         raise argparse.ArgumentTypeError(f"{word} is private: no exit could reach it")
     return address
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _allowed(word: str) -> str:
@@ -63,4 +90,10 @@ def _allowed(word: str) -> str:
 def warn_of(containment: Containment) -> None:
     """Say on stderr what the level leaves open, if it is the weakest."""
     for line in containment.warning.splitlines():
-        print(f"exitpin: {line}", file=sys.stderr)
+        _say(line)
+
+
+def _say(text: str) -> None:
+    from ...wrappers.output import printable
+
+    print(f"exitpin: {printable(text)}", file=sys.stderr)

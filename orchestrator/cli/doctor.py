@@ -23,11 +23,16 @@ from ..settings import load_settings
 TOR_AT_LEAST = (0, 4, 8)  # ConfluxEnabled
 COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 
+NOT_HIDDEN = "their Unix sockets are not hidden: no namespaces can be made here"
+NO_NAMES = "no answers for dig at notify, and no notify+netns: no namespaces can be made here"
+ALLOW_NAMESPACES = "let user namespaces be made, or run as root"
+
 DESCRIPTION = """\
 Check what a run and the lab need, one line a check: ok, warn or fail, what was
-found, and what to do. With CMD, also say whether that command can be run: a
-static, a setuid or a Go program can't hold the shim, ping is no TCP, dig wants
-+tcp. Nothing is started or changed."""
+found, and what to do; the levels of containment are tried as a run tries them.
+With CMD, also say whether that command can be run: a setuid program can't hold
+the shim, ping is no TCP, a static program, Go and dig want the level notify.
+Nothing is started or changed."""
 EPILOG = """\
 exit status: 0 nothing failed, 1 a check failed
 
@@ -88,8 +93,9 @@ def check_machine() -> Iterator[Check]:
     yield check_tor()
     yield from check_shim(Path(shim.__file__).parent)
     yield check_namespaces()
-    yield from check_kernel()
-    yield check_containment(machine.abilities())
+    abilities = machine.abilities()
+    yield from check_kernel(abilities)
+    yield from check_containment(abilities)
     yield check_foreign_tor()
     yield check_settings()
     yield from check_lab()
@@ -149,21 +155,32 @@ def check_namespaces() -> Check:
     return Check("namespaces", "fail", why, advice)
 
 
-def check_containment(abilities: Abilities) -> Check:
-    """The level that runs have unless they ask for another."""
+def check_containment(abilities: Abilities) -> Iterator[Check]:
+    """The level that runs have unless they ask for another, as it was tried; and what it lacks here."""
     no_guard, no_notify = abilities.guard_problem, abilities.notify_problem
     level = contain(None, abilities).level
     others = [f"no {name}: {why}" for name, why in (("guard", no_guard), ("notify", no_notify)) if why]
     if level == "shim":
         advice = "hooks alone: run tools that you trust, or take a newer kernel"
-        return Check("containment", "warn", "; ".join(["shim", *others]), advice)
-    return Check("containment", "ok", "; ".join([level, *others]) if others else "guard; notify is there, too")
+        yield Check("containment", "warn", "; ".join(["shim", *others]), advice)
+        return
+    found = "guard; notify by itself for static programs, Go and dig" if not others else "; ".join([level, *others])
+    yield Check("containment", "ok", found, "static programs and Go are refused, dig wants +tcp" if no_notify else "")
+    if level == "guard" and abilities.has_namespaces:
+        yield Check(
+            "daemons", "ok", "hidden at guard: a tool hears ECONNREFUSED of their sockets, and nothing is noted"
+        )
+    elif level == "guard":
+        notify = "" if no_notify else ", and notify asks for each Unix socket"
+        yield Check("daemons", "warn", NOT_HIDDEN, f"hooks alone refuse them at guard; {ALLOW_NAMESPACES}{notify}")
+    if not no_notify and not abilities.has_namespaces:
+        yield Check("udp", "warn", NO_NAMES, ALLOW_NAMESPACES)
 
 
-def check_kernel() -> Iterator[Check]:
+def check_kernel(abilities: Abilities) -> Iterator[Check]:
     """What the kernel has for the containment levels."""
     yield Check("kernel", "ok", os.uname().release)
-    abi = machine.abilities().landlock_abi
+    abi = abilities.landlock_abi
     if abi >= LANDLOCK_WITH_NETWORK:
         yield Check("landlock", "ok", f"ABI {abi}, with network rules")
     else:
@@ -172,10 +189,10 @@ def check_kernel() -> Iterator[Check]:
     if machine.has_seccomp_notify():
         yield Check("seccomp", "ok", "with user notification")
     else:
-        yield Check("seccomp", "warn", "no user notification", "the notify level will want it")
+        yield Check("seccomp", "warn", "no user notification", "the level notify wants it")
     scope = machine.yama_scope()
     if scope is not None and scope >= 2:
-        yield Check("yama", "warn", f"ptrace_scope {scope}", "the notify level will want 0 or 1")
+        yield Check("yama", "warn", f"ptrace_scope {scope}", "the level notify wants 0 or 1")
     else:
         yield Check("yama", "ok", "not there" if scope is None else f"ptrace_scope {scope}")
 
@@ -207,17 +224,16 @@ def check_settings() -> Check:
 
 
 def check_lab() -> Iterator[Check]:
-    """The private network, and the folder that it and the runs keep their sockets in."""
+    """The private networks, and the folder that it and the runs keep their sockets in."""
     from ..lab import state
 
     try:
-        found = state.find(state.DEFAULT_NAME)
+        found = state.running()
     except OperatorError as error:
         yield Check("lab", "fail", error.message, error.hint)
     else:
-        yield Check(
-            "lab", "ok", f"running, {found.exits} exits" if found else "not running (`exitpin lab up` starts it)"
-        )
+        named = ", ".join(f"{one.name} ({one.exits} exits)" for one in found)
+        yield Check("lab", "ok", f"running: {named}" if found else "not running (`exitpin lab up` starts it)")
     folder = state.base_directory().parent
     try:
         status = folder.lstat()

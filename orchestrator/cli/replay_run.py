@@ -27,7 +27,7 @@ from ..network import Network, Vantage, open_network
 from ..results.exhibit import Blob
 from ..results.store import Store, store_path
 from ..tool import Tool
-from .containment import containment_of, warn_of
+from .containment import containment_of, wanted_by, warn_of
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of, settings_in_force, timeout_max_of
 from .replay_told import tell
@@ -51,8 +51,6 @@ class ReplayRun:
         self._rng = Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
         self._store_path = Path(args.store or store_path(environment)).absolute()
-        self._containment = containment_of(args)
-        self._requirements = Requirements(environment, self._containment)
         self._made: list[Json] = []
         self._interrupted_by: int | None = None
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -61,6 +59,8 @@ class ReplayRun:
         """Make the runs, record them, and say what differs. Raises OperatorError before the first run, never after."""
         word, again = self._tool()
         tool = again.tool
+        self._containment = containment_of(self._args, wanted_by([tool]))
+        self._requirements = Requirements(self._environment, self._containment)
         if (why := self._requirements.unmet(tool)) is not None:
             raise OperatorError(f"{tool.id} can't be run here: {why}.", "`exitpin doctor` says what is missing.")
         async with open_network(self._vantage) as network:

@@ -37,7 +37,8 @@ def find_record(reader: Reader, name: str) -> Record:
         return found
     near = reader.ids(name, NAMED_MAX)
     if not near:
-        hint = "`exitpin results list` shows the ids of verdicts, with --runs those of runs."
+        hint = "`exitpin results list` shows the ids of verdicts, with --runs those of the runs of audits and replays;"
+        hint += " the records of `exitpin run` are not kept here."
         raise OperatorError(f"there is no record {shown(name)}.", hint, EXIT_USAGE)
     if len(near) > 1:
         raise OperatorError(f"{shown(name)} begins the ids of several records.", _one_of(near), EXIT_USAGE)

@@ -30,6 +30,8 @@ List the verdicts of the latest scan: what accuses an exit first, then what went
   error      says nothing about the exit: the reason names what failed
   skipped    was not asked
   ok         asked, and found honest
+
+What `exitpin run` did is not kept, and not listed: its records are what its --json prints.
 """
 
 EPILOG = """\

@@ -13,7 +13,10 @@ from ..results.stored import Reader, Unreadable, open_store
 
 UNREADABLE_MAX = 3  # are named
 NOTHING_YET = "nothing was recorded yet"
-FIRST_STEP = "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."
+FIRST_STEP = (
+    "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."
+    " `exitpin run` keeps nothing here: its records are what --json prints."
+)
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:

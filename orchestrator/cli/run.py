@@ -21,6 +21,7 @@ exit status, one exit:      the command's own; 124 timeout; 125 exitpin, Tor or 
                             command returned 0); 126 not executable; 127 not found; 128+N killed by signal N
                             2 exitpin was misused
 exit status, several exits: 0 every command returned 0; 123 a command failed; 125 a run could not be attributed
+each:                       128+N exitpin was interrupted by signal N (130: Ctrl-C), which ends all runs at once
 
 examples:
   exitpin run --lab -e exit01 -- curl -sS http://web.test/ip

@@ -28,7 +28,7 @@ from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
 from ..settings import BUILT_IN
-from .conclusion import Ending, conclude, conclude_foreground, refusal
+from .conclusion import Ending, conclude, conclude_foreground, refusal, unheld
 from .containment import containment_of, warn_of
 from .guarding import guarding
 from .joblog import Joblog
@@ -173,7 +173,7 @@ class Scan:
         lost, foreign = session.trust_lost, session.foreign_streams
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
         sentences, status = conclude_foreground(ending) if self._is_foreground else conclude(ending)
-        for sentence in sentences:
+        for sentence in [*sentences, *unheld(self._lives, self._containment)]:
             self._tell(sentence)
         return status
 
@@ -190,13 +190,17 @@ class Scan:
         return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
 
 
-def _wanted(args: argparse.Namespace, environment: Mapping[str, str]) -> list[str]:
-    """The level that the command wants: hooks can't steer every program."""
+def _wanted(args: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, str]:
+    """The level that the command wants, and why: hooks can't steer every program. One that only resolves by itself can
+    do without names, if a level was asked for."""
     from ...wrappers.program import look_at
 
-    if args.containment is not None:
-        return []
-    return ["notify"] if look_at(args.command[0], environment.get("PATH", os.defpath)).wants_notify else []
+    program = look_at(args.command[0], environment.get("PATH", os.defpath))
+    if program.unhooked:
+        return {"notify": f"{program.path}: {program.unhooked}"}
+    if args.containment is None and program.wants_notify:
+        return {"notify": f"{program.path}: it asks name servers itself, over UDP"}
+    return {}
 
 
 def _close(evidence: EvidenceLog, path: Path | None) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,16 +36,17 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
 
         state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
         vantage = Vantage("lab", state.control_socket, state.name)
-        status = run_inside(state.supervisor_pid, lambda: exit_status_of(lambda: work(vantage)))
-        if status == 128 + signal.SIGKILL:
-            print("exitpin: killed: the lab has ended, or somebody ended this process inside it.", file=sys.stderr)
-        return status
+        return run_inside(state.supervisor_pid, lambda: exit_status_of(lambda: work(vantage)), _say_killed)
     control = args.control or load_settings(os.environ).control
     if control:
         return work(Vantage("control", _control(control)))
     from ...wrappers.own_tor import control_socket
 
     return work(Vantage("own", control_socket()))
+
+
+def _say_killed() -> None:
+    print("exitpin: killed: the lab has ended, or somebody ended this process inside it.", file=sys.stderr)
 
 
 def _control(text: str) -> Path | tuple[str, int]:

@@ -131,6 +131,15 @@ def find(name: str) -> LabState | None:
     return state if process_start(state.supervisor_pid) == state.supervisor_start else None
 
 
+def running() -> list[LabState]:
+    """The running labs of this user, by name; OperatorError as `find`."""
+    try:
+        names = sorted(path.name for path in base_directory().iterdir() if _NAME.match(path.name) and path.is_dir())
+    except OSError:
+        return []
+    return [found for found in map(find, names) if found is not None]
+
+
 def base_directory() -> Path:
     """Where all labs of this user keep their state: private to the user, and short enough for Unix sockets."""
     given = os.environ.get(ENV_DIR)

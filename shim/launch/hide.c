@@ -1,18 +1,40 @@
 /* Namespaces of the run's own: a file system in which the Unix sockets of daemons are not there (a regular file lies over
  * each, and connect(2) refuses it), and a network without a device. */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../namespaces.h"
 #include "../rules.h"
 #include "launch.h"
 
-static bool is_gone(int error)
+/* Some folder on the way may not be searched, by the rights that the tool will have, and is not ours to open: then no name
+ * of what is in it leads there. Whatever else is in the way of a mount is none of the tool's connects. */
+static bool is_out_of_reach(const char *path)
 {
-	return error == ENOENT || error == ENOTDIR;
+	char folder[PATH_MAX];
+	struct stat status;
+	int size = snprintf(folder, sizeof(folder), "%s", path);
+
+	if (size < 1 || (size_t)size >= sizeof(folder))
+		return false;
+	for (char *end = folder; (end = strchr(end + 1, '/')) != NULL; *end = '/') {
+		*end = '\0';
+		if (access(folder, X_OK) != 0)
+			return errno == EACCES && stat(folder, &status) == 0 && status.st_uid != getuid();
+	}
+	return false;
+}
+
+static bool is_gone(const char *path, int error)
+{
+	return error == ENOENT || error == ENOTDIR || (error == EACCES && is_out_of_reach(path));
 }
 
 bool hide(const struct request *request)
@@ -22,7 +44,7 @@ bool hide(const struct request *request)
 	if (!exitpin_own_namespaces(request->apart ? CLONE_NEWNET : 0))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
-		if (mount("/dev/null", request->hidden[i], NULL, MS_BIND, NULL) != 0 && !is_gone(errno))
+		if (mount("/dev/null", request->hidden[i], NULL, MS_BIND, NULL) != 0 && !is_gone(request->hidden[i], errno))
 			return false;
 	return true;
 }

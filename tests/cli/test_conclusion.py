@@ -2,11 +2,12 @@
 
 import pytest
 
-from exitpin.orchestrator.cli.conclusion import Ending, conclude, conclude_foreground
-from exitpin.orchestrator.events import ProcessExited, ProcessRefused
+from exitpin.orchestrator.cli.conclusion import Ending, conclude, conclude_foreground, unheld
+from exitpin.orchestrator.containment import Abilities, Containment
+from exitpin.orchestrator.events import Denied, ProcessExited, ProcessRefused
 from exitpin.orchestrator.model import Failure, Fingerprint, Relay, Run, Times
 from exitpin.orchestrator.policy import parse_policy
-from exitpin.orchestrator.runs import Life
+from exitpin.orchestrator.runs import DENIED_MAX, Life
 
 
 def life(rc: int | None = 0, signo: int | None = None, failure: Failure | None = None) -> Life:
@@ -44,7 +45,9 @@ def test_several_runs_are_a_success_only_when_nothing_is_missing(ending: Ending,
     ("ending", "status", "words"),
     [
         (Ending([life(3)], 1), 3, ""),
-        (Ending([life(None, 9)], 1), 137, ""),
+        (Ending([life(None, 9)], 1), 137, "true was ended by SIGKILL"),
+        (Ending([life(None, 50)], 1), 178, "true was ended by signal 50"),
+        (Ending([life(None, 13)], 1), 141, ""),
         (Ending([], 1), 125, "the command was not run: its run was never begun"),
         (Ending([], 1, trust_lost="tor went away"), 125, "the command was not run: tor went away"),
         (Ending([life()], 1, trust_lost="tor went away"), 125, "stopped: tor went away"),
@@ -65,3 +68,50 @@ def test_a_refused_command_is_named() -> None:
     one.refused = ProcessRefused("static", 126, "")
     sentences, status = conclude_foreground(Ending([one], 1))
     assert status == 126 and sentences[0].startswith("true is a static binary")
+
+
+ONE = "refused: 1 program that hooks can't steer (/x/static)"
+TWO = "refused: 2 programs that hooks can't steer (/x/static, ...)"
+UDP = "UDP of dig"
+RUNS, ANSWERS = "runs such programs", "answers questions to name servers"
+
+
+@pytest.mark.parametrize(
+    ("denied", "problem", "said"),
+    [
+        ([(7, "static", "/x/static"), (8, "static", "/x/static")], "", f"{ONE}: --containment notify {RUNS}"),
+        ([(7, "static", "/x/static"), (7, "libc", "/x/musl")], "", f"{TWO}: --containment notify {RUNS}"),
+        (
+            [(7, "udp", ""), (7, "udp", "1.2.3.4:53"), (9, "udp", "")],
+            "",
+            f"refused: {UDP}: --containment notify {ANSWERS}",
+        ),
+        (
+            [(7, "static", "/x/static"), (7, "udp", "")],
+            "Yama forbids it",
+            f"{ONE}, {UDP}: the level notify {RUNS} and {ANSWERS}, and it is not there: Yama forbids it",
+        ),
+        ([(9, "udp", "")], "", None),
+        ([(7, "setuid", "/x/su"), (7, "raw", ""), (7, "listen", "")], "", None),
+        ([], "", None),
+    ],
+)
+def test_what_was_refused_and_would_not_be_at_another_level_is_told(
+    denied: list[tuple[int, str, str]], problem: str, said: str | None
+) -> None:
+    one = life()
+    one.processes = {7: "/usr/bin/dig", 9: "/usr/bin/curl"}
+    one.denied = [Denied(*each) for each in denied]
+    able = Abilities(6, problem, has_namespaces=True)
+    assert unheld([one, life()], Containment("guard", abilities=able)) == ([] if said is None else [said])
+    assert unheld([one, life()], Containment("notify", abilities=able)) == []
+
+
+def test_more_than_a_record_keeps_is_counted_as_far_as_that() -> None:
+    one = life()
+    one.processes = {7: "/usr/bin/dig"}
+    one.denied = [Denied(7, "udp", str(number)) for number in range(DENIED_MAX)]
+    assert unheld([one], Containment("guard", abilities=Abilities(6))) == [], "it has no name server without namespaces"
+    assert unheld([one], Containment("guard", abilities=Abilities(6, has_namespaces=True))) == [
+        f"refused, at least: {UDP}: --containment notify {ANSWERS}"
+    ]

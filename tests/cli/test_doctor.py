@@ -8,6 +8,7 @@ import pytest
 
 from exitpin.orchestrator.cli import doctor
 from exitpin.orchestrator.cli.doctor import Check
+from exitpin.orchestrator.containment import Abilities
 
 
 def call(*words: str) -> int:
@@ -57,6 +58,27 @@ def test_a_preload_library_may_lie_at_a_path_that_ld_so_would_not_take(tmp_path:
     (folder / "exitpin-preload.so").write_bytes(Path("/bin/true").read_bytes() + b"\0connect\0")
     checks = {check.name: check for check in doctor.check_shim(folder)}
     assert checks["preload"].state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("abilities", "said"),
+    [
+        (Abilities(6, has_namespaces=True), ["ok containment guard; notify by itself for static", "ok daemons hidden"]),
+        (
+            Abilities(6),
+            ["ok containment guard; notify", "warn daemons their Unix sockets are not", "warn udp no answers"],
+        ),
+        (Abilities(6, "Yama"), ["ok containment guard; no notify: Yama", "warn daemons their Unix sockets are not"]),
+        (Abilities(0), ["ok containment notify; no guard: the kernel has no Landlock", "warn udp no answers for dig"]),
+        (
+            Abilities(6, "no", guard_refusal="seccomp(2) is refused"),
+            ["warn containment shim; no guard: seccomp(2) is r"],
+        ),
+    ],
+)
+def test_what_a_run_would_have_is_told_and_what_it_would_lack(abilities: Abilities, said: list[str]) -> None:
+    checks = [f"{check.state} {check.name} {check.found}" for check in doctor.check_containment(abilities)]
+    assert [check[: len(wanted)] for check, wanted in zip(checks, said, strict=True)] == said
 
 
 def test_bad_settings_are_a_failure_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.cli import results
+from exitpin.orchestrator.cli.main import main
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 from exitpin.orchestrator.results.blobs import blobs_directory
 from exitpin.orchestrator.results.scan_lock import held
@@ -248,3 +249,12 @@ def test_no_color_is_respected(path: Path) -> None:
     sent = on_a_terminal(path, NO_COLOR="1")
     assert "31m" not in sent.replace("x9b31m", "")
     assert all(len(line) <= 80 for line in on_a_terminal(path, TERM="dumb").splitlines())
+
+
+def test_whoever_made_runs_alone_is_told_that_they_are_not_kept(
+    tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["results", "list", "--store", str(tmp_path / "none.sqlite")]) == 2
+    assert "`exitpin run` keeps nothing here: its records are what --json prints." in capsys.readouterr().err
+    assert main(["results", "show", "--store", str(path), "20261122T173557-00cbea-0001"]) == 2
+    assert "the records of `exitpin run` are not kept here" in capsys.readouterr().err

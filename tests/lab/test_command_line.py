@@ -101,10 +101,19 @@ def test_the_childs_status_is_ours(lab: Lab, script: str, status: int) -> None:
     assert (done.returncode, done.stdout, sentences(done.stderr)) == (status, "", [])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
-def test_a_child_that_a_signal_ended_is_128_and_its_number(lab: Lab, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGTERM, ["exitpin: sh was ended by SIGTERM"]),
+        (signal.SIGKILL, ["exitpin: sh was ended by SIGKILL"]),
+        (signal.SIGSEGV, ["exitpin: sh was ended by SIGSEGV"]),
+        (signal.SIGPIPE, []),
+    ],
+)
+def test_a_child_that_a_signal_ended_is_128_and_its_number(lab: Lab, number: signal.Signals, said: list[str]) -> None:
     done = run(lab.state, "-e", EXIT, "--", "sh", "-c", f"kill -{int(number)} $$")
     assert (done.returncode, done.stdout) == (128 + number, "")
+    assert sentences(done.stderr) == said, "and nothing of the lab, which lives"
 
 
 def test_the_foreground_is_the_tools_own(lab: Lab) -> None:

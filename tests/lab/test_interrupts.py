@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from exitpin.orchestrator.lab.state import LabState
@@ -77,6 +78,15 @@ def test_a_kill_of_exitpin_takes_the_tools_along(lab: Lab, tmp_path: Path) -> No
         running.kill()
         running.wait()
         eventually(lambda: _assert_same([pid for pid in tree[1:] if is_alive(pid)], []))
+
+
+def test_a_kill_of_exitpin_inside_the_lab_is_said(lab: Lab, tmp_path: Path) -> None:
+    with sleeping(lab.state, tmp_path, "-e", "exit01,exit02") as running:
+        (inside,) = psutil.Process(running.pid).children()
+        inside.kill()
+        _, said = running.communicate(timeout=20)
+    assert running.returncode == 128 + signal.SIGKILL
+    assert said.endswith("exitpin: killed: the lab has ended, or somebody ended this process inside it.\n")
 
 
 def test_who_comes_second_waits_and_says_for_whom(lab: Lab, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def test_a_target_sees_each_exit_under_its_own_address(lab: Lab, own_address: st
     assert seen == [relay.address for relay in lab.state.relays if relay.role == "exit"]
 
 
+def test_the_doctor_finds_a_lab_by_whatever_name(lab: Lab) -> None:
+    done = subprocess.run([sys.executable, "-m", "exitpin", "doctor"], capture_output=True, text=True, check=False)
+    (said,) = [line for line in done.stdout.splitlines() if line.split()[1] == "lab"]
+    assert "running: " in said and f"{lab.state.name} ({lab.state.exits} exits)" in said
+
+
 def test_an_exit_has_an_ipv6_address_of_its_own(lab: Lab) -> None:
     line = lab.fetch("exit02", "v6.test", 9000)
     assert line.split() == [b"2001:db8:1::11", b"9000", lab.state.relay("exit02").address6.encode(), line.split()[3]]

@@ -13,6 +13,7 @@ from exitpin.orchestrator.audit.keys import run_key
 from exitpin.orchestrator.lab.state import LabState
 from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
 from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.wrappers.machine import abilities
 
 from .running import EXITPIN, Audited, Log, audit, nickname, stored
 
@@ -127,6 +128,23 @@ def test_another_secret_is_refused_and_asked_with_only_if_one_says_so(audited: L
     anyway = replay(done.store, run_id, "-p", "password=other", "--anyway")
     assert anyway.returncode == 0
     assert "\n  but the parameters may differ from those of then\n" in anyway.stdout
+
+
+@pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
+@pytest.mark.parametrize("asked", [(), ("--containment", "guard")])
+def test_a_tool_that_wants_a_stronger_level_has_it_then_and_again(
+    audited: LabState, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    tool = tmp_path / "secretive.toml"
+    given = SECRETIVE.replace("params.password = { secret = true }", 'params.password = { default = "x" }')
+    tool.write_text(f'{given}run.containment = "notify"\n')
+    done = audit(audited, tmp_path, str(tool), "-e", "exit01", *asked)
+    then = run_through(done, "exit01")
+    again = replay(done.store, then["run_id"], *asked)
+    assert again.returncode == 0, again.stderr
+    assert {one["containment"]["level"] for one in stored(done.store, "run")} == {"notify"}
+    said = "exitpin: containment level is notify, and guard was asked for: secretive wants it\n"
+    assert [said in text for text in (done.stderr, again.stderr)] == [bool(asked)] * 2
 
 
 def test_a_replay_of_a_liar_is_not_shown_as_honest(audited: LabState, whole: Audited) -> None:

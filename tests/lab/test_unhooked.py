@@ -2,11 +2,13 @@
 
 Judged by what they print, and by what the targets saw of them."""
 
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 from exitpin.wrappers.machine import abilities
 
+from ..shim.refusing import SYS_PIDFD_GETFD, refuse
 from .conftest import Lab
 from .running import EXITPIN, Log, records, run
 
@@ -101,14 +104,50 @@ def test_a_static_program_leaves_through_its_exit_without_a_word(lab: Lab, tmp_p
     record = one(lab, "--", program(tmp_path, compiler))
     assert record["process"]["stdout"].endswith(f"{ADDRESS}\n")
     assert record["containment"]["level"] == "notify"
+    assert record["process"]["maxrss_kib"] != 0, "too small for the kernel to count, perhaps, and then null"
     assert log.peers("http") == [ADDRESS]
 
 
-def test_below_that_level_it_is_refused_with_the_way_out(lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["shim", "guard"])
+def test_a_weaker_level_that_was_asked_for_is_the_least_and_it_is_said(lab: Lab, tmp_path: Path, level: str) -> None:
     log = Log.of(lab.state)
-    done = run(lab.state, "-e", EXIT, "--containment", "guard", "--", program(tmp_path, "cc"))
-    assert done.returncode == 126 and "--containment notify" in done.stderr
+    fetch = program(tmp_path, "cc")
+    done = run(lab.state, "-e", EXIT, "--json", "--containment", level, "--", fetch)
+    record = json.loads(done.stdout)
+    why = f"{fetch}: it is static: the shim can't be loaded into it"
+    assert record["process"]["stdout"].endswith(f"{ADDRESS}\n")
+    assert (record["containment"]["level"], record["containment"]["why"]) == ("notify", why)
+    assert f"exitpin: containment level is notify, and {level} was asked for: {why}\n" in done.stderr
+    assert log.peers("http") == [ADDRESS]
+
+
+def test_where_no_level_holds_it_a_static_program_is_refused_with_the_way_out(lab: Lab, tmp_path: Path) -> None:
+    log = Log.of(lab.state)
+    without = partial(refuse, SYS_PIDFD_GETFD, errno.EPERM)
+    done = run(lab.state, "-e", EXIT, "--", program(tmp_path, "cc"), preexec_fn=without)
+    assert done.returncode == 126 and "only the level notify pins it" in done.stderr
     assert log.peers() == []
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_static_program_deep_in_a_script_is_refused_and_told_of_at_the_end(
+    lab: Lab, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    log = Log.of(lab.state)
+    fetch = program(tmp_path, "cc")
+    done = run(lab.state, "-e", EXIT, *words, "--", "sh", "-c", f"{fetch}; true")
+    said = f"refused: 1 program that hooks can't steer ({fetch}): --containment notify runs such programs"
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == f"exitpin: {said}"
+    assert log.peers() == []
+
+
+def test_a_script_that_asks_name_servers_is_told_of_at_the_end_and_one_that_does_well_without_is_not(lab: Lab) -> None:
+    """curl asks for a datagram socket, too: to see whether there is IPv6."""
+    dig = run(lab.state, "-e", EXIT, "--", "sh", "-c", "dig +time=1 +tries=1 web.test; true")
+    assert "exitpin: refused: UDP of dig: --containment notify answers questions to name servers\n" in dig.stderr
+    curl = run(lab.state, "-e", EXIT, "--json", "--", "curl", "-sS", "http://web.test/ip")
+    assert json.loads(curl.stdout)["denied_count"] > 0 and "refused" not in curl.stderr
 
 
 def test_a_script_starts_static_programs_beside_those_with_hooks(lab: Lab, tmp_path: Path) -> None:

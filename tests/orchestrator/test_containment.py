@@ -58,6 +58,7 @@ def test_a_record_says_what_stays_open() -> None:
     assert contain(None, NEW).told() == {
         "level": "guard",
         "asked": None,
+        "why": None,
         "allowed": [],
         "dns_server": None,
         "open": [DAEMONS, SIGNALS, INHERITED, FILES, ADDRESSES],
@@ -85,10 +86,33 @@ def test_a_level_satisfies_those_below_it() -> None:
     assert [guard.satisfies(level) for level in ("shim", "guard", "notify")] == [True, True, False]
 
 
-def test_what_wants_a_supervisor_gets_one_unless_somebody_said_otherwise() -> None:
-    assert contain(None, NEW, wanted=["shim", "notify"]).level == "notify"
-    assert contain(None, Abilities(4, NO), wanted=["notify"]).level == "guard"
-    assert contain("guard", NEW, wanted=["notify"]).level == "guard"
+@pytest.mark.parametrize(
+    ("asked", "wants", "level"),
+    [
+        (None, "notify", "notify"), ("shim", "notify", "notify"), ("guard", "notify", "notify"),
+        ("notify+netns", "notify", "notify+netns"), ("shim", "guard", "guard"), ("notify", "guard", "notify"),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_run_may_want_more_than_was_asked_for_and_never_gets_less(
+    asked: str | None, wants: str, level: str
+) -> None:
+    able = Abilities(6, has_namespaces=True)
+    containment = contain(asked, able, wanted={"shim": "any", wants: "it is static"})
+    assert (containment.level, containment.asked) == (level, asked)
+    assert containment.why == ("it is static" if level == wants else "")
+
+
+@pytest.mark.parametrize(("asked", "level"), [(None, "guard"), ("shim", "shim"), ("guard", "guard")])
+def test_what_is_wanted_and_not_there_is_for_others_to_refuse(asked: str | None, level: str) -> None:
+    containment = contain(asked, Abilities(4, NO), wanted={"notify": "it is static"})
+    assert (containment.level, containment.why) == (level, "")
+
+
+def test_a_record_says_why_it_is_another_level() -> None:
+    assert contain("guard", NEW).told()["why"] is None
+    assert contain("guard", ASKING).told()["why"] == contain(None, ASKING).told()["why"] == ASKING.guard_problem
+    assert contain(None, OLD).told()["why"] == OLD.guard_problem
+    assert contain("shim", NEW, wanted={"notify": "it is static"}).told()["why"] == "it is static"
 
 
 def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each() -> None:
@@ -102,6 +126,23 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
 def test_a_network_of_its_own_wants_namespaces() -> None:
     with pytest.raises(OperatorError, match="no namespaces can be made here"):
         contain("notify+netns", Abilities(6))
+
+
+@pytest.mark.parametrize(
+    ("level", "abilities", "idle"),
+    [
+        ("shim", NEW, ["--dns-server"]),
+        ("guard", NEW, ["--dns-server"]),
+        ("guard", Abilities(6), ["--dns-server", "--allow unix:@name"]),
+        ("notify", Abilities(6), ["--dns-server"]),
+        ("notify", Abilities(6, has_namespaces=True), []),
+        ("notify+netns", Abilities(6, has_namespaces=True), ["--allow unix:@name"]),
+    ],
+)
+def test_what_can_have_no_effect_is_known(level: str, abilities: Abilities, idle: list[str]) -> None:
+    """A name server takes a network that leads nowhere; abstract sockets Landlock closes, too."""
+    containment = contain(level, abilities, unix=["@name", "/run/x"], dns_server="192.0.2.53")
+    assert [one.partition(" has no effect: ")[0] for one in containment.idle] == idle
 
 
 def test_a_record_tells_what_held_its_own_run() -> None:

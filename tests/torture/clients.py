@@ -77,7 +77,7 @@ class ClientLaunch:
             self._post(events.ProcessExited(0, None))
         except asyncio.CancelledError:
             self._post(events.ProcessExited(None, 9))
-        self._post(events.TreeEnded(0.0, 0, 0))
+        self._post(events.TreeEnded(0.0, None, 0))
 
     async def _ask(self, event_of: Callable[[int], object]) -> AnswerCall:
         call = next(_CALLS)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from exitpin.wrappers.daemons import Daemons, Sockets, sockets_of_others
+
+from .apart import apart
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -164,6 +169,35 @@ def test_a_folder_without_end_is_left_and_said(place: Path, nothing: Path, monke
     for number in range(20):
         (place / f"file{number}").touch()
     assert not sockets_of_others("/x", (), nothing, {str(place): 1}).is_whole
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_ours", "is_whole"),
+    [(0o711, False, False), (0o700, False, True), (0o111, True, False), (0, True, False)],
+)
+def test_a_folder_that_is_not_read_is_closed_if_nobody_of_the_run_can_enter_it(
+    mode: int, is_ours: bool, is_whole: bool
+) -> None:
+    """Who knows a name in it needs no list, and who owns it can open it."""
+    is_root = os.geteuid() == 0
+    if not is_ours and not is_root:
+        pytest.skip("only root makes folders of others")
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o755)
+        folder, empty = Path(place, "folder"), proc(Path(place), "")
+        folder.mkdir()
+        with closing(listening(folder / "known")):
+            os.chown(folder, NOBODY if is_ours and is_root else -1, -1)
+            folder.chmod(mode)
+
+            async def script() -> None:
+                if is_root:
+                    os.setuid(NOBODY)
+                assert sockets_of_others("/x", (), empty, {place: 2}) == Sockets([], is_whole)
+
+            apart(script)
+            folder.chmod(0o700)
 
 
 def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:

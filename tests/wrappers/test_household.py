@@ -11,8 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from exitpin.orchestrator.events import LauncherLost, ProcessStarted
+from exitpin.orchestrator.events import LauncherLost, ProcessStarted, TreeEnded
 from exitpin.shim import bindings
+from exitpin.shim.bindings import NoticeKind, Reason
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 
@@ -140,5 +141,18 @@ def test_a_start_without_descriptors_leaves_none_behind() -> None:
                 continue
             raise AssertionError("999 is no descriptor")
         assert os.listdir("/proc/self/fd") == before
+
+    played(script)
+
+
+def test_a_size_that_the_kernel_has_not_counted_is_not_known() -> None:
+    """Of a few pages it counts nothing: no process has none."""
+
+    async def script(household: Household) -> None:
+        events: list[object] = []
+        process = LaunchedProcess(Tree(household), events.append)
+        for size in (0, 548):
+            process._notice(bindings.Notice(NoticeKind.ENDED, Reason.NONE, 0, 0, 0, 0, 1000, size), [])
+        assert events == [TreeEnded(0.001, None, 0), TreeEnded(0.001, 548, 0)]
 
     played(script)

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.cli import doctor
 from exitpin.orchestrator.containment import contain
 from exitpin.wrappers import machine
 
-from ..shim.refusing import SYS_PIDFD_GETFD, refuse
+from ..shim.refusing import (
+    SYS_CLONE,
+    SYS_LANDLOCK_RESTRICT_SELF,
+    SYS_PIDFD_GETFD,
+    SYS_SECCOMP,
+    refuse,
+    supervise_ourselves,
+)
 from .apart import apart
 
 
@@ -53,7 +61,43 @@ def test_where_a_container_refuses_what_the_kernel_has_there_is_no_supervisor() 
     async def script() -> None:
         refuse(SYS_PIDFD_GETFD, errno.EPERM)
         assert "pidfd_getfd(2) is refused here (Operation not permitted)" in machine.why_no_notify()
-        assert contain(None, machine.abilities(), wanted=["notify"]).level != "notify"
+        assert contain(None, machine.abilities(), wanted={"notify": "it is static"}).level != "notify"
+
+    apart(script)
+
+
+@pytest.mark.skipif(bool(machine.abilities().guard_problem), reason=machine.abilities().guard_problem)
+@pytest.mark.parametrize("number", [SYS_SECCOMP, SYS_LANDLOCK_RESTRICT_SELF])
+def test_where_a_container_refuses_what_the_guard_is_made_of_there_is_none(number: int) -> None:
+    async def script() -> None:
+        refuse(number, errno.EPERM)
+        able = machine.abilities()
+        assert able.landlock_abi >= 4
+        assert able.guard_problem == (
+            "seccomp(2) or Landlock is refused here (Operation not permitted), as by the profile of a container"
+        )
+        (check,) = [one for one in doctor.check_containment(able) if one.name == "containment"]
+        assert contain(None, able).level == check.found.partition(";")[0] != "guard"
+
+    apart(script)
+
+
+@pytest.mark.skipif(bool(machine.abilities().guard_problem), reason=machine.abilities().guard_problem)
+def test_what_cannot_be_tried_for_now_is_the_launchers_to_refuse() -> None:
+    """Nobody gets less than the guard because no process could be made for a moment."""
+
+    async def script() -> None:
+        refuse(SYS_CLONE, errno.EAGAIN)
+        assert machine.abilities().guard_problem == ""
+
+    apart(script)
+
+
+@pytest.mark.skipif(bool(machine.abilities().notify_problem), reason=machine.abilities().notify_problem)
+def test_where_somebody_else_supervises_us_there_is_no_second_supervisor() -> None:
+    async def script() -> None:
+        supervise_ourselves()
+        assert "(Device or resource busy)" in machine.why_no_notify()
 
     apart(script)
 

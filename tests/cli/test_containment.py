@@ -1,0 +1,57 @@
+"""`--containment`, `--allow` and `--dns-server`: what is refused at once, and what is said before anything is run."""
+
+import argparse
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from exitpin.orchestrator.cli.containment import add_containment, containment_of
+from exitpin.orchestrator.containment import Containment
+
+
+def contained(*words: str) -> Containment:
+    parser = argparse.ArgumentParser()
+    add_containment(parser)
+    return containment_of(parser.parse_args(words), {})
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--dns-server", "fe80::1%eth0"), "fe80::1%eth0 has a zone: it means something on this machine alone"),
+        (("--dns-server", "2001:db8:1::1%2"), "2001:db8:1::1%2 has a zone: it means something on this machine alone"),
+        (("--dns-server", "10.0.0.1"), "10.0.0.1 is private: no exit could reach it"),
+        (("--dns-server", "dns.example"), "'dns.example' is no IP address"),
+        (("--allow", "unix:relative"), "'unix:relative' is neither `listen` nor `unix:` with an absolute path"),
+    ],
+)
+def test_what_no_run_could_use_is_refused(words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        contained(*words)
+    assert refused.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_what_has_no_effect_at_the_level_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contained("--containment", "shim", "--dns-server", "192.0.2.53")
+    said = "exitpin: --dns-server has no effect: only notify has a name server, and the level is shim\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_socket_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    with closing(socket.socket(socket.AF_UNIX)) as there:
+        there.bind(str(tmp_path / "there"))
+        words = [word for name in ("there", "file", "missing") for word in ("--allow", f"unix:{tmp_path / name}")]
+        contained("--containment", "shim", *words)
+    assert capsys.readouterr().err.splitlines() == [
+        f"exitpin: --allow unix:{tmp_path / name}: there is no socket, and until there is one this has no effect"
+        for name in ("file", "missing")
+    ]
+
+
+def test_what_has_an_effect_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:
+    contained("--containment", "shim", "--allow", "listen", "--allow", "unix:@name")
+    assert capsys.readouterr().err == ""
