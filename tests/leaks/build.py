@@ -10,8 +10,8 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "programs"
 FLAGS = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror")
 VECTORS = (
-    *("vector", "streams", "descriptors", "concurrency", "datagrams", "families", "syscalls", "uring", "loader"),
-    *("execs", "binaries", "names", "resolvers", "inherited", "unixes", "intruders", "races"),
+    *("vector", "streams", "descriptors", "concurrency", "datagrams", "families", "syscalls", "name_sockets", "uring"),
+    *("loader", "execs", "binaries", "names", "resolvers", "inherited", "unixes", "intruders", "races"),
 )
 LIBRARIES = ("-ldl", "-lresolv", "-lpthread", "-lanl")
 

@@ -101,7 +101,8 @@ bool program(const struct aim *aim, const char *name, char path[256])
 static const struct vector *find(const char *name)
 {
 	const struct vector *const tables[] = {
-		stream_vectors, descriptor_vectors, concurrency_vectors, datagram_vectors, syscall_vectors, uring_vectors,
+		stream_vectors, descriptor_vectors, concurrency_vectors, datagram_vectors, syscall_vectors,
+		name_socket_vectors, uring_vectors,
 		exec_vectors, binary_vectors, name_vectors, resolver_vectors, inherited_vectors, unix_vectors,
 		intruder_vectors, family_vectors, loader_vectors, race_vectors,
 	};

@@ -30,7 +30,8 @@ struct vector {
 
 /* One table a theme, with an empty name at the end. */
 extern const struct vector stream_vectors[], descriptor_vectors[], concurrency_vectors[],
-	datagram_vectors[], syscall_vectors[], uring_vectors[], exec_vectors[], binary_vectors[], name_vectors[],
+	datagram_vectors[], syscall_vectors[], name_socket_vectors[], uring_vectors[], exec_vectors[],
+	binary_vectors[], name_vectors[],
 	resolver_vectors[], inherited_vectors[], unix_vectors[], intruder_vectors[], family_vectors[],
 	loader_vectors[], race_vectors[];
 
