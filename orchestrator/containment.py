@@ -16,6 +16,8 @@ from types import MappingProxyType
 from .errors import EXIT_USAGE, OperatorError
 
 LEVELS = ("shim", "guard", "notify", "notify+netns")
+APART = {"shim+netns": "notify+netns", "guard+netns": "notify+netns"}
+"""Levels that may be asked for, and the one that has a network of its own: its sockets are made by a supervisor."""
 LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
 LANDLOCK_WITH_SCOPES = 6  # Linux 6.12
 
@@ -173,11 +175,12 @@ def contain(
     if asked is None:
         level = next(one for one in ("guard", "notify", "shim") if not problems[one])
     else:
-        level = next((one for one in LEVELS[LEVELS.index(asked) :] if not problems[one]), asked)
+        least = APART.get(asked, asked)
+        level = next((one for one in LEVELS[LEVELS.index(least) :] if not problems[one]), least)
     if problems[level]:
         hint = "`exitpin doctor` shows what there is; --containment shim runs with the hooks alone."
         raise OperatorError(f"containment level {level} is not there: {problems[level]}.", hint, EXIT_USAGE)
-    why = problems[asked or "guard"]
+    why = "a supervisor makes the sockets of a network of its own" if asked in APART else problems[asked or "guard"]
     for least, reason in wanted.items():
         if LEVELS.index(least) > LEVELS.index(level) and not problems[least]:
             level, why = least, reason

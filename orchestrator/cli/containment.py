@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping
 
-from ..containment import LEVELS, Containment, contain
+from ..containment import APART, LEVELS, Containment, contain
 from ..tool import Tool
 
 UNIX = "unix:"
@@ -16,9 +16,9 @@ UNIX = "unix:"
 def add_containment(group: "argparse._ActionsContainer") -> None:
     """Add --containment and --allow."""
     group.add_argument(
-        "--containment", choices=LEVELS, metavar="LEVEL",
-        help="the least: shim, guard, notify or notify+netns; a stronger one where that is not there, or can't hold"
-        " what is run (static programs and Go want notify), or a refusal (default: guard; notify for those, and dig)",
+        "--containment", choices=(*LEVELS, *APART), metavar="LEVEL",
+        help="the least: shim, guard, notify, each with +netns for a network of its own, too; a stronger one where that"
+        " is not there, or can't hold what is run (static programs and Go want notify), or a refusal (default: guard; notify for those, and dig)",
     )  # fmt: skip
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",

@@ -7,6 +7,7 @@ import pytest
 
 from exitpin.orchestrator.containment import (
     ADDRESSES,
+    APART,
     DAEMONS,
     FILES,
     INHERITED,
@@ -121,6 +122,16 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
     assert contain("notify", able).open == (INHERITED, FILES, ADDRESSES)
     assert contain("notify+netns", able).open == (INHERITED, FILES)
     assert not contain("notify", able).is_hiding
+
+
+@pytest.mark.parametrize("asked", APART)
+def test_a_network_of_its_own_comes_with_a_supervisor(asked: str) -> None:
+    able = replace(NEW, has_namespaces=True)
+    held = contain(asked, able)
+    assert (held.level, held.asked) == ("notify+netns", asked)
+    assert "a supervisor makes the sockets" in held.why
+    with pytest.raises(OperatorError, match="notify"):
+        contain(asked, replace(able, notify_problem="no listener"))
 
 
 def test_a_network_of_its_own_wants_namespaces() -> None:
