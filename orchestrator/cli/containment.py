@@ -18,7 +18,8 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--containment", choices=(*LEVELS, *APART), metavar="LEVEL",
         help="the least: shim, guard, notify, each with +netns for a network of its own, too; a stronger one where that"
-        " is not there, or can't hold what is run (static programs and Go want notify), or a refusal (default: guard; notify for those, and dig)",
+        " is not there, or can't hold what is run (static programs and Go want notify), or a refusal"
+        " (default: guard; notify for those, and dig)",
     )  # fmt: skip
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
