@@ -12,8 +12,8 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record", "rules"),
-    *("socks", "steer", "text"),
+    *("address", "aside", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record"),
+    *("rules", "socks", "steer", "text"),
 )
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
@@ -78,6 +78,8 @@ bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
 int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t size, int done);
+int exitpin_aside_end(struct exitpin_aside *aside);
 #define EXITPIN_NOWHERE_BATCH ...
 #define EXITPIN_NOWHERE_FDS ...
 int exitpin_nowhere_make(int *fds);
@@ -105,6 +107,7 @@ ffibuilder.set_source(
     depends=[str(HERE / f"{name}.h") for name in (*PARTS, "sys", "wire")],
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", None)],
-    extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden"],
+    extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden", "-pthread"],
+    extra_link_args=["-pthread"],
     py_limited_api=True,
 )

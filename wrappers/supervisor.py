@@ -24,11 +24,10 @@ from .process import Tree
 from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
+from .unix_connects import UnixConnect, UnixConnects
 from .unix_sockets import Found, UnixSockets
 
 AT_ONCE = 16
-UNIX_WAIT_US = 200_000
-_TIME = struct.Struct("=qq")
 _FAMILY = struct.Struct("=H")
 _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
@@ -62,6 +61,7 @@ class Supervisor:
         self._has_names = True
         self._post = post
         self._unix = unix
+        self._unix_connects = UnixConnects()
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._loop = asyncio.get_running_loop()
@@ -75,6 +75,7 @@ class Supervisor:
             self._loop.remove_reader(self._listener)
             os.close(self._listener)
             self._listener = -1
+        self._unix_connects.close()
         if self._names is not None:
             self._names.close()
             self._names = None
@@ -223,26 +224,22 @@ class Supervisor:
         )
 
         def answered(answer: AnswerCall) -> None:
-            self._answer(call, answer.error or _connect_unix(tool_socket, path, found))
-            found.close()
+            if answer.error:
+                self._answer(call, answer.error)
+                tool_socket.close()
+                found.close()
+                return
+            place = _unix_place(path, found)
+            self._unix_connects.make(UnixConnect(tool_socket, place, found, lambda error: self._answer(call, error)))
 
-        self._reports.take(report, pid, tool_socket, answered, lambda _path, _pid: (found.error, found.is_allowed))
+        self._reports.take(report, pid, None, answered, lambda _path, _pid: (found.error, found.is_allowed))
         return None
 
 
-def _connect_unix(tool_socket: socket.socket, path: str, found: Found) -> int:
-    """connect(2) for the tool, to what was found under that path then; its errno. Never waits for long: so may a daemon
-    that takes nobody. The socket is the tool's, too: its patience is given back, and whether it waits is left alone."""
+def _unix_place(path: str, found: Found) -> bytes:
+    """The address of what was found under that path then."""
     place = b"\0" + os.fsencode(path[1:]) if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
-    try:
-        before = tool_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.size)
-        tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(0, UNIX_WAIT_US))
-        try:
-            return tool_socket.connect_ex(place)
-        finally:
-            tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
-    except OSError as error:
-        return error.errno or errno.EACCES
+    return _FAMILY.pack(socket.AF_UNIX) + place
 
 
 def _unix_path(address: bytes) -> str:

@@ -244,3 +244,37 @@ def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
         assert record["streams"] == []
 
     one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
+
+
+STALLS = """
+import os, socket, sys, threading
+full, first = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+full.bind(sys.argv[1]); full.listen(0); first.connect(sys.argv[1])
+
+def impatient(stuck):
+    while True:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bytes(16))
+
+def connects(stuck):
+    while True:
+        try: stuck.connect(sys.argv[1])
+        except OSError: pass
+
+for _ in range(12):
+    stuck = socket.socket(socket.AF_UNIX)
+    for target in (impatient, connects):
+        threading.Thread(target=target, args=(stuck,), daemon=True).start()
+for _ in range(20):
+    socket.create_connection(("198.51.100.7", 80)).close()
+print("reached", flush=True)
+os._exit(0)
+"""
+
+
+def test_a_unix_connect_that_never_ends_stalls_neither_the_loop_nor_the_end_of_its_run(tmp_path: Path) -> None:
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert stdout.decode().strip() == "reached"
+        assert record["failure"] is None and len(record["streams"]) == 20
+
+    argv = (sys.executable, "-I", "-c", STALLS, str(tmp_path / "own"))
+    one_run(Port.GARBAGE, argv, check, level="notify", may_listen=True)
