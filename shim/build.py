@@ -77,7 +77,7 @@ int exitpin_call_receive(int listener, struct exitpin_call *call);
 bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
-int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+int exitpin_connect_at_once(int fd, const void *address, size_t size);
 struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t size, int done);
 int exitpin_aside_end(struct exitpin_aside *aside);
 #define EXITPIN_NOWHERE_BATCH ...

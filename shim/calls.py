@@ -55,9 +55,9 @@ def give(listener: int, call: Call, ours: socket.socket, *, is_cloexec: bool) ->
     _check(lib.exitpin_call_give(listener, call.id, ours.fileno(), is_cloexec))
 
 
-def connect_datagrams(tool_socket: socket.socket, address: bytes) -> int:
-    """connect(2) of a datagram or netlink socket, which sends nothing; its errno."""
-    return -int(lib.exitpin_connect_datagrams(tool_socket.fileno(), address, len(address)))
+def connect_at_once(tool_socket: socket.socket, address: bytes) -> int:
+    """connect(2) that waits for nobody: of a datagram or netlink socket, or of any to no address; its errno."""
+    return -int(lib.exitpin_connect_at_once(tool_socket.fileno(), address, len(address)))
 
 
 class ConnectAside:

@@ -23,7 +23,7 @@ from ..shim import bindings
 from .process import Tree
 from .report_calls import WaitingCall, descriptors_in, max_calls, peer_of, tcp_socket
 from .report_events import event_of
-from .unix_sockets import UnixSockets
+from .unix_sockets import UnixName, UnixSockets
 
 _CALLS = count(1)
 REPORT_MAX = 1024
@@ -109,7 +109,7 @@ class ReportSocket:
         pid: int,
         tool_socket: socket.socket | None,
         on_answer: Callable[[AnswerCall], None],
-        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
+        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
     ) -> None:
         """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
         asked, by whoever in the run. `on_answer` is called once; `find_unix`: of a Unix socket that was looked up
@@ -167,8 +167,8 @@ class ReportSocket:
         self._dispatch(call, report)
         return True
 
-    def _find_unix(self, path: str, pid: int) -> tuple[int, bool]:
-        found = self._unix.find(path, pid)
+    def _find_unix(self, name: UnixName, pid: int) -> tuple[int, bool]:
+        found = self._unix.find(name, pid)
         found.close()
         return found.error, found.is_allowed
 
@@ -176,7 +176,7 @@ class ReportSocket:
         self,
         call: WaitingCall,
         report: bindings.Report,
-        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
+        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None

@@ -25,9 +25,10 @@ from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
 from .unix_connects import UnixConnect, UnixConnects
-from .unix_sockets import Found, UnixSockets
+from .unix_sockets import Found, UnixName, UnixSockets
 
 AT_ONCE = 16
+UNIX_ADDRESS_MAX = 110
 _FAMILY = struct.Struct("=H")
 _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
@@ -172,15 +173,16 @@ class Supervisor:
                 return errno.EINVAL
             (family,) = _FAMILY.unpack_from(address)
             if family == socket.AF_UNSPEC:
-                bindings.disconnect(tool_socket.fileno())
-                return 0
+                return calls.connect_at_once(tool_socket, address)
             if tool_socket.type == socket.SOCK_DGRAM and self._names is not None and self._names.has(tool_socket):
-                return calls.connect_datagrams(tool_socket, address)
-            if family == socket.AF_UNIX and tool_socket.family == socket.AF_UNIX:
+                return calls.connect_at_once(tool_socket, address)
+            if tool_socket.family == socket.AF_UNIX:
+                if family != socket.AF_UNIX or not _FAMILY.size < size <= UNIX_ADDRESS_MAX:
+                    return errno.EINVAL
                 stack.pop_all()
-                return self._ask_for_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
+                return self._ask_for_unix(call, pid, fd, tool_socket, UnixName.from_address(address[_FAMILY.size :]))
             if tool_socket.family == socket.AF_NETLINK:
-                return calls.connect_datagrams(tool_socket, address)
+                return calls.connect_at_once(tool_socket, address)
             if not is_of_our_network(tool_socket):
                 self._post(events.Denied(pid, "network", ""))
                 return errno.ENETUNREACH
@@ -203,10 +205,9 @@ class Supervisor:
             calls.answer(self._listener, call, error)
 
     def _ask_for_unix(
-        self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, address: bytes
+        self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, name: UnixName
     ) -> int | None:
-        path = _unix_path(address)
-        if path == str(self._reports.path):
+        if name == UnixName(os.fsencode(self._reports.path), False):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
                 calls.replace(self._listener, call, fd, theirs.fileno())
@@ -218,10 +219,8 @@ class Supervisor:
             self._reports.adopt(ours, pid)
             tool_socket.close()
             return None
-        found = self._unix.find(path, pid)
-        report = bindings.encode_report(
-            bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX] or b"?"
-        )
+        found = self._unix.find(name, pid)
+        report = bindings.encode_report(bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=name.reported)
 
         def answered(answer: AnswerCall) -> None:
             if answer.error:
@@ -229,24 +228,17 @@ class Supervisor:
                 tool_socket.close()
                 found.close()
                 return
-            place = _unix_place(path, found)
+            place = _unix_place(name, found)
             self._unix_connects.make(UnixConnect(tool_socket, place, found, lambda error: self._answer(call, error)))
 
-        self._reports.take(report, pid, None, answered, lambda _path, _pid: (found.error, found.is_allowed))
+        self._reports.take(report, pid, None, answered, lambda _name, _pid: (found.error, found.is_allowed))
         return None
 
 
-def _unix_place(path: str, found: Found) -> bytes:
-    """The address of what was found under that path then."""
-    place = b"\0" + os.fsencode(path[1:]) if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
+def _unix_place(name: UnixName, found: Found) -> bytes:
+    """The address of what was found under that name then."""
+    place = b"\0" + name.raw if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
     return _FAMILY.pack(socket.AF_UNIX) + place
-
-
-def _unix_path(address: bytes) -> str:
-    """As the kernel reads it; an abstract one begins with @."""
-    if address[:1] == b"\0":
-        return "@" + address[1:].decode("utf-8", "backslashreplace")
-    return os.fsdecode(address.partition(b"\0")[0])
 
 
 def _signed(argument: int) -> int:

@@ -12,7 +12,7 @@ import socket
 import stat
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from .process import Tree
 
@@ -26,6 +26,36 @@ _LISTENING, _SHOW_NAME, _SHOW_VFS = 1 << 10, 1, 2
 _NAME, _AT = 0, 1
 NETLINK_SOCK_DIAG = 4
 DESCRIPTORS_MAX = 10_000
+
+
+class UnixName(NamedTuple):
+    """What a tool would connect to: a path, as it has it, or an abstract name, which may hold any bytes."""
+
+    raw: bytes
+    is_abstract: bool
+
+    @staticmethod
+    def from_address(address: bytes) -> "UnixName":
+        """As the kernel reads what follows the family in a sockaddr."""
+        is_abstract = address.startswith(b"\0")
+        return UnixName(address[1:] if is_abstract else address.partition(b"\0")[0], is_abstract)
+
+    @staticmethod
+    def from_report(name: bytes) -> "UnixName":
+        """As reports have it: an abstract one begins with @, and a path that would is below ./ there."""
+        is_abstract = name.startswith(b"@")
+        return UnixName(name[1:] if is_abstract else name, is_abstract)
+
+    @property
+    def reported(self) -> bytes:
+        """For a report: `from_report` reads it."""
+        if self.is_abstract:
+            return b"@" + self.raw
+        return b"./" + self.raw if self.raw.startswith(b"@") else self.raw
+
+    def __str__(self) -> str:
+        """For people."""
+        return self.reported.replace(b"\0", b"\\x00").decode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
@@ -53,13 +83,14 @@ class UnixSockets:
         self._tree = tree
         self._may_listen = may_listen
 
-    def find(self, path: str, pid: int) -> Found:
+    def find(self, name: UnixName, pid: int) -> Found:
         """Look it up for a process; close what is found."""
-        if path.startswith("@"):
-            return Found(0, path in self._given or self._is_own(name=b"\0" + os.fsencode(path[1:])))
+        if name.is_abstract:
+            is_given = name.reported in map(os.fsencode, self._given)
+            return Found(0, is_given or self._is_own(name=b"\0" + name.raw))
         try:
-            folder = f"/proc/{pid}/root" if path.startswith("/") else f"/proc/{pid}/cwd"
-            handle = os.open(Path(folder, path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
+            folder = b"/proc/%d/%s/" % (pid, b"root" if name.raw.startswith(b"/") else b"cwd")
+            handle = os.open(folder + name.raw.lstrip(b"/"), os.O_PATH | os.O_CLOEXEC)
         except (OSError, ValueError) as error:
             return Found(getattr(error, "errno", None) or errno.ENOENT)
         status = os.fstat(handle)

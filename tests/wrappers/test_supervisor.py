@@ -98,6 +98,17 @@ def test_what_tor_cannot_carry_is_refused_and_noted(bare: str) -> None:
     supervised(bare, "refusals", check)
 
 
+@pytest.mark.parametrize("level", ["notify", "notify+netns"])
+def test_what_is_no_address_is_answered_as_by_the_kernel(bare: str, level: str) -> None:
+    told = subprocess.run([bare, "addresses"], capture_output=True, check=True, text=True).stdout.splitlines()
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == told
+        assert "stream 16 unspec=EINVAL" in lines and "tcp4 16 unspec=OK" in lines
+
+    supervised(bare, "addresses", check, level=level)
+
+
 def test_threads_are_answered_in_any_order(bare: str) -> None:
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == ["fails=0"]
@@ -212,6 +223,21 @@ def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: 
     name = repr(f"\0exitpin-{os.getpid()}-{level}") if is_abstract else "sys.argv[1]"
     listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
     tries(level, own, says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+def test_a_path_that_begins_with_an_at_is_no_abstract_name(daemon: Path, level: str) -> None:
+    daemon.rename(daemon.with_name("@daemon"))
+    reaches = f"import os; os.chdir({str(daemon.parent)!r})\n" + REACHES.replace("sys.argv[1]", "'@daemon'")
+    tries(level, "./@daemon", Path("@daemon"), says=REFUSED, program=reaches)
+    tries(level, "./@daemon", daemon.with_name("@daemon"), says=REACHED, program=reaches)
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+def test_an_abstract_name_may_hold_any_bytes(daemon: Path, level: str) -> None:
+    name = f"b'\\0\\xff-{os.getpid()}-{level}'"
+    listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
+    tries(level, "@", says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
 
 
 @pytest.mark.parametrize("level", ["shim", "notify"])

@@ -47,6 +47,38 @@ static void refusals(void)
 	say("unix", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&(struct sockaddr_un){AF_UNIX, "/run/x"}, 8));
 }
 
+static void say_each(const char *kind, int domain, int type)
+{
+	const struct sockaddr_storage nowhere = {.ss_family = AF_UNSPEC}, inet = {.ss_family = AF_INET};
+	const struct sockaddr_un unix_name = {AF_UNIX, "/run/x"}, no_name = {.sun_family = AF_UNIX};
+	const socklen_t sizes[] = {0, 1, 2, 3, 8, 16, 28, 110, 111};
+	int pair[2];
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		printf("%s %u ", kind, sizes[i]);
+		say("unspec", connect(socket(domain, type, 0), (void *)&nowhere, sizes[i]));
+	}
+	if (domain == AF_UNIX && socketpair(domain, type, 0, pair) == 0) {
+		say("connected", connect(pair[0], (void *)&nowhere, 16));
+		say("inet", connect(socket(domain, type, 0), (void *)&inet, 16));
+		say("unnamed", connect(socket(domain, type, 0), (void *)&no_name, 2));
+		say("short", connect(socket(domain, type, 0), (void *)&unix_name, 8));
+		say("whole", connect(socket(domain, type, 0), (void *)&unix_name, 110));
+		say("long", connect(socket(domain, type, 0), (void *)&unix_name, 111));
+	}
+}
+
+/* The same words, whoever carries these out. */
+static void addresses(void)
+{
+	say_each("stream", AF_UNIX, SOCK_STREAM);
+	say_each("seqpacket", AF_UNIX, SOCK_SEQPACKET);
+	say_each("tcp4", AF_INET, SOCK_STREAM);
+	say_each("tcp6", AF_INET6, SOCK_STREAM);
+	say_each("udp", AF_INET, SOCK_DGRAM);
+	say_each("netlink", AF_NETLINK, SOCK_RAW);
+}
+
 static void *one_thread(void *outcome)
 {
 	*(int *)outcome = connect4(tcp4(), TARGET, 80);
@@ -172,7 +204,7 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
