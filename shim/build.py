@@ -60,6 +60,7 @@ int exitpin_unshare(int flags);
 int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
 int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
+int exitpin_open_path(int directory, const char *path, uint64_t resolve);
 int exitpin_disconnect(int fd);
 int exitpin_landlock_abi(void);
 int exitpin_try_supervisor(void);

@@ -30,6 +30,7 @@ from .unix_sockets import Found, UnixName, UnixSockets
 AT_ONCE = 16
 UNIX_ADDRESS_MAX = 110
 _FAMILY = struct.Struct("=H")
+_NETLINK = struct.Struct("=4xII")
 _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
@@ -179,9 +180,15 @@ class Supervisor:
             if tool_socket.family == socket.AF_UNIX:
                 if family != socket.AF_UNIX or not _FAMILY.size < size <= UNIX_ADDRESS_MAX:
                     return errno.EINVAL
+                name = UnixName.from_address(address[_FAMILY.size :])
+                if name == UnixName(os.fsencode(self._reports.path), False):
+                    self._connect_to_us(call, pid, fd)
+                    return None
                 stack.pop_all()
-                return self._ask_for_unix(call, pid, fd, tool_socket, UnixName.from_address(address[_FAMILY.size :]))
+                return self._ask_for_unix(call, pid, tool_socket, name)
             if tool_socket.family == socket.AF_NETLINK:
+                if size >= _NETLINK.size and any(_NETLINK.unpack_from(address)):
+                    return errno.EPERM  # from us the kernel might take it; no tool has NET_ADMIN
                 return calls.connect_at_once(tool_socket, address)
             if not is_of_our_network(tool_socket):
                 self._post(events.Denied(pid, "network", ""))
@@ -204,22 +211,24 @@ class Supervisor:
         if self._listener >= 0:
             calls.answer(self._listener, call, error)
 
-    def _ask_for_unix(
-        self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, name: UnixName
-    ) -> int | None:
-        if name == UnixName(os.fsencode(self._reports.path), False):
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            try:
-                calls.replace(self._listener, call, fd, theirs.fileno())
-            except OSError:
-                ours.close()
-                raise
-            finally:
-                theirs.close()
-            self._reports.adopt(ours, pid)
+    def _connect_to_us(self, call: calls.Call, pid: int, fd: int) -> None:
+        """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            calls.replace(self._listener, call, fd, theirs.fileno())
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._reports.adopt(ours, pid)
+
+    def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
+        found = self._unix.find(name, call.tid, is_ours=True)
+        if not calls.is_alive(self._listener, call):  # it may have been looked up for a stranger
             tool_socket.close()
-            return None
-        found = self._unix.find(name, pid)
+            found.close()
+            return errno.EINTR
         report = bindings.encode_report(bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=name.reported)
 
         def answered(answer: AnswerCall) -> None:

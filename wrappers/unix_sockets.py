@@ -3,7 +3,10 @@
 By what a path leads to, and never by its text, which a link, a rename or another name could make mean something else:
 the socket is looked up once, in the tool's own view of the file system, and whoever connects keeps hold of it.
 
-Called by `reports.py` for hooks and by `supervisor.py`. Source: sock_diag(7), unix_diag.h.
+Called by `reports.py` for hooks, which connect themselves, and by `supervisor.py`, which connects for the tool: whoever
+listens sees our credentials then, so a process that has others reaches only what was given.
+
+Source: sock_diag(7), unix_diag.h, openat2(2), credentials(7).
 """
 
 import errno
@@ -14,6 +17,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..shim import bindings
 from .process import Tree
 
 _HEADER = struct.Struct("=IHHII")
@@ -25,6 +29,8 @@ _BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
 _LISTENING, _SHOW_NAME, _SHOW_VFS = 1 << 10, 1, 2
 _NAME, _AT = 0, 1
 NETLINK_SOCK_DIAG = 4
+_BENEATH, _IN_ROOT = 0x08, 0x10
+_CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
 DESCRIPTORS_MAX = 10_000
 
 
@@ -83,21 +89,22 @@ class UnixSockets:
         self._tree = tree
         self._may_listen = may_listen
 
-    def find(self, name: UnixName, pid: int) -> Found:
-        """Look it up for a process; close what is found."""
+    def find(self, name: UnixName, tid: int, *, is_ours: bool = False) -> Found:
+        """Look it up for a thread, or a process; close what is found. `is_ours`: it is we who would connect."""
+        may_be_own = self._may_listen and not (is_ours and has_other_credentials(tid))
         if name.is_abstract:
             is_given = name.reported in map(os.fsencode, self._given)
-            return Found(0, is_given or self._is_own(name=b"\0" + name.raw))
+            return Found(0, is_given or (may_be_own and self._is_own(name=b"\0" + name.raw)))
         try:
-            folder = b"/proc/%d/%s/" % (pid, b"root" if name.raw.startswith(b"/") else b"cwd")
-            handle = os.open(folder + name.raw.lstrip(b"/"), os.O_PATH | os.O_CLOEXEC)
+            handle = _open(name.raw, tid)
         except (OSError, ValueError) as error:
-            return Found(getattr(error, "errno", None) or errno.ENOENT)
+            problem = getattr(error, "errno", None) or errno.ENOENT
+            return Found(0 if problem == errno.EXDEV else problem)  # by a link of /proc to where nobody else can look
         status = os.fstat(handle)
         if not stat.S_ISSOCK(status.st_mode):
             os.close(handle)
             return Found(errno.ECONNREFUSED)
-        return Found(0, self._is_given(status) or self._is_own(status), handle)
+        return Found(0, self._is_given(status) or (may_be_own and self._is_own(status)), handle)
 
     def _is_given(self, status: os.stat_result) -> bool:
         for path in self._given:
@@ -110,8 +117,6 @@ class UnixSockets:
 
     def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
         """Whether a process of the run listens there, by the kernel's word."""
-        if not self._may_listen:
-            return False
         try:
             inodes = _listeners(status, name)
         except OSError:
@@ -137,6 +142,50 @@ class UnixSockets:
             except OSError:  # it is gone, or not ours to see
                 continue
         return found
+
+
+def has_other_credentials(tid: int) -> bool:
+    """Whether a thread's user, groups or file system user are not ours; so, too, when it is gone. no_new_privs keeps a
+    tool from getting others by execve(2); root may change them by itself."""
+    try:
+        return _credentials(b"%d" % tid) != _credentials(b"thread-self")
+    except OSError:
+        return True
+
+
+def _credentials(thread: bytes) -> list[list[bytes]]:
+    """Effective and file system user and group, and all groups: what SO_PEERCRED and SO_PEERGROUPS tell, and what opens
+    files."""
+    with open(b"/proc/" + thread + b"/status", "rb") as status:
+        lines = [line.split() for line in status if line.startswith(_CREDENTIALS)]
+    return [numbers if name == b"Groups:" else [numbers[1], numbers[3]] for name, *numbers in lines]
+
+
+def _open(path: bytes, tid: int) -> int:
+    """What a path leads to for a thread, whose root and mounts may not be ours. Raises OSError, ValueError."""
+    if b"\0" in path:
+        raise ValueError("no path")
+    place = b"/proc/%d/%s" % (tid, b"root" if path.startswith(b"/") else b"cwd")
+    start = os.open(place, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return bindings.open_path(start, path, _IN_ROOT if path.startswith(b"/") else _BENEATH)
+    except OSError as error:
+        if error.errno == errno.EXDEV and not path.startswith(b"/"):  # it leads out of the working directory
+            return _open(_working_directory(tid) + b"/" + path, tid)
+        if error.errno != errno.ENOSYS:
+            raise
+        return os.open(place + b"/" + path.lstrip(b"/"), os.O_PATH | os.O_CLOEXEC)  # before Linux 5.6
+    finally:
+        os.close(start)
+
+
+def _working_directory(tid: int) -> bytes:
+    """A thread's, as it calls it itself. Raises OSError."""
+    cwd, root = (os.readlink(b"/proc/%d/%s" % (tid, link)) for link in (b"cwd", b"root"))
+    inside = cwd.removeprefix(root.rstrip(b"/"))
+    if not inside.startswith(b"/") or len(inside) + len(root.rstrip(b"/")) != len(cwd):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return inside
 
 
 def _listeners(status: os.stat_result | None, name: bytes) -> set[int]:

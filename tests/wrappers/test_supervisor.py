@@ -77,7 +77,7 @@ def test_a_port_that_is_closed_is_refused_as_by_the_kernel(bare: str) -> None:
     supervised(bare, "opens", lambda record, lines: _is(lines[0], "connect=ECONNREFUSED"), Port.CLOSED)
 
 
-def _is(one: str, other: str) -> None:
+def _is(one: object, other: object) -> None:
     assert one == other
 
 
@@ -107,6 +107,12 @@ def test_what_is_no_address_is_answered_as_by_the_kernel(bare: str, level: str) 
         assert "stream 16 unspec=EINVAL" in lines and "tcp4 16 unspec=OK" in lines
 
     supervised(bare, "addresses", check, level=level)
+
+
+def test_a_netlink_socket_is_connected_to_the_kernel_alone(bare: str) -> None:
+    """As for all who lack NET_ADMIN, whatever exitpin itself has."""
+    said = ["netlink=OK", "netlink=EPERM", "netlink=EPERM"]
+    supervised(bare, "netlinks", lambda record, lines: _is(lines, said))
 
 
 def test_threads_are_answered_in_any_order(bare: str) -> None:

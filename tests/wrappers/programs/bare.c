@@ -79,6 +79,18 @@ static void addresses(void)
 	say_each("netlink", AF_NETLINK, SOCK_RAW);
 }
 
+static void netlinks(void)
+{
+	for (unsigned to = 0; to < 3; to++) {
+		const struct {
+			unsigned short family, pad;
+			unsigned pid, groups;
+		} there = {AF_NETLINK, .pid = to == 1, .groups = to == 2};
+
+		say("netlink", connect(socket(AF_NETLINK, SOCK_RAW, 0), (void *)&there, sizeof(there)));
+	}
+}
+
 static void *one_thread(void *outcome)
 {
 	*(int *)outcome = connect4(tcp4(), TARGET, 80);
@@ -204,7 +216,7 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
