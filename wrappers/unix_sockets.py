@@ -116,12 +116,14 @@ class UnixSockets:
         return False
 
     def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
-        """Whether a process of the run listens there, by the kernel's word."""
+        """Whether whoever listens there is of the run, by the kernel's word, in which an inode has 32 bits. It is
+        not where there is a doubt: the number is another's, too, or stat(2) has one device and the kernel another (on
+        btrfs, and on an overlay of several file systems)."""
         try:
             inodes = _listeners(status, name)
         except OSError:
             return False
-        return bool(inodes) and not self._descriptors().isdisjoint(f"socket:[{inode}]" for inode in inodes)
+        return bool(inodes) and {f"socket:[{inode}]" for inode in inodes} <= self._descriptors()
 
     def _descriptors(self) -> set[str]:
         """What the processes of the run have open, as far as it can be seen."""
