@@ -204,8 +204,13 @@ class Supervisor:
             if error:
                 return error
             stack.pop_all()
-        self._reports.take(packet, pid, tool_socket, lambda answer: self._answer(call, answer.error))
+        self._reports.take(
+            packet, pid, tool_socket, lambda answer: self._answer(call, answer.error), is_alive=self._liveness(call)
+        )
         return None
+
+    def _liveness(self, call: calls.Call) -> Callable[[], bool]:
+        return lambda: self._listener >= 0 and calls.is_alive(self._listener, call)
 
     def _answer(self, call: calls.Call, error: int) -> None:
         if self._listener >= 0:
@@ -238,7 +243,9 @@ class Supervisor:
                 found.close()
                 return
             place = _unix_place(name, found)
-            self._unix_connects.make(UnixConnect(tool_socket, place, found, lambda error: self._answer(call, error)))
+            self._unix_connects.make(
+                UnixConnect(tool_socket, place, found, self._liveness(call), lambda error: self._answer(call, error))
+            )
 
         self._reports.take(report, pid, None, answered, lambda _name, _pid: (found.error, found.is_allowed))
         return None

@@ -20,18 +20,22 @@ from .unix_sockets import Found
 
 AT_ONCE = 8
 CONNECT_S = 5.0
+LOOK_S = 0.1
 
 
 @dataclass(slots=True, eq=False)
 class UnixConnect:
-    """One of them. `found` is what was looked up for it; `answered` hears its errno, once, unless all are closed."""
+    """One of them. `found` is what was looked up for it; `is_alive`: whether the tool waits for it still; `answered`
+    hears its errno, once, unless all are closed. `ends`: when it is broken off."""
 
     tool_socket: socket.socket
     address: bytes
     found: Found
+    is_alive: Callable[[], bool]
     answered: Callable[[int], None]
     aside: calls.ConnectAside | None = None
     timer: asyncio.TimerHandle | None = None
+    ends: float = 0.0
 
 
 class UnixConnects:
@@ -60,6 +64,9 @@ class UnixConnects:
     def _next(self) -> None:
         while self._waiting and len(self._running) < AT_ONCE:
             one = self._waiting.popleft()
+            if not one.is_alive():
+                self._drop(one)
+                continue
             try:
                 one.aside = calls.ConnectAside(one.tool_socket, one.address)
             except OSError as error:
@@ -68,7 +75,15 @@ class UnixConnects:
                 continue
             self._running.add(one)
             self._loop.add_reader(one.aside.done, self._over, one)
-            one.timer = self._loop.call_later(CONNECT_S, self._over, one)
+            one.ends = self._loop.time() + CONNECT_S
+            self._look(one)
+
+    def _look(self, one: UnixConnect) -> None:
+        now = self._loop.time()
+        if now >= one.ends or not one.is_alive():
+            self._over(one)
+        else:
+            one.timer = self._loop.call_later(min(LOOK_S, one.ends - now), self._look, one)
 
     def _over(self, one: UnixConnect) -> None:
         error = self._drop(one)

@@ -1,5 +1,6 @@
 """Descriptors are finite: what a run may hold of them, and who pays when there are none left."""
 
+import asyncio
 import errno
 import os
 import resource
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.events import ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello, LauncherLost, LookupReported
 from exitpin.wrappers import report_calls, reports
 
 from .fake_hooks import NONCE, Run, no_unix, played, turns
@@ -81,6 +82,26 @@ def test_calls_over_the_runs_share_are_refused_and_noted(
             run.reports.answer(AnswerCall(run.events[0].call))  # type: ignore[attr-defined]
             await run.report(packet, *passed)
             assert isinstance(run.events[-1], event), "there is room again"
+
+    played(tmp_path, script)
+
+
+def test_a_call_whose_maker_was_killed_is_heard_of_though_nobody_hangs_up(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        answers: list[AnswerCall] = []
+        is_alive = {"one": True, "other": True}
+        with bound() as tool:
+            for name in is_alive:
+                packet = connect_report(tool)
+                run.reports.take(
+                    packet, os.getpid(), tool.dup(), answers.append, is_alive=lambda name=name: is_alive[name]
+                )
+            is_alive["one"] = False
+            while len(run.events) < 3:
+                await asyncio.sleep(0.001)
+            gone = run.events[0].call  # type: ignore[attr-defined]
+            assert run.events[2] == CallLost(gone) and list(run.reports.calls) == [gone + 1]
+            assert [answer.call for answer in answers] == [gone]
 
     played(tmp_path, script)
 

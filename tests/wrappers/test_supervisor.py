@@ -3,17 +3,16 @@
 import errno
 import os
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.wrappers import report_calls
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
 
@@ -49,7 +48,13 @@ def _names() -> str:
 
 
 def supervised(
-    bare: str, case: str, check: Check, port: Port = Port.GARBAGE, level: str = "notify", resolve: str = "mapped"
+    bare: str,
+    case: str,
+    check: Check,
+    port: Port = Port.GARBAGE,
+    level: str = "notify",
+    resolve: str = "mapped",
+    connect_s: float = 0.0,
 ) -> None:
     """Run it; its evidence holds together, whatever else is so."""
 
@@ -58,7 +63,7 @@ def supervised(
         with log.open() as lines:
             assert not verify(read_evidence(lines), [record]).problems
 
-    one_run(port, (bare, case), look, resolve, level=level)
+    one_run(port, (bare, case), look, resolve, level=level, connect_s=connect_s)
 
 
 @pytest.mark.parametrize("level", ["notify", "notify+netns"])
@@ -124,6 +129,18 @@ def test_threads_are_answered_in_any_order(bare: str) -> None:
     supervised(bare, "threads", check)
 
 
+def test_who_is_killed_while_it_connects_takes_no_place_of_others(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_calls, "CALLS_MAX", 3)
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK"]
+        *of_the_killed, last = [stream["status"] for stream in record["streams"]]
+        assert record["denied"] == []
+        assert set(of_the_killed) <= {"abandoned"} and last == "succeeded"
+
+    supervised(bare, "killed", check, connect_s=1.0)
+
+
 def test_a_signal_breaks_no_connect_off_and_makes_none_twice(bare: str) -> None:
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == ["connect=OK"]
@@ -179,88 +196,6 @@ def test_what_is_no_query_ends_nothing(bare: str) -> None:
     supervised(bare, "noise", check)
 
 
-REACHES = "import socket, sys; s = socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1]); print('reached')\n"
-REACHES += "except OSError as error: print(error.strerror)"
-
-
-@pytest.fixture
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Unix socket on which somebody outside the run listens."""
-    place = tmp_path_factory.mktemp("d") / "daemon"
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(place))
-        listener.listen()
-        yield place
-
-
-REFUSED, REACHED = "Permission denied", "reached"
-
-
-def tries(
-    level: str, place: str | Path, *given: Path, says: str, program: str = REACHES, may_listen: bool = False
-) -> None:
-    """Let a tool try to reach it; what it `says` of that."""
-
-    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
-        assert stdout.decode().strip() == says
-        noted = [each["what"] for each in record["denied"] if each["reason"] == "unix" and "nscd" not in each["what"]]
-        assert noted == ([str(place)] if says == REFUSED else [])
-
-    argv = (sys.executable, "-I", "-c", program, str(place))
-    unix = [str(path) for path in given]
-    one_run(Port.CLOSED, argv, check, level=level, unix=unix, may_listen=may_listen)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_a_daemon_is_reached_by_whom_it_was_given_to_by_whatever_name(daemon: Path, level: str) -> None:
-    link, gone = daemon.with_name("link"), daemon.with_name("gone")
-    link.symlink_to(daemon)
-    tries(level, daemon, says=REFUSED)
-    tries(level, link, says=REFUSED)
-    tries(level, daemon, daemon, says=REACHED)
-    tries(level, link, daemon, says=REACHED)
-    tries(level, gone, says="No such file or directory")
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-@pytest.mark.parametrize("is_abstract", [False, True])
-def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: str, is_abstract: bool) -> None:
-    own = daemon.with_name("own")
-    name = repr(f"\0exitpin-{os.getpid()}-{level}") if is_abstract else "sys.argv[1]"
-    listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
-    tries(level, own, says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_a_path_that_begins_with_an_at_is_no_abstract_name(daemon: Path, level: str) -> None:
-    daemon.rename(daemon.with_name("@daemon"))
-    reaches = f"import os; os.chdir({str(daemon.parent)!r})\n" + REACHES.replace("sys.argv[1]", "'@daemon'")
-    tries(level, "./@daemon", Path("@daemon"), says=REFUSED, program=reaches)
-    tries(level, "./@daemon", daemon.with_name("@daemon"), says=REACHED, program=reaches)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_an_abstract_name_may_hold_any_bytes(daemon: Path, level: str) -> None:
-    name = f"b'\\0\\xff-{os.getpid()}-{level}'"
-    listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
-    tries(level, "@", says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_that_a_run_may_listen_gives_it_no_daemon(daemon: Path, level: str) -> None:
-    tries(level, daemon, says=REFUSED, may_listen=True)
-
-
-def test_a_name_that_came_to_mean_a_daemon_is_still_the_daemon(daemon: Path) -> None:
-    """It listened there itself, and then put the daemon in that place: the name is its own, the socket is not."""
-    own = daemon.with_name("own")
-    swaps = (
-        "import os, socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n"
-        f"os.unlink(sys.argv[1]); os.link({str(daemon)!r}, sys.argv[1])\n{REACHES}"
-    )
-    tries("notify", own, says=REFUSED, program=swaps, may_listen=True)
-
-
 @pytest.mark.parametrize("level", ["guard", "notify"])
 def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
     """There Tor's port may be the tool's own, or swallow every SYN."""
@@ -276,37 +211,3 @@ def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
         assert record["streams"] == []
 
     one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
-
-
-STALLS = """
-import os, socket, sys, threading
-full, first = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
-full.bind(sys.argv[1]); full.listen(0); first.connect(sys.argv[1])
-
-def impatient(stuck):
-    while True:
-        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bytes(16))
-
-def connects(stuck):
-    while True:
-        try: stuck.connect(sys.argv[1])
-        except OSError: pass
-
-for _ in range(12):
-    stuck = socket.socket(socket.AF_UNIX)
-    for target in (impatient, connects):
-        threading.Thread(target=target, args=(stuck,), daemon=True).start()
-for _ in range(20):
-    socket.create_connection(("198.51.100.7", 80)).close()
-print("reached", flush=True)
-os._exit(0)
-"""
-
-
-def test_a_unix_connect_that_never_ends_stalls_neither_the_loop_nor_the_end_of_its_run(tmp_path: Path) -> None:
-    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
-        assert stdout.decode().strip() == "reached"
-        assert record["failure"] is None and len(record["streams"]) == 20
-
-    argv = (sys.executable, "-I", "-c", STALLS, str(tmp_path / "own"))
-    one_run(Port.GARBAGE, argv, check, level="notify", may_listen=True)

@@ -26,12 +26,13 @@ class Listener:
         self.socket.bind(str(path))
         self.socket.listen(0)
         self.errors: list[int] = []
+        self.is_awaited = True
 
     def connect(self, connects: UnixConnects, *, blocks: bool = True) -> socket.socket:
         """One more; its errno is heard in `errors`."""
         one = self.stack.enter_context(socket.socket(socket.AF_UNIX))
         one.setblocking(blocks)
-        connects.make(UnixConnect(one.dup(), self.place, Found(0), self.errors.append))
+        connects.make(UnixConnect(one.dup(), self.place, Found(0), lambda: self.is_awaited, self.errors.append))
         return one
 
 
@@ -129,6 +130,20 @@ def test_more_than_may_wait_are_told_to_come_again(
         for _ in range(AT_ONCE + 2):
             full.connect(connects)
         assert full.errors == [0, errno.EAGAIN]
+
+    played(script)
+
+
+def test_one_that_nobody_waits_for_is_broken_off(listeners: Callable[[], Listener]) -> None:
+    async def script(connects: UnixConnects) -> None:
+        full, free = listeners(), listeners()
+        full.connect(connects)
+        await eventually(lambda: full.errors == [0])
+        for _ in range(2 * AT_ONCE):
+            full.connect(connects)
+        free.connect(connects)
+        full.is_awaited = False
+        await eventually(lambda: free.errors == [0])
 
     played(script)
 

@@ -13,13 +13,9 @@ from exitpin.wrappers import unix_sockets
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.unix_sockets import UnixName, UnixSockets
 
-from .test_supervisor import REACHED, REACHES, REFUSED, daemon, tries
+from .test_unix_reached import IMPORTS, LISTENS, REACHED, REACHES, REFUSED, daemon, tries
 
 __all__ = ["daemon"]
-LISTENS = "own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n"
-IMPORTS = "import ctypes, os, socket, sys\n"
-ENTERS = "ctypes.CDLL(None).unshare(0x10000000); os.chroot(os.path.dirname(sys.argv[1])); os.chdir('/sub')\n"
-
 supervised = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
 
@@ -40,23 +36,6 @@ def test_a_name_is_reported_whole_and_shown_to_people(address: bytes, reported: 
     assert (name.reported, str(name)) == (reported, shown)
     assert UnixName.from_report(reported).reported == reported
     assert UnixName.from_report(reported).is_abstract == name.is_abstract
-
-
-@supervised
-@pytest.mark.parametrize("path", ["/own", "/link", "../own", "../link", "link", "/sub/link"])
-def test_links_lead_where_they_lead_for_the_tool(tmp_path: Path, path: str) -> None:
-    """It has another root, in which an absolute link means something else than in ours."""
-    (tmp_path / "sub").mkdir()
-    for folder in (tmp_path, tmp_path / "sub"):
-        (folder / "link").symlink_to("/own")
-    program = IMPORTS + LISTENS + ENTERS + REACHES.replace("sys.argv[1]", repr(path))
-    tries("notify", tmp_path / "own", says=REACHED, program=program, may_listen=True)
-
-
-@supervised
-def test_a_link_that_only_its_owner_can_follow_leads_nowhere() -> None:
-    path = "/proc/self/cwd/own"
-    tries("notify", path, says=REFUSED)
 
 
 @supervised

@@ -1,6 +1,8 @@
 /* A static program: no hook is in it. Each command prints `name=outcome` per call, as those of tests/shim do. */
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -109,9 +111,40 @@ static void threads(void)
 	printf("fails=%d\n", fails);
 }
 
+static char state_of(pid_t pid)
+{
+	char path[64], text[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	int fd = open(path, O_RDONLY);
+
+	read(fd, text, sizeof(text) - 1);
+	close(fd);
+	const char *end = strrchr(text, ')');
+
+	return end != NULL ? end[2] : '?';
+}
+
 static void on_alarm(int signo)
 {
 	(void)signo;
+}
+
+/* Each is killed while the supervisor has its connect: only then does a signal make it wait for nothing but a kill (D). */
+static void killed(void)
+{
+	signal(SIGUSR1, on_alarm);
+	for (int i = 0; i < 12; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(connect4(tcp4(), TARGET, 80) != 0);
+		for (char state = '?'; state != 'D' && state != 'Z'; state = state_of(child))
+			kill(child, SIGUSR1);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	say("connect", connect4(tcp4(), TARGET, 80));
 }
 
 /* A timer that fires all the time must not break a connect off, nor make it happen twice. */
@@ -216,7 +249,7 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {"killed", killed}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
