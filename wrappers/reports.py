@@ -62,7 +62,7 @@ class ReportSocket:
         self._socket.setblocking(False)
         self._socket.bind(str(self.path))
         self._socket.listen(512)
-        self._loop.add_reader(self._socket.fileno(), self._acceptable)
+        self._loop.add_reader(self._socket.fileno(), self._guarded, self._acceptable)
 
     def close(self) -> None:
         """Hang up on everybody; a hook that waits gets ENETUNREACH."""
@@ -100,6 +100,7 @@ class ReportSocket:
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say."""
         if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
+            self._post(events.Denied(pid or peer_of(connection), "too-many-calls", ""))
             connection.close()
             return
         call = WaitingCall(next(_CALLS), connection, pid=pid)
@@ -125,6 +126,13 @@ class ReportSocket:
             self._look = self._loop.call_later(LOOK_S, self._drop_dead)
         self._on_report(packet, pid)
         self._dispatch(call, bindings.decode_report(packet), find_unix)
+
+    def _guarded(self, react: Callable[..., None], *what: WaitingCall) -> None:
+        try:
+            react(*what)
+        except Exception as error:
+            self._lose(f"internal error: {error!r}")
+            raise
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
@@ -239,7 +247,7 @@ class ReportSocket:
     def _watch(self, call: WaitingCall, react: Callable[[WaitingCall], None]) -> None:
         assert call.connection is not None
         call.is_watched = True
-        self._loop.add_reader(call.connection.fileno(), react, call)
+        self._loop.add_reader(call.connection.fileno(), self._guarded, react, call)
 
     def _hung_up(self, call: WaitingCall) -> None:
         self._post(events.CallLost(call.number))

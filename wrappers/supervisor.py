@@ -83,6 +83,18 @@ class Supervisor:
             self._names = None
 
     def _readable(self) -> None:
+        try:
+            self._take_calls()
+        except Exception as error:
+            self._lose(f"internal error: {error!r}")
+            raise
+
+    def _lose(self, why: str) -> None:
+        """What the tool asks is not answered any more: the run has failed, and it is our doing."""
+        self._post(events.LauncherLost(why))
+        self.close()
+
+    def _take_calls(self) -> None:
         for _ in range(AT_ONCE):
             if self._listener < 0:
                 return
@@ -98,47 +110,48 @@ class Supervisor:
 
     def _judge(self, call: calls.Call) -> None:
         try:
-            outcome = self._carry_out(call)
+            outcome = self._carry_out(call, calls.process_of(call.tid))
         except OSError as problem:
             outcome = problem.errno or errno.EACCES
+            if outcome in (errno.EMFILE, errno.ENFILE):  # ours: what is given to the tool raises nothing
+                self._lose(f"a call of the tool could not be taken: {problem.strerror}")
         if outcome is not None:
-            calls.answer(self._listener, call, outcome)
+            self._answer(call, outcome)
 
-    def _carry_out(self, call: calls.Call) -> int | None:
-        """The errno to answer with; None: the answer comes later. Raises OSError."""
+    def _carry_out(self, call: calls.Call, pid: int) -> int | None:
+        """The errno to answer with; None: it is answered already, or comes later. Raises OSError: we can't take it."""
         error, defence = calls.refusal(
             call.number, call.arguments, may_listen=self._may_listen, is_apart=self._is_apart
         )
-        pid = calls.process_of(call.tid)
-        if defence == "apart":
-            self._give_stream(call)
-            return None
+        if defence == "apart":  # a TCP socket of our own network: the tool's leads nowhere
+            return self._give(call, socket.socket(_signed(call.arguments[0]), socket.SOCK_STREAM))
         if not error:
             return self._connect(call, pid)
-        if defence == "sockets" and self._give_datagrams(call, pid):
-            return None
+        if defence == "sockets":
+            datagrams = self._datagrams(call)
+            if datagrams is not None:
+                return self._give(call, datagrams)
         self._note(pid, call, defence)
         return error
 
-    def _give_stream(self, call: calls.Call) -> None:
-        """A TCP socket of our own network: the tool's leads nowhere."""
-        domain, kind = (_signed(argument) for argument in call.arguments[:2])
-        with socket.socket(domain, socket.SOCK_STREAM) as ours:
+    def _give(self, call: calls.Call, ours: socket.socket) -> int | None:
+        """The call returns this socket, if the tool may have one more."""
+        kind = _signed(call.arguments[1])
+        with ours:
             ours.setblocking(not kind & socket.SOCK_NONBLOCK)
-            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
+            try:
+                calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
+            except OSError as error:
+                return error.errno
+        return None
 
-    def _give_datagrams(self, call: calls.Call, pid: int) -> bool:
-        """A UDP socket of a network that leads nowhere but to our name server. False: none is to be had."""
+    def _datagrams(self, call: calls.Call) -> socket.socket | None:
+        """A UDP socket of a network that leads nowhere but to our name server. None: no such socket is to be had."""
         domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
         if calls.kind_reason(domain, kind, protocol) is not bindings.Reason.UDP:
-            return False
+            return None
         names = self._name_server()
-        if names is None:
-            return False
-        with names.datagrams(domain) as ours:
-            ours.setblocking(not kind & socket.SOCK_NONBLOCK)
-            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
-        return True
+        return None if names is None else names.datagrams(domain)
 
     def _name_server(self) -> NameServer | None:
         """Made when it is first asked for: most runs need none."""
@@ -166,8 +179,12 @@ class Supervisor:
         if not 0 <= size <= calls.ADDRESS_MAX:
             return errno.EINVAL
         with contextlib.ExitStack() as stack:
-            tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
-            address = calls.read_memory(call, place, size)
+            try:
+                tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
+                address = calls.read_memory(call, place, size)
+            except PermissionError:
+                self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
+                raise
             if not calls.is_alive(self._listener, call):  # what was read may be a stranger's
                 return errno.EINTR
             if size < _FAMILY.size:
@@ -182,8 +199,7 @@ class Supervisor:
                     return errno.EINVAL
                 name = UnixName.from_address(address[_FAMILY.size :])
                 if name == UnixName(os.fsencode(self._reports.path), False):
-                    self._connect_to_us(call, pid, fd)
-                    return None
+                    return self._connect_to_us(call, pid, fd)
                 stack.pop_all()
                 return self._ask_for_unix(call, pid, tool_socket, name)
             if tool_socket.family == socket.AF_NETLINK:
@@ -216,17 +232,17 @@ class Supervisor:
         if self._listener >= 0:
             calls.answer(self._listener, call, error)
 
-    def _connect_to_us(self, call: calls.Call, pid: int, fd: int) -> None:
+    def _connect_to_us(self, call: calls.Call, pid: int, fd: int) -> int | None:
         """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            calls.replace(self._listener, call, fd, theirs.fileno())
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        with theirs:
+            try:
+                calls.replace(self._listener, call, fd, theirs.fileno())
+            except OSError as error:
+                ours.close()
+                return error.errno
         self._reports.adopt(ours, pid)
+        return None
 
     def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
         found = self._unix.find(name, call.tid, is_ours=True)
@@ -234,6 +250,9 @@ class Supervisor:
             tool_socket.close()
             found.close()
             return errno.EINTR
+        if found.error in (errno.EMFILE, errno.ENFILE):
+            tool_socket.close()
+            raise OSError(found.error, os.strerror(found.error))
         report = bindings.encode_report(bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=name.reported)
 
         def answered(answer: AnswerCall) -> None:

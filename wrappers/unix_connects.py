@@ -69,9 +69,9 @@ class UnixConnects:
                 continue
             try:
                 one.aside = calls.ConnectAside(one.tool_socket, one.address)
-            except OSError as error:
+            except OSError:
                 self._drop(one)
-                one.answered(error.errno or errno.EAGAIN)
+                one.answered(errno.EAGAIN)
                 continue
             self._running.add(one)
             self._loop.add_reader(one.aside.done, self._over, one)

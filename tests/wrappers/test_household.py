@@ -142,3 +142,14 @@ def test_a_start_without_descriptors_leaves_none_behind() -> None:
         assert os.listdir("/proc/self/fd") == before
 
     played(script)
+
+
+def test_a_tool_whose_calls_could_not_be_taken_is_lost() -> None:
+    async def script() -> None:
+        events: list[object] = []
+        process = LaunchedProcess(Tree(Household()), events.append)
+        process._notice(bindings.Notice(bindings.NoticeKind.CALLS, bindings.Reason.NONE, 1, 0, 0, 0, 0, 0), [])
+        (lost,) = events
+        assert isinstance(lost, LauncherLost) and "too many open files" in lost.detail
+
+    apart(script)

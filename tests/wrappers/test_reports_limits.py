@@ -14,6 +14,7 @@ import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
 from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.shim import bindings
 from exitpin.wrappers import report_calls, reports
 
 from .fake_hooks import NONCE, Run, no_unix, played, turns
@@ -114,6 +115,23 @@ def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, m
         await turns()
         assert len(run.reports.calls) == 4
         assert [heard(hook) for hook in hooks[4:]] == [b"", b""]
+        assert run.events == [Denied(os.getpid(), "too-many-calls", "")] * 2
+
+    played(tmp_path, script)
+
+
+def test_a_report_that_makes_us_fail_ends_its_run_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(packet: bytes) -> None:
+        raise AssertionError("BUG: made up")
+
+    monkeypatch.setattr(bindings, "decode_report", fails)
+    told: list[object] = []
+
+    async def script(run: Run) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        await run.report(REPORTS[Hello])
+        assert run.events == [LauncherLost("internal error: AssertionError('BUG: made up')")]
+        assert isinstance(told[0], AssertionError)
 
     played(tmp_path, script)
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.shim import calls
 from exitpin.wrappers import report_calls
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
 
-from .test_stand_in import one_run
+from .test_stand_in import CONNECTS, one_run, python
 
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
@@ -211,3 +212,40 @@ def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
         assert record["streams"] == []
 
     one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
+
+
+FAULTS = {
+    "refusal": (AssertionError("BUG: made up"), "internal error: AssertionError('BUG: made up')"),
+    "socket_of": (
+        OSError(errno.EMFILE, "Too many open files"), "a call of the tool could not be taken: Too many open files"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FAULTS)
+@pytest.mark.parametrize("has_hooks", [False, True])
+def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
+    bare: str, call: str, has_hooks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, detail = FAULTS[call]
+
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(calls, call, fails)
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
+
+    one_run(Port.GARBAGE, python(CONNECTS) if has_hooks else (bare, "opens"), check, level="notify")
+
+
+def test_a_process_that_we_may_not_look_into_is_refused_and_noted(bare: str) -> None:
+    """It has made itself so; root may look all the same."""
+    is_root = os.geteuid() == 0
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK" if is_root else "connect=EPERM"]
+        assert [each["reason"] for each in record["denied"]] == ([] if is_root else ["untraceable"])
+
+    supervised(bare, "hides", check)

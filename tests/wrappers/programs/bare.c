@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -23,6 +24,12 @@ static void opens(void)
 	say("again", connect4(fd, TARGET, 80));
 	say("send", send(fd, "hello\n", 6, MSG_NOSIGNAL));
 	say("read", read(fd, text, sizeof(text)));
+}
+
+static void hides(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+	say("connect", connect4(tcp4(), TARGET, 80));
 }
 
 static void refusals(void)
@@ -249,7 +256,7 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {"killed", killed}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {"killed", killed}, {"hides", hides}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
