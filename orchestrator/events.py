@@ -88,6 +88,10 @@ class PeerAsked:
     problem: str | None
 
 
+UNTRACEABLE = "untraceable"
+"""Why a process is denied something that exitpin must look into it for, and may not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denied:
     """A hook refused something."""

@@ -334,7 +334,15 @@ class Life:
         if self.pid not in self.processes and not self.is_supervised and self.failure is None:
             detail = "the tool ended without the shim's hello: it was not contained, and nothing of it is attributed"
             self.failure = Failure("shim", "local", False, detail)
+        elif self.pid not in self.processes and event.rc != 0 and self._is_untraceable() and self.failure is None:
+            detail = (
+                "exitpin may not look into the tool's process (it can't be read, or made itself so): nothing worked"
+            )
+            self.failure = Failure("shim", "local", False, detail)
         return [fx.SetTimer(self.run.run_id, "kill", KILL_AFTER_S)]
+
+    def _is_untraceable(self) -> bool:
+        return any(each.pid == self.pid and each.reason == ev.UNTRACEABLE for each in self.denied)
 
     def _tree_crowded(self, event: ev.TreeCrowded, now: float) -> list[Effect]:
         allowed = self.run.setup.procs_max if self.run.setup is not None else None

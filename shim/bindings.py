@@ -61,6 +61,7 @@ __all__ = [
     "has_namespaces",
     "landlock_abi",
     "mount",
+    "open_path",
     "set_child_subreaper",
     "set_death_signal",
     "setns",
@@ -184,6 +185,13 @@ def set_death_signal(signo: int) -> None:
 def set_child_subreaper() -> None:
     """prctl(2) PR_SET_CHILD_SUBREAPER: orphaned descendants become ours to wait for."""
     _check(lib.exitpin_set_child_subreaper())
+
+
+def open_path(directory: int, path: bytes, resolve: int) -> int:
+    """openat2(2) with O_PATH and this RESOLVE_: a descriptor. Raises OSError; ENOSYS before Linux 5.6."""
+    fd: int = lib.exitpin_open_path(directory, path, resolve)
+    _check(-min(fd, 0))
+    return fd
 
 
 def disconnect(fd: int) -> None:

@@ -12,8 +12,8 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record", "rules"),
-    *("socks", "steer", "text"),
+    *("address", "aside", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record"),
+    *("rules", "socks", "steer", "text"),
 )
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
@@ -60,6 +60,7 @@ int exitpin_unshare(int flags);
 int exitpin_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
 int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
+int exitpin_open_path(int directory, const char *path, uint64_t resolve);
 int exitpin_disconnect(int fd);
 int exitpin_landlock_abi(void);
 int exitpin_try_guard(void);
@@ -78,7 +79,9 @@ int exitpin_call_receive(int listener, struct exitpin_call *call);
 bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
-int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+int exitpin_connect_at_once(int fd, const void *address, size_t size);
+struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t size, int done);
+int exitpin_aside_end(struct exitpin_aside *aside);
 #define EXITPIN_NOWHERE_BATCH ...
 #define EXITPIN_NOWHERE_FDS ...
 int exitpin_nowhere_make(int *fds);
@@ -106,6 +109,7 @@ ffibuilder.set_source(
     depends=[str(HERE / f"{name}.h") for name in (*PARTS, "sys", "wire")],
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", None)],
-    extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden"],
+    extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden", "-pthread"],
+    extra_link_args=["-pthread"],
     py_limited_api=True,
 )

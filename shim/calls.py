@@ -55,9 +55,28 @@ def give(listener: int, call: Call, ours: socket.socket, *, is_cloexec: bool) ->
     _check(lib.exitpin_call_give(listener, call.id, ours.fileno(), is_cloexec))
 
 
-def connect_datagrams(tool_socket: socket.socket, address: bytes) -> int:
-    """connect(2) of a datagram or netlink socket, which sends nothing; its errno."""
-    return -int(lib.exitpin_connect_datagrams(tool_socket.fileno(), address, len(address)))
+def connect_at_once(tool_socket: socket.socket, address: bytes) -> int:
+    """connect(2) that waits for nobody: of a datagram or netlink socket, or of any to no address; its errno."""
+    return -int(lib.exitpin_connect_at_once(tool_socket.fileno(), address, len(address)))
+
+
+class ConnectAside:
+    """connect(2) in a thread of its own, for a socket that its other owners may let wait (aside.h). `done` becomes
+    readable when it is over; until `end`, the socket stays open. Raises OSError when there can be no thread."""
+
+    def __init__(self, tool_socket: socket.socket, address: bytes) -> None:
+        self.done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._aside = lib.exitpin_aside_start(tool_socket.fileno(), address, len(address), self.done)
+        if self._aside == ffi.NULL:
+            error = ffi.errno
+            os.close(self.done)
+            raise OSError(error, os.strerror(error))
+
+    def end(self) -> int:
+        """Once: its errno; ECANCELED when it was not over, and has been broken off."""
+        error: int = lib.exitpin_aside_end(self._aside)
+        os.close(self.done)
+        return error
 
 
 def refusal(

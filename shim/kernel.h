@@ -3,6 +3,7 @@
 #define EXITPIN_KERNEL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 int exitpin_setns(int fd, int flags);
 int exitpin_unshare(int flags);
@@ -11,6 +12,9 @@ int exitpin_mount(const char *source, const char *target, const char *kind, unsi
 /* prctl(2): PR_SET_PDEATHSIG (0: none), PR_SET_CHILD_SUBREAPER. */
 int exitpin_set_death_signal(int signo);
 int exitpin_set_child_subreaper(void);
+
+/* openat2(2) with O_PATH and these RESOLVE_: a descriptor, or minus an errno. */
+int exitpin_open_path(int directory, const char *path, uint64_t resolve);
 
 /* connect(2) to AF_UNSPEC, and takes the error that this may leave pending (ECONNRESET), so that the next connection on
  * the socket does not get it. */

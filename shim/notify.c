@@ -60,7 +60,7 @@ int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec)
 	return (int)minus_errno(ioctl(listener, SECCOMP_NOTICE_GIVE, &descriptor));
 }
 
-int exitpin_connect_datagrams(int fd, const void *address, size_t size)
+int exitpin_connect_at_once(int fd, const void *address, size_t size)
 {
 	return (int)minus_errno(connect(fd, address, (socklen_t)size));
 }

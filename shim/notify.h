@@ -31,8 +31,8 @@ int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
 /* The call, which makes a descriptor, returns one for what ours is. */
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
 
-/* connect(2) of a socket for datagrams or netlink, which sends nothing. */
-int exitpin_connect_datagrams(int fd, const void *address, size_t size);
+/* connect(2) that waits for nobody: of a socket for datagrams or netlink, which sends nothing, or to AF_UNSPEC. */
+int exitpin_connect_at_once(int fd, const void *address, size_t size);
 
 /* A copy of a process's descriptor; tid names one of its threads, pid the process. */
 int exitpin_descriptor_of(int tid, int pid, int fd);

@@ -181,7 +181,9 @@ class LaunchedProcess:
             return
         for descriptor in descriptors:
             os.close(descriptor)
-        if notice.kind == bindings.NoticeKind.STARTED:
+        if notice.kind == bindings.NoticeKind.CALLS:
+            self._post(events.LauncherLost("the tool's calls could not be taken: too many open files"))
+        elif notice.kind == bindings.NoticeKind.STARTED:
             self._post(events.ProcessStarted(notice.pid))
         elif notice.kind == bindings.NoticeKind.REFUSED:
             self._is_over = True

@@ -20,8 +20,8 @@ LIMIT_SHARE = 8
 @dataclass(slots=True)
 class WaitingCall:
     """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
-    hears the answer. And the tool's socket that it is about. `pid`: by the kernel's word; 0: not asked yet, or,
-    without a connection, nobody in particular."""
+    hears the answer, and whether it waits still. And the tool's socket that it is about. `pid`: by the kernel's word;
+    0: not asked yet, or, without a connection, nobody in particular."""
 
     number: int
     connection: socket.socket | None = None
@@ -29,6 +29,7 @@ class WaitingCall:
     pid: int = 0
     is_watched: bool = False
     on_answer: Callable[[AnswerCall], None] | None = None
+    is_alive: Callable[[], bool] | None = None
 
 
 def max_calls() -> int:

@@ -3,12 +3,14 @@
 Called by `reports.py`, which reads reports and answers them.
 """
 
+import os
 import socket
 from collections.abc import Callable
 
 from ..orchestrator import events
 from ..orchestrator.model import Destination, Endpoint
 from ..shim import bindings
+from .unix_sockets import UnixName
 
 
 def event_of(
@@ -17,11 +19,11 @@ def event_of(
     pid: int,
     tool_socket: socket.socket | None,
     executable: Callable[[int], str],
-    find_unix: Callable[[str, int], tuple[int, bool]],
+    find_unix: Callable[[UnixName, int], tuple[int, bool]],
     problem: str | None,
 ) -> object | None:
     """The event of call `number`, made by `pid`; None: it lacks what its op needs. `executable`: what a process
-    executes now; `find_unix`: what a Unix socket's path leads to, for a process (`UnixAsked`'s error and is_allowed);
+    executes now; `find_unix`: what a Unix socket's name leads to, for a process (`UnixAsked`'s error and is_allowed);
     `problem`: why the report can't be trusted, if that is known already."""
     if report.op == bindings.Op.CONNECT:
         return _connect(report, number, pid, tool_socket, problem)
@@ -33,7 +35,8 @@ def event_of(
     if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
         return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
     if report.op == bindings.Op.UNIX:
-        return events.UnixAsked(number, pid, report.name or "", *find_unix(report.name or "", pid), problem)
+        name = UnixName.from_report(os.fsencode(report.name or ""))
+        return events.UnixAsked(number, pid, str(name), *find_unix(name, pid), problem)
     if report.op == bindings.Op.PEER and report.source is not None:
         return events.PeerAsked(number, _plain(report.source), problem)
     if report.op == bindings.Op.DENIED:

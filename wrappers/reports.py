@@ -23,11 +23,12 @@ from ..shim import bindings
 from .process import Tree
 from .report_calls import WaitingCall, descriptors_in, max_calls, peer_of, tcp_socket
 from .report_events import event_of
-from .unix_sockets import UnixSockets
+from .unix_sockets import UnixName, UnixSockets
 
 _CALLS = count(1)
 REPORT_MAX = 1024
 DESCRIPTORS_MAX = 16
+LOOK_S = 0.1
 
 
 class ReportSocket:
@@ -53,6 +54,7 @@ class ReportSocket:
         self._loop = asyncio.get_running_loop()
         self._max_calls = max_calls()
         self._socket: socket.socket | None = None
+        self._look: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Listen. Raises OSError."""
@@ -60,11 +62,13 @@ class ReportSocket:
         self._socket.setblocking(False)
         self._socket.bind(str(self.path))
         self._socket.listen(512)
-        self._loop.add_reader(self._socket.fileno(), self._acceptable)
+        self._loop.add_reader(self._socket.fileno(), self._guarded, self._acceptable)
 
     def close(self) -> None:
         """Hang up on everybody; a hook that waits gets ENETUNREACH."""
         self._stop_listening()
+        if self._look is not None:
+            self._look.cancel()
         for number in list(self.calls):
             self.forget(number)
 
@@ -96,6 +100,7 @@ class ReportSocket:
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say."""
         if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
+            self._post(events.Denied(pid or peer_of(connection), "too-many-calls", ""))
             connection.close()
             return
         call = WaitingCall(next(_CALLS), connection, pid=pid)
@@ -109,15 +114,25 @@ class ReportSocket:
         pid: int,
         tool_socket: socket.socket | None,
         on_answer: Callable[[AnswerCall], None],
-        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
+        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
+        is_alive: Callable[[], bool] | None = None,
     ) -> None:
         """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
         asked, by whoever in the run. `on_answer` is called once; `find_unix`: of a Unix socket that was looked up
-        already."""
-        call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer)
+        already; `is_alive`: whether who asked still waits: nobody hangs up who is killed."""
+        call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer, is_alive=is_alive)
         self.calls[call.number] = call
+        if is_alive is not None and self._look is None:
+            self._look = self._loop.call_later(LOOK_S, self._drop_dead)
         self._on_report(packet, pid)
         self._dispatch(call, bindings.decode_report(packet), find_unix)
+
+    def _guarded(self, react: Callable[..., None], *what: WaitingCall) -> None:
+        try:
+            react(*what)
+        except Exception as error:
+            self._lose(f"internal error: {error!r}")
+            raise
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
@@ -167,8 +182,8 @@ class ReportSocket:
         self._dispatch(call, report)
         return True
 
-    def _find_unix(self, path: str, pid: int) -> tuple[int, bool]:
-        found = self._unix.find(path, pid)
+    def _find_unix(self, name: UnixName, pid: int) -> tuple[int, bool]:
+        found = self._unix.find(name, pid)
         found.close()
         return found.error, found.is_allowed
 
@@ -176,7 +191,7 @@ class ReportSocket:
         self,
         call: WaitingCall,
         report: bindings.Report,
-        find_unix: Callable[[str, int], tuple[int, bool]] | None = None,
+        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
@@ -218,8 +233,12 @@ class ReportSocket:
 
     def _is_over_share(self, call: WaitingCall, event: object) -> bool:
         """Refuse a call that would wait when too many wait already."""
-        if not isinstance(event, events.ConnectReported | events.LookupReported) or len(self.calls) <= self._max_calls:
+        if not isinstance(event, events.ConnectReported | events.LookupReported):
             return False
+        if len(self.calls) > self._max_calls:
+            self._drop_dead()
+        if call.number not in self.calls or len(self.calls) <= self._max_calls:
+            return call.number not in self.calls
         what = str(event.destination) if isinstance(event, events.ConnectReported) else event.host
         self.answer(AnswerCall(call.number, errno.ENETUNREACH, socket.EAI_AGAIN))
         self._post(events.Denied(call.pid, "too-many-calls", what))
@@ -228,11 +247,22 @@ class ReportSocket:
     def _watch(self, call: WaitingCall, react: Callable[[WaitingCall], None]) -> None:
         assert call.connection is not None
         call.is_watched = True
-        self._loop.add_reader(call.connection.fileno(), react, call)
+        self._loop.add_reader(call.connection.fileno(), self._guarded, react, call)
 
     def _hung_up(self, call: WaitingCall) -> None:
         self._post(events.CallLost(call.number))
         self.forget(call.number)
+
+    def _drop_dead(self) -> None:
+        """Whoever was killed while the kernel held its call for us. While there are such calls, this comes back."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        for call in list(self.calls.values()):
+            if call.number in self.calls and call.is_alive is not None and not call.is_alive():
+                self._hung_up(call)
+        if any(call.is_alive is not None for call in self.calls.values()):
+            self._look = self._loop.call_later(LOOK_S, self._drop_dead)
 
     def answer(self, answer: AnswerCall) -> None:
         """Send the answer and let the tool's socket go: from here on it is the tool's alone."""

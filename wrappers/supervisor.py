@@ -24,12 +24,13 @@ from .process import Tree
 from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
-from .unix_sockets import Found, UnixSockets
+from .unix_connects import UnixConnect, UnixConnects
+from .unix_sockets import Found, UnixName, UnixSockets
 
 AT_ONCE = 16
-UNIX_WAIT_US = 200_000
-_TIME = struct.Struct("=qq")
+UNIX_ADDRESS_MAX = 110
 _FAMILY = struct.Struct("=H")
+_NETLINK = struct.Struct("=4xII")
 _DEFENCES = {"io_uring": "io-uring", "request_key": "keys", "unix-datagrams": "unix"}
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 
@@ -62,6 +63,7 @@ class Supervisor:
         self._has_names = True
         self._post = post
         self._unix = unix
+        self._unix_connects = UnixConnects()
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._loop = asyncio.get_running_loop()
@@ -75,11 +77,24 @@ class Supervisor:
             self._loop.remove_reader(self._listener)
             os.close(self._listener)
             self._listener = -1
+        self._unix_connects.close()
         if self._names is not None:
             self._names.close()
             self._names = None
 
     def _readable(self) -> None:
+        try:
+            self._take_calls()
+        except Exception as error:
+            self._lose(f"internal error: {error!r}")
+            raise
+
+    def _lose(self, why: str) -> None:
+        """What the tool asks is not answered any more: the run has failed, and it is our doing."""
+        self._post(events.LauncherLost(why))
+        self.close()
+
+    def _take_calls(self) -> None:
         for _ in range(AT_ONCE):
             if self._listener < 0:
                 return
@@ -95,47 +110,48 @@ class Supervisor:
 
     def _judge(self, call: calls.Call) -> None:
         try:
-            outcome = self._carry_out(call)
+            outcome = self._carry_out(call, calls.process_of(call.tid))
         except OSError as problem:
             outcome = problem.errno or errno.EACCES
+            if outcome in (errno.EMFILE, errno.ENFILE):  # ours: what is given to the tool raises nothing
+                self._lose(f"a call of the tool could not be taken: {problem.strerror}")
         if outcome is not None:
-            calls.answer(self._listener, call, outcome)
+            self._answer(call, outcome)
 
-    def _carry_out(self, call: calls.Call) -> int | None:
-        """The errno to answer with; None: the answer comes later. Raises OSError."""
+    def _carry_out(self, call: calls.Call, pid: int) -> int | None:
+        """The errno to answer with; None: it is answered already, or comes later. Raises OSError: we can't take it."""
         error, defence = calls.refusal(
             call.number, call.arguments, may_listen=self._may_listen, is_apart=self._is_apart
         )
-        pid = calls.process_of(call.tid)
-        if defence == "apart":
-            self._give_stream(call)
-            return None
+        if defence == "apart":  # a TCP socket of our own network: the tool's leads nowhere
+            return self._give(call, socket.socket(_signed(call.arguments[0]), socket.SOCK_STREAM))
         if not error:
             return self._connect(call, pid)
-        if defence == "sockets" and self._give_datagrams(call, pid):
-            return None
+        if defence == "sockets":
+            datagrams = self._datagrams(call)
+            if datagrams is not None:
+                return self._give(call, datagrams)
         self._note(pid, call, defence)
         return error
 
-    def _give_stream(self, call: calls.Call) -> None:
-        """A TCP socket of our own network: the tool's leads nowhere."""
-        domain, kind = (_signed(argument) for argument in call.arguments[:2])
-        with socket.socket(domain, socket.SOCK_STREAM) as ours:
+    def _give(self, call: calls.Call, ours: socket.socket) -> int | None:
+        """The call returns this socket, if the tool may have one more."""
+        kind = _signed(call.arguments[1])
+        with ours:
             ours.setblocking(not kind & socket.SOCK_NONBLOCK)
-            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
+            try:
+                calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
+            except OSError as error:
+                return error.errno
+        return None
 
-    def _give_datagrams(self, call: calls.Call, pid: int) -> bool:
-        """A UDP socket of a network that leads nowhere but to our name server. False: none is to be had."""
+    def _datagrams(self, call: calls.Call) -> socket.socket | None:
+        """A UDP socket of a network that leads nowhere but to our name server. None: no such socket is to be had."""
         domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
         if calls.kind_reason(domain, kind, protocol) is not bindings.Reason.UDP:
-            return False
+            return None
         names = self._name_server()
-        if names is None:
-            return False
-        with names.datagrams(domain) as ours:
-            ours.setblocking(not kind & socket.SOCK_NONBLOCK)
-            calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
-        return True
+        return None if names is None else names.datagrams(domain)
 
     def _name_server(self) -> NameServer | None:
         """Made when it is first asked for: most runs need none."""
@@ -163,23 +179,33 @@ class Supervisor:
         if not 0 <= size <= calls.ADDRESS_MAX:
             return errno.EINVAL
         with contextlib.ExitStack() as stack:
-            tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
-            address = calls.read_memory(call, place, size)
+            try:
+                tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
+                address = calls.read_memory(call, place, size)
+            except PermissionError:
+                self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
+                raise
             if not calls.is_alive(self._listener, call):  # what was read may be a stranger's
                 return errno.EINTR
             if size < _FAMILY.size:
                 return errno.EINVAL
             (family,) = _FAMILY.unpack_from(address)
             if family == socket.AF_UNSPEC:
-                bindings.disconnect(tool_socket.fileno())
-                return 0
+                return calls.connect_at_once(tool_socket, address)
             if tool_socket.type == socket.SOCK_DGRAM and self._names is not None and self._names.has(tool_socket):
-                return calls.connect_datagrams(tool_socket, address)
-            if family == socket.AF_UNIX and tool_socket.family == socket.AF_UNIX:
+                return calls.connect_at_once(tool_socket, address)
+            if tool_socket.family == socket.AF_UNIX:
+                if family != socket.AF_UNIX or not _FAMILY.size < size <= UNIX_ADDRESS_MAX:
+                    return errno.EINVAL
+                name = UnixName.from_address(address[_FAMILY.size :])
+                if name == UnixName(os.fsencode(self._reports.path), False):
+                    return self._connect_to_us(call, pid, fd)
                 stack.pop_all()
-                return self._ask_for_unix(call, pid, fd, tool_socket, address[_FAMILY.size :])
+                return self._ask_for_unix(call, pid, tool_socket, name)
             if tool_socket.family == socket.AF_NETLINK:
-                return calls.connect_datagrams(tool_socket, address)
+                if size >= _NETLINK.size and any(_NETLINK.unpack_from(address)):
+                    return errno.EPERM  # from us the kernel might take it; no tool has NET_ADMIN
+                return calls.connect_at_once(tool_socket, address)
             if not is_of_our_network(tool_socket):
                 self._post(events.Denied(pid, "network", ""))
                 return errno.ENETUNREACH
@@ -194,62 +220,60 @@ class Supervisor:
             if error:
                 return error
             stack.pop_all()
-        self._reports.take(packet, pid, tool_socket, lambda answer: self._answer(call, answer.error))
+        self._reports.take(
+            packet, pid, tool_socket, lambda answer: self._answer(call, answer.error), is_alive=self._liveness(call)
+        )
         return None
+
+    def _liveness(self, call: calls.Call) -> Callable[[], bool]:
+        return lambda: self._listener >= 0 and calls.is_alive(self._listener, call)
 
     def _answer(self, call: calls.Call, error: int) -> None:
         if self._listener >= 0:
             calls.answer(self._listener, call, error)
 
-    def _ask_for_unix(
-        self, call: calls.Call, pid: int, fd: int, tool_socket: socket.socket, address: bytes
-    ) -> int | None:
-        path = _unix_path(address)
-        if path == str(self._reports.path):
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _connect_to_us(self, call: calls.Call, pid: int, fd: int) -> int | None:
+        """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
             try:
                 calls.replace(self._listener, call, fd, theirs.fileno())
-            except OSError:
+            except OSError as error:
                 ours.close()
-                raise
-            finally:
-                theirs.close()
-            self._reports.adopt(ours, pid)
+                return error.errno
+        self._reports.adopt(ours, pid)
+        return None
+
+    def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
+        found = self._unix.find(name, call.tid, is_ours=True)
+        if not calls.is_alive(self._listener, call):  # it may have been looked up for a stranger
             tool_socket.close()
-            return None
-        found = self._unix.find(path, pid)
-        report = bindings.encode_report(
-            bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=os.fsencode(path)[: bindings.NAME_MAX] or b"?"
-        )
+            found.close()
+            return errno.EINTR
+        if found.error in (errno.EMFILE, errno.ENFILE):
+            tool_socket.close()
+            raise OSError(found.error, os.strerror(found.error))
+        report = bindings.encode_report(bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=name.reported)
 
         def answered(answer: AnswerCall) -> None:
-            self._answer(call, answer.error or _connect_unix(tool_socket, path, found))
-            found.close()
+            if answer.error:
+                self._answer(call, answer.error)
+                tool_socket.close()
+                found.close()
+                return
+            place = _unix_place(name, found)
+            self._unix_connects.make(
+                UnixConnect(tool_socket, place, found, self._liveness(call), lambda error: self._answer(call, error))
+            )
 
-        self._reports.take(report, pid, tool_socket, answered, lambda _path, _pid: (found.error, found.is_allowed))
+        self._reports.take(report, pid, None, answered, lambda _name, _pid: (found.error, found.is_allowed))
         return None
 
 
-def _connect_unix(tool_socket: socket.socket, path: str, found: Found) -> int:
-    """connect(2) for the tool, to what was found under that path then; its errno. Never waits for long: so may a daemon
-    that takes nobody. The socket is the tool's, too: its patience is given back, and whether it waits is left alone."""
-    place = b"\0" + os.fsencode(path[1:]) if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
-    try:
-        before = tool_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.size)
-        tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIME.pack(0, UNIX_WAIT_US))
-        try:
-            return tool_socket.connect_ex(place)
-        finally:
-            tool_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, before)
-    except OSError as error:
-        return error.errno or errno.EACCES
-
-
-def _unix_path(address: bytes) -> str:
-    """As the kernel reads it; an abstract one begins with @."""
-    if address[:1] == b"\0":
-        return "@" + address[1:].decode("utf-8", "backslashreplace")
-    return os.fsdecode(address.partition(b"\0")[0])
+def _unix_place(name: UnixName, found: Found) -> bytes:
+    """The address of what was found under that name then."""
+    place = b"\0" + name.raw if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
+    return _FAMILY.pack(socket.AF_UNIX) + place
 
 
 def _signed(argument: int) -> int:

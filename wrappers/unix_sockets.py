@@ -3,7 +3,10 @@
 By what a path leads to, and never by its text, which a link, a rename or another name could make mean something else:
 the socket is looked up once, in the tool's own view of the file system, and whoever connects keeps hold of it.
 
-Called by `reports.py` for hooks and by `supervisor.py`. Source: sock_diag(7), unix_diag.h.
+Called by `reports.py` for hooks, which connect themselves, and by `supervisor.py`, which connects for the tool: whoever
+listens sees our credentials then, so a process that has others reaches only what was given.
+
+Source: sock_diag(7), unix_diag.h, openat2(2), credentials(7).
 """
 
 import errno
@@ -12,8 +15,9 @@ import socket
 import stat
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
+from ..shim import bindings
 from .process import Tree
 
 _HEADER = struct.Struct("=IHHII")
@@ -25,7 +29,39 @@ _BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
 _LISTENING, _SHOW_NAME, _SHOW_VFS = 1 << 10, 1, 2
 _NAME, _AT = 0, 1
 NETLINK_SOCK_DIAG = 4
+_BENEATH, _IN_ROOT = 0x08, 0x10
+_CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
 DESCRIPTORS_MAX = 10_000
+
+
+class UnixName(NamedTuple):
+    """What a tool would connect to: a path, as it has it, or an abstract name, which may hold any bytes."""
+
+    raw: bytes
+    is_abstract: bool
+
+    @staticmethod
+    def from_address(address: bytes) -> "UnixName":
+        """As the kernel reads what follows the family in a sockaddr."""
+        is_abstract = address.startswith(b"\0")
+        return UnixName(address[1:] if is_abstract else address.partition(b"\0")[0], is_abstract)
+
+    @staticmethod
+    def from_report(name: bytes) -> "UnixName":
+        """As reports have it: an abstract one begins with @, and a path that would is below ./ there."""
+        is_abstract = name.startswith(b"@")
+        return UnixName(name[1:] if is_abstract else name, is_abstract)
+
+    @property
+    def reported(self) -> bytes:
+        """For a report: `from_report` reads it."""
+        if self.is_abstract:
+            return b"@" + self.raw
+        return b"./" + self.raw if self.raw.startswith(b"@") else self.raw
+
+    def __str__(self) -> str:
+        """For people."""
+        return self.reported.replace(b"\0", b"\\x00").decode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
@@ -53,20 +89,22 @@ class UnixSockets:
         self._tree = tree
         self._may_listen = may_listen
 
-    def find(self, path: str, pid: int) -> Found:
-        """Look it up for a process; close what is found."""
-        if path.startswith("@"):
-            return Found(0, path in self._given or self._is_own(name=b"\0" + os.fsencode(path[1:])))
+    def find(self, name: UnixName, tid: int, *, is_ours: bool = False) -> Found:
+        """Look it up for a thread, or a process; close what is found. `is_ours`: it is we who would connect."""
+        may_be_own = self._may_listen and not (is_ours and has_other_credentials(tid))
+        if name.is_abstract:
+            is_given = name.reported in map(os.fsencode, self._given)
+            return Found(0, is_given or (may_be_own and self._is_own(name=b"\0" + name.raw)))
         try:
-            folder = f"/proc/{pid}/root" if path.startswith("/") else f"/proc/{pid}/cwd"
-            handle = os.open(Path(folder, path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
+            handle = _open(name.raw, tid)
         except (OSError, ValueError) as error:
-            return Found(getattr(error, "errno", None) or errno.ENOENT)
+            problem = getattr(error, "errno", None) or errno.ENOENT
+            return Found(0 if problem == errno.EXDEV else problem)  # by a link of /proc to where nobody else can look
         status = os.fstat(handle)
         if not stat.S_ISSOCK(status.st_mode):
             os.close(handle)
             return Found(errno.ECONNREFUSED)
-        return Found(0, self._is_given(status) or self._is_own(status), handle)
+        return Found(0, self._is_given(status) or (may_be_own and self._is_own(status)), handle)
 
     def _is_given(self, status: os.stat_result) -> bool:
         for path in self._given:
@@ -78,14 +116,14 @@ class UnixSockets:
         return False
 
     def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
-        """Whether a process of the run listens there, by the kernel's word."""
-        if not self._may_listen:
-            return False
+        """Whether whoever listens there is of the run, by the kernel's word, in which an inode has 32 bits. It is
+        not where there is a doubt: the number is another's, too, or stat(2) has one device and the kernel another (on
+        btrfs, and on an overlay of several file systems)."""
         try:
             inodes = _listeners(status, name)
         except OSError:
             return False
-        return bool(inodes) and not self._descriptors().isdisjoint(f"socket:[{inode}]" for inode in inodes)
+        return bool(inodes) and {f"socket:[{inode}]" for inode in inodes} <= self._descriptors()
 
     def _descriptors(self) -> set[str]:
         """What the processes of the run have open, as far as it can be seen."""
@@ -106,6 +144,50 @@ class UnixSockets:
             except OSError:  # it is gone, or not ours to see
                 continue
         return found
+
+
+def has_other_credentials(tid: int) -> bool:
+    """Whether a thread's user, groups or file system user are not ours; so, too, when it is gone. no_new_privs keeps a
+    tool from getting others by execve(2); root may change them by itself."""
+    try:
+        return _credentials(b"%d" % tid) != _credentials(b"thread-self")
+    except OSError:
+        return True
+
+
+def _credentials(thread: bytes) -> list[list[bytes]]:
+    """Effective and file system user and group, and all groups: what SO_PEERCRED and SO_PEERGROUPS tell, and what opens
+    files."""
+    with open(b"/proc/" + thread + b"/status", "rb") as status:
+        lines = [line.split() for line in status if line.startswith(_CREDENTIALS)]
+    return [numbers if name == b"Groups:" else [numbers[1], numbers[3]] for name, *numbers in lines]
+
+
+def _open(path: bytes, tid: int) -> int:
+    """What a path leads to for a thread, whose root and mounts may not be ours. Raises OSError, ValueError."""
+    if b"\0" in path:
+        raise ValueError("no path")
+    place = b"/proc/%d/%s" % (tid, b"root" if path.startswith(b"/") else b"cwd")
+    start = os.open(place, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return bindings.open_path(start, path, _IN_ROOT if path.startswith(b"/") else _BENEATH)
+    except OSError as error:
+        if error.errno == errno.EXDEV and not path.startswith(b"/"):  # it leads out of the working directory
+            return _open(_working_directory(tid) + b"/" + path, tid)
+        if error.errno != errno.ENOSYS:
+            raise
+        return os.open(place + b"/" + path.lstrip(b"/"), os.O_PATH | os.O_CLOEXEC)  # before Linux 5.6
+    finally:
+        os.close(start)
+
+
+def _working_directory(tid: int) -> bytes:
+    """A thread's, as it calls it itself. Raises OSError."""
+    cwd, root = (os.readlink(b"/proc/%d/%s" % (tid, link)) for link in (b"cwd", b"root"))
+    inside = cwd.removeprefix(root.rstrip(b"/"))
+    if not inside.startswith(b"/") or len(inside) + len(root.rstrip(b"/")) != len(cwd):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return inside
 
 
 def _listeners(status: os.stat_result | None, name: bytes) -> set[int]:

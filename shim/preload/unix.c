@@ -3,7 +3,8 @@
 
 #include "preload.h"
 
-/* As a report names it; empty: none, which the kernel refuses. False: it is longer than any. */
+/* As a report names it: an abstract one begins with @, a path that does is below ./; empty: none, which the kernel
+ * refuses. False: it is longer than any. */
 static bool read_name(const struct sockaddr *address, socklen_t size, char name[EXITPIN_NAME_MAX + 1])
 {
 	const char *path = ((const struct sockaddr_un *)address)->sun_path;
@@ -14,6 +15,10 @@ static bool read_name(const struct sockaddr *address, socklen_t size, char name[
 		return false;
 	if (length == 0 || path[0] != '\0')
 		length = strnlen(path, length);
+	if (length > 0 && path[0] == '@') {
+		memcpy(name, "./", 2);
+		name += 2;
+	}
 	memcpy(name, path, length);
 	name[length] = '\0';
 	if (length > 0 && name[0] == '\0') { /* an abstract name may hold any byte: those after a NUL don't count here */

@@ -61,6 +61,15 @@ def test_the_hello_of_a_child_does_not_stand_for_the_tools_own() -> None:
     assert failure(told) == ("shim", "local")
 
 
+@pytest.mark.parametrize(("pid", "rc", "found"), [(PID, 127, ("shim", "local")), (PID, 0, None), (PID + 1, 127, None)])
+def test_a_supervised_tool_that_fails_because_we_may_not_look_into_it_is_our_failure(
+    pid: int, rc: int, found: tuple[str, str] | None
+) -> None:
+    told = starting()
+    told.step(ev.Supervised(), ev.ProcessStarted(PID), ev.Denied(pid, ev.UNTRACEABLE, ""), ev.ProcessExited(rc, None))
+    assert told.life.failure is None if found is None else failure(told) == found
+
+
 def test_a_tool_that_ends_without_a_hello_was_not_contained() -> None:
     told = starting()
     told.step(ev.ProcessStarted(PID), ev.ProcessExited(0, None), ENDED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ def apart(script: Callable[[], Awaitable[None]]) -> None:
     child = os.fork()
     if child == 0:
         status = 1
+        signal.alarm(int(2 * DEADLINE_S))  # a loop that stands still misses its own deadline
         try:
             asyncio.run(asyncio.wait_for(script(), DEADLINE_S))  # type: ignore[arg-type]
             status = 0

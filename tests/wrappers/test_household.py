@@ -156,3 +156,14 @@ def test_a_size_that_the_kernel_has_not_counted_is_not_known() -> None:
         assert events == [TreeEnded(0.001, None, 0), TreeEnded(0.001, 548, 0)]
 
     played(script)
+
+
+def test_a_tool_whose_calls_could_not_be_taken_is_lost() -> None:
+    async def script() -> None:
+        events: list[object] = []
+        process = LaunchedProcess(Tree(Household()), events.append)
+        process._notice(bindings.Notice(bindings.NoticeKind.CALLS, bindings.Reason.NONE, 1, 0, 0, 0, 0, 0), [])
+        (lost,) = events
+        assert isinstance(lost, LauncherLost) and "too many open files" in lost.detail
+
+    apart(script)

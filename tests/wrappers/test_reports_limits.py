@@ -1,5 +1,6 @@
 """Descriptors are finite: what a run may hold of them, and who pays when there are none left."""
 
+import asyncio
 import errno
 import os
 import resource
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.events import ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.shim import bindings
 from exitpin.wrappers import report_calls, reports
 
 from .fake_hooks import NONCE, Run, no_unix, played, turns
@@ -85,6 +87,26 @@ def test_calls_over_the_runs_share_are_refused_and_noted(
     played(tmp_path, script)
 
 
+def test_a_call_whose_maker_was_killed_is_heard_of_though_nobody_hangs_up(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        answers: list[AnswerCall] = []
+        is_alive = {"one": True, "other": True}
+        with bound() as tool:
+            for name in is_alive:
+                packet = connect_report(tool)
+                run.reports.take(
+                    packet, os.getpid(), tool.dup(), answers.append, is_alive=lambda name=name: is_alive[name]
+                )
+            is_alive["one"] = False
+            while len(run.events) < 3:
+                await asyncio.sleep(0.001)
+            gone = run.events[0].call  # type: ignore[attr-defined]
+            assert run.events[2] == CallLost(gone) and list(run.reports.calls) == [gone + 1]
+            assert [answer.call for answer in answers] == [gone]
+
+    played(tmp_path, script)
+
+
 def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
 
@@ -93,6 +115,23 @@ def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, m
         await turns()
         assert len(run.reports.calls) == 4
         assert [heard(hook) for hook in hooks[4:]] == [b"", b""]
+        assert run.events == [Denied(os.getpid(), "too-many-calls", "")] * 2
+
+    played(tmp_path, script)
+
+
+def test_a_report_that_makes_us_fail_ends_its_run_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(packet: bytes) -> None:
+        raise AssertionError("BUG: made up")
+
+    monkeypatch.setattr(bindings, "decode_report", fails)
+    told: list[object] = []
+
+    async def script(run: Run) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+        await run.report(REPORTS[Hello])
+        assert run.events == [LauncherLost("internal error: AssertionError('BUG: made up')")]
+        assert isinstance(told[0], AssertionError)
 
     played(tmp_path, script)
 

@@ -84,13 +84,14 @@ def one_run(
     check: Callable[[dict[str, Any], bytes, Path], None],
     resolve: str = "mapped",
     level: str | None = None,
+    connect_s: float = 0.0,
     **containment: Any,
 ) -> None:
     """Run a program for real, and look at its record, what it wrote, and the evidence."""
 
     async def script() -> None:
         with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
-            tor = StandIn(port, seed=3)
+            tor = StandIn(port, seed=3, connect_s=connect_s)
             launcher = ToolLauncher(
                 Path(directory),
                 bindings.PRELOAD,

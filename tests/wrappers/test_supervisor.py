@@ -3,21 +3,21 @@
 import errno
 import os
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exitpin.orchestrator.verify import read_evidence, verify
+from exitpin.shim import calls
+from exitpin.wrappers import report_calls
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
 
-from .test_stand_in import one_run
+from .test_stand_in import CONNECTS, one_run, python
 
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
@@ -49,7 +49,13 @@ def _names() -> str:
 
 
 def supervised(
-    bare: str, case: str, check: Check, port: Port = Port.GARBAGE, level: str = "notify", resolve: str = "mapped"
+    bare: str,
+    case: str,
+    check: Check,
+    port: Port = Port.GARBAGE,
+    level: str = "notify",
+    resolve: str = "mapped",
+    connect_s: float = 0.0,
 ) -> None:
     """Run it; its evidence holds together, whatever else is so."""
 
@@ -58,7 +64,7 @@ def supervised(
         with log.open() as lines:
             assert not verify(read_evidence(lines), [record]).problems
 
-    one_run(port, (bare, case), look, resolve, level=level)
+    one_run(port, (bare, case), look, resolve, level=level, connect_s=connect_s)
 
 
 @pytest.mark.parametrize("level", ["notify", "notify+netns"])
@@ -77,7 +83,7 @@ def test_a_port_that_is_closed_is_refused_as_by_the_kernel(bare: str) -> None:
     supervised(bare, "opens", lambda record, lines: _is(lines[0], "connect=ECONNREFUSED"), Port.CLOSED)
 
 
-def _is(one: str, other: str) -> None:
+def _is(one: object, other: object) -> None:
     assert one == other
 
 
@@ -98,6 +104,23 @@ def test_what_tor_cannot_carry_is_refused_and_noted(bare: str) -> None:
     supervised(bare, "refusals", check)
 
 
+@pytest.mark.parametrize("level", ["notify", "notify+netns"])
+def test_what_is_no_address_is_answered_as_by_the_kernel(bare: str, level: str) -> None:
+    told = subprocess.run([bare, "addresses"], capture_output=True, check=True, text=True).stdout.splitlines()
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == told
+        assert "stream 16 unspec=EINVAL" in lines and "tcp4 16 unspec=OK" in lines
+
+    supervised(bare, "addresses", check, level=level)
+
+
+def test_a_netlink_socket_is_connected_to_the_kernel_alone(bare: str) -> None:
+    """As for all who lack NET_ADMIN, whatever exitpin itself has."""
+    said = ["netlink=OK", "netlink=EPERM", "netlink=EPERM"]
+    supervised(bare, "netlinks", lambda record, lines: _is(lines, said))
+
+
 def test_threads_are_answered_in_any_order(bare: str) -> None:
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == ["fails=0"]
@@ -105,6 +128,18 @@ def test_threads_are_answered_in_any_order(bare: str) -> None:
         assert len({stream["pid"] for stream in record["streams"]}) == 1
 
     supervised(bare, "threads", check)
+
+
+def test_who_is_killed_while_it_connects_takes_no_place_of_others(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_calls, "CALLS_MAX", 3)
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK"]
+        *of_the_killed, last = [stream["status"] for stream in record["streams"]]
+        assert record["denied"] == []
+        assert set(of_the_killed) <= {"abandoned"} and last == "succeeded"
+
+    supervised(bare, "killed", check, connect_s=1.0)
 
 
 def test_a_signal_breaks_no_connect_off_and_makes_none_twice(bare: str) -> None:
@@ -162,73 +197,6 @@ def test_what_is_no_query_ends_nothing(bare: str) -> None:
     supervised(bare, "noise", check)
 
 
-REACHES = "import socket, sys; s = socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1]); print('reached')\n"
-REACHES += "except OSError as error: print(error.strerror)"
-
-
-@pytest.fixture
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Unix socket on which somebody outside the run listens."""
-    place = tmp_path_factory.mktemp("d") / "daemon"
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(place))
-        listener.listen()
-        yield place
-
-
-REFUSED, REACHED = "Permission denied", "reached"
-
-
-def tries(
-    level: str, place: str | Path, *given: Path, says: str, program: str = REACHES, may_listen: bool = False
-) -> None:
-    """Let a tool try to reach it; what it `says` of that."""
-
-    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
-        assert stdout.decode().strip() == says
-        noted = [each["what"] for each in record["denied"] if each["reason"] == "unix" and "nscd" not in each["what"]]
-        assert noted == ([str(place)] if says == REFUSED else [])
-
-    argv = (sys.executable, "-I", "-c", program, str(place))
-    unix = [str(path) for path in given]
-    one_run(Port.CLOSED, argv, check, level=level, unix=unix, may_listen=may_listen)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_a_daemon_is_reached_by_whom_it_was_given_to_by_whatever_name(daemon: Path, level: str) -> None:
-    link, gone = daemon.with_name("link"), daemon.with_name("gone")
-    link.symlink_to(daemon)
-    tries(level, daemon, says=REFUSED)
-    tries(level, link, says=REFUSED)
-    tries(level, daemon, daemon, says=REACHED)
-    tries(level, link, daemon, says=REACHED)
-    tries(level, gone, says="No such file or directory")
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-@pytest.mark.parametrize("is_abstract", [False, True])
-def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: str, is_abstract: bool) -> None:
-    own = daemon.with_name("own")
-    name = repr(f"\0exitpin-{os.getpid()}-{level}") if is_abstract else "sys.argv[1]"
-    listens = "import socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n" + REACHES
-    tries(level, own, says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
-
-
-@pytest.mark.parametrize("level", ["shim", "notify"])
-def test_that_a_run_may_listen_gives_it_no_daemon(daemon: Path, level: str) -> None:
-    tries(level, daemon, says=REFUSED, may_listen=True)
-
-
-def test_a_name_that_came_to_mean_a_daemon_is_still_the_daemon(daemon: Path) -> None:
-    """It listened there itself, and then put the daemon in that place: the name is its own, the socket is not."""
-    own = daemon.with_name("own")
-    swaps = (
-        "import os, socket, sys; own = socket.socket(socket.AF_UNIX); own.bind(sys.argv[1]); own.listen()\n"
-        f"os.unlink(sys.argv[1]); os.link({str(daemon)!r}, sys.argv[1])\n{REACHES}"
-    )
-    tries("notify", own, says=REFUSED, program=swaps, may_listen=True)
-
-
 @pytest.mark.parametrize("level", ["guard", "notify"])
 def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
     """There Tor's port may be the tool's own, or swallow every SYN."""
@@ -244,3 +212,40 @@ def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
         assert record["streams"] == []
 
     one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
+
+
+FAULTS = {
+    "refusal": (AssertionError("BUG: made up"), "internal error: AssertionError('BUG: made up')"),
+    "socket_of": (
+        OSError(errno.EMFILE, "Too many open files"), "a call of the tool could not be taken: Too many open files"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FAULTS)
+@pytest.mark.parametrize("has_hooks", [False, True])
+def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
+    bare: str, call: str, has_hooks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, detail = FAULTS[call]
+
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(calls, call, fails)
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
+
+    one_run(Port.GARBAGE, python(CONNECTS) if has_hooks else (bare, "opens"), check, level="notify")
+
+
+def test_a_process_that_we_may_not_look_into_is_refused_and_noted(bare: str) -> None:
+    """It has made itself so; root may look all the same."""
+    is_root = os.geteuid() == 0
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["connect=OK" if is_root else "connect=EPERM"]
+        assert [each["reason"] for each in record["denied"]] == ([] if is_root else ["untraceable"])
+
+    supervised(bare, "hides", check)

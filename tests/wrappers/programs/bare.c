@@ -1,7 +1,10 @@
 /* A static program: no hook is in it. Each command prints `name=outcome` per call, as those of tests/shim do. */
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -21,6 +24,12 @@ static void opens(void)
 	say("again", connect4(fd, TARGET, 80));
 	say("send", send(fd, "hello\n", 6, MSG_NOSIGNAL));
 	say("read", read(fd, text, sizeof(text)));
+}
+
+static void hides(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+	say("connect", connect4(tcp4(), TARGET, 80));
 }
 
 static void refusals(void)
@@ -47,6 +56,50 @@ static void refusals(void)
 	say("unix", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&(struct sockaddr_un){AF_UNIX, "/run/x"}, 8));
 }
 
+static void say_each(const char *kind, int domain, int type)
+{
+	const struct sockaddr_storage nowhere = {.ss_family = AF_UNSPEC}, inet = {.ss_family = AF_INET};
+	const struct sockaddr_un unix_name = {AF_UNIX, "/run/x"}, no_name = {.sun_family = AF_UNIX};
+	const socklen_t sizes[] = {0, 1, 2, 3, 8, 16, 28, 110, 111};
+	int pair[2];
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		printf("%s %u ", kind, sizes[i]);
+		say("unspec", connect(socket(domain, type, 0), (void *)&nowhere, sizes[i]));
+	}
+	if (domain == AF_UNIX && socketpair(domain, type, 0, pair) == 0) {
+		say("connected", connect(pair[0], (void *)&nowhere, 16));
+		say("inet", connect(socket(domain, type, 0), (void *)&inet, 16));
+		say("unnamed", connect(socket(domain, type, 0), (void *)&no_name, 2));
+		say("short", connect(socket(domain, type, 0), (void *)&unix_name, 8));
+		say("whole", connect(socket(domain, type, 0), (void *)&unix_name, 110));
+		say("long", connect(socket(domain, type, 0), (void *)&unix_name, 111));
+	}
+}
+
+/* The same words, whoever carries these out. */
+static void addresses(void)
+{
+	say_each("stream", AF_UNIX, SOCK_STREAM);
+	say_each("seqpacket", AF_UNIX, SOCK_SEQPACKET);
+	say_each("tcp4", AF_INET, SOCK_STREAM);
+	say_each("tcp6", AF_INET6, SOCK_STREAM);
+	say_each("udp", AF_INET, SOCK_DGRAM);
+	say_each("netlink", AF_NETLINK, SOCK_RAW);
+}
+
+static void netlinks(void)
+{
+	for (unsigned to = 0; to < 3; to++) {
+		const struct {
+			unsigned short family, pad;
+			unsigned pid, groups;
+		} there = {AF_NETLINK, .pid = to == 1, .groups = to == 2};
+
+		say("netlink", connect(socket(AF_NETLINK, SOCK_RAW, 0), (void *)&there, sizeof(there)));
+	}
+}
+
 static void *one_thread(void *outcome)
 {
 	*(int *)outcome = connect4(tcp4(), TARGET, 80);
@@ -65,9 +118,40 @@ static void threads(void)
 	printf("fails=%d\n", fails);
 }
 
+static char state_of(pid_t pid)
+{
+	char path[64], text[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	int fd = open(path, O_RDONLY);
+
+	read(fd, text, sizeof(text) - 1);
+	close(fd);
+	const char *end = strrchr(text, ')');
+
+	return end != NULL ? end[2] : '?';
+}
+
 static void on_alarm(int signo)
 {
 	(void)signo;
+}
+
+/* Each is killed while the supervisor has its connect: only then does a signal make it wait for nothing but a kill (D). */
+static void killed(void)
+{
+	signal(SIGUSR1, on_alarm);
+	for (int i = 0; i < 12; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(connect4(tcp4(), TARGET, 80) != 0);
+		for (char state = '?'; state != 'D' && state != 'Z'; state = state_of(child))
+			kill(child, SIGUSR1);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	say("connect", connect4(tcp4(), TARGET, 80));
 }
 
 /* A timer that fires all the time must not break a connect off, nor make it happen twice. */
@@ -172,7 +256,7 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {"killed", killed}, {"hides", hides}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)
