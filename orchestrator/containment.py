@@ -28,6 +28,7 @@ ADDRESSES = "this machine's addresses, in what a tool sends"
 SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
 SETTINGS = "kernel settings, which root may write"
+LISTENING = "listening on TCP past the hooks"
 NO_NAMESPACES = "no namespaces can be made here"
 
 
@@ -107,8 +108,8 @@ class Containment:
         found += [INHERITED, FILES, *([SETTINGS] if self.abilities.is_root else [])]
         if not self.is_apart:
             found.append(ADDRESSES)
-        if self.may_listen and self.level != "shim":
-            found.append("listening sockets")
+        if self.may_listen and self.level == "guard":
+            found.append(LISTENING)
         return (*found, *sorted(self.unix))
 
     @property

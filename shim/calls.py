@@ -13,7 +13,7 @@ from ._bindings import ffi, lib
 from .records import Reason
 
 ADDRESS_MAX: Final = 128  # bytes of a sockaddr
-_ASKS, _MAY_LISTEN, _APART = 1, 2, 4
+_ASKS, _APART = 1, 4
 
 
 class Call(NamedTuple):
@@ -79,13 +79,11 @@ class ConnectAside:
         return error
 
 
-def refusal(
-    number: int, arguments: Sequence[int], *, may_listen: bool = False, is_apart: bool = False
-) -> tuple[int, str]:
+def refusal(number: int, arguments: Sequence[int], *, is_apart: bool = False) -> tuple[int, str]:
     """The errno with which the call is refused, and by which rule; errno 0: the supervisor makes it (`connect`, and for
     a tool in a network of its own `apart`: a TCP socket)."""
     defence = ffi.new("const char **")
-    what = _ASKS | (_MAY_LISTEN if may_listen else 0) | (_APART if is_apart else 0)
+    what = _ASKS | (_APART if is_apart else 0)
     error: int = lib.exitpin_call_error(number, list(arguments), what, defence)
     return error, ffi.string(defence[0]).decode("ascii")
 

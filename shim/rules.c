@@ -137,7 +137,9 @@ static bool is_in_force(const struct rule *rule, int what)
 {
 	if (rule->answer == SECCOMP_ASK && !(what & (rule->call == SYS_socket ? EXITPIN_APART : EXITPIN_ASKS)))
 		return false;
-	return !(rule->call == SYS_listen && (what & EXITPIN_MAY_LISTEN)) && !IS_LEFT_OUT(rule->defence);
+	if (rule->call == SYS_listen && (what & EXITPIN_MAY_LISTEN) && !(what & EXITPIN_ASKS))
+		return false; /* a supervisor sees what kind of socket it is; registers do not tell */
+	return !IS_LEFT_OUT(rule->defence);
 }
 
 static bool is_refusal(const struct rule *rule)

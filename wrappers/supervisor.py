@@ -25,7 +25,7 @@ from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
 from .unix_connects import UnixConnect, UnixConnects
-from .unix_sockets import Found, UnixName, UnixSockets
+from .unix_sockets import Found, UnixName, UnixSockets, has_other_credentials
 
 AT_ONCE = 16
 UNIX_ADDRESS_MAX = 110
@@ -120,19 +120,40 @@ class Supervisor:
 
     def _carry_out(self, call: calls.Call, pid: int) -> int | None:
         """The errno to answer with; None: it is answered already, or comes later. Raises OSError: we can't take it."""
-        error, defence = calls.refusal(
-            call.number, call.arguments, may_listen=self._may_listen, is_apart=self._is_apart
-        )
+        error, defence = calls.refusal(call.number, call.arguments, is_apart=self._is_apart)
         if defence == "apart":  # a TCP socket of our own network: the tool's leads nowhere
             return self._give(call, socket.socket(_signed(call.arguments[0]), socket.SOCK_STREAM))
         if not error:
             return self._connect(call, pid)
+        if defence == "listen" and self._may_listen:
+            return self._listen(call, pid)
         if defence == "sockets":
             datagrams = self._datagrams(call)
             if datagrams is not None:
                 return self._give(call, datagrams)
         self._note(pid, call, defence)
         return error
+
+    def _listen(self, call: calls.Call, pid: int) -> int:
+        """listen(2) on a Unix socket, which is made here: meanwhile the tool could have put another one in its place.
+        Whoever connects is told that it is ours (SO_PEERCRED), which has to be true of the user. Raises OSError."""
+        fd, backlog = (_signed(argument) for argument in call.arguments[:2])
+        with self._socket_of(call, pid, fd) as tool_socket:
+            if not calls.is_alive(self._listener, call):
+                return errno.EINTR
+            if tool_socket.family != socket.AF_UNIX or has_other_credentials(call.tid):
+                self._note(pid, call, "listen")
+                return errno.EACCES
+            tool_socket.listen(backlog)
+        return 0
+
+    def _socket_of(self, call: calls.Call, pid: int, fd: int) -> socket.socket:
+        """A copy of the tool's socket. Raises OSError."""
+        try:
+            return calls.socket_of(call, pid, fd)
+        except PermissionError:
+            self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
+            raise
 
     def _give(self, call: calls.Call, ours: socket.socket) -> int | None:
         """The call returns this socket, if the tool may have one more."""
@@ -179,12 +200,8 @@ class Supervisor:
         if not 0 <= size <= calls.ADDRESS_MAX:
             return errno.EINVAL
         with contextlib.ExitStack() as stack:
-            try:
-                tool_socket = stack.enter_context(calls.socket_of(call, pid, fd))
-                address = calls.read_memory(call, place, size)
-            except PermissionError:
-                self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
-                raise
+            tool_socket = stack.enter_context(self._socket_of(call, pid, fd))
+            address = calls.read_memory(call, place, size)
             if not calls.is_alive(self._listener, call):  # what was read may be a stranger's
                 return errno.EINTR
             if size < _FAMILY.size:

@@ -40,6 +40,8 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str]) -> Conta
     be less."""
     from ...wrappers.machine import abilities
 
+    if "listen" in args.allow and args.containment is None:
+        wanted = {**wanted, "notify": "only a supervisor can tell a Unix socket that listens from others"}
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
     containment = contain(
         args.containment, abilities(), may_listen="listen" in args.allow, unix=paths,

@@ -11,6 +11,7 @@ from exitpin.orchestrator.containment import (
     DAEMONS,
     FILES,
     INHERITED,
+    LISTENING,
     PROCESSES,
     SIGNALS,
     Abilities,
@@ -64,7 +65,8 @@ def test_a_record_says_what_stays_open() -> None:
         "dns_server": None,
         "open": [DAEMONS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
-    assert "listening sockets" in contain(None, NEW, may_listen=True).open
+    assert LISTENING in contain(None, NEW, may_listen=True).open
+    assert LISTENING not in contain("notify", NEW, may_listen=True).open
     assert "/run/x" in contain(None, NEW, unix=["/run/x"]).open
     assert {"raw system calls", DAEMONS, PROCESSES} <= set(contain("shim", NEW).open)
 

@@ -1,6 +1,7 @@
 """Unix sockets that tools reach, and those that they do not, by whatever name: for real, under the launcher."""
 
 import os
+import platform
 import socket
 import sys
 from collections.abc import Iterator
@@ -149,3 +150,28 @@ def test_a_unix_connect_that_never_ends_stalls_neither_the_loop_nor_the_end_of_i
 
     argv = (sys.executable, "-I", "-c", STALLS, str(tmp_path / "own"))
     one_run(Port.GARBAGE, argv, check, level="notify", may_listen=True)
+
+
+TRIES_TO_LISTEN = """
+import ctypes, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+    with socket.socket(family) as one:
+        if family == socket.AF_UNIX: one.bind(sys.argv[1])
+        done = libc.syscall(50, one.fileno(), 4)
+        print(family.name, "listens" if done == 0 else os.strerror(ctypes.get_errno()))
+print(os.strerror(ctypes.get_errno()) if libc.syscall(50, 99, 4) else "?")
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the call has this number on x86_64")
+@pytest.mark.parametrize("level", ["notify", "notify+netns"])
+def test_who_may_listen_on_unix_sockets_listens_on_no_other_by_any_call(tmp_path: Path, level: str) -> None:
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert stdout.decode().splitlines() == [
+            "AF_INET Permission denied", "AF_INET6 Permission denied", "AF_UNIX listens", "Bad file descriptor"
+        ]  # fmt: skip
+        assert [each["reason"] for each in record["denied"]] == ["listen"]
+
+    argv = (sys.executable, "-I", "-c", TRIES_TO_LISTEN, str(tmp_path / "own"))
+    one_run(Port.CLOSED, argv, check, level=level, may_listen=True)
