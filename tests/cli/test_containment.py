@@ -9,6 +9,7 @@ import pytest
 
 from exitpin.orchestrator.cli.containment import add_containment, containment_of
 from exitpin.orchestrator.containment import Containment
+from exitpin.wrappers.machine import abilities
 
 
 def contained(*words: str) -> Containment:
@@ -55,3 +56,10 @@ def test_a_socket_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
 def test_what_has_an_effect_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:
     contained("--containment", "shim", "--allow", "listen", "--allow", "unix:@name")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
+def test_who_may_listen_has_a_supervisor_unless_another_level_is_named() -> None:
+    held = contained("--allow", "listen")
+    assert held.level == "notify" and "a Unix socket that listens" in held.why
+    assert contained("--allow", "listen", "--containment", "shim").level == "shim"
