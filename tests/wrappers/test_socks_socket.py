@@ -6,6 +6,7 @@ import errno
 import fcntl
 import socket
 import struct
+from itertools import count as count_from
 from pathlib import Path
 
 import pytest
@@ -68,21 +69,33 @@ class Untouched(socket.socket):
         raise AssertionError("the options are the tool's")
 
 
+def crowd(listener: socket.socket, stack: contextlib.ExitStack) -> int:
+    """Connect to it until nobody more is let in; how many wait to be taken."""
+    for count in count_from(0):
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        waiting.connect_ex(listener.getsockname())
+        try:
+            waiting.getpeername()
+        except OSError:
+            waiting.close()
+            return count
+        stack.enter_context(waiting)
+    raise AssertionError("a queue without end")
+
+
 @pytest.mark.skipif(not HAS_FAST_OPEN, reason="net.ipv4.tcp_fastopen is off")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_tor_that_takes_nobody_holds_nobody_up_but_the_tool(family: socket.AddressFamily) -> None:
     async def script(one: Dialogue) -> None:
         one.listener.listen(0)
         with contextlib.ExitStack() as stack:
-            for _ in range(2):  # as many as wait to be taken
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(one.listener.getsockname())
+            count = crowd(one.listener, stack)
             one.dialogue.start(one.listener.getsockname())
             for _ in range(3):
                 await asyncio.sleep(0)
             assert one.answers == []
-            for _ in range(2):
+            for _ in range(count):
                 one.listener.accept()[0].close()
         one.tor = await asyncio.get_running_loop().run_in_executor(None, one.accept)
         await one.reads(GREETING)
