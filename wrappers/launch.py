@@ -278,6 +278,7 @@ class ToolLaunch:
         self._reports.close()
         if self._supervisor is not None:
             self._supervisor.close()
+        self._unix.close()
         with contextlib.suppress(OSError):
             self._process.close()
         for ours in (self._stdin, self.stdout, self.stderr):

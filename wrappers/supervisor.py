@@ -144,6 +144,7 @@ class Supervisor:
             if tool_socket.family != socket.AF_UNIX or has_other_credentials(call.tid):
                 self._note(pid, call, "listen")
                 return errno.EACCES
+            self._unix.listens(tool_socket)
             tool_socket.listen(backlog)
         return 0
 
@@ -262,7 +263,8 @@ class Supervisor:
         return None
 
     def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
-        found = self._unix.find(name, call.tid, is_ours=True)
+        is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
+        found = self._unix.find(name, call.tid, is_ours=True, is_elsewhere=is_elsewhere)
         if not calls.is_alive(self._listener, call):  # it may have been looked up for a stranger
             tool_socket.close()
             found.close()

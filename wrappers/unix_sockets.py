@@ -6,10 +6,12 @@ the socket is looked up once, in the tool's own view of the file system, and who
 Called by `reports.py` for hooks, which connect themselves, and by `supervisor.py`, which connects for the tool: whoever
 listens sees our credentials then, so a process that has others reaches only what was given.
 
-Source: sock_diag(7), unix_diag.h, openat2(2), credentials(7).
+Source: sock_diag(7), unix_diag.h, net/unix/af_unix.c (SIOCUNIXFILE), openat2(2), credentials(7).
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -31,7 +33,9 @@ _NAME, _AT = 0, 1
 NETLINK_SOCK_DIAG = 4
 _BENEATH, _IN_ROOT = 0x08, 0x10
 _CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
+SIOCUNIXFILE = 0x89E0
 DESCRIPTORS_MAX = 10_000
+OWN_MAX = 64
 
 
 class UnixName(NamedTuple):
@@ -88,13 +92,28 @@ class UnixSockets:
         self._given = given
         self._tree = tree
         self._may_listen = may_listen
+        self._own: list[int] = []
 
-    def find(self, name: UnixName, tid: int, *, is_ours: bool = False) -> Found:
-        """Look it up for a thread, or a process; close what is found. `is_ours`: it is we who would connect."""
+    def close(self) -> None:
+        """Let go of the places of its own sockets."""
+        while self._own:
+            os.close(self._own.pop())
+
+    def listens(self, tool_socket: socket.socket) -> None:
+        """It is about to listen there: of a run in a network of its own the kernel tells us by no other way. The place
+        is kept open, so that nobody else's can be of that number, and forgotten when there are too many."""
+        with contextlib.suppress(OSError):  # it has no place, or we are an ordinary user and the network is ours
+            self._own.append(fcntl.ioctl(tool_socket, SIOCUNIXFILE))
+        if len(self._own) > OWN_MAX:
+            os.close(self._own.pop(0))
+
+    def find(self, name: UnixName, tid: int, *, is_ours: bool = False, is_elsewhere: bool = False) -> Found:
+        """Look it up for a thread, or a process; close what is found. `is_ours`: it is we who would connect;
+        `is_elsewhere`: in a network of the run's own, where nobody else has abstract names."""
         may_be_own = self._may_listen and not (is_ours and has_other_credentials(tid))
         if name.is_abstract:
             is_given = name.reported in map(os.fsencode, self._given)
-            return Found(0, is_given or (may_be_own and self._is_own(name=b"\0" + name.raw)))
+            return Found(0, is_given or (may_be_own and (is_elsewhere or self._is_own(name=b"\0" + name.raw))))
         try:
             handle = _open(name.raw, tid)
         except (OSError, ValueError) as error:
@@ -116,9 +135,11 @@ class UnixSockets:
         return False
 
     def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
-        """Whether whoever listens there is of the run, by the kernel's word, in which an inode has 32 bits. It is
-        not where there is a doubt: the number is another's, too, or stat(2) has one device and the kernel another (on
-        btrfs, and on an overlay of several file systems)."""
+        """Whether whoever listens there is of the run, as we saw, or by the kernel's word, in which an inode has 32
+        bits. It is not where there is a doubt: the number is another's, too, or stat(2) has one device and the kernel
+        another (on btrfs, and on an overlay of several file systems)."""
+        if status is not None and any(os.path.samestat(os.fstat(place), status) for place in self._own):
+            return True
         try:
             inodes = _listeners(status, name)
         except OSError:

@@ -64,7 +64,7 @@ def test_a_daemon_is_reached_by_whom_it_was_given_to_by_whatever_name(daemon: Pa
     tries(level, gone, says="No such file or directory")
 
 
-@pytest.mark.parametrize("level", ["shim", "notify"])
+@pytest.mark.parametrize("level", ["shim", "notify", "notify+netns"])
 @pytest.mark.parametrize("is_abstract", [False, True])
 def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: str, is_abstract: bool) -> None:
     own = daemon.with_name("own")
@@ -88,7 +88,7 @@ def test_an_abstract_name_may_hold_any_bytes(daemon: Path, level: str) -> None:
     tries(level, "@", says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
 
 
-@pytest.mark.parametrize("level", ["shim", "notify"])
+@pytest.mark.parametrize("level", ["shim", "notify", "notify+netns"])
 def test_that_a_run_may_listen_gives_it_no_daemon(daemon: Path, level: str) -> None:
     tries(level, daemon, says=REFUSED, may_listen=True)
 
