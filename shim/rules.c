@@ -1,7 +1,8 @@
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -22,12 +23,12 @@ enum {
 	LEVEL_V6 = 41,
 	OPTION_TCP_PROTOCOL = 31, /* TCP_ULP */
 	ATTACH_TUNNEL = 0x400454ca, /* TUNSETIFF */
+	NEW_USERFAULTFD = 0xaa00, /* USERFAULTFD_IOC_NEW, of /dev/userfaultfd */
 	OPTION_TCP_MD5 = 14,	 /* TCP_MD5SIG */
 	OPTION_TCP_MD5_EXT = 32, /* TCP_MD5SIG_EXT */
 	OPTION_TCP_AO = 38,	 /* TCP_AO_ADD_KEY */
 	OPTION_MIN_TTL = 21,	 /* IP_MINTTL */
 	OPTION_MIN_HOPS = 73,	 /* IPV6_MINHOPCOUNT */
-	PRIORITY_OF_USER = 2,	 /* PRIO_USER */
 };
 
 /* An argument of the call, masked, has this value. Calls take these as 32 bits, so only those are looked at. */
@@ -49,6 +50,8 @@ struct rule {
 #define IS(argument, value) {argument, WHOLE, value}
 #define OF_TYPE(value) {1, TYPE_MASK, value}
 #define HAS(argument, bits) {argument, bits, bits}
+#define OPTION(level, name) {"options", SYS_setsockopt, {IS(1, level), IS(2, name)}, PASS}
+#define IGNORED ERROR(0) /* the call returns 0, and nothing is done */
 
 static const struct rule rules[] = {
 	/* work that the kernel does later, for which no filter is asked */
@@ -115,16 +118,56 @@ static const struct rule rules[] = {
 	{"stall", SYS_setsockopt, {IS(1, TCP), IS(2, OPTION_TCP_AO)}, ERROR(EPERM)},
 	{"stall", SYS_setsockopt, {IS(1, LEVEL_V4), IS(2, OPTION_MIN_TTL)}, ERROR(EPERM)},
 	{"stall", SYS_setsockopt, {IS(1, LEVEL_V6), IS(2, OPTION_MIN_HOPS)}, ERROR(EPERM)},
+	/* and a close of ours, if it is the last one, must not wait for what is still to be sent */
+	{"stall", SYS_setsockopt, {IS(1, SOL_SOCKET), IS(2, SO_LINGER)}, IGNORED},
 	{"stall", SYS_userfaultfd, {{0}}, ERROR(EPERM)},
+	{"stall", SYS_ioctl, {IS(1, NEW_USERFAULTFD)}, ERROR(EPERM)},
 	{"stall", SYS_mount, {{0}}, ERROR(EPERM)},
 	{"stall", SYS_fsopen, {{0}}, ERROR(EPERM)},
 	{"stall", SYS_fsmount, {{0}}, ERROR(EPERM)},
 	{"stall", SYS_move_mount, {{0}}, ERROR(EPERM)},
 
+	/* Of what IP knows only options that send nothing by themselves, and choose no way: no groups (the kernel reports
+	 * them to the neighbours), no route in the header, no label to be asked for. */
+	OPTION(LEVEL_V4, 1),  /* IP_TOS */
+	OPTION(LEVEL_V4, 2),  /* IP_TTL */
+	OPTION(LEVEL_V4, 6),  /* IP_RECVOPTS */
+	OPTION(LEVEL_V4, 8),  /* IP_PKTINFO */
+	OPTION(LEVEL_V4, 10), /* IP_MTU_DISCOVER */
+	OPTION(LEVEL_V4, 11), /* IP_RECVERR */
+	OPTION(LEVEL_V4, 12), /* IP_RECVTTL */
+	OPTION(LEVEL_V4, 13), /* IP_RECVTOS */
+	OPTION(LEVEL_V4, 15), /* IP_FREEBIND */
+	OPTION(LEVEL_V4, 24), /* IP_BIND_ADDRESS_NO_PORT */
+	OPTION(LEVEL_V4, 26), /* IP_RECVERR_RFC4884 */
+	OPTION(LEVEL_V4, 33), /* IP_MULTICAST_TTL */
+	OPTION(LEVEL_V4, 34), /* IP_MULTICAST_LOOP */
+	OPTION(LEVEL_V4, 49), /* IP_MULTICAST_ALL */
+	OPTION(LEVEL_V4, 51), /* IP_LOCAL_PORT_RANGE */
+	{"options", SYS_setsockopt, {IS(1, LEVEL_V4)}, ERROR(ENOPROTOOPT)},
+	OPTION(LEVEL_V6, 16), /* IPV6_UNICAST_HOPS */
+	OPTION(LEVEL_V6, 18), /* IPV6_MULTICAST_HOPS */
+	OPTION(LEVEL_V6, 19), /* IPV6_MULTICAST_LOOP */
+	OPTION(LEVEL_V6, 23), /* IPV6_MTU_DISCOVER */
+	OPTION(LEVEL_V6, 24), /* IPV6_MTU */
+	OPTION(LEVEL_V6, 25), /* IPV6_RECVERR */
+	OPTION(LEVEL_V6, 26), /* IPV6_V6ONLY */
+	OPTION(LEVEL_V6, 29), /* IPV6_MULTICAST_ALL */
+	OPTION(LEVEL_V6, 31), /* IPV6_RECVERR_RFC4884 */
+	OPTION(LEVEL_V6, 49), /* IPV6_RECVPKTINFO */
+	OPTION(LEVEL_V6, 51), /* IPV6_RECVHOPLIMIT */
+	OPTION(LEVEL_V6, 62), /* IPV6_DONTFRAG */
+	OPTION(LEVEL_V6, 66), /* IPV6_RECVTCLASS */
+	OPTION(LEVEL_V6, 67), /* IPV6_TCLASS */
+	OPTION(LEVEL_V6, 70), /* IPV6_AUTOFLOWLABEL */
+	OPTION(LEVEL_V6, 72), /* IPV6_ADDR_PREFERENCES */
+	{"options", SYS_setsockopt, {IS(1, LEVEL_V6)}, ERROR(ENOPROTOOPT)},
+
 	/* limits and priorities of others; keys typed into the caller's terminal */
 	{"others", SYS_prlimit64, {IS(0, 0)}, PASS},
 	{"others", SYS_prlimit64, {{0}}, ERROR(EPERM)},
-	{"others", SYS_setpriority, {IS(0, PRIORITY_OF_USER)}, ERROR(EPERM)},
+	{"others", SYS_setpriority, {IS(0, PRIO_PROCESS), IS(1, 0)}, PASS},
+	{"others", SYS_setpriority, {{0}}, ERROR(EPERM)},
 	{"terminal", SYS_ioctl, {IS(1, TIOCSTI)}, ERROR(EPERM)},
 	{"terminal", SYS_ioctl, {IS(1, TIOCLINUX)}, ERROR(EPERM)},
 
@@ -144,7 +187,7 @@ static bool is_in_force(const struct rule *rule, int what)
 
 static bool is_refusal(const struct rule *rule)
 {
-	return (rule->answer & ~0xffffU) == SECCOMP_ERROR;
+	return (rule->answer & ~0xffffU) == SECCOMP_ERROR && rule->answer != IGNORED;
 }
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };

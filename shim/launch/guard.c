@@ -21,6 +21,7 @@ static const int capabilities[] = {
 	19, /* CAP_SYS_PTRACE */
 	21, /* CAP_SYS_ADMIN */
 	22, /* CAP_SYS_BOOT */
+	23, /* CAP_SYS_NICE */
 	27, /* CAP_MKNOD */
 	38, /* CAP_PERFMON */
 	39, /* CAP_BPF */

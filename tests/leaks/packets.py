@@ -7,13 +7,13 @@ Sources: RFC 791, 8200, 1035 (names), 3376 and 3810 (group records).
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 EXITS = (ipaddress.ip_network("203.0.113.0/24"), ipaddress.ip_network("2001:db8:e::/64"))
 TARGETS = ipaddress.ip_network("198.51.100.0/24")
 TARGETS6 = ipaddress.ip_network("2001:db8:1::/120")
 
-ETHERNET, VLAN = 14, 0x8100
+ETHERNET = 14
 IPV4, IPV6 = 0x0800, 0x86DD
 TCP, UDP, UDPLITE = 6, 17, 136
 RST = 4
@@ -27,6 +27,7 @@ _NAME = re.compile(rb"198-51-100-(\d{1,3})\x02ip\x04test", re.IGNORECASE)
 _REVERSE = re.compile(rb"[\x01-\x03](\d{1,3})\x03100\x0251\x03198\x07in-addr\x04arpa", re.IGNORECASE)
 _NEIGHBOUR = re.compile(rb"^[\x87\x88].{7}\x20\x01\x0d\xb8\x00\x01\x00{9}(.)", re.DOTALL)
 _DISCLOSED = b"own:100.64.0.1;"
+_REPORTS = frozenset({"igmp", "icmp6"})
 _GROUP = re.compile(rb"\xef\x4d(.)(.)", re.DOTALL)
 _GROUP6 = re.compile(rb"\xff\x05\x00{11}\x4d(.)(.)", re.DOTALL)
 
@@ -49,8 +50,17 @@ class Packet:
     discloses: bool = False
 
 
-def read(frame: bytes) -> Packet:
-    """Whose a frame is."""
+def read(frame: bytes) -> tuple[Packet, ...]:
+    """Whose a frame is: of one vector, but of several where one report has the groups of several."""
+    first = _read(frame)
+    version = {IPV4: 4, IPV6: 6}.get(int.from_bytes(frame[12:14], "big"))
+    if version is None or first.kind not in _REPORTS:
+        return (first,)
+    others = _groups(frame[ETHERNET:], version)
+    return (first, *(replace(first, number=one, port=port) for one, port in others if one != first.number))
+
+
+def _read(frame: bytes) -> Packet:
     ether_type = int.from_bytes(frame[12:14], "big")
     if ether_type == IPV4 and len(frame) >= ETHERNET + 20:
         return _read_ip(frame, 4)
@@ -115,8 +125,12 @@ def _marked(body: bytes) -> int | None:
 
 
 def _group(body: bytes, version: int) -> tuple[int | None, int | None]:
-    found = (_GROUP if version == 4 else _GROUP6).search(body)
-    return (found[2][0], found[1][0]) if found is not None else (None, None)
+    return next(iter(_groups(body, version)), (None, None))
+
+
+def _groups(body: bytes, version: int) -> list[tuple[int, int]]:
+    """Number and last byte of the port of each group that is named."""
+    return [(found[2][0], found[1][0]) for found in (_GROUP if version == 4 else _GROUP6).finditer(body)]
 
 
 def _solicited(body: bytes) -> int | None:

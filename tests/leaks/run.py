@@ -113,7 +113,7 @@ def assess(
 ) -> tuple[Table, list[dict[str, Any]]]:
     """The words, and a record of each cell."""
     lines = [json.loads(line) for line in (directory / "wire.ndjson").read_text().splitlines()]
-    frames = [(line["t"], packets.read(bytes.fromhex(line["frame"]))) for line in lines]
+    frames = [(line["t"], packet) for line in lines for packet in packets.read(bytes.fromhex(line["frame"]))]
     if told["missed"]:
         raise RuntimeError(f"the sniffer missed {told['missed']} frames: what it has not seen can't be judged")
     strangers = [packet for _, packet in frames if packets.is_strange(packet)]

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from . import wire
 
-FRAME_MAX = 256
+FRAME_MAX = 1600
 ETH_P_ALL = 3
 OUTGOING = 4
 SOL_PACKET, PACKET_STATISTICS = 263, 6

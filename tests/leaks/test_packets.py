@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from .packets import Packet, is_strange, number_in_name, read
+from .packets import is_strange, number_in_name, read
 
 MACHINE, EXIT = "100.64.0.1", "203.0.113.11"
 MACHINE6, EXIT6 = "fd64::1", "2001:db8:e::11"
@@ -64,7 +64,7 @@ def question(name: str) -> bytes:
     ],
 )
 def test_a_frame_tells_whose_it_is(frame: bytes, number: int | None, port: int | None) -> None:
-    packet = read(frame)
+    (packet,) = read(frame)
     assert (packet.number, packet.port) == (number, port)
 
 
@@ -79,12 +79,22 @@ def test_a_frame_tells_whose_it_is(frame: bytes, number: int | None, port: int |
     ],
 )
 def test_an_exit_is_known_by_its_source(frame: bytes, is_exit: bool) -> None:
-    assert read(frame).is_exit is is_exit
+    assert [packet.is_exit for packet in read(frame)] == [is_exit]
 
 
 def test_the_machines_own_address_in_a_stream_is_seen() -> None:
-    assert read(ipv4(EXIT, "198.51.100.17", 6, ports(9001, b"own:100.64.0.1;"))).discloses
-    assert not read(ipv4(EXIT, "198.51.100.17", 6, ports(9001, b"leak:17;"))).discloses
+    for said, discloses in ((b"own:100.64.0.1;", True), (b"leak:17;", False)):
+        (packet,) = read(ipv4(EXIT, "198.51.100.17", 6, ports(9001, said)))
+        assert packet.discloses is discloses
+
+
+def test_a_report_of_several_groups_is_of_several_vectors() -> None:
+    records = [b"\4\0\0\0\xef\x4d\x29" + bytes([number]) for number in (12, 99, 12)]
+    told = read(ipv4(MACHINE, "224.0.0.22", 2, b"\x22\0\0\0\0\0\0\3" + b"".join(records)))
+    assert [(packet.number, packet.port) for packet in told] == [(12, 41), (99, 41)]
+    records6 = [b"\4\0\0\0\xff\x05" + bytes(11) + b"\x4d\x29" + bytes([number]) for number in (12, 99)]
+    told = read(ipv6(MACHINE6, "ff02::16", 0, b"\x8f" + bytes(7) + b"".join(records6)))
+    assert [packet.number for packet in told] == [12, 99]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +109,7 @@ def test_the_machines_own_address_in_a_stream_is_seen() -> None:
     ],
 )
 def test_what_nobody_can_explain_is_strange(frame: bytes, strange: bool) -> None:
-    packet: Packet = read(frame)
+    (packet,) = read(frame)
     assert is_strange(packet) is strange
 
 

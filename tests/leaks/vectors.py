@@ -78,7 +78,8 @@ VECTORS: tuple[Vector, ...] = (
     *_theme(
         "datagrams",
         "udp@30 udp-connect@30 udp-write@30 udp-sendmsg@30 udp-sendmmsg@30 udp-unspec udp6@31 udplite@31 "
-        "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast",
+        "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast "
+        "stream-join stream-join-source stream-join6 stream-join-mixed stream-route",
     ),
     *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 tunnel"),
     *_theme(
@@ -163,6 +164,7 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "listen": ("syscall-listen",),
     "protocols": ("syscall-smc",),
     "tunnels": ("tunnel",),
+    "options": ("stream-join", "stream-join-source", "stream-join6", "stream-join-mixed"),
     "hide": ("unix-syscall",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),
 }

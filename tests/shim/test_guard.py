@@ -23,7 +23,7 @@ X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has
 
 SETPRIV = shutil.which("setpriv") or "setpriv"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
-POWERFUL = (2, 12, 13, 16, 17, 19, 21, 22, 27, 38, 39, 40)
+POWERFUL = (2, 12, 13, 16, 17, 19, 21, 22, 23, 27, 38, 39, 40)
 """Capabilities that make packets or routes without sockets, or reach into other processes."""
 REFUSED = {
     "sockets": [
@@ -45,6 +45,13 @@ REFUSED = {
     "device": ["device=EPERM", "index=EPERM", "unicast=EPERM"],
     "keys": ["request=EPERM"],
     "protocols": ["ulp=ENOPROTOOPT"],
+    "options": [
+        *("tos=OK", "v6only=OK", "route=ENOPROTOOPT", "header=ENOPROTOOPT", "join=ENOPROTOOPT", "source=ENOPROTOOPT"),
+        *("join6=ENOPROTOOPT", "join4on6=ENOPROTOOPT"),
+    ],
+    "linger": ["set=OK", "is=0"],
+    "faults": ["ioctl=EPERM"],
+    "others": ["own=OK", "parent=EPERM", "user=EPERM"],
     "pairs": ["unix=OK", "tipc=EOPNOTSUPP", "ip=EOPNOTSUPP"],
     "tunnels": ["attach=EPERM"],
 }
@@ -57,6 +64,7 @@ NEEDED = {
     "device": "device",
     "request_key": "keys",
     "protocols": "protocols",
+    "stall": "linger",
     "pairs": "pairs",
     "tunnels": "tunnels",
 }

@@ -3,6 +3,7 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -132,6 +133,65 @@ static int multicast_join6(const struct aim *aim)
 	return result;
 }
 
+/* A stream's socket may join a group, too, by the calls that name the family. */
+static int stream_joins(const struct aim *aim, int family, int level, int option)
+{
+	struct group_source_req one = {0};
+	struct sockaddr_in *group = (struct sockaddr_in *)&one.gsr_group, *source = (struct sockaddr_in *)&one.gsr_source;
+	struct sockaddr_in6 *group6 = (struct sockaddr_in6 *)&one.gsr_group;
+	struct group_req any = {0};
+	int fd = (int)told("socket", socket(family, SOCK_STREAM, 0));
+
+	if (level == IPPROTO_IP)
+		*group = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(group_of(aim))};
+	else
+		*group6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr.s6_addr = {0xff, 0x05,
+			[13] = 0x4d, [14] = (uint8_t)aim->port, [15] = (uint8_t)aim->number}};
+	*source = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = aim->in.sin_addr};
+	any.gr_group = one.gsr_group;
+	int result = sent("setsockopt", option == MCAST_JOIN_GROUP
+					       ? syscall(SYS_setsockopt, fd, level, option, &any, sizeof(any))
+					       : syscall(SYS_setsockopt, fd, level, option, &one, sizeof(one)));
+
+	if (result == WORKED)
+		usleep(700000);
+	return result;
+}
+
+static int stream_join(const struct aim *aim)
+{
+	return stream_joins(aim, AF_INET, IPPROTO_IP, MCAST_JOIN_GROUP);
+}
+
+static int stream_join_source(const struct aim *aim)
+{
+	return stream_joins(aim, AF_INET, IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP);
+}
+
+static int stream_join6(const struct aim *aim)
+{
+	return stream_joins(aim, AF_INET6, IPPROTO_IPV6, MCAST_JOIN_GROUP);
+}
+
+static int stream_join_mixed(const struct aim *aim)
+{
+	return stream_joins(aim, AF_INET6, IPPROTO_IP, MCAST_JOIN_GROUP);
+}
+
+/* By way of the target's network, as an option in the header of each packet says. */
+static int stream_route(const struct aim *aim)
+{
+	const uint8_t *to = (const uint8_t *)&aim->in.sin_addr;
+	const uint8_t route[] = {131 /* loose */, 7, 4, to[0], to[1], to[2], to[3], 0};
+	const struct sockaddr_in any = {.sin_family = AF_INET};
+	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
+
+	told("bind", bind(fd, (const struct sockaddr *)&any, sizeof(any)));
+	if (told("setsockopt", syscall(SYS_setsockopt, fd, IPPROTO_IP, IP_OPTIONS, route, sizeof(route))) < 0)
+		return DENIED;
+	return connect_and_converse(aim, fd);
+}
+
 static int ping6(const struct aim *aim)
 {
 	struct {
@@ -192,6 +252,11 @@ const struct vector datagram_vectors[] = {
 	{"multicast-join", multicast_join},
 	{"multicast-join6", multicast_join6},
 	{"multicast-send", multicast_send},
+	{"stream-join", stream_join},
+	{"stream-join-source", stream_join_source},
+	{"stream-join6", stream_join6},
+	{"stream-join-mixed", stream_join_mixed},
+	{"stream-route", stream_route},
 	{"broadcast", broadcast},
 	{NULL, NULL},
 };

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -99,6 +100,60 @@ static void protocols(void)
 	say("ulp", setsockopt(fd, IPPROTO_TCP, 31 /* TCP_ULP */, "smc", 4));
 }
 
+static int joined(int fd, int level, int option, int family)
+{
+	struct group_req group = {.gr_interface = 1};
+	struct group_source_req one = {.gsr_interface = 1};
+
+	group.gr_group.ss_family = one.gsr_group.ss_family = one.gsr_source.ss_family = (sa_family_t)family;
+	if (family == AF_INET)
+		((struct sockaddr_in *)&group.gr_group)->sin_addr.s_addr = htonl(0xef010203u);
+	else
+		((struct sockaddr_in6 *)&group.gr_group)->sin6_addr.s6_addr[0] = 0xff;
+	one.gsr_group = group.gr_group;
+	return option == MCAST_JOIN_GROUP ? setsockopt(fd, level, option, &group, sizeof(group))
+					  : setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+/* A group that is joined is told to the neighbours, be the socket one of TCP; a route in the header leads elsewhere. */
+static void options(void)
+{
+	int fd = raw_socket(AF_INET, SOCK_STREAM, 0), six = raw_socket(AF_INET6, SOCK_STREAM, 0), on = 1;
+	const unsigned char route[] = {131, 7, 4, 198, 51, 100, 7, 0};
+
+	say("tos", setsockopt(fd, IPPROTO_IP, IP_TOS, &on, sizeof(on)));
+	say("v6only", setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	say("route", setsockopt(fd, IPPROTO_IP, IP_OPTIONS, route, sizeof(route)));
+	say("header", setsockopt(six, IPPROTO_IPV6, IPV6_RTHDR, route, sizeof(route)));
+	say("join", joined(fd, IPPROTO_IP, MCAST_JOIN_GROUP, AF_INET));
+	say("source", joined(fd, IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, AF_INET));
+	say("join6", joined(six, IPPROTO_IPV6, MCAST_JOIN_GROUP, AF_INET6));
+	say("join4on6", joined(six, IPPROTO_IP, MCAST_JOIN_GROUP, AF_INET));
+}
+
+static void linger(void)
+{
+	struct linger one = {1, 1000};
+	socklen_t size = sizeof(one);
+	int fd = raw_socket(AF_INET, SOCK_STREAM, 0);
+
+	say("set", setsockopt(fd, SOL_SOCKET, SO_LINGER, &one, sizeof(one)));
+	getsockopt(fd, SOL_SOCKET, SO_LINGER, &one, &size);
+	printf("is=%d\n", one.l_onoff);
+}
+
+static void faults(void)
+{
+	say("ioctl", ioctl(open("/dev/null", O_RDWR), 0xaa00 /* USERFAULTFD_IOC_NEW */, 0));
+}
+
+static void others(void)
+{
+	say("own", setpriority(PRIO_PROCESS, 0, 1));
+	say("parent", setpriority(PRIO_PROCESS, getppid(), 5));
+	say("user", setpriority(PRIO_USER, 0, 5));
+}
+
 static void pairs(void)
 {
 	int ends[2];
@@ -149,7 +204,8 @@ static void other_abi(void)
 static const struct command commands[] = {
 	{"sockets", sockets}, {"connects", connects}, {"fast_opens", fast_opens}, {"rings", rings},
 	{"listeners", listeners}, {"unix_listener", unix_listener}, {"device", device}, {"keys", keys},
-	{"protocols", protocols}, {"pairs", pairs}, {"tunnels", tunnels}, {"outside", outside},
+	{"protocols", protocols}, {"options", options}, {"linger", linger},
+	{"faults", faults}, {"others", others}, {"pairs", pairs}, {"tunnels", tunnels}, {"outside", outside},
 #ifdef __x86_64__
 	{"other_machine", other_machine}, {"other_abi", other_abi},
 #endif
