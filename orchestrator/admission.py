@@ -116,7 +116,7 @@ class Admission:
     def _reverse(self, call: int, address: str) -> Destination | Settled:
         """Whose an address is. No exit is asked for those of this machine's networks, nor for what it may not open."""
         name = self.names.original(address) if is_mapped(address) else None
-        may_ask = self.resolve == "exit" and not is_mapped(address) and not is_private(address)
+        may_ask = self.resolve == "exit" and not is_private(address)
         if may_ask and (self.allowed is None or self.allowed.may_look_up(address)):
             return Destination(address, 0)
         return Settled(AnswerCall(call, 0, 0 if name else EAI_NONAME, name=name or ""))

@@ -22,7 +22,7 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.names import is_mapped, is_private
+from ..orchestrator.names import is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
 from .name_messages import (
@@ -155,7 +155,7 @@ class NameServer:
         def answered(answer: AnswerCall) -> None:
             if not answer.error and answer.name:
                 reply(write_name(query, answer.name))
-            elif answer.error or answer.eai != EAI_NONAME or is_mapped(address) or is_private(address):
+            elif answer.error or answer.eai != EAI_NONAME or is_private(address):
                 reply(write_answer(query, SERVFAIL))
             else:
                 self._forward(query, resolver, reply)

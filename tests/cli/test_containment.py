@@ -24,6 +24,7 @@ def contained(*words: str) -> Containment:
         (("--dns-server", "fe80::1%eth0"), "fe80::1%eth0 has a zone: it means something on this machine alone"),
         (("--dns-server", "2001:db8:1::1%2"), "2001:db8:1::1%2 has a zone: it means something on this machine alone"),
         (("--dns-server", "10.0.0.1"), "10.0.0.1 is private: no exit could reach it"),
+        (("--dns-server", "198.18.0.1"), "198.18.0.1 is private: no exit could reach it"),
         (("--dns-server", "dns.example"), "'dns.example' is no IP address"),
         (("--allow", "unix:relative"), "'unix:relative' is neither `listen` nor `unix:` with an absolute path"),
     ],

@@ -147,7 +147,7 @@ def test_replies_of_any_bytes_are_survived(tmp_path: Path) -> None:
     asking(tmp_path, script)
 
 
-@pytest.mark.parametrize("to", ["192.168.1.1", "127.0.0.53", "100.64.0.53"])
+@pytest.mark.parametrize("to", ["192.168.1.1", "127.0.0.53", "100.64.0.53", "198.18.0.1"])
 def test_a_private_resolver_is_asked_nothing(tmp_path: Path, to: str) -> None:
     async def script(asked: Asked) -> None:
         wire = query("a b.test", "TXT").to_wire()
