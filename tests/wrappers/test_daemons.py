@@ -41,8 +41,9 @@ def proc(folder: Path, lines: str) -> Path:
     return folder
 
 
-def line(name: str, flags: str = "00010000") -> str:
-    return f"0000000000000000: 00000002 00000000 {flags} 0001 01 20461 {name}\n"
+def line(name: Path | str, flags: str = "00010000", of: socket.socket | None = None) -> str:
+    number = 20461 if of is None else os.fstat(of.fileno()).st_ino
+    return f"0000000000000000: 00000002 00000000 {flags} 0001 01 {number} {name}\n"
 
 
 def listening(path: Path | str) -> socket.socket:
@@ -107,7 +108,8 @@ def test_a_name_within_a_working_directory_is_found(place: Path, monkeypatch: py
     ("lines", "is_whole"),
     [
         (line("@abstract"), True),
-        (line("/nonexistent/that/is/gone"), True),
+        (line("/nonexistent/that/is/gone"), False),
+        (line("/nonexistent/that/is/gone", flags="00000000"), True),
         (line("private/of-whom"), False),
         (line("private/of-whom", flags="00000000"), True),
         (line("/with\na-break"), False),
