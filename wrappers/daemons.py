@@ -16,6 +16,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ WORKING_DIRECTORIES = ("/run", "/var/lib", "/var/spool")
 """Below these are the working directories of daemons whose own can't be asked for."""
 ENTRIES_MAX = 20_000
 """Of each place; and of all folders of listed sockets."""
+TRIES_MAX = 20_000
+"""Of names within working directories: each of them in each."""
 BYTES_MAX = 1 << 17
 """Of all names: they go into a command line, with the tool's own and its environment (execve(2): 2 MiB)."""
 FRESH_S = 1.0
@@ -158,11 +161,16 @@ class _Search:
         absolute = [one.name for one in self._listed if one.name.startswith("/")]
         self._relative = Counter(one.name for one in self._listed if one.is_listening and one.name[0] not in "/@")
         self._directories = _working_directories(self._proc) if self._relative else []
-        names = [*absolute, *(os.path.join(one, name) for one in self._directories for name in self._relative)]
-        for name in dict.fromkeys(names):
+        within = [os.path.join(*pair) for pair in islice(product(self._directories, self._relative), TRIES_MAX)]
+        if len(within) < len(self._directories) * len(self._relative):
+            self.is_whole = False
+        names = dict.fromkeys([*absolute, *within])
+        for name in names:
             self._try(name)
         left = ENTRIES_MAX
-        for folder in dict.fromkeys(os.path.realpath(os.path.dirname(name)) for name in names):
+        folders = dict.fromkeys(map(os.path.dirname, names))
+        for folder in dict.fromkeys(map(os.path.realpath, filter(os.path.isdir, folders))):
+            left -= 1
             if folder not in self._read:
                 left = self.below(folder, 1, left)
 
@@ -175,16 +183,19 @@ class _Search:
             self._found[os.path.realpath(path)] = status
 
     def account_for(self, live: Collection[str]) -> None:
-        """Is each that listens among them, or where the tool can't go either?"""
-        for name, count in self._relative.items():
-            found = sum(path.endswith(os.sep + name) for path in live)
-            folder = os.path.dirname(name)
-            closed = sum(_is_closed(os.path.join(one, folder)) for one in self._directories) if folder else 0
-            if found + closed < count:
-                self.is_whole = False
+        """Is each that listens among them, or where the tool can't go either? Not asked where that is said already."""
+        ends = Counter(path[at + 1 :] for path in live for at, one in enumerate(path) if one == os.sep)
+        missing = ((name, count - ends[name]) for name, count in self._relative.items())
+        self.is_whole = self.is_whole and all(count <= 0 or self._has_closed(name, count) for name, count in missing)
+        lost = self._lost() if self.is_whole else set()
         lost = self._lost()
         if lost and lost & {one.inode for one in unix_list.listed(self._proc)[0]}:  # it has not ended meanwhile
             self.is_whole = False
+
+    def _has_closed(self, name: str, count: int) -> bool:
+        folder = os.path.dirname(name)
+        closed = (one for one in self._directories if folder and _is_closed(os.path.join(one, folder)))
+        return sum(1 for _ in islice(closed, count)) == count
 
     def _lost(self) -> set[int]:
         """The numbers of those that listen, have a whole path, and are not where it leads."""
