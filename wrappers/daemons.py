@@ -4,22 +4,25 @@ leaves without Tor.
 Those that stand in the kernel's list of this network, and whatever socket lies where daemons put theirs: a daemon of
 another network (a container's) has one, too. A name in the list need not be one by which the socket is reached (ssh
 gives its masters another, within the folder; postfix binds names within its working directory), so that folders are
-searched, too. Nothing is cut silently: `Sockets.is_whole` says whether all were found that could be. Called by
-`launch.py`, before each run. Sources: proc(5) /proc/net/unix, unix(7), net/unix/af_unix.c.
+searched, too. Nor need it be there any more: what listens and was not found has lost its file, or stands elsewhere.
+Nothing is cut silently: `Sockets.is_whole` says whether all were found that could be. Called by `launch.py`, before
+each run. Sources: unix(7), net/unix/af_unix.c; `unix_list.py`.
 """
 
 import contextlib
 import os
-import re
 import socket
 import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
 from ..shim import bindings
+from . import unix_list
+from .unix_list import Listed, Place
 
 PLACES = {"/run": 4, "/tmp": 2}
 """Where daemons put theirs, and how deep it is looked."""
@@ -27,14 +30,13 @@ WORKING_DIRECTORIES = ("/run", "/var/lib", "/var/spool")
 """Below these are the working directories of daemons whose own can't be asked for."""
 ENTRIES_MAX = 20_000
 """Of each place; and of all folders of listed sockets."""
+TRIES_MAX = 20_000
+"""Of names within working directories: each of them in each."""
 BYTES_MAX = 1 << 17
 """Of all names: they go into a command line, with the tool's own and its environment (execve(2): 2 MiB)."""
 FRESH_S = 1.0
 FRESH_PER_LOOK = 20
 ADDRESS_MAX = 108
-LISTENING = 1 << 16
-
-_LINE = re.compile(rb"[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +\d+(?: (.+))?", re.S)
 
 
 class Sockets(NamedTuple):
@@ -80,10 +82,10 @@ def sockets_of_others(
 ) -> Sockets:
     """All on which somebody may listen, the oldest first: what a tool makes crowds out nobody. `ours`: the folder of
     our own; `allowed`: what the run may have; `most`: what the launcher takes."""
-    search = _Search()
+    search = _Search(proc)
     for place, depth in places.items():
         search.below(place, depth, ENTRIES_MAX)
-    search.listed(proc)
+    search.listed()
     kept = {os.path.realpath(path) for path in allowed if path.startswith("/")}
     own = os.path.realpath(ours) + os.sep
     live = search.live()
@@ -105,8 +107,10 @@ def _fitting(paths: Iterable[str], most: int) -> Iterator[str]:
 class _Search:
     """What has been found: each socket under every name of its own, without those of symbolic links."""
 
-    def __init__(self) -> None:
+    def __init__(self, proc: Path) -> None:
         self.is_whole = True
+        self._proc = proc
+        self._listed: list[Listed] = []
         self._relative: Counter[str] = Counter()
         self._directories: list[str] = []
         self._found: dict[str, os.stat_result] = {}
@@ -150,37 +154,25 @@ class _Search:
             if stat.S_ISSOCK(status.st_mode):
                 self._found[entry.path] = status
 
-    def listed(self, proc: Path) -> None:
+    def listed(self) -> None:
         """What the kernel's list has, and what lies beside it."""
-        absolute, self._relative = self._names(proc)
-        self._directories = _working_directories(proc) if self._relative else []
-        names = [*absolute, *(os.path.join(one, name) for one in self._directories for name in self._relative)]
+        self._listed, is_readable = unix_list.listed(self._proc)
+        self.is_whole = self.is_whole and is_readable
+        absolute = [one.name for one in self._listed if one.name.startswith("/")]
+        self._relative = Counter(one.name for one in self._listed if one.is_listening and one.name[0] not in "/@")
+        self._directories = _working_directories(self._proc) if self._relative else []
+        within = [os.path.join(*pair) for pair in islice(product(self._directories, self._relative), TRIES_MAX)]
+        if len(within) < len(self._directories) * len(self._relative):
+            self.is_whole = False
+        names = dict.fromkeys([*absolute, *within])
         for name in names:
             self._try(name)
         left = ENTRIES_MAX
-        for folder in dict.fromkeys(os.path.realpath(os.path.dirname(name)) for name in names):
+        folders = dict.fromkeys(map(os.path.dirname, names))
+        for folder in dict.fromkeys(map(os.path.realpath, filter(os.path.isdir, folders))):
+            left -= 1
             if folder not in self._read:
                 left = self.below(folder, 1, left)
-
-    def _names(self, proc: Path) -> tuple[list[str], Counter[str]]:
-        """Those that begin at the root; and within some working directory, of how many that listen."""
-        absolute: dict[str, None] = {}
-        relative: Counter[str] = Counter()
-        try:
-            lines = (proc / "net/unix").read_bytes().split(b"\n")[1:-1]
-        except OSError:
-            lines = [b""]
-        for line in lines:
-            match = _LINE.fullmatch(line)
-            if match is None:
-                self.is_whole = False
-                continue
-            name = os.fsdecode(match[2] or b"@")
-            if name.startswith("/"):
-                absolute[name] = None
-            elif not name.startswith("@") and int(match[1], 16) & LISTENING:
-                relative[name] += 1
-        return list(absolute), relative
 
     def _try(self, path: str) -> None:
         try:
@@ -191,13 +183,40 @@ class _Search:
             self._found[os.path.realpath(path)] = status
 
     def account_for(self, live: Collection[str]) -> None:
-        """Is each that has a relative name among them, or where the tool can't go either?"""
-        for name, count in self._relative.items():
-            found = sum(path.endswith(os.sep + name) for path in live)
-            folder = os.path.dirname(name)
-            closed = sum(_is_closed(os.path.join(one, folder)) for one in self._directories) if folder else 0
-            if found + closed < count:
-                self.is_whole = False
+        """Is each that listens among them, or where the tool can't go either? Not asked where that is said already."""
+        ends = Counter(path[at + 1 :] for path in live for at, one in enumerate(path) if one == os.sep)
+        missing = ((name, count - ends[name]) for name, count in self._relative.items())
+        self.is_whole = self.is_whole and all(count <= 0 or self._has_closed(name, count) for name, count in missing)
+        lost = self._lost() if self.is_whole else set()
+        lost = self._lost()
+        if lost and lost & {one.inode for one in unix_list.listed(self._proc)[0]}:  # it has not ended meanwhile
+            self.is_whole = False
+
+    def _has_closed(self, name: str, count: int) -> bool:
+        folder = os.path.dirname(name)
+        closed = (one for one in self._directories if folder and _is_closed(os.path.join(one, folder)))
+        return sum(1 for _ in islice(closed, count)) == count
+
+    def _lost(self) -> set[int]:
+        """The numbers of those that listen, have a whole path, and are not where it leads."""
+        listening = [one for one in self._listed if one.is_listening and one.name.startswith("/")]
+        told, comparable = unix_list.places(), unix_list.devices()
+        found = {Place.of(status) for status in self._found.values()}
+        lost, seen = set(), set()
+        for one in listening:
+            place = told.get(one.inode)
+            if place in found:  # by whatever name
+                continue
+            try:
+                is_there = unix_list.leads_to(one.name, place, comparable)
+            except PermissionError:
+                is_there = _is_out_of_our_hands(one.name)
+            except OSError:
+                is_there = False
+            if not is_there or one.name in seen:  # a name leads to one
+                lost.add(one.inode)
+            seen.add(one.name)
+        return lost
 
 
 def _working_directories(proc: Path) -> list[str]:
@@ -224,6 +243,17 @@ def _is_closed(folder: str) -> bool:
                 return status.st_uid != os.getuid()
     except OSError:
         pass  # nobody can say
+    return False
+
+
+def _is_out_of_our_hands(path: str) -> bool:
+    """Whether what was bound there is still there, and closed: nothing on the way down to a folder that is closed could
+    have been put there in place of another by whoever has our rights."""
+    for folder in reversed(Path(path).parents):
+        if os.access(folder, os.W_OK):
+            return False
+        if not os.access(folder, os.X_OK):
+            return _is_closed(os.fspath(folder))
     return False
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..orchestrator.effects import AnswerCall
+from ..shim import bindings
 from ..shim.nowhere import network_of
 
 _PEER = struct.Struct("3i")
+REPORT_MAX = 1024
+DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
 
@@ -38,13 +41,22 @@ def max_calls() -> int:
     return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
 
 
-def descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    """Those that came by SCM_RIGHTS."""
+def receive(connection: socket.socket) -> tuple[bytes, list[int], bool]:
+    """A packet (empty: hung up), the descriptors that came with it, and whether some were lost, for we have no room.
+    Raises BlockingIOError."""
+    try:
+        packet, ancillary, flags, _ = connection.recvmsg(
+            REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        )
+    except BlockingIOError:
+        raise
+    except OSError:
+        return b"", [], False
     found = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(payload[: len(payload) - len(payload) % found.itemsize])
-    return list(found)
+    return packet, list(found), bool(flags & socket.MSG_CTRUNC) and len(found) < DESCRIPTORS_MAX
 
 
 def tcp_socket(descriptor: int) -> socket.socket | None:
@@ -79,3 +91,12 @@ def peer_of(connection: socket.socket) -> int:
     """The process at the other end, by the kernel's word."""
     pid: int = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
     return pid
+
+
+def packet_of(answer: AnswerCall) -> bytes:
+    """What a hook reads."""
+    endpoints = tuple(
+        bindings.Endpoint(socket.AF_INET6 if ":" in host else socket.AF_INET, host, port)
+        for host, port in answer.endpoints
+    )
+    return bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())

@@ -21,13 +21,11 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .process import Tree
-from .report_calls import WaitingCall, descriptors_in, max_calls, peer_of, tcp_socket
+from .report_calls import WaitingCall, max_calls, packet_of, peer_of, receive, tcp_socket
 from .report_events import event_of
 from .unix_sockets import UnixName, UnixSockets
 
 _CALLS = count(1)
-REPORT_MAX = 1024
-DESCRIPTORS_MAX = 16
 LOOK_S = 0.1
 
 
@@ -45,6 +43,7 @@ class ReportSocket:
     ) -> None:
         self.path = path
         self.calls: dict[int, WaitingCall] = {}
+        self._silent: set[int] = set()
         self._nonce = nonce
         self._tree = tree
         self._post = post
@@ -98,15 +97,23 @@ class ReportSocket:
             self.adopt(connection)
 
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
-        """A hook's connection. `pid`: whose it is, where the connection itself does not say."""
-        if len(self.calls) >= 2 * self._max_calls:  # nobody who is honest has so many that say nothing
-            self._post(events.Denied(pid or peer_of(connection), "too-many-calls", ""))
-            connection.close()
-            return
-        call = WaitingCall(next(_CALLS), connection, pid=pid)
+        """A hook's connection. `pid`: whose it is, where the connection itself does not say.
+
+        One that has said nothing yet has a share of its own, and only if it is of the run: whoever knows our path may
+        connect. A hook waits itself, so that nobody waits where who connected is gone.
+        """
+        call = WaitingCall(next(_CALLS), connection, pid=pid or peer_of(connection))
         self.calls[call.number] = call
-        if not self._read(call):
+        if self._read(call):
+            return
+        is_member = self._tree.contains(call.pid)
+        if is_member and len(self._silent) < self._max_calls:
+            self._silent.add(call.number)
             self._watch(call, self._readable)
+            return
+        self.forget(call.number)
+        if is_member is not None:
+            self._post(events.Denied(call.pid, "too-many-calls" if is_member else "stranger", ""))
 
     def take(
         self,
@@ -143,6 +150,7 @@ class ReportSocket:
         assert call.connection is not None
         self._loop.remove_reader(call.connection.fileno())
         call.is_watched = False
+        self._silent.discard(call.number)
         if not self._read(call):
             self.forget(call.number)
 
@@ -150,15 +158,10 @@ class ReportSocket:
         """Read the report if it is there; False when it is not (yet)."""
         assert call.connection is not None
         try:
-            packet, ancillary, flags, _ = call.connection.recvmsg(
-                REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-            )
+            packet, received, is_cut = receive(call.connection)
         except BlockingIOError:
             return False
-        except OSError:
-            packet, ancillary, flags = b"", [], 0
-        received = descriptors_in(ancillary)
-        if flags & socket.MSG_CTRUNC and len(received) < DESCRIPTORS_MAX:
+        if is_cut:
             for descriptor in received:
                 os.close(descriptor)
             self.forget(call.number)
@@ -177,7 +180,6 @@ class ReportSocket:
             call.tool_socket = tcp_socket(received.pop())
         for descriptor in received:
             os.close(descriptor)
-        call.pid = call.pid or peer_of(call.connection)
         self._on_report(packet, call.pid)
         self._dispatch(call, report)
         return True
@@ -235,9 +237,9 @@ class ReportSocket:
         """Refuse a call that would wait when too many wait already."""
         if not isinstance(event, events.ConnectReported | events.LookupReported):
             return False
-        if len(self.calls) > self._max_calls:
+        if len(self.calls) - len(self._silent) > self._max_calls:
             self._drop_dead()
-        if call.number not in self.calls or len(self.calls) <= self._max_calls:
+        if call.number not in self.calls or len(self.calls) - len(self._silent) <= self._max_calls:
             return call.number not in self.calls
         what = str(event.destination) if isinstance(event, events.ConnectReported) else event.host
         self.answer(AnswerCall(call.number, errno.ENETUNREACH, socket.EAI_AGAIN))
@@ -270,16 +272,15 @@ class ReportSocket:
         if call is None:
             return
         if call.connection is not None:
-            endpoints = tuple(_address(host, port) for host, port in answer.endpoints)
-            packet = bindings.encode_answer(answer.error, answer.eai, endpoints, answer.name.encode())
             with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
-                call.connection.send(packet, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                call.connection.send(packet_of(answer), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
         self.forget(answer.call, answer)
 
     def forget(self, number: int, answer: AnswerCall | None = None) -> None:
         """Drop a call, closing our descriptors of it. Whoever waits and gets no answer goes on without a stream, on a
         socket as new; as after a failure."""
         call = self.calls.pop(number, None)
+        self._silent.discard(number)
         if call is None:
             return
         if call.connection is not None:
@@ -294,7 +295,3 @@ class ReportSocket:
             call.on_answer(answer)
         if call.tool_socket is not None:
             call.tool_socket.close()
-
-
-def _address(host: str, port: int) -> bindings.Endpoint:
-    return bindings.Endpoint(socket.AF_INET6 if ":" in host else socket.AF_INET, host, port)

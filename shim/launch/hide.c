@@ -1,6 +1,7 @@
 /* Namespaces of the run's own: a file system in which the Unix sockets of daemons are not there (a regular file lies over
  * each, and connect(2) refuses it), and a network without a device. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stddef.h>
@@ -32,9 +33,45 @@ static bool is_out_of_reach(const char *path)
 	return false;
 }
 
+/* No name of what was there leads on: not for the tool, either. */
 static bool is_gone(const char *path, int error)
 {
-	return error == ENOENT || error == ENOTDIR || (error == EACCES && is_out_of_reach(path));
+	return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG ||
+	       (error == EACCES && is_out_of_reach(path));
+}
+
+/* Over what was looked at, whatever its name leads to now. */
+static bool cover_file(int file)
+{
+	char place[32];
+	struct stat status;
+
+	snprintf(place, sizeof(place), "/proc/self/fd/%d", file);
+	if (fstat(file, &status) != 0)
+		return false;
+	if (!S_ISSOCK(status.st_mode) || mount("/dev/null", place, NULL, MS_BIND, NULL) == 0)
+		return true;
+	int error = errno;
+	bool is_unlinked = error == ENOENT && fstat(file, &status) == 0 && status.st_nlink == 0;
+
+	errno = error;
+	return is_unlinked;
+}
+
+/* Since the list was made, whoever may write in the folder can have put something else in its place: nothing but a socket
+ * is covered. */
+static bool cover(const char *path)
+{
+	int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (file < 0)
+		return is_gone(path, errno);
+	bool is_covered = cover_file(file);
+	int error = errno;
+
+	close(file);
+	errno = error;
+	return is_covered;
 }
 
 bool hide(const struct request *request)
@@ -44,7 +81,7 @@ bool hide(const struct request *request)
 	if (!exitpin_own_namespaces(request->apart ? CLONE_NEWNET : 0))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
-		if (mount("/dev/null", request->hidden[i], NULL, MS_BIND, NULL) != 0 && !is_gone(request->hidden[i], errno))
+		if (!cover(request->hidden[i]))
 			return false;
 	return true;
 }

@@ -220,6 +220,18 @@ def test_a_daemon_that_is_hidden_is_reached_by_no_call(shim: Shim, daemon: str) 
 
 
 @AT_GUARD
+@pytest.mark.parametrize("target", ["daemon", "file", ".."])
+def test_a_link_that_was_put_in_the_place_of_a_daemon_refuses_no_run_and_covers_nothing(
+    shim: Shim, daemon: str, target: str
+) -> None:
+    Path(daemon).unlink()
+    Path(daemon).symlink_to(target)
+    Path(daemon).with_name("file").write_text("as it is")
+    hidden = ("--hide", daemon, "--hide", f"{daemon}/below", "--hide", str(Path(daemon).with_name("file")))
+    assert shim.run("cat", str(Path(daemon).with_name("file")), flags=hidden).lines == ["as it is"]
+
+
+@AT_GUARD
 def test_where_it_hides_a_killed_launcher_still_takes_the_tool_along(shim: Shim, daemon: str) -> None:
     run = shim.start("sleep", "60", flags=("--hide", daemon))
     while (notice := run.next_notice()) is not None and notice.kind is not NoticeKind.STARTED:

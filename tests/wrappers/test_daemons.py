@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.wrappers import daemons
 from exitpin.wrappers.daemons import Daemons, Sockets, sockets_of_others
 
 from .apart import apart
@@ -41,8 +42,9 @@ def proc(folder: Path, lines: str) -> Path:
     return folder
 
 
-def line(name: str, flags: str = "00010000") -> str:
-    return f"0000000000000000: 00000002 00000000 {flags} 0001 01 20461 {name}\n"
+def line(name: Path | str, flags: str = "00010000", of: socket.socket | None = None) -> str:
+    number = 20461 if of is None else os.fstat(of.fileno()).st_ino
+    return f"0000000000000000: 00000002 00000000 {flags} 0001 01 {number} {name}\n"
 
 
 def listening(path: Path | str) -> socket.socket:
@@ -107,7 +109,8 @@ def test_a_name_within_a_working_directory_is_found(place: Path, monkeypatch: py
     ("lines", "is_whole"),
     [
         (line("@abstract"), True),
-        (line("/nonexistent/that/is/gone"), True),
+        (line("/nonexistent/that/is/gone"), False),
+        (line("/nonexistent/that/is/gone", flags="00000000"), True),
         (line("private/of-whom"), False),
         (line("private/of-whom", flags="00000000"), True),
         (line("/with\na-break"), False),
@@ -200,6 +203,35 @@ def test_a_folder_that_is_not_read_is_closed_if_nobody_of_the_run_can_enter_it(
             folder.chmod(0o700)
 
 
+def test_names_times_working_directories_are_tried_so_many_times_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are of a tool's making: a look before another run would take as long as it likes."""
+    proc(tmp_path, "".join(line(f"d{number}/s") for number in range(50)))
+    for number in range(40):
+        (tmp_path / f"w{number}" / "d0").mkdir(parents=True)
+        (tmp_path / f"{number + 10}").mkdir()
+        (tmp_path / f"{number + 10}" / "cwd").symlink_to(tmp_path / f"w{number}")
+
+    def calls_of_a_look() -> int:
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        sys.setprofile(count)
+        try:
+            assert sockets_of_others("/x", (), tmp_path, {}) == Sockets([], is_whole=False)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    all_of_them = calls_of_a_look()
+    monkeypatch.setattr(daemons, "TRIES_MAX", 100)
+    assert calls_of_a_look() < all_of_them / 5
+
+
 def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
     looks: list[str] = []
     now = 0.0
@@ -210,9 +242,9 @@ def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
         now += 0.2
         return Sockets([str(len(looks))], is_whole=True)
 
-    daemons = Daemons("/x", (), look, lambda: now)
-    assert [daemons.sockets().paths for _ in range(3)] == [["1"]] * 3
+    found = Daemons("/x", (), look, lambda: now)
+    assert [found.sockets().paths for _ in range(3)] == [["1"]] * 3
     now += 1.1
-    assert daemons.sockets().paths == ["1"], "a look that took long is not repeated at once"
+    assert found.sockets().paths == ["1"], "a look that took long is not repeated at once"
     now += 4
-    assert daemons.sockets().paths == ["2"]
+    assert found.sockets().paths == ["2"]

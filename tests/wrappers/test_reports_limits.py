@@ -17,7 +17,7 @@ from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello
 from exitpin.shim import bindings
 from exitpin.wrappers import report_calls, reports
 
-from .fake_hooks import NONCE, Run, no_unix, played, turns
+from .fake_hooks import NONCE, FakeTree, Run, no_unix, played, turns
 from .test_reports import REPORTS, bound, connect_report, heard
 
 
@@ -107,17 +107,47 @@ def test_a_call_whose_maker_was_killed_is_heard_of_though_nobody_hangs_up(tmp_pa
     played(tmp_path, script)
 
 
-def test_connections_that_say_nothing_are_not_kept_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_that_say_nothing_are_not_kept_without_end_and_take_no_share_of_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
 
     async def script(run: Run) -> None:
-        hooks = [run.hook() for _ in range(6)]
+        hooks = [run.hook() for _ in range(4)]
         await turns()
-        assert len(run.reports.calls) == 4
-        assert [heard(hook) for hook in hooks[4:]] == [b"", b""]
+        assert len(run.reports.calls) == 2
+        assert [heard(hook) for hook in hooks[2:]] == [b"", b""]
         assert run.events == [Denied(os.getpid(), "too-many-calls", "")] * 2
+        waiting = [await run.report(REPORTS[LookupReported]) for _ in range(2)]
+        assert [type(event) for event in run.events[2:]] == [LookupReported] * 2
+        hooks[0].send(REPORTS[Denied])
+        late = run.hook()
+        await turns()
+        assert len(run.reports.calls) == len([*hooks[1:2], late, *waiting]), "who has spoken gives its place back"
 
     played(tmp_path, script)
+
+
+def test_who_is_not_of_the_run_and_says_nothing_is_hung_up_on_and_takes_no_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
+    tree = FakeTree(is_member=False)
+
+    async def script(run: Run) -> None:
+        hooks = [run.hook() for _ in range(5)]
+        await turns()
+        assert [heard(hook) for hook in hooks] == [b""] * 5 and not run.reports.calls
+        assert run.events == [Denied(os.getpid(), "stranger", "")] * 5
+        tree.is_member = None
+        gone = run.hook()
+        await turns()
+        assert heard(gone) == b"" and len(run.events) == 5, "nobody can be named who is gone"
+        tree.is_member = True
+        await run.report(REPORTS[LookupReported])
+        assert isinstance(run.events[-1], LookupReported)
+
+    played(tmp_path, script, tree)
 
 
 def test_a_report_that_makes_us_fail_ends_its_run_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
