@@ -27,6 +27,7 @@ FILES = "what other programs do with the user's files"
 ADDRESSES = "this machine's addresses, in what a tool sends"
 SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
+GROUPS = "control groups, which stop and kill processes"
 SETTINGS = "kernel settings, which root may write"
 LISTENING = "listening on TCP past the hooks"
 NO_NAMESPACES = "no namespaces can be made here"
@@ -91,6 +92,11 @@ class Containment:
         return self.level == "notify+netns"
 
     @property
+    def has_own_mounts(self) -> bool:
+        """Whether control groups can only be read."""
+        return self.level != "shim" and self.abilities.has_namespaces
+
+    @property
     def is_hiding(self) -> bool:
         """Whether the sockets of daemons are not there for the tool. A supervisor is asked for each anyway."""
         return self.level == "guard" and self.abilities.has_namespaces
@@ -101,6 +107,8 @@ class Containment:
         found = ["raw system calls", "static and Go binaries", PROCESSES] if self.level == "shim" else []
         if not self.is_supervised and not (self.is_hiding and self.finds_all):
             found.append(DAEMONS)
+        if self.level != "shim" and not self.has_own_mounts:
+            found.append(GROUPS)
         if self.level != "shim" and not self.is_guarded:
             found.append(PROCESSES)
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:

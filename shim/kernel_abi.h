@@ -65,6 +65,11 @@ struct seccomp_descriptor {
 #define SECCOMP_NOTICE_GIVE 0x40182103UL
 enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
 
+struct mount_attributes {
+	uint64_t set, clear, propagation, user_namespace;
+};
+enum { MOUNT_SETATTR = 442 /* the system call, on every machine */, MOUNT_READ_ONLY = 1 };
+
 struct capability_header {
 	uint32_t version;
 	int pid;

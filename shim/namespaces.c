@@ -4,9 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel_abi.h"
 #include "namespaces.h"
+
+#define GROUPS "/sys/fs/cgroup"
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
 
 static bool write_file(const char *path, const char *text)
 {
@@ -31,8 +38,19 @@ static bool enter_user_namespace(int flags)
 	       write_file("/proc/self/uid_map", users) && write_file("/proc/self/gid_map", groups);
 }
 
+/* Who may write there can stop and kill any process of a group that is his, ours among them, and no signal is asked for. */
+static bool hold_groups(void)
+{
+	const struct mount_attributes read_only = {.set = MOUNT_READ_ONLY};
+	bool is_there = mount(GROUPS, GROUPS, NULL, MS_BIND | MS_REC, NULL) == 0;
+
+	if (!is_there)
+		return errno == ENOENT || errno == ENOTDIR;
+	return syscall(MOUNT_SETATTR, AT_FDCWD, GROUPS, AT_RECURSIVE, &read_only, sizeof(read_only)) == 0;
+}
+
 bool exitpin_own_namespaces(int flags)
 {
 	return (unshare(flags | CLONE_NEWNS) == 0 || enter_user_namespace(flags | CLONE_NEWNS)) &&
-	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && hold_groups();
 }

@@ -71,6 +71,7 @@ def containment_options(containment: Containment) -> list[str]:
     """The launcher's arguments for a level."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
+        "--own-mounts": containment.has_own_mounts,
         "--listen": containment.may_listen and containment.level != "shim",
     }  # fmt: skip
     return [option for option, is_there in options.items() if is_there]

@@ -1,5 +1,5 @@
 /* Namespaces of the run's own: a file system in which the Unix sockets of daemons are not there (a regular file lies over
- * each, and connect(2) refuses it), and a network without a device. */
+ * each, and connect(2) refuses it) and control groups can only be read, and a network without a device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -76,7 +76,7 @@ static bool cover(const char *path)
 
 bool hide(const struct request *request)
 {
-	if ((request->hidden_count == 0 && !request->apart) || IS_LEFT_OUT("hide"))
+	if ((request->hidden_count == 0 && !request->apart && !request->own_mounts) || IS_LEFT_OUT("hide"))
 		return true;
 	if (!exitpin_own_namespaces(request->apart ? CLONE_NEWNET : 0))
 		return false;

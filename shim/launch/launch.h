@@ -29,6 +29,7 @@ struct request {
 	bool guard;
 	bool notify;
 	bool apart;
+	bool own_mounts;
 	bool may_listen;
 	bool is_bare; /* a program whose C library would choke on the preload library */
 	const char *hidden[HIDDEN_MAX];

@@ -35,6 +35,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->notify = true;
 		else if (strcmp(*arguments, "--netns") == 0)
 			request->apart = true;
+		else if (strcmp(*arguments, "--own-mounts") == 0)
+			request->own_mounts = true;
 		else if (strcmp(*arguments, "--listen") == 0)
 			request->may_listen = true;
 		else if (arguments[1] == NULL)

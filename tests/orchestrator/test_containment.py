@@ -10,6 +10,7 @@ from exitpin.orchestrator.containment import (
     APART,
     DAEMONS,
     FILES,
+    GROUPS,
     INHERITED,
     LISTENING,
     PROCESSES,
@@ -63,8 +64,9 @@ def test_a_record_says_what_stays_open() -> None:
         "why": None,
         "allowed": [],
         "dns_server": None,
-        "open": [DAEMONS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
+    assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open
     assert LISTENING not in contain("notify", NEW, may_listen=True).open
     assert "/run/x" in contain(None, NEW, unix=["/run/x"]).open
@@ -163,5 +165,5 @@ def test_a_record_tells_what_held_its_own_run() -> None:
     scan = {"scan_id": "s", "containment": hiding.told()}
     assert of_run(scan, SimpleNamespace(containment=hiding)) == scan
     told = of_run(scan, SimpleNamespace(containment=replace(hiding, finds_all=False)))["containment"]
-    assert told == contain("guard", Abilities(6)).told(), "it has the daemons open"
+    assert told == {**hiding.told(), "open": [DAEMONS, *hiding.open]}
     assert [of_run(scan, launch) for launch in (None, object())] == [scan, scan]

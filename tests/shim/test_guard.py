@@ -232,6 +232,15 @@ def test_a_link_that_was_put_in_the_place_of_a_daemon_refuses_no_run_and_covers_
 
 
 @AT_GUARD
+@pytest.mark.skipif(not Path("/sys/fs/cgroup").is_dir(), reason="no control groups")
+def test_no_group_of_processes_can_be_stopped_or_killed_by_its_control(shim: Shim) -> None:
+    look = ("find", "/sys/fs/cgroup", "-name", "cgroup.procs", "-writable", "-print", "-quit")
+    if shim.run(*look).lines == []:
+        pytest.skip("no control group here is ours")
+    assert shim.run(*look, flags=("--own-mounts",)).lines == []
+
+
+@AT_GUARD
 def test_where_it_hides_a_killed_launcher_still_takes_the_tool_along(shim: Shim, daemon: str) -> None:
     run = shim.start("sleep", "60", flags=("--hide", daemon))
     while (notice := run.next_notice()) is not None and notice.kind is not NoticeKind.STARTED:
