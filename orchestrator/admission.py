@@ -14,7 +14,7 @@ from errno import EACCES, ENETUNREACH
 
 from .connections import EAI_AGAIN, EAI_NONAME
 from .effects import AnswerCall
-from .events import ConnectReported, Denied, LookupReported, UnixAsked
+from .events import NO_PROCESS, ConnectReported, Denied, LookupReported, UnixAsked
 from .model import Destination, Run
 from .names import Names, can_exit_reach, is_mapped, is_private
 
@@ -101,7 +101,7 @@ class Admission:
             return Untrusted(report.problem)
         call, host = report.call, report.host
         if report.is_reverse:
-            return self._reverse(call, host)
+            return self._reverse(call, host, must_ask=report.pid == NO_PROCESS)
         if not can_exit_reach(host):
             return _refused_lookup(report, EAI_NONAME, "name")
         if self.allowed is not None and not self.allowed.may_look_up(host):
@@ -113,10 +113,11 @@ class Admission:
             return _refused_lookup(report, EAI_AGAIN, "too-many-names")
         return Settled(AnswerCall(call, 0, 0, tuple((address, 0) for address in addresses)))
 
-    def _reverse(self, call: int, address: str) -> Destination | Settled:
-        """Whose an address is. No exit is asked for those of this machine's networks, nor for what it may not open."""
+    def _reverse(self, call: int, address: str, *, must_ask: bool) -> Destination | Settled:
+        """Whose an address is. No exit is asked for those of this machine's networks, nor for what the run may not
+        open, nor where names are mapped, unless there is a name server (`must_ask`): who asks one has no other way."""
         name = self.names.original(address) if is_mapped(address) else None
-        may_ask = self.resolve == "exit" and not is_private(address)
+        may_ask = (self.resolve == "exit" or must_ask) and not is_private(address)
         if may_ask and (self.allowed is None or self.allowed.may_look_up(address)):
             return Destination(address, 0)
         return Settled(AnswerCall(call, 0, 0 if name else EAI_NONAME, name=name or ""))

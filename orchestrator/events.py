@@ -44,9 +44,13 @@ class ConnectReported:
     problem: str | None
 
 
+NO_PROCESS = 0
+"""The pid in what our own name server was asked: nobody can say by which process of the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class LookupReported:
-    """A hook asks for a name's addresses. `family`: 0, 4 or 6."""
+    """A hook, or the name server, asks for a name's addresses, or an address's name. `family`: 0, 4 or 6."""
 
     call: int
     pid: int

@@ -22,6 +22,7 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
+from ..orchestrator.events import NO_PROCESS
 from ..orchestrator.names import is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
@@ -47,7 +48,6 @@ OPEN_MAX = 256
 FORWARDED_MAX = 32
 FORWARD_S = 15.0
 PORT = 53
-NOBODY = 0
 ANCILLARY_MAX = 256
 IP_PKTINFO = 8  # Python has no name for it
 _INFO_V4, _INFO_V6 = struct.Struct("=i4s4s"), struct.Struct("=16si")
@@ -123,7 +123,9 @@ class NameServer:
         resolver = self._server or asked
         address = address_of(query.name) if (query.group, query.kind) == (IN, PTR) else None
         is_for_address = query.group == IN and query.kind in (A, AAAA)
-        if address is not None:
+        if is_for_address and query.name.lower().rpartition(".")[2] == "localhost":
+            reply(write_answer(query, NO_ERROR, ["127.0.0.1"] if query.kind == A else []))
+        elif address is not None:
             self._look_up_name(query, address, resolver, reply)
         elif not is_for_address or not self._look_up(query, reply):
             self._forward(query, resolver, reply)
@@ -132,7 +134,7 @@ class NameServer:
         """An address, as the hooks answer it. IPv4 is enough for one attempt: of IPv6 there is none. False: it is no
         name that a host can have."""
         report = bindings.encode_report(
-            bindings.Op.RESOLVE, self._nonce, pid=NOBODY, name=query.name.encode("ascii"),
+            bindings.Op.RESOLVE, self._nonce, pid=NO_PROCESS, name=query.name.encode("ascii"),
             destination=bindings.Endpoint(socket.AF_INET, "0.0.0.0", 0),
         )  # fmt: skip
         try:
@@ -142,30 +144,30 @@ class NameServer:
         if query.kind == AAAA:
             reply(write_answer(query, NO_ERROR))
         else:
-            self._reports.take(report, NOBODY, None, partial(_answer_addresses, query, reply))
+            self._reports.take(report, NO_PROCESS, None, partial(_answer_addresses, query, reply))
         return True
 
     def _look_up_name(self, query: Query, address: str, resolver: str, reply: Reply) -> None:
-        """Whose an address is, as the hooks answer it; what is not known here is a question for the resolver."""
+        """Whose an address is: of a mapped one it is known here, of others the exit finds out, or a public resolver."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         report = bindings.encode_report(
-            bindings.Op.RESOLVE_PTR, self._nonce, pid=NOBODY, destination=bindings.Endpoint(family, address, 0)
+            bindings.Op.RESOLVE_PTR, self._nonce, pid=NO_PROCESS, destination=bindings.Endpoint(family, address, 0)
         )
 
         def answered(answer: AnswerCall) -> None:
             if not answer.error and answer.name:
                 reply(write_name(query, answer.name))
-            elif answer.error or answer.eai != EAI_NONAME or is_private(address):
+            elif is_private(address) or is_private(resolver):
                 reply(write_answer(query, SERVFAIL))
             else:
                 self._forward(query, resolver, reply)
 
-        self._reports.take(report, NOBODY, None, answered)
+        self._reports.take(report, NO_PROCESS, None, answered)
 
     def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
         """Any other question."""
         if is_private(resolver):
-            self._post(events.Denied(NOBODY, "dns", f"{query} of {resolver}, which is private"))
+            self._post(events.Denied(NO_PROCESS, "dns", f"{query} of {resolver}, which is private"))
             reply(write_answer(query, SERVFAIL))
         elif len(self._tasks) >= FORWARDED_MAX:
             reply(write_answer(query, SERVFAIL))
@@ -189,7 +191,7 @@ class NameServer:
         family = socket.AF_INET6 if ":" in resolver else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as stream:
             address = _sockaddr(resolver)
-            error, _, report = calls.connect_report(stream, address, self._run_address, self._nonce, NOBODY, 0)
+            error, _, report = calls.connect_report(stream, address, self._run_address, self._nonce, NO_PROCESS, 0)
             if error:
                 raise OSError(error, "refused")
             opened: asyncio.Future[int] = self._loop.create_future()
@@ -198,7 +200,7 @@ class NameServer:
                 if not opened.done():
                     opened.set_result(answer.error)
 
-            self._reports.take(report, NOBODY, stream.dup(), answered)
+            self._reports.take(report, NO_PROCESS, stream.dup(), answered)
             if error := await opened:
                 raise OSError(error, "no stream")
             stream.setblocking(False)

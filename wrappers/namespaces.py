@@ -62,7 +62,10 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
     missing = [kind for kind in CLONE_NEW if _identity(pid, kind) != _identity(os.getpid(), kind)]
     if not missing:
         return main()
-    directory = os.getcwd()
+    try:
+        directory = os.getcwd()
+    except FileNotFoundError as error:
+        raise OperatorError("The working directory is gone.", "Go to one that is there, and try again.") from error
     _enter(pid, missing)
     try:
         os.chdir(directory)

@@ -40,8 +40,10 @@ REMARKS = {
     "nmap": "use -sT -Pn: raw packets are refused; below the level notify add -n: so are its own look-ups",
     "node": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
     "nodejs": "dns.lookup works; dns.resolve speaks UDP: --containment notify answers it",
-    "tmux": "a server that is running already is outside the run: use tmux -L with a new name",
-    "screen": "a session that is running already is outside the run",
+    "tmux": "a server that is running already is outside the run: use tmux -L with a new name, and --allow listen",
+    "screen": "a session that is running already is outside the run; a new one wants --allow listen",
+    "ssh": "a master (-M) wants --allow listen, an agent --allow unix:$SSH_AUTH_SOCK",
+    **dict.fromkeys(["python", "python3"], "managers of multiprocessing, and forkserver, want --allow listen"),
     "torsocks": "inside a run it passes through",
     "torify": "inside a run it passes through",
 }

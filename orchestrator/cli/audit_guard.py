@@ -9,7 +9,7 @@ from typing import Any
 
 from ..audit.scanning import Scan
 from .audit_account import GRAVITY, Account
-from .guarding import SIGNALS
+from .guarding import ours
 
 SHOW_S = 0.25
 
@@ -24,10 +24,11 @@ class Guard:
         self._loop = asyncio.get_running_loop()
         self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
+        self._signals = ours()
         self.interrupted_by: int | None = None
 
     def __enter__(self) -> "Guard":
-        for signo in SIGNALS:
+        for signo in self._signals:
             self._loop.add_signal_handler(signo, self._signalled, signo)
         self._loop.set_exception_handler(self._uncaught)
         if self._is_shown:
@@ -35,7 +36,7 @@ class Guard:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for signo in SIGNALS:
+        for signo in self._signals:
             self._loop.remove_signal_handler(signo)
         self.hide_progress()
 

@@ -93,6 +93,19 @@ def _signal_name(signo: int) -> str:
         return f"signal {signo}"
 
 
+def advised(lives: Sequence[Life]) -> list[str]:
+    """What the caller can allow or name so that what was refused works."""
+    reasons = {(one.reason, one.what if one.reason == "listen" else "") for life in lives for one in life.denied}
+    said = []
+    if ("listen", "") in reasons:
+        said.append("refused: listening on a Unix socket: --allow listen lets a tool do so")
+    if ("dns", "") in reasons:
+        said.append(
+            "refused: questions to a private resolver: --dns-server IP names one that exits reach"
+        )
+    return said
+
+
 def unheld(lives: Sequence[Life], containment: Containment) -> list[str]:
     """A sentence on what was refused only because hooks alone can't do it, if anything was."""
     problem, has_server = containment.abilities.notify_problem, containment.abilities.has_namespaces

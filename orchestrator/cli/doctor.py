@@ -84,7 +84,7 @@ def line(check: Check, coloured: bool) -> str:
     if coloured:
         state = f"{COLOURS[check.state]}{state}\033[0m"
     text = f"{check.found}: {check.advice}" if check.advice else check.found
-    return f"{state} {check.name:<12} {printable(text)}"
+    return f"{state} {printable(check.name):<12} {printable(text)}"
 
 
 def check_machine() -> Iterator[Check]:

@@ -9,6 +9,11 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def ours() -> tuple[signal.Signals, ...]:
+    """The signals that are ours to answer: not a hang-up that somebody had ignored (nohup)."""
+    return tuple(one for one in SIGNALS if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN)
+
+
 @contextmanager
 def guarding(interrupted: Callable[[int], None], lose_trust: Callable[[str], None]) -> Iterator[None]:
     """Within it a signal is `interrupted`'s to answer, by its number. An exception that nobody caught is printed, and
@@ -20,10 +25,11 @@ def guarding(interrupted: Callable[[int], None], lose_trust: Callable[[str], Non
         lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
     loop.set_exception_handler(uncaught)
-    for signo in SIGNALS:
+    signals = ours()
+    for signo in signals:
         loop.add_signal_handler(signo, interrupted, signo)
     try:
         yield
     finally:
-        for signo in SIGNALS:
+        for signo in signals:
             loop.remove_signal_handler(signo)

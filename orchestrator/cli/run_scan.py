@@ -28,7 +28,7 @@ from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
 from ..settings import BUILT_IN
-from .conclusion import Ending, conclude, conclude_foreground, refusal, unheld
+from .conclusion import Ending, advised, conclude, conclude_foreground, refusal, unheld
 from .containment import containment_of, warn_of
 from .guarding import guarding
 from .joblog import Joblog
@@ -173,7 +173,7 @@ class Scan:
         lost, foreign = session.trust_lost, session.foreign_streams
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
         sentences, status = conclude_foreground(ending) if self._is_foreground else conclude(ending)
-        for sentence in [*sentences, *unheld(self._lives, self._containment)]:
+        for sentence in [*sentences, *unheld(self._lives, self._containment), *advised(self._lives)]:
             self._tell(sentence)
         return status
 

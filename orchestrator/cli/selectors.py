@@ -44,6 +44,8 @@ def parse_destination(text: str) -> Destination:
 
 def choose(args: argparse.Namespace, snapshot: Snapshot, rng: Random) -> Selection:
     """The exits that the options name. Raises OperatorError for a name or a filter that can't be understood."""
+    if args.sample is not None and args.sample < 1:
+        raise OperatorError("--sample wants a number from 1.", "", EXIT_USAGE)
     wanted = Wanted(
         names=_names(args.exits or ["all"]),
         destinations=tuple(parse_destination(text) for text in args.destinations),

@@ -76,7 +76,8 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 }
 
 /* listen(2).
- * Passes: Unix sockets. Refuses: EACCES for IP, with a note: nobody can reach a run, and nobody should. */
+ * Passes: Unix sockets, with a note if the kernel refuses it. Refuses: EACCES for IP, with a note: nobody can reach a run,
+ * and nobody should. */
 EXPORT int listen(int fd, int backlog)
 {
 	struct exitpin_kind kind;
@@ -84,8 +85,12 @@ EXPORT int listen(int fd, int backlog)
 
 	if (error < 0)
 		return fail((int)-error);
-	if (!exitpin_is_inet(&kind))
-		return (int)result(sys_listen(fd, backlog));
+	if (!exitpin_is_inet(&kind)) {
+		error = sys_listen(fd, backlog);
+		if (error == -EACCES)
+			exitpin_deny_family(EXITPIN_REASON_LISTEN, kind.domain);
+		return (int)result(error);
+	}
 	exitpin_deny_family(EXITPIN_REASON_LISTEN, kind.domain);
 	return fail(EACCES);
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exitpin.orchestrator.cli.conclusion import Ending, conclude, conclude_foreground, unheld
+from exitpin.orchestrator.cli.conclusion import Ending, advised, conclude, conclude_foreground, unheld
 from exitpin.orchestrator.containment import Abilities, Containment
 from exitpin.orchestrator.events import Denied, ProcessExited, ProcessRefused
 from exitpin.orchestrator.model import Failure, Fingerprint, Relay, Run, Times
@@ -105,6 +105,26 @@ def test_what_was_refused_and_would_not_be_at_another_level_is_told(
     able = Abilities(6, problem, has_namespaces=True)
     assert unheld([one, life()], Containment("guard", abilities=able)) == ([] if said is None else [said])
     assert unheld([one, life()], Containment("notify", abilities=able)) == []
+
+
+@pytest.mark.parametrize(
+    ("denied", "said"),
+    [
+        (
+            [(7, "listen", ""), (8, "listen", "")],
+            "refused: listening on a Unix socket: --allow listen lets a tool do so",
+        ),
+        ([(7, "listen", "0.0.0.0:80"), (7, "udp", "")], None),
+        (
+            [(0, "dns", "web.test. IN MX of 127.0.0.53, which is private")],
+            "refused: questions to a private resolver: --dns-server IP names one that exits reach",
+        ),
+    ],
+)
+def test_what_the_caller_can_allow_or_name_is_told(denied: list[tuple[int, str, str]], said: str | None) -> None:
+    one = life()
+    one.denied = [Denied(*each) for each in denied]
+    assert advised([one, life()]) == ([] if said is None else [said])
 
 
 def test_more_than_a_record_keeps_is_counted_as_far_as_that() -> None:

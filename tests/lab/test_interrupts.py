@@ -68,6 +68,27 @@ def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: si
     )
 
 
+def test_a_hang_up_that_somebody_had_ignored_ends_nothing(lab: Lab, tmp_path: Path) -> None:
+    go, script = tmp_path / "go", ': > "$0"; read -r word < "$1"; echo "$word"'
+    os.mkfifo(go)
+    argv = command(lab.state, "-e", EXIT, "--", "sh", "-c", script, str(tmp_path / "there"), str(go))
+
+    def begun() -> None:
+        assert (tmp_path / "there").exists()
+
+    with subprocess.Popen(["nohup", *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            eventually(begun, 30)
+        except AssertionError:
+            running.kill()
+            raise
+        for pid in tree_of(running.pid)[:2]:
+            os.kill(pid, signal.SIGHUP)
+        go.write_text("survived\n")
+        assert running.communicate(timeout=30)[0] == "survived\n"
+    assert running.returncode == 0
+
+
 def _assert_same(one: object, other: object) -> None:
     assert one == other
 

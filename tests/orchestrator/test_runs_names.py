@@ -44,6 +44,12 @@ def test_whose_an_address_is_the_exit_is_asked_where_it_resolves() -> None:
     assert told.life.connections.names_with("web.test") == set()
 
 
+def test_what_a_name_server_does_not_know_the_exit_is_asked_in_any_mode() -> None:
+    told = running()
+    asked = ev.LookupReported(2, ev.NO_PROCESS, "192.0.2.10", 0, True, None)
+    assert told.step(asked) == [fx.BindLookup(told.life.run.run_id, 2, "192.0.2.10")]
+
+
 @pytest.mark.parametrize("address", ["10.1.2.3", "192.168.0.1", "fe80::1", "127.0.0.1"])
 def test_no_exit_is_asked_whose_a_private_address_is(address: str) -> None:
     told = running(resolve="exit")

@@ -238,6 +238,16 @@ def test_whose_an_address_is_is_answered_as_the_hooks_answer_it(tmp_path: Path, 
     asking(tmp_path, script)
 
 
+@pytest.mark.parametrize(("kind", "told"), [("A", ["127.0.0.1"]), ("AAAA", [])])
+@pytest.mark.parametrize("name", ["localhost", "WEB.LocalHost"])
+def test_localhost_is_this_machine(tmp_path: Path, name: str, kind: str, told: list[str]) -> None:
+    async def script(asked: Asked) -> None:
+        reply = await asked.ask(query(name, kind))
+        assert [one[0].to_text() for one in reply.answer] == told and not asked.run.events
+
+    asking(tmp_path, script)
+
+
 def test_who_is_not_known_here_is_a_question_for_a_public_resolver(tmp_path: Path) -> None:
     async def script(asked: Asked) -> None:
         asked.run.on_event = unknown_to(asked)

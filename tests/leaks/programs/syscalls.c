@@ -56,9 +56,12 @@ static int syscall_listen(const struct aim *aim)
 {
 	enum { PORT_RANGE = 51 /* IP_LOCAL_PORT_RANGE */ };
 	const uint32_t port = 20000 + aim->number, range = port << 16 | port;
+	const int on = 1;
 	int fd = (int)told("syscall socket", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
 
 	told("syscall setsockopt", syscall(SYS_setsockopt, fd, IPPROTO_IP, PORT_RANGE, &range, sizeof(range)));
+	/* who was here before, in another way, may have left the port in TIME_WAIT */
+	told("syscall setsockopt", syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
 	if (told("syscall listen", syscall(SYS_listen, fd, 4)) < 0)
 		return DENIED;
 	int accepted = (int)told("accept", accept(fd, NULL, NULL));
