@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 from exitpin.orchestrator.events import LauncherLost, ProcessStarted, TreeEnded
 from exitpin.shim import bindings
 from exitpin.shim.bindings import NoticeKind, Reason
+from exitpin.wrappers import orphans
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 
@@ -101,6 +103,57 @@ def test_children_that_were_there_before_are_spared() -> None:
         assert before.poll() is None
         before.kill()
         before.wait()
+
+    apart(script)
+
+
+def test_many_orphans_hold_the_loop_up_no_longer_than_one() -> None:
+    """Counted: of how many processes it asks in one turn."""
+    count = 300
+    tool = f"for one in $(seq {count}); do setsid sleep 60 & done; wait"
+    asked: list[int] = []
+
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sh", "-c", tool)
+        started = await launched.heard(ProcessStarted)
+        assert isinstance(started, ProcessStarted) and launched.tree.launcher is not None
+        while len(psutil.Process(started.pid).children()) < count:
+            await asyncio.sleep(0.01)
+        sys.addaudithook(lambda event, what: asked.append(0) if event == "open" and "stat" in str(what[0]) else None)
+        turns = []
+        launched.process.kill()
+        while not any(isinstance(event, LauncherLost) for event in launched.events):
+            turns.append(len(asked))
+            asked.clear()
+            await asyncio.sleep(0)
+        assert max(turns) <= 2 * orphans.SLICE
+        left = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+        assert not left
+
+    played(script)
+
+
+def test_a_child_that_is_about_to_be_known_is_no_orphan() -> None:
+    async def script() -> None:
+        bindings.set_child_subreaper()
+        guest = subprocess.Popen(["sleep", "60"])
+        known = {-1}
+
+        def swept() -> bool:
+            killing = orphans.killing(known.copy)
+            while True:
+                try:
+                    next(killing)
+                except StopIteration as end:
+                    return bool(end.value)
+
+        assert swept() and guest.poll() is None, "nobody can say yet"
+        known.update({guest.pid})
+        assert not swept() and guest.poll() is None
+        known.clear()
+        assert swept()
+        guest.wait(DEADLINE_S)
+        assert not swept()
 
     apart(script)
 
