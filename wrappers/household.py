@@ -10,7 +10,7 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ..shim import bindings
@@ -45,7 +45,9 @@ class Household:
         self.guests: set[int] = set()
         """Children that threads of ours start meanwhile (filters.py); below zero: one that is about to be there."""
         bindings.set_child_subreaper()
-        self._file_limits = _raise_file_limit()
+        self.callers_file_limit = _raise_file_limit()
+        """The soft limit of open files that we were given, for tools: one that uses select(2) would not survive a
+        descriptor above 1023."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self.launchers: set[int] = set()
@@ -54,17 +56,6 @@ class Household:
         self._killing: Generator[None, None, bool] | None = None
         self._gone: list[int] = []
         """Launchers that were gone when the killing of orphans began."""
-
-    @contextlib.contextmanager
-    def callers_file_limit(self) -> Iterator[None]:
-        """A process that is started in this block gets the soft limit of open files that we were given: a tool that
-        uses select(2) would not survive a descriptor above 1023, and is none the wiser."""
-        ours = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._file_limits)
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, ours)
 
     def leave(self, launcher: int) -> None:
         """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
@@ -133,8 +124,8 @@ class Household:
             self.kill(launcher)
 
 
-def _raise_file_limit() -> tuple[int, int]:
+def _raise_file_limit() -> int:
     """Raise our soft limit of open files to the hard one: each connect that waits takes two. What it was before."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
-    return before
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft

@@ -111,8 +111,8 @@ class LaunchedProcess:
     ) -> None:
         """Start `argv` under the launcher with these descriptors. `options` are for it. Raises OSError, ValueError."""
         command = [
-            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
-            *argv,
+            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config,
+            "--limit", f"open-files={self._tree.household.callers_file_limit}", *options, "--", *argv,
         ]  # fmt: skip
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         high: list[int] = []
@@ -121,8 +121,7 @@ class LaunchedProcess:
             # each source is first copied above the range that is assigned to, so that no assignment destroys another
             for source in (*stdio, theirs.fileno()):
                 high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
-            with self._tree.household.callers_file_limit():
-                self._child = bindings.Child(command, environment, high)
+            self._child = bindings.Child(command, environment, high)
             self._tree.launcher = self._child.pid
             self._tree.household.launchers.add(self._child.pid)
         except (OSError, ValueError):

@@ -7,10 +7,10 @@
 
 #include "../wire.h"
 
-enum limit { LIMIT_CPU, LIMIT_MEMORY, LIMIT_FILE, LIMIT_CORE, LIMIT_PROCESSES, LIMIT_COUNT };
+enum limit { LIMIT_CPU, LIMIT_MEMORY, LIMIT_FILE, LIMIT_CORE, LIMIT_OPEN_FILES, LIMIT_PROCESSES, LIMIT_COUNT };
 
-/* Those that are set: seconds of CPU and bytes of address space, of each file and of a core, each for one process; and
- * processes of the whole tree at a time. */
+/* Those that are set: seconds of CPU and bytes of address space, of each file and of a core, and open files (which a tool
+ * may raise again), each for one process; and processes of the whole tree at a time. */
 struct limits {
 	bool is_set[LIMIT_COUNT];
 	int64_t values[LIMIT_COUNT];

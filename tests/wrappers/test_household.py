@@ -158,19 +158,20 @@ def test_a_child_that_is_about_to_be_known_is_no_orphan() -> None:
     apart(script)
 
 
-def test_our_limit_of_open_files_is_raised_and_a_tool_gets_its_callers(tmp_path: Path) -> None:
+def test_our_limit_of_open_files_is_raised_once_and_a_tool_gets_its_callers(tmp_path: Path) -> None:
+    """A limit that is lowered for the start of a tool is lowered for our other threads, too."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    told = tmp_path / "told"
 
     async def script() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
         household = Household()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-        with household.callers_file_limit():
-            assert subprocess.check_output(["sh", "-c", "ulimit -Sn; ulimit -Hn"], text=True).split() == [
-                "300",
-                str(hard),
-            ]
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        changes = []
+        sys.addaudithook(lambda event, _: changes.append(event) if event == "resource.setrlimit" else None)
+        launched = Launched(household, "sh", "-c", f"{{ ulimit -Sn; ulimit -Hn; }} > {told}")
+        await launched.heard(TreeEnded)
+        assert told.read_text().split() == ["300", str(hard)] and not changes
 
     apart(script)
 
