@@ -109,9 +109,10 @@ class LaunchedProcess:
         stdio: tuple[int, int, int],
         options: Sequence[str] = (),
     ) -> None:
-        """Start `argv` under the launcher with these descriptors. `options` are for it. Raises OSError, ValueError."""
+        """Start `argv` under the launcher with these descriptors. `options` are for it, and so is `shim_config`, which
+        no other user of the machine may see: arguments they could read. Raises OSError, ValueError."""
         command = [
-            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config,
+            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload),
             "--limit", f"open-files={self._tree.household.callers_file_limit}", *options, "--", *argv,
         ]  # fmt: skip
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -121,7 +122,7 @@ class LaunchedProcess:
             # each source is first copied above the range that is assigned to, so that no assignment destroys another
             for source in (*stdio, theirs.fileno()):
                 high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
-            self._child = bindings.Child(command, environment, high)
+            self._child = bindings.Child(command, {**environment, "EXITPIN_SHIM": shim_config}, high)
             self._tree.launcher = self._child.pid
             self._tree.household.launchers.add(self._child.pid)
         except (OSError, ValueError):

@@ -162,12 +162,13 @@ def test_what_a_tool_leaves_behind_is_ended(shim, how, least):
 
 
 def alive_in_session(shim):
-    """Processes that still have this run's configuration."""
+    """Processes that still have this run's configuration, but for the launcher, which does not preload."""
     mark = str(shim.stand_in.path)
     found = []
     for process in psutil.process_iter(["status", "environ"]):
         environ = process.info["environ"] or {}
-        if mark in environ.get("EXITPIN_SHIM", "") and process.info["status"] != psutil.STATUS_ZOMBIE:
+        is_of_the_run = mark in environ.get("EXITPIN_SHIM", "") and "LD_PRELOAD" in environ
+        if is_of_the_run and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
 

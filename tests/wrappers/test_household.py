@@ -176,6 +176,23 @@ def test_our_limit_of_open_files_is_raised_once_and_a_tool_gets_its_callers(tmp_
     apart(script)
 
 
+def test_what_is_the_runs_alone_stands_in_nothing_that_other_users_may_read() -> None:
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sleep", "60")
+        started = await launched.heard(ProcessStarted)
+        assert isinstance(started, ProcessStarted)
+        for pid in (launched.tree.launcher, started.pid):
+            arguments = Path(f"/proc/{pid}/cmdline").read_text()
+            assert not [word for word in CONFIG.split(":") if len(word) > 1 and word in arguments]
+            environment = Path(f"/proc/{pid}/environ")
+            assert f"EXITPIN_SHIM={CONFIG}" in environment.read_text().split("\0")
+            assert environment.stat().st_mode & 0o077 == 0
+        launched.process.kill()
+        await launched.heard(LauncherLost)
+
+    played(script)
+
+
 def test_nobody_is_of_a_tree_that_has_no_launcher_yet() -> None:
     async def script(household: Household) -> None:
         assert Tree(household).contains(os.getpid()) is False
