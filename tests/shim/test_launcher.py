@@ -173,6 +173,15 @@ def alive_in_session(shim):
     return found
 
 
+def test_who_has_the_pid_of_one_of_the_tree_that_ended_is_spared(programs):
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        command = [programs["strangers"], str(stranger.pid)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        assert done.stdout.splitlines() == ["stranger: 0", "child: 1", "killed: 1"]
+        assert stranger.poll() is None
+        stranger.kill()
+
+
 def test_the_end_of_the_control_connection_kills_all(shim):
     run = shim.start(shim.programs["tree"], "stubborn")
     await_ready(run)
