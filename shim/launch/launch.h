@@ -3,6 +3,7 @@
 #define EXITPIN_LAUNCH_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "../wire.h"
@@ -41,7 +42,7 @@ enum { EXIT_MISUSED = 100, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 /* control.c: records to the orchestrator. A notice that can't be sent is dropped: the end of the connection tells. */
 void notify_started(int control, pid_t pid);
 void notify_refused(int control, int reason, int error);
-void notify_exited(int control, pid_t pid, int status, const void *usage);
+void notify_exited(int control, pid_t pid, int status, const struct rusage *usage);
 void notify_crowded(int control);
 bool notify_calls(int control, int listener);
 void notify_ended(int control, unsigned swept);

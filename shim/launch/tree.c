@@ -80,8 +80,8 @@ static bool is_child(pid_t pid)
 	return waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/* Whose pid it was may have ended since it was found, and somebody outside have it now. Of those whose parent we have killed
- * nobody can: they are reaped by us. */
+/* Whose pid it was may have ended since it was found, and somebody outside have it now. That can't be of those whose
+ * parent we have killed: they are reaped by us. */
 static bool is_still_ours(pid_t pid)
 {
 	return is_child(pid) || is_found(parent_of(pid));
