@@ -83,7 +83,7 @@ HIDDEN_MAX: Final[int] = lib.EXITPIN_HIDDEN_MAX
 
 
 def shim_config(nonce: bytes, run_address: str, report_socket: str | Path, *, is_supervised: bool = False) -> str:
-    """The launcher's --shim. Raises ValueError for what the shim would refuse."""
+    """The launcher's EXITPIN_SHIM, and its tool's. Raises ValueError for what the shim would refuse."""
     config = f"{2 if is_supervised else 1}:{nonce.hex()}:{run_address}:{report_socket}"
     raw = os.fsencode(config)
     if len(nonce) != NONCE_SIZE or not lib.exitpin_config_parse(raw, len(raw), ffi.new("struct exitpin_config *")):

@@ -1,7 +1,8 @@
 """All launchers of this process, and what becomes of those that part from us before their tree has ended.
 
 Nothing here waits for a process: the loop looks again a little later. Decides when a launcher that does not end is
-killed and which of our children are its orphans; `process.py` decides what that means for a run.
+killed and which of our children are not its orphans; `orphans.py` ends these, and `process.py` decides what that means
+for a run.
 """
 
 import asyncio
@@ -9,10 +10,11 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ..shim import bindings
+from . import orphans
 
 LOOK_S = 0.005
 PATIENCE_S = 1.0
@@ -39,27 +41,21 @@ class Household:
     def __init__(self) -> None:
         import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
 
-        self._others = _children()  # such as the keeper of our own tor
+        self._others = orphans.children()  # such as the keeper of our own tor
         self.guests: set[int] = set()
         """Children that threads of ours start meanwhile (filters.py); below zero: one that is about to be there."""
         bindings.set_child_subreaper()
-        self._file_limits = _raise_file_limit()
+        self.callers_file_limit = _raise_file_limit()
+        """The soft limit of open files that we were given, for tools: one that uses select(2) would not survive a
+        descriptor above 1023."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self.launchers: set[int] = set()
         self._ending: set[int] = set()
         self._parting: dict[int, Parting] = {}
-
-    @contextlib.contextmanager
-    def callers_file_limit(self) -> Iterator[None]:
-        """A process that is started in this block gets the soft limit of open files that we were given: a tool that
-        uses select(2) would not survive a descriptor above 1023, and is none the wiser."""
-        ours = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._file_limits)
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, ours)
+        self._killing: Generator[None, None, bool] | None = None
+        self._gone: list[int] = []
+        """Launchers that were gone when the killing of orphans began."""
 
     def leave(self, launcher: int) -> None:
         """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
@@ -97,16 +93,27 @@ class Household:
         for launcher, parting in self._parting.items():
             if parting.status is None:
                 self._reap(launcher, parting, now)
-        gone = [(launcher, one) for launcher, one in self._parting.items() if one.status is not None]
-        if gone:
-            is_clean = not self._kill_orphans()
-            for launcher, one in gone:
-                if is_clean or now >= one.give_up_at:
-                    del self._parting[launcher]
-                    assert one.status is not None
-                    self._loop.call_soon(one.on_gone, one.status)
+        self._kill_some_orphans(now)
         if self._parting:
-            self._timer = self._loop.call_later(LOOK_S, self._look)
+            self._timer = self._loop.call_later(0 if self._killing is not None else LOOK_S, self._look)
+
+    def _kill_some_orphans(self, now: float) -> None:
+        """As many as a turn allows. When all were looked for, those are told whose launchers were gone before."""
+        if self._killing is None:
+            self._gone = [launcher for launcher, one in self._parting.items() if one.status is not None]
+            if not self._gone:
+                return
+            self._killing = orphans.killing(lambda: self.launchers | self._others | self.guests)
+        try:
+            next(self._killing)
+        except StopIteration as end:
+            self._killing = None
+            for launcher in self._gone:
+                one = self._parting[launcher]
+                assert one.status is not None
+                if not end.value or now >= one.give_up_at:
+                    del self._parting[launcher]
+                    self._loop.call_soon(one.on_gone, one.status)
 
     def _reap(self, launcher: int, parting: Parting, now: float) -> None:
         pid, status = os.waitpid(launcher, os.WNOHANG)
@@ -116,37 +123,9 @@ class Household:
         elif now >= parting.kill_at:
             self.kill(launcher)
 
-    def _kill_orphans(self) -> bool:
-        """Kill every descendant of ours that no launcher answers for, and reap the dead; whether there were any."""
-        import psutil
 
-        children = psutil.Process().children()
-        known = self.launchers | self._others | self.guests  # after the look: who is seen has been announced before
-        if any(guest < 0 for guest in known):
-            return True
-        orphans = [child for child in children if child.pid not in known]
-        for orphan in orphans:
-            with contextlib.suppress(psutil.Error):
-                for process in (orphan, *orphan.children(recursive=True)):  # a shell first: no next command
-                    process.kill()
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(orphan.pid, os.WNOHANG)
-        return bool(orphans)
-
-
-def _children() -> set[int]:
-    """Our children. Mostly there are none, and to ask that is a thousand times cheaper than to look at all of /proc."""
-    import psutil
-
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return set()
-    return {child.pid for child in psutil.Process().children()}
-
-
-def _raise_file_limit() -> tuple[int, int]:
+def _raise_file_limit() -> int:
     """Raise our soft limit of open files to the hard one: each connect that waits takes two. What it was before."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
-    return before
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft

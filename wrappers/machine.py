@@ -1,6 +1,6 @@
-"""What this machine offers: its tor, namespaces, and the kernel's means of containment.
+"""What the kernel of this machine can do: namespaces, and the means of containment.
 
-Each question is asked of the kernel or the program itself, without side effects; decides nothing. Called by the doctor,
+Each question is asked of the kernel itself, without side effects; decides nothing. Called by the doctor,
 and by whoever starts tools.
 Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5).
 """
@@ -8,10 +8,8 @@ Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentati
 import errno
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 from ..orchestrator.containment import LANDLOCK_WITH_NETWORK, Abilities
 from ..shim import bindings
@@ -20,23 +18,6 @@ TIMEOUT_S = 5
 REFUSED = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.E2BIG)
 """What the kernel, or who stands before it, says for good. Any other error may be of the moment."""
 NOTIFY_SINCE = (5, 19)  # SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: a signal does not break a connect off
-
-
-class ForeignTor(NamedTuple):
-    """A tor process that shares our network. `is_service`: started by the distribution's unit."""
-
-    pid: int
-    is_service: bool
-
-
-def find_tor(search_path: str) -> tuple[str | None, tuple[int, ...]]:
-    """The tor of PATH (or /usr/sbin, which PATH may lack) and its version as numbers, empty if it tells none."""
-    found = shutil.which("tor", path=f"{search_path}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        return None, ()
-    _, output = _ask([found, "--version"])
-    match = re.search(r"Tor version (\d+(?:\.\d+)+)", output)
-    return found, tuple(map(int, match[1].split("."))) if match else ()
 
 
 def why_no_namespaces() -> str:
@@ -58,7 +39,7 @@ def why_no_namespaces() -> str:
         "lo",
         "up",
     ]
-    status, output = _ask(argv)
+    status, output = ask(argv)
     return "" if status == 0 else " ".join(output.split()) or f"unshare ended with status {status}"
 
 
@@ -81,7 +62,7 @@ def _why_refused() -> str:
 
 def _is_root(proc: Path = Path("/proc")) -> bool:
     """Whether we are the machine's root, and not only that of a user namespace, as in a lab."""
-    return os.geteuid() == 0 and _read(proc / "self/uid_map").split() == ["0", "0", "4294967295"]
+    return os.geteuid() == 0 and read(proc / "self/uid_map").split() == ["0", "0", "4294967295"]
 
 
 def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str:
@@ -104,12 +85,12 @@ def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str
 
 def has_seccomp_notify(proc: Path = Path("/proc")) -> bool:
     """Whether a seccomp filter may ask a supervisor (SECCOMP_RET_USER_NOTIF)."""
-    return "user_notif" in _read(proc / "sys/kernel/seccomp/actions_avail").split()
+    return "user_notif" in read(proc / "sys/kernel/seccomp/actions_avail").split()
 
 
 def yama_scope(proc: Path = Path("/proc")) -> int | None:
     """Yama's ptrace_scope; None without Yama."""
-    text = _read(proc / "sys/kernel/yama/ptrace_scope").strip()
+    text = read(proc / "sys/kernel/yama/ptrace_scope").strip()
     return int(text) if text.isdigit() else None
 
 
@@ -123,31 +104,11 @@ def restricting_sysctls(proc: Path = Path("/proc")) -> list[str]:
     return [
         f"{name.replace('/', '.')}={good}"
         for name, (bad, good) in wanted.items()
-        if _read(proc / "sys" / name).strip() == bad
+        if read(proc / "sys" / name).strip() == bad
     ]
 
 
-def foreign_tors(proc: Path = Path("/proc")) -> list[ForeignTor]:
-    """The tor processes in our network namespace that the distribution's service or another user started."""
-    own = _link(proc / "self/ns/net")
-    found = []
-    for directory in proc.iterdir():
-        if not directory.name.isdigit() or _read(directory / "comm").strip() != "tor":
-            continue
-        if _link(directory / "ns/net") not in (own, None):  # None: not ours to see, so it may be
-            continue
-        words = _read(directory / "cmdline").split("\0")
-        is_service = any(word.endswith(("tor-service-defaults-torrc", "/etc/tor/torrc")) for word in words)
-        try:
-            is_own = directory.stat().st_uid == os.getuid()
-        except OSError:
-            continue
-        if is_service or not is_own:
-            found.append(ForeignTor(int(directory.name), is_service))
-    return found
-
-
-def _ask(argv: list[str]) -> tuple[int, str]:
+def ask(argv: list[str]) -> tuple[int, str]:
     """Status and output (both streams) of a short program; status 127 if it can't be run or does not end."""
     try:
         done = subprocess.run(
@@ -165,15 +126,9 @@ def _ask(argv: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """A file of the kernel's; empty where there is none."""
     try:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _link(path: Path) -> str | None:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None

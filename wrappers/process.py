@@ -12,23 +12,16 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ..orchestrator import events
 from ..shim import bindings
 from .household import Household
+from .orphans import Process, look_at
 
 NOTICE_MAX = 256
 ANCESTRY_TRIES = 10
 STEPS_MAX = 1000  # of a walk: 5 ms
 KNOWN_MAX = 10_000
-
-
-class Process(NamedTuple):
-    """One process, and no other that has its pid later. `started`: in ticks since boot."""
-
-    pid: int
-    started: int
 
 
 class Tree:
@@ -64,7 +57,7 @@ class Tree:
         """Raises OSError; one of those that say "gone" where somebody on the way up is."""
         passed: list[Process] = []
         for _ in steps:
-            one, parent = self._look_at(pid)
+            one, parent = look_at(pid, self._proc)
             if passed and one.started > passed[-1].started:
                 raise ProcessLookupError(f"the parent is gone, and {pid} is another")
             passed.append(one)
@@ -80,18 +73,9 @@ class Tree:
 
     def _lives(self, process: Process) -> bool:
         try:
-            return self._look_at(process.pid)[0] == process
+            return look_at(process.pid, self._proc)[0] == process
         except (FileNotFoundError, ProcessLookupError):
             return False
-
-    def _look_at(self, pid: int) -> tuple[Process, int]:
-        """`pid` as it is now, and its parent. Source: proc_pid_stat(5); the name, in brackets, may hold anything."""
-        descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fields = os.read(descriptor, 1024).rpartition(b")")[2].split()
-        finally:
-            os.close(descriptor)
-        return Process(pid, int(fields[19])), int(fields[1])
 
     def executable(self, pid: int) -> str:
         """What `pid` executes now; empty when it is gone."""
@@ -125,10 +109,11 @@ class LaunchedProcess:
         stdio: tuple[int, int, int],
         options: Sequence[str] = (),
     ) -> None:
-        """Start `argv` under the launcher with these descriptors. `options` are for it. Raises OSError, ValueError."""
+        """Start `argv` under the launcher with these descriptors. `options` are for it, and so is `shim_config`, which
+        no other user of the machine may see: arguments they could read. Raises OSError, ValueError."""
         command = [
-            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", shim_config, *options, "--",
-            *argv,
+            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload),
+            "--limit", f"open-files={self._tree.household.callers_file_limit}", *options, "--", *argv,
         ]  # fmt: skip
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         high: list[int] = []
@@ -137,8 +122,7 @@ class LaunchedProcess:
             # each source is first copied above the range that is assigned to, so that no assignment destroys another
             for source in (*stdio, theirs.fileno()):
                 high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
-            with self._tree.household.callers_file_limit():
-                self._child = bindings.Child(command, environment, high)
+            self._child = bindings.Child(command, {**environment, "EXITPIN_SHIM": shim_config}, high)
             self._tree.launcher = self._child.pid
             self._tree.household.launchers.add(self._child.pid)
         except (OSError, ValueError):

@@ -3,11 +3,10 @@
 Follows a script to its interpreter, reads ELF headers, and knows what well-known tools do that Tor can't carry. The
 launcher decides for good when it executes the command; this says the same earlier and in words. Called by the doctor,
 and by `run`, which chooses a level by it.
-Sources: elf(5), execve(2), ld.so(8).
+Sources: elf(5), ld.so(8); `shebang.py`.
 """
 
 import os
-import shlex
 import shutil
 import stat
 import struct
@@ -15,9 +14,12 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .shebang import NoInterpreter, first_line, interpreter
+
 PT_INTERP, PT_NOTE = 3, 4
 MAX_INTERPRETERS = 4
-HEAD_BYTES = 65536
+SEGMENTS_MAX, LOADER_MAX = 1024, 256
+"""As the launcher: it refuses a program with more."""
 
 _UDP = "its datagrams are refused: Tor carries TCP only"
 _RAW = "it sends raw packets, which Tor can't carry"
@@ -94,49 +96,69 @@ def look_at(command: str, search_path: str) -> Program:
 def read_elf(path: str) -> Elf | None:
     """The headers of an ELF file, or None if it is none. Raises OSError; a truncated file is no ELF."""
     with open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
+        return _elf_of(file.fileno())
+
+
+def _elf_of(file: int) -> Elf | None:
+    """What they lead to may stand anywhere in it."""
+    head = os.pread(file, 64, 0)
     if not head.startswith(b"\x7fELF") or len(head) < 64:
         return None
     wide, order = head[4] == 2, "<" if head[5] == 1 else ">"
     (machine,) = struct.unpack_from(f"{order}H", head, 18)
     (table,) = struct.unpack_from(f"{order}Q" if wide else f"{order}I", head, 32 if wide else 28)
     size, count = struct.unpack_from(f"{order}HH", head, 54 if wide else 42)
+    if count > SEGMENTS_MAX or (count and size < (56 if wide else 32)):
+        return None
     loader, is_go = "", False
     for index in range(count):
-        at = table + index * size
-        if size < (56 if wide else 32) or at + size > len(head):
+        segment = _read(file, table + index * size, 56 if wide else 32)
+        if segment is None:
             return None
-        (kind,) = struct.unpack_from(f"{order}I", head, at)
+        (kind,) = struct.unpack_from(f"{order}I", segment)
+        if kind not in (PT_INTERP, PT_NOTE):
+            continue
         offset, length = (
-            (*struct.unpack_from(f"{order}Q", head, at + 8), *struct.unpack_from(f"{order}Q", head, at + 32))
+            (*struct.unpack_from(f"{order}Q", segment, 8), *struct.unpack_from(f"{order}Q", segment, 32))
             if wide
-            else (*struct.unpack_from(f"{order}I", head, at + 4), *struct.unpack_from(f"{order}I", head, at + 16))
+            else (*struct.unpack_from(f"{order}I", segment, 4), *struct.unpack_from(f"{order}I", segment, 16))
         )
-        content = head[offset : offset + length]
+        content = _read(file, offset, min(length, LOADER_MAX))
         if kind == PT_INTERP:
-            loader = content.rstrip(b"\0").decode("ascii", "replace")
-        is_go = is_go or (kind == PT_NOTE and content[12:16] == b"Go\0\0")
+            if content is None or length > LOADER_MAX:
+                return None
+            loader = content.split(b"\0", 1)[0].decode("ascii", "replace")
+        is_go = is_go or (kind == PT_NOTE and content is not None and content[12:16] == b"Go\0\0")
     return Elf(head[:6], machine, loader, is_go)
+
+
+def _read(file: int, offset: int, size: int) -> bytes | None:
+    """All of it, or None. Raises OSError."""
+    if offset >= 1 << 63:
+        return None
+    content = os.pread(file, size, offset)
+    return content if len(content) == size else None
 
 
 def _follow(path: str, search_path: str, depth: int) -> Program:
     """The program at `path`, or what stands in the way in it or in what interprets it."""
     try:
         obstacle = _privilege(path)
-        words = _shebang(path)
+        words = first_line(path)
         if obstacle or words is None:
             return Program(path, obstacle) if obstacle else _binary(path)
     except OSError as error:
         return Program(path, f"{path} can't be read: {error.strerror}")
     if depth == 0:
         return Program(path, "its interpreters are scripts of scripts")
-    interpreter = _interpreter(words, search_path)
-    if interpreter is None:
-        return Program(path, f"its interpreter is not there: {' '.join(words)}")
-    inner = _follow(interpreter, search_path, depth - 1)
-    obstacle = f"its interpreter {interpreter}: {inner.obstacle}" if inner.obstacle else ""
-    unhooked = f"its interpreter {interpreter}: {inner.unhooked}" if inner.unhooked else ""
-    return Program(path, obstacle, unhooked, interpreters=(interpreter, *inner.interpreters))
+    try:
+        found = interpreter(words, search_path)
+    except NoInterpreter as error:
+        return Program(path, str(error))
+    inner = _follow(found, search_path, depth - 1)
+    obstacle = f"its interpreter {found}: {inner.obstacle}" if inner.obstacle else ""
+    unhooked = f"its interpreter {found}: {inner.unhooked}" if inner.unhooked else ""
+    return Program(path, obstacle, unhooked, interpreters=(found, *inner.interpreters))
 
 
 def _why_not_found(command: str) -> str:
@@ -156,26 +178,6 @@ def _privilege(path: str) -> str:
     except OSError:
         return ""
     return "it has file capabilities: it would drop the shim, and a run gains no privileges"
-
-
-def _shebang(path: str) -> list[str] | None:
-    """The words after `#!` (the kernel splits once), or None."""
-    with open(path, "rb") as file:
-        first = file.read(256).split(b"\n", 1)[0]
-    if not first.startswith(b"#!"):
-        return None
-    return os.fsdecode(first[2:].strip()).split(None, 1)
-
-
-def _interpreter(words: list[str], search_path: str) -> str | None:
-    """What the kernel executes, with `env` looked through: `env [-S] [-i] [NAME=VALUE] COMMAND`."""
-    if not words:
-        return None
-    if _name(words[0]) == "env" and len(words) > 1:
-        for word in shlex.split(words[1]):
-            if not word.startswith("-") and "=" not in word:
-                return shutil.which(word, path=search_path)
-    return words[0] if os.access(words[0], os.X_OK) else None
 
 
 def _binary(path: str) -> Program:

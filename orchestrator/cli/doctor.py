@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ... import shim
-from ...wrappers import machine
+from ...wrappers import machine, tors
 from ...wrappers.output import printable
 from ...wrappers.program import look_at, read_elf
 from ..containment import LANDLOCK_WITH_NETWORK, Abilities, contain
@@ -107,7 +107,7 @@ def check_python() -> Check:
 
 
 def check_tor() -> Check:
-    path, version = machine.find_tor(os.environ.get("PATH", ""))
+    path, version = tors.find_tor(os.environ.get("PATH", ""))
     if path is None:
         return Check("tor", "fail", "not found", "mask tor.service and install the package tor; `make setup` does both")
     text = ".".join(map(str, version))
@@ -198,11 +198,11 @@ def check_kernel(abilities: Abilities) -> Iterator[Check]:
 
 
 def check_foreign_tor() -> Check:
-    tors = machine.foreign_tors()
-    if not tors:
+    foreign = tors.foreign_tors()
+    if not foreign:
         return Check("tor service", "ok", "no other tor on this machine's network")
-    pids = ", ".join(str(tor.pid) for tor in tors)
-    if any(tor.is_service for tor in tors):
+    pids = ", ".join(str(tor.pid) for tor in foreign)
+    if any(tor.is_service for tor in foreign):
         advice = (
             "exitpin does not use it; unless you want it: sudo systemctl mask --now tor.service tor@default.service"
         )

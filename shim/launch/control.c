@@ -32,7 +32,7 @@ void notify_refused(int control, int reason, int error)
 	send_notice(control, &notice);
 }
 
-void notify_exited(int control, pid_t pid, int status, const void *usage)
+void notify_exited(int control, pid_t pid, int status, const struct rusage *usage)
 {
 	struct exitpin_notice notice = {.kind = EXITPIN_NOTICE_EXITED, .pid = pid, .status = status};
 

@@ -58,8 +58,8 @@ static bool cover_file(int file)
 	return is_unlinked;
 }
 
-/* Since the list was made, whoever may write in the folder can have put something else in its place: nothing but a socket
- * is covered. */
+/* Since the list was made, whoever may write in the folder can have put something else in its place: nothing but a
+ * socket is covered. */
 static bool cover(const char *path)
 {
 	int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);

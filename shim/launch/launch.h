@@ -3,14 +3,15 @@
 #define EXITPIN_LAUNCH_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "../wire.h"
 
-enum limit { LIMIT_CPU, LIMIT_MEMORY, LIMIT_FILE, LIMIT_CORE, LIMIT_PROCESSES, LIMIT_COUNT };
+enum limit { LIMIT_CPU, LIMIT_MEMORY, LIMIT_FILE, LIMIT_CORE, LIMIT_OPEN_FILES, LIMIT_PROCESSES, LIMIT_COUNT };
 
-/* Those that are set: seconds of CPU and bytes of address space, of each file and of a core, each for one process; and
- * processes of the whole tree at a time. */
+/* Those that are set: seconds of CPU and bytes of address space, of each file and of a core, and open files (which a tool
+ * may raise again), each for one process; and processes of the whole tree at a time. */
 struct limits {
 	bool is_set[LIMIT_COUNT];
 	int64_t values[LIMIT_COUNT];
@@ -42,7 +43,7 @@ enum { EXIT_MISUSED = 100, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 /* control.c: records to the orchestrator. A notice that can't be sent is dropped: the end of the connection tells. */
 void notify_started(int control, pid_t pid);
 void notify_refused(int control, int reason, int error);
-void notify_exited(int control, pid_t pid, int status, const void *usage);
+void notify_exited(int control, pid_t pid, int status, const struct rusage *usage);
 void notify_crowded(int control);
 bool notify_calls(int control, int listener);
 void notify_ended(int control, unsigned swept);

@@ -10,12 +10,14 @@ static const struct {
 	const char *name;
 	int resource;
 	rlim_t margin; /* between the signal and the kill: a tool may catch SIGXCPU */
+	bool is_soft;
 } known[LIMIT_COUNT] = {
-	[LIMIT_CPU] = {"cpu", RLIMIT_CPU, 1},
-	[LIMIT_MEMORY] = {"memory", RLIMIT_AS, 0},
-	[LIMIT_FILE] = {"file", RLIMIT_FSIZE, 0},
-	[LIMIT_CORE] = {"core", RLIMIT_CORE, 0},
-	[LIMIT_PROCESSES] = {"processes", -1, 0},
+	[LIMIT_CPU] = {"cpu", RLIMIT_CPU, 1, false},
+	[LIMIT_MEMORY] = {"memory", RLIMIT_AS, 0, false},
+	[LIMIT_FILE] = {"file", RLIMIT_FSIZE, 0, false},
+	[LIMIT_CORE] = {"core", RLIMIT_CORE, 0, false},
+	[LIMIT_OPEN_FILES] = {"open-files", RLIMIT_NOFILE, 0, true},
+	[LIMIT_PROCESSES] = {"processes", -1, 0, false},
 };
 
 bool limit_read(const char *text, struct limits *limits)
@@ -52,7 +54,8 @@ bool limits_apply(const struct limits *limits)
 
 		if (getrlimit((unsigned)known[limit].resource, &now) != 0)
 			return false;
-		now.rlim_max = hard < now.rlim_max ? hard : now.rlim_max; /* what our caller was denied stays denied */
+		if (!known[limit].is_soft && hard < now.rlim_max)
+			now.rlim_max = hard; /* what our caller was denied stays denied */
 		now.rlim_cur = soft < now.rlim_max ? soft : now.rlim_max;
 		if (setrlimit((unsigned)known[limit].resource, &now) != 0)
 			return false;

@@ -1,10 +1,12 @@
-/* exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]
+/* EXITPIN_SHIM=CONFIG
+ * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
  *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
- * --listen the tool may listen; what is hidden it can't reach.
+ * --listen the tool may listen; what is hidden it can't reach. What the library is told, the tool finds in the same
+ * variable: arguments could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -23,7 +25,7 @@
 
 static bool read_arguments(char **arguments, struct request *request)
 {
-	*request = (struct request){.control = -1};
+	*request = (struct request){.control = -1, .shim = getenv("EXITPIN_SHIM")};
 	for (; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++) {
 		if (strcmp(*arguments, "--foreground") == 0)
 			request->foreground = true;
@@ -45,8 +47,6 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->control = atoi(*++arguments);
 		else if (strcmp(*arguments, "--preload") == 0)
 			request->preload = *++arguments;
-		else if (strcmp(*arguments, "--shim") == 0)
-			request->shim = *++arguments;
 		else if (strcmp(*arguments, "--directory") == 0)
 			request->directory = *++arguments;
 		else if (strcmp(*arguments, "--hide") == 0 && request->hidden_count < HIDDEN_MAX)
@@ -131,8 +131,10 @@ int main(int argc, char **argv)
 	if (argc < 1 || !read_arguments(argv + 1, &request) ||
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
-		fputs("usage: exitpin-launch --control FD --preload PATH --shim CONFIG [--foreground] [--keep-files]"
-		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n", stderr);
+		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
+		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH]"
+		      " [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
+		      stderr);
 		return EXIT_MISUSED;
 	}
 	if (!can_preload(request.preload)) {

@@ -23,9 +23,7 @@ static bool set_environment(const struct request *request)
 		errno = E2BIG;
 		return false;
 	}
-	if (request->is_bare)
-		return setenv("EXITPIN_SHIM", request->shim, 1) == 0;
-	return setenv("LD_PRELOAD", preload, 1) == 0 && setenv("EXITPIN_SHIM", request->shim, 1) == 0;
+	return request->is_bare || setenv("LD_PRELOAD", preload, 1) == 0; /* EXITPIN_SHIM is there */
 }
 
 /* A tool starts as from a shell, whatever its caller blocked: what the terminal sent since fork is delivered now. */

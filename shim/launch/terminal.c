@@ -4,19 +4,21 @@
 
 #include "launch.h"
 
+static int terminal = -1; /* while the tool has it */
+
 /* The controlling terminal, if our group has it now; a tool whose stdin is a pipe may still ask it for a password. */
 static int own_terminal(void)
 {
-	int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
-	if (terminal >= 0 && tcgetpgrp(terminal) == getpgrp())
-		return terminal;
-	if (terminal >= 0)
-		close(terminal);
+	if (file >= 0 && tcgetpgrp(file) == getpgrp())
+		return file;
+	if (file >= 0)
+		close(file);
 	return -1;
 }
 
-static void set_foreground(int terminal, pid_t group)
+static void set_foreground(pid_t group)
 {
 	void (*before)(int) = signal(SIGTTOU, SIG_IGN); /* we may be in the background of it by now */
 
@@ -24,20 +26,18 @@ static void set_foreground(int terminal, pid_t group)
 	signal(SIGTTOU, before);
 }
 
-static int terminal = -1;
-
 void terminal_take(pid_t group)
 {
 	terminal = own_terminal();
 	if (terminal >= 0)
-		set_foreground(terminal, group);
+		set_foreground(group);
 }
 
 void terminal_give_back(void)
 {
 	if (terminal < 0)
 		return;
-	set_foreground(terminal, getpgrp());
+	set_foreground(getpgrp());
 	close(terminal);
 	terminal = -1;
 }

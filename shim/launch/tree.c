@@ -34,29 +34,6 @@ static void note_unread(void)
 	is_blind = is_blind || (errno != ENOENT && errno != ESRCH && errno != EACCES);
 }
 
-/* With its group: the kernel kills that at once, however fast it forks. In a session other than ours there is no group
- * but those of the tree. */
-static void kill_with_group(pid_t pid)
-{
-	pid_t group = getpgid(pid), session = getsid(pid);
-
-	if (group > 1 && session > 0 && session != getsid(0))
-		kill(-group, SIGKILL);
-	kill(pid, SIGKILL);
-}
-
-static void add(pid_t pid)
-{
-	for (unsigned i = 0; i < found_count; i++)
-		if (found[i] == pid)
-			return;
-	if (pid <= 0 || found_count >= found_max)
-		return;
-	found[found_count++] = pid;
-	if (is_killing) /* as soon as it is found: what forks all the time is never found to its end */
-		kill_with_group(pid);
-}
-
 static ssize_t read_file(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -73,6 +50,64 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 	close(fd);
 	text[length] = '\0';
 	return (ssize_t)length;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], text[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return -1;
+	const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+
+	return name_end != NULL && strlen(name_end) > 4 ? (pid_t)strtol(name_end + 4, NULL, 10) : -1;
+}
+
+static bool is_found(pid_t pid)
+{
+	for (unsigned i = 0; i < found_count; i++)
+		if (found[i] == pid)
+			return true;
+	return pid == getpid();
+}
+
+/* Without a file to open: the kernel waits for children only. */
+static bool is_child(pid_t pid)
+{
+	siginfo_t unused;
+
+	return waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Whose pid it was may have ended since it was found, and somebody outside have it now. That can't be of those whose
+ * parent we have killed: they are reaped by us. */
+static bool is_still_ours(pid_t pid)
+{
+	return is_child(pid) || is_found(parent_of(pid));
+}
+
+/* With its group: the kernel kills that at once, however fast it forks. In a session other than ours there is no group
+ * but those of the tree. */
+static void kill_with_group(pid_t pid)
+{
+	pid_t group = getpgid(pid), session = getsid(pid);
+
+	if (group > 1 && session > 0 && session != getsid(0))
+		kill(-group, SIGKILL);
+	kill(pid, SIGKILL);
+}
+
+static void add(pid_t pid)
+{
+	for (unsigned i = 0; i < found_count; i++)
+		if (found[i] == pid)
+			return;
+	if (pid <= 0 || found_count >= found_max || (is_killing && !is_still_ours(pid)))
+		return;
+	found[found_count++] = pid;
+	if (is_killing) /* as soon as it is found: what forks all the time is never found to its end */
+		kill_with_group(pid);
 }
 
 /* False: the kernel has no such file. A list that does not fit is cut: the next round finds the rest. */
@@ -118,26 +153,6 @@ static bool add_children(pid_t pid)
 	return is_known;
 }
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], text[512];
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (read_file(path, text, sizeof(text)) <= 0)
-		return -1;
-	const char *name_end = strrchr(text, ')'); /* the name may hold anything */
-
-	return name_end != NULL && strlen(name_end) > 4 ? (pid_t)strtol(name_end + 4, NULL, 10) : -1;
-}
-
-static bool is_found(pid_t pid)
-{
-	for (unsigned i = 0; i < found_count; i++)
-		if (found[i] == pid)
-			return true;
-	return pid == getpid();
-}
-
 static pid_t next_process(void)
 {
 	struct dirent *entry;
@@ -158,14 +173,6 @@ static void scan_all(void)
 			if (is_found(parent_of(pid)))
 				add(pid);
 	}
-}
-
-/* Without a file to open: the kernel waits for children only. */
-static bool is_child(pid_t pid)
-{
-	siginfo_t unused;
-
-	return waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 static void add_own_children(void)
@@ -219,14 +226,19 @@ unsigned count_descendants(unsigned max)
 	return is_blind ? found_max : found_count;
 }
 
+static void signal_found(int signo)
+{
+	for (unsigned i = 0; i < found_count; i++)
+		if (is_still_ours(found[i]))
+			kill(found[i], signo);
+}
+
 unsigned signal_descendants(int signo)
 {
 	find(TREE_MAX, signo == SIGKILL);
 	if (signo == SIGKILL)
 		return found_count;
-	for (unsigned i = 0; i < found_count; i++)
-		kill(found[i], signo);
-	for (unsigned i = 0; i < found_count; i++)
-		kill(found[i], SIGCONT);
+	signal_found(signo);
+	signal_found(SIGCONT);
 	return found_count;
 }

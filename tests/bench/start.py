@@ -39,7 +39,7 @@ def measure(place: Place, rounds: int, times: int) -> list[Measure]:
     preload = place.directory / bindings.PRELOAD.name
     preload.symlink_to(bindings.PRELOAD)
     config = bindings.shim_config(NONCE, "127.64.0.1", path)
-    launch = [str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), "--shim", config]
+    launch = [str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload)]
     others = {side: words for side, words in OTHERS.items() if shutil.which(words[0])}
     for _ in range(rounds):
         took: dict[str, list[float]] = {side: [] for side in ("bare", *others, *levels)}
@@ -48,7 +48,7 @@ def measure(place: Place, rounds: int, times: int) -> list[Measure]:
             for side, words in others.items():
                 took[side].append(_spawn([*words, TRUE]))
             for level, flags in levels.items():
-                took[level].append(_launched([*launch, *flags, "--", TRUE], reports))
+                took[level].append(_launched([*launch, *flags, "--", TRUE], config, reports))
         for level, row in rows.items():
             row.add("ours", median(took[level]))
             for side in ("bare", *others):
@@ -86,11 +86,11 @@ def _spawn(command: list[str]) -> float:
     return took_ms
 
 
-def _launched(command: list[str], reports: socket.socket) -> float:
+def _launched(command: list[str], config: str, reports: socket.socket) -> float:
     began = time.monotonic()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    pid = os.posix_spawn(command[0], command, {**os.environ, "EXITPIN_SHIM": config}, file_actions=actions)
     theirs.close()
     if "--notify" in command:
         hook = _handed_over(ours)

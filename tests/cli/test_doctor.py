@@ -87,7 +87,7 @@ def test_bad_settings_are_a_failure_of_their_own(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_service_is_a_warning_with_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.machine, "foreign_tors", lambda: [doctor.machine.ForeignTor(7, is_service=True)])
+    monkeypatch.setattr(doctor.tors, "foreign_tors", lambda: [doctor.tors.ForeignTor(7, is_service=True)])
     check = doctor.check_foreign_tor()
     assert (check.state, "systemctl mask" in check.advice) == ("warn", True)
 

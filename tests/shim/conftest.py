@@ -220,10 +220,11 @@ class Shim:
         mine.settimeout(DEADLINE_S)
         config = bindings.shim_config(NONCE, RUN_ADDRESS, self.stand_in.path)
         launch = [launcher, "--control", str(theirs.fileno()), "--preload", str(self.preload)]
-        arguments = [*self.world.enter(), *under, *launch, "--shim", config, *self.level, *flags, "--", *command]
+        arguments = [*self.world.enter(), *under, *launch, *self.level, *flags, "--", *command]
         with theirs:
             options: dict[str, object] = {"stdin": subprocess.DEVNULL, "pass_fds": (), **popen}
             options["pass_fds"] = (*options["pass_fds"], theirs.fileno())  # type: ignore[misc]
+            options["env"] = {**options.get("env", os.environ), "EXITPIN_SHIM": config}  # type: ignore[dict-item]
             process = subprocess.Popen(
                 arguments,
                 stdout=subprocess.PIPE,

@@ -162,14 +162,24 @@ def test_what_a_tool_leaves_behind_is_ended(shim, how, least):
 
 
 def alive_in_session(shim):
-    """Processes that still have this run's configuration."""
+    """Processes that still have this run's configuration, but for the launcher, which does not preload."""
     mark = str(shim.stand_in.path)
     found = []
     for process in psutil.process_iter(["status", "environ"]):
         environ = process.info["environ"] or {}
-        if mark in environ.get("EXITPIN_SHIM", "") and process.info["status"] != psutil.STATUS_ZOMBIE:
+        is_of_the_run = mark in environ.get("EXITPIN_SHIM", "") and "LD_PRELOAD" in environ
+        if is_of_the_run and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
+
+
+def test_who_has_the_pid_of_one_of_the_tree_that_ended_is_spared(programs):
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        command = [programs["strangers"], str(stranger.pid)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        assert done.stdout.splitlines() == ["stranger: 0", "child: 1", "killed: 1"]
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_the_end_of_the_control_connection_kills_all(shim):

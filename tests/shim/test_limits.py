@@ -55,6 +55,12 @@ def test_who_ignores_that_signal_gets_efbig(shim, tmp_path):
     assert run.lines == [str(errno.EFBIG)]
 
 
+def test_open_files_are_limited_as_by_a_shell_and_may_be_raised_again(shim):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    script = "ulimit -Sn; ulimit -Sn $(ulimit -Hn); ulimit -Sn"
+    assert shim.run("sh", "-c", script, flags=limit("open-files=64")).lines == ["64", str(hard)]
+
+
 def test_no_core_is_dumped(shim):
     assert shim.run("sh", "-c", "ulimit -c; ulimit -Hc", flags=limit("core=0")).lines == ["0", "0"]
 

@@ -35,14 +35,14 @@ class Terminal:
         self.control = control
         launch = [str(bindings.LAUNCHER), "--control", str(launcher_end.fileno()), "--preload", str(bindings.PRELOAD)]
         self.shell = subprocess.Popen(
-            ["bash", "-i", "-m", "-c", SHELL, "sh", *launch, "--shim", config, "--foreground", "--", *command],
+            ["bash", "-i", "-m", "-c", SHELL, "sh", *launch, "--foreground", "--", *command],
             stdin=theirs,
             stdout=theirs,
             stderr=subprocess.DEVNULL,
             pass_fds=(launcher_end.fileno(),),
             start_new_session=True,
             preexec_fn=lambda: take(theirs),
-            env={**os.environ, "PS1": ""},
+            env={**os.environ, "PS1": "", "EXITPIN_SHIM": config},
         )
         launcher_end.close()
         os.close(theirs)

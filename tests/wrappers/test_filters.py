@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.tool import Command, Extract, Rule, Status, Tool
-from exitpin.wrappers import filters
+from exitpin.wrappers import filters, orphans
 from exitpin.wrappers.extraction import Harvest, extract
 from exitpin.wrappers.filters import FilterBroken, FilterFailed, Offline, run_capped
 from exitpin.wrappers.household import Household
@@ -126,7 +126,8 @@ async def swept_meanwhile(guests: set[int] | None, lasts_s: float) -> filters.Ra
     running = asyncio.get_running_loop().run_in_executor(None, run_capped, command, b"", {"PATH": PATH}, mine)
     running.add_done_callback(lambda _: ended.set())
     while not ended.is_set():
-        household._kill_orphans()
+        for _ in orphans.killing(lambda: household.launchers | household.guests):
+            await asyncio.sleep(0)
         await asyncio.sleep(0.001)
     return await running
 

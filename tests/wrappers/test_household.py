@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 from exitpin.orchestrator.events import LauncherLost, ProcessStarted, TreeEnded
 from exitpin.shim import bindings
 from exitpin.shim.bindings import NoticeKind, Reason
+from exitpin.wrappers import orphans
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 
@@ -105,21 +107,90 @@ def test_children_that_were_there_before_are_spared() -> None:
     apart(script)
 
 
-def test_our_limit_of_open_files_is_raised_and_a_tool_gets_its_callers(tmp_path: Path) -> None:
+def test_many_orphans_hold_the_loop_up_no_longer_than_one() -> None:
+    """Counted: of how many processes it asks in one turn."""
+    count = 300
+    tool = f"for one in $(seq {count}); do setsid sleep 60 & done; wait"
+    asked: list[int] = []
+
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sh", "-c", tool)
+        started = await launched.heard(ProcessStarted)
+        assert isinstance(started, ProcessStarted) and launched.tree.launcher is not None
+        while len(psutil.Process(started.pid).children()) < count:
+            await asyncio.sleep(0.01)
+        sys.addaudithook(lambda event, what: asked.append(0) if event == "open" and "stat" in str(what[0]) else None)
+        turns = []
+        launched.process.kill()
+        while not any(isinstance(event, LauncherLost) for event in launched.events):
+            turns.append(len(asked))
+            asked.clear()
+            await asyncio.sleep(0)
+        assert max(turns) <= 2 * orphans.SLICE
+        left = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+        assert not left
+
+    played(script)
+
+
+def test_a_child_that_is_about_to_be_known_is_no_orphan() -> None:
+    async def script() -> None:
+        bindings.set_child_subreaper()
+        guest = subprocess.Popen(["sleep", "60"])
+        known = {-1}
+
+        def swept() -> bool:
+            killing = orphans.killing(known.copy)
+            while True:
+                try:
+                    next(killing)
+                except StopIteration as end:
+                    return bool(end.value)
+
+        assert swept() and guest.poll() is None, "nobody can say yet"
+        known.update({guest.pid})
+        assert not swept() and guest.poll() is None
+        known.clear()
+        assert swept()
+        guest.wait(DEADLINE_S)
+        assert not swept()
+
+    apart(script)
+
+
+def test_our_limit_of_open_files_is_raised_once_and_a_tool_gets_its_callers(tmp_path: Path) -> None:
+    """A limit that is lowered for the start of a tool is lowered for our other threads, too."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    told = tmp_path / "told"
 
     async def script() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
         household = Household()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-        with household.callers_file_limit():
-            assert subprocess.check_output(["sh", "-c", "ulimit -Sn; ulimit -Hn"], text=True).split() == [
-                "300",
-                str(hard),
-            ]
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        changes = []
+        sys.addaudithook(lambda event, _: changes.append(event) if event == "resource.setrlimit" else None)
+        launched = Launched(household, "sh", "-c", f"{{ ulimit -Sn; ulimit -Hn; }} > {told}")
+        await launched.heard(TreeEnded)
+        assert told.read_text().split() == ["300", str(hard)] and not changes
 
     apart(script)
+
+
+def test_what_is_the_runs_alone_stands_in_nothing_that_other_users_may_read() -> None:
+    async def script(household: Household) -> None:
+        launched = Launched(household, "sleep", "60")
+        started = await launched.heard(ProcessStarted)
+        assert isinstance(started, ProcessStarted)
+        for pid in (launched.tree.launcher, started.pid):
+            arguments = Path(f"/proc/{pid}/cmdline").read_text()
+            assert not [word for word in CONFIG.split(":") if len(word) > 1 and word in arguments]
+            environment = Path(f"/proc/{pid}/environ")
+            assert f"EXITPIN_SHIM={CONFIG}" in environment.read_text().split("\0")
+            assert environment.stat().st_mode & 0o077 == 0
+        launched.process.kill()
+        await launched.heard(LauncherLost)
+
+    played(script)
 
 
 def test_nobody_is_of_a_tree_that_has_no_launcher_yet() -> None:

@@ -1,7 +1,6 @@
 """What the kernel is asked: on a /proc of our own making, and once for real."""
 
 import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -19,24 +18,6 @@ from ..shim.refusing import (
     supervise_ourselves,
 )
 from .apart import apart
-
-
-def process(proc: Path, pid: int, comm: str, cmdline: str, net: str) -> None:
-    (proc / str(pid) / "ns").mkdir(parents=True)
-    (proc / str(pid) / "comm").write_text(f"{comm}\n")
-    (proc / str(pid) / "cmdline").write_text("\0".join([*cmdline.split(), ""]))
-    os.symlink(net, proc / str(pid) / "ns" / "net")
-
-
-def test_only_the_services_tor_on_our_network_is_foreign(tmp_path: Path) -> None:
-    (tmp_path / "self" / "ns").mkdir(parents=True)
-    os.symlink("net:[1]", tmp_path / "self" / "ns" / "net")
-    service = "/usr/bin/tor --defaults-torrc /usr/share/tor/tor-service-defaults-torrc -f /etc/tor/torrc"
-    process(tmp_path, 10, "tor", service, "net:[1]")
-    process(tmp_path, 11, "tor", service, "net:[2]")
-    process(tmp_path, 12, "tor", "tor -f /tmp/own/torrc", "net:[1]")
-    process(tmp_path, 13, "torsocks", "torsocks x", "net:[1]")
-    assert machine.foreign_tors(tmp_path) == [machine.ForeignTor(10, is_service=True)]
 
 
 def test_sysctls_that_forbid_namespaces_are_named_with_the_wanted_value(tmp_path: Path) -> None:
@@ -109,17 +90,6 @@ def test_notification_is_one_word_of_the_list(tmp_path: Path) -> None:
     assert machine.has_seccomp_notify(tmp_path)
     path.write_text("kill_process trap errno\n")
     assert not machine.has_seccomp_notify(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("output", "version"),
-    [("Tor version 0.4.9.11.", (0, 4, 9, 11)), ("Tor version 0.4.8.10-dev (git-1).", (0, 4, 8, 10)), ("tor?", ())],
-)
-def test_the_version_of_tor_is_read_from_its_words(tmp_path: Path, output: str, version: tuple[int, ...]) -> None:
-    tor = tmp_path / "tor"
-    tor.write_text(f"#!/bin/sh\necho '{output}'\n")
-    tor.chmod(0o755)
-    assert machine.find_tor(str(tmp_path)) == (str(tor), version)
 
 
 def test_the_real_kernel_answers() -> None:

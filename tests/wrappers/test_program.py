@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.wrappers.program import look_at, read_elf
+from exitpin.wrappers.program import Program, look_at, read_elf
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_privileged_program_is_refused(built: Path, bits: int, word: str) -> N
 
 
 def test_a_script_is_what_interprets_it(built: Path) -> None:
-    through_env = script(built, "one", "#!/usr/bin/env -S -i LANG=C dynamic -x")
+    through_env = script(built, "one", "#!/usr/bin/env dynamic")
     assert look_at(through_env, f"{built}:{os.defpath}").interpreters == (str(built / "dynamic"),)
     static = script(built, "two", f"#! {built}/static")
     assert look_at(static, "").unhooked.startswith(f"its interpreter {built}/static: it is static")
@@ -96,6 +96,22 @@ def test_a_script_is_what_interprets_it(built: Path) -> None:
     assert look_at(nested, f"{built}:{os.defpath}").interpreters == (through_env, str(built / "dynamic"))
     loop = script(built, "five", f"#!{built}/five")
     assert "scripts of scripts" in look_at(loop, "").obstacle
+
+
+def test_a_loader_that_is_named_far_from_the_headers_is_found(built: Path) -> None:
+    """As patchelf leaves it, behind all else."""
+    data = bytearray((built / "dynamic").read_bytes())
+    table, count = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
+    (at,) = (at for at in range(table, table + 56 * count, 56) if struct.unpack_from("<I", data, at)[0] == 3)
+    offset, length = struct.unpack_from("<Q", data, at + 8)[0], struct.unpack_from("<Q", data, at + 32)[0]
+    loader = data[offset : offset + length]
+    struct.pack_into("<Q", data, at + 8, 1 << 20)
+    far = built / "far"
+    far.write_bytes(bytes(data).ljust(1 << 20, b"\0") + loader)
+    far.chmod(0o755)
+    assert look_at(str(far), "") == Program(str(far))
+    far.write_bytes(bytes(data).ljust(1 << 20, b"\0") + loader[:-1])
+    assert look_at(str(far), "").obstacle != "", "the launcher would refuse it"
 
 
 @pytest.mark.parametrize(("name", "part"), [("dig", "+tcp"), ("curl", "--http3"), ("node", "dns.resolve")])
