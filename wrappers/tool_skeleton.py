@@ -49,7 +49,7 @@ _SCRIPT = {
     "@ARGV@": '["sh", "{{script}}", "{{url}}"]',
     "@EXTRACT@": 'extract.body = { from = "facts" }',
     "@JUDGES@": (
-        '# Or leave out `verdict`, write run.parse = "status", and let the script say: `exitpin verdict tampered WHY`,\n'
+        '# Or leave out `verdict`, write run.parse = "status", and let the script say `exitpin verdict tampered WHY`,\n'
         "# or exit status 0 (ok), 100 (tampered), 101 (suspect), 102 (broken); all else is an error, of nobody's.\n"
     ),
 }

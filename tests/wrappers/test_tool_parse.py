@@ -21,7 +21,7 @@ def test_a_tool_that_judges_for_itself_has_the_rules_of_its_form(parse: str) -> 
 @pytest.mark.parametrize(
     ("toml", "without", "answer"),
     [
-        ("run.parse = 'exit'", "verdict", 'run.parse: "exit" is not valid; valid are status, tap'),
+        ("run.parse = 'exit'", "", 'run.parse: "exit" is not valid; valid are status, tap'),
         ("run.parse = 'status'", "", "verdict: is for what does not judge for itself; leave it out, or run.parse"),
         ("run.parse = 'tap'", "", "verdict: is for what does not judge for itself; leave it out, or run.parse"),
         ("", "verdict", "verdict: is missing; write e.g. verdict = [{"),
