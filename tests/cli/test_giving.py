@@ -194,6 +194,23 @@ def test_each_explains_itself(desk: Path, verb: str) -> None:
     assert (done.returncode, done.stdout) == (0, giving.HELP[verb])
 
 
+EXAMPLES = [line.strip() for text in giving.HELP.values() for line in text.splitlines() if line.startswith("  ")]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_the_examples_of_the_help_work(desk: Path, line: str) -> None:
+    (desk / "body").write_text("a body")
+    (desk / "chain.pem").write_text("a chain")
+    inside = {
+        "EXITPIN": "1", "EXITPIN_FACTS": f"{desk}/facts", "EXITPIN_EVIDENCE": f"{desk}/evidence",
+        "EXITPIN_ARTIFACTS": str(desk), "EXITPIN_PYTHON": sys.executable, "code": "200", "key": "ssh-ed25519 AAAA",
+        "url": f"file://{desk}/body", "PATH": f"{passthrough_dir()}:{os.environ['PATH']}",
+    }  # fmt: skip
+    done = subprocess.run(["sh", "-euc", line], env=inside, cwd=desk, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert emitted(desk) or [path.read_text() for path in (desk / "evidence").iterdir()] in (["a body"], ["a chain"])
+
+
 def test_whoever_reads_what_they_write_knows_the_same_limits() -> None:
     assert (giving.FACTS_BYTES, giving.FACTS_MAX) == (harvest.FACTS_BYTES, harvest.FACTS_MAX)
     assert (giving.NAME_MAX, giving.VALUE_MAX) == (harvest.NAME_MAX, values.VALUE_MAX)
