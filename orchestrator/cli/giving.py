@@ -72,7 +72,8 @@ def give(arguments: Sequence[str]) -> int:
     fail for it; 125: it could not be written."""
     verb, words = arguments[0], list(arguments[1:])
     if words[:1] in (["-h"], ["--help"]):
-        sys.stdout.write(HELP[verb])
+        if sys.stdout is not None:
+            sys.stdout.write(HELP[verb])
         return 0
     try:
         if os.environ.get("EXITPIN") != "1" or "EXITPIN_FACTS" not in os.environ:
@@ -165,29 +166,39 @@ def _evidence(words: list[str]) -> int:
         source = 0 if words[0] == "-" else os.open(words[0], os.O_RDONLY)
     except OSError as error:
         raise Refused(f"{escaped(words[0])[:80]}: {error.strerror}") from None
+    chunk, path = os.read(source, _CHUNK), os.path.join(folder, name)  # a folder can be opened, and not be read
     try:
-        kept = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        kept = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise Refused(f"{name} is kept already") from None
-    return _copy(source, kept, name)
+    try:
+        size, is_cut = _copy(chunk, source, kept)
+    except OSError:
+        os.unlink(path)  # nobody is to take half of it for the whole
+        raise
+    if is_cut:
+        _say(f"evidence: {name} was cut after {size} bytes")
+    return 0
 
 
-def _copy(source: int, kept: int, name: str) -> int:
-    """As much as there is room for: the kernel says where the tool's limit is (the interpreter ignores SIGXFSZ)."""
+def _copy(chunk: bytes, source: int, kept: int) -> tuple[int, bool]:
+    """As much as there is room for, and whether there was more: the kernel says where the tool's limit is (the
+    interpreter ignores SIGXFSZ)."""
     import errno
 
     size = 0
-    while chunk := os.read(source, min(_CHUNK, FILE_BYTES + 1 - size)):
-        while chunk and size <= FILE_BYTES:
-            try:
-                written = os.write(kept, chunk)
-            except OSError as error:
-                if error.errno not in (errno.EFBIG, errno.EDQUOT):
-                    raise
-                _say(f"evidence: {name} was cut after {size} bytes")
-                return 0
-            chunk, size = chunk[written:], size + written
-    return 0
+    while chunk:
+        try:
+            written = os.write(kept, chunk[: FILE_BYTES - size])
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            return size, True
+        size += written
+        if size == FILE_BYTES:
+            return size, bool(chunk[written:] or os.read(source, 1))
+        chunk = chunk[written:] or os.read(source, _CHUNK)
+    return size, False
 
 
 def _say(sentence: str) -> None:

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_given(desk: Path, words: W
     assert status in (giving.MISUSED, giving.FAILED)
     assert sentence in told
     assert told.count("\n") == 1
-    assert (desk / "facts").read_bytes() == b""
+    assert (desk / "facts").read_bytes() == b"" and not list((desk / "evidence").iterdir())
 
 
 @pytest.mark.parametrize("without", [("EXITPIN",), ("EXITPIN_FACTS",), ("EXITPIN", "EXITPIN_FACTS")])

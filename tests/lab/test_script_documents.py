@@ -1,5 +1,6 @@
 """What the documents show of scripts, as they show it: each example is run, in the lab."""
 
+import json
 import re
 import shlex
 import shutil
@@ -53,6 +54,16 @@ def test_each_command_line_works(lab: Lab, tmp_path: Path, line: str) -> None:
     done = subprocess.run(argv, cwd=tmp_path, input="exit 0\n", capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("tool", ["greeting", "no-scripts"])
+def test_each_script_takes_dead_ports_for_what_they_are(tmp_path: Path, tool: str) -> None:
+    (tmp_path / f"{tool}.sh").write_text(block(tool))
+    argv = [*EXITPIN, "tools", "test", "--chaos", "--json", f"./{tool}.sh"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and all(outcome["passed"] for outcome in outcomes), done.stdout + done.stderr
+    assert {outcome["rule"] for outcome in outcomes} == ({"a", "b"} if tool == "no-scripts" else {"a"})
 
 
 @pytest.mark.parametrize(
