@@ -99,6 +99,5 @@ def _parser(arguments: Sequence[str]) -> "argparse.ArgumentParser":
         importlib.import_module(f".{verb}", __package__).register(subparsers)
     if asked is None:
         for verb, what in INSIDE.items():
-            parser_of_verb = subparsers.add_parser(verb, help=what, add_help=False)
-            parser_of_verb.set_defaults(execute=lambda args: giving.give([args.verb]))
+            subparsers.add_parser(verb, help=what, add_help=False)  # for the list: `main` has carried them out
     return parser
