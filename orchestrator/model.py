@@ -70,10 +70,11 @@ class Snapshot:
 class Setup:
     """How a declared tool's run differs from a command line that somebody typed: nothing is inherited, all is bounded.
 
-    `directory`: made for the run, with `home` and `artifacts` and the file `facts` in it; whoever plans the run removes
-    it. `environment`: all of it, but for HOME, PATH and the EXITPIN_ variables. `destinations`: the only ones that it
-    may open (port 0: a look-up); None: any. `cwd`: where it starts; empty: `home`. Limits in bytes, seconds of CPU,
-    processes in the tree; None: no limit. `artifacts_max`: for each file that it writes, and for all that it leaves.
+    `directory`: made for the run, with `home`, `artifacts`, `evidence` and the file `facts` in it; whoever plans the
+    run removes it. `environment`: all of it, but for HOME, PATH and the EXITPIN_ variables. `destinations`: the only
+    ones that it may open (port 0: a look-up); None: any. `cwd`: where it starts; empty: `home`. Limits in bytes,
+    seconds of CPU, processes in the tree; None: no limit. `artifacts_max`: for each file that it writes, and for all
+    that it leaves.
     """
 
     directory: str

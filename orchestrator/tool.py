@@ -103,7 +103,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Command:
     """The `run` table. `argv` is never given to a shell. `resolve`: `mapped` or `exit` (network.dns). `cwd`: a
-    template; empty: the run's own folder."""
+    template; empty: the run's own folder. `parse`: in which form the command judges for itself (`audit/said.py`);
+    empty: it does not."""
 
     argv: tuple[str, ...]
     stdin: str = ""
@@ -116,6 +117,7 @@ class Command:
     resolve: str = "mapped"
     containment: str = "shim"
     cwd: str = ""
+    parse: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,8 @@ class Extract:
     """One fact. `source`: stdout, stderr, artifact:F, or facts (lines NAME=VALUE in $EXITPIN_FACTS).
 
     `how`: text, regex (`argument`: the pattern; group 1, or the whole match), json (an RFC 6901 pointer), pem (the
-    label), lines. `form`: text, sha256, size, set. `every`: all matches, not only the first. `type`: str, int, float,
-    bool. `filter`: an offline command that the source's bytes go through first.
+    label), lines, tap (not_ok or passed). `form`: text, sha256, size, set. `every`: all matches, not only the first.
+    `type`: str, int, float, bool. `filter`: an offline command that the source's bytes go through first.
     """
 
     name: str

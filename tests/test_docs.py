@@ -10,8 +10,9 @@ from textwrap import dedent
 
 import pytest
 
+from exitpin.orchestrator.audit.said import STATUSES
 from exitpin.orchestrator.audit.templates import BUILT_IN
-from exitpin.orchestrator.cli import audit, replay, report, results, run, tools
+from exitpin.orchestrator.cli import audit, giving, main, replay, report, results, run, sh, tools
 from exitpin.orchestrator.tool import BASELINE_MODES, MATCHERS, PARAM_TYPES, RUN_SUBJECTS, Status
 from exitpin.wrappers.tool_files import Catalogue, Layer
 from exitpin.wrappers.tool_forms import Form, ToolForm
@@ -23,7 +24,10 @@ README = (ROOT / "README.rst").read_text("utf-8")
 AUDITS = (ROOT / "docs" / "audits.rst").read_text("utf-8")
 RESULTS = (ROOT / "docs" / "results.rst").read_text("utf-8")
 WORDS = [*MATCHERS, *RUN_SUBJECTS, *PARAM_TYPES, *BASELINE_MODES, *map(str, Status), *BUILT_IN]
-EXAMPLES = [(TOOLS, "toml", "page.toml"), (TOOLS, "sh", "greeting.sh"), (README, "toml", "page.toml")]
+EXAMPLES = [
+    (TOOLS, "toml", "page.toml"), (README, "toml", "page.toml"), (TOOLS, "sh", "greeting.sh"),
+    (TOOLS, "sh", "no-scripts.sh"), (TOOLS, "bash", "page-tests.bats"),
+]  # fmt: skip
 
 
 def forms(annotation: object) -> Iterator[type[Form]]:
@@ -67,10 +71,10 @@ def test_the_manual_of_tools_names_each_word_that_has_a_meaning(word: str) -> No
 
 @pytest.mark.parametrize(("text", "kind", "name"), EXAMPLES)
 def test_the_examples_of_the_manuals_are_right(text: str, kind: str, name: str, tmp_path: Path) -> None:
-    found = re.search(rf"(?m)^\.\. code(?:-block)?:: {kind}\n\n((?:   .*\n|\n)+)", text)
-    assert found is not None
+    blocks = re.findall(rf"(?m)^\.\. code(?:-block)?:: {kind}\n\n((?:   .*\n|\n)+)", text)
     file = tmp_path / name
-    file.write_text(dedent(found[1]), "utf-8")
+    (block,) = [block for block in blocks if f'id = "{file.stem}"' in block]
+    file.write_text(dedent(block), "utf-8")
     entry = Catalogue([Layer(tmp_path)], Trust({}), tmp_path).at(f"./{name}")
     assert entry.problems == []
     assert entry.warnings == []
@@ -88,7 +92,7 @@ def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, a
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     subparsers = argparse.ArgumentParser("exitpin").add_subparsers()
-    for module in (audit, tools, results, report, replay):
+    for module in (audit, sh, tools, results, report, replay):
         module.register(subparsers)
     for name, parser in subparsers.choices.items():
         yield from parsers(parser, name)
@@ -109,6 +113,19 @@ def test_the_manuals_name_each_option() -> None:
             if spellings and not any(re.search(rf"(?<![\w-]){each}(?![\w-])", text) for each in spellings):
                 missing.append(f"{name} {spellings[-1]}")
     assert missing == []
+
+
+@pytest.mark.parametrize("verb", giving.VERBS)
+def test_the_manuals_and_the_help_name_what_scripts_give(verb: str) -> None:
+    assert f"``exitpin {verb} " in TOOLS
+    assert set(main.INSIDE) == set(giving.VERBS)
+    assert f"exitpin {verb}" in README + sh.HELP
+
+
+def test_the_manual_tells_each_exit_status_that_is_a_verdict() -> None:
+    for status, code in STATUSES.items():
+        assert re.search(rf"(?m)^{code} +``{status}`` ", TOOLS)
+        assert str(code) in giving.HELP["verdict"]
 
 
 def test_the_readme_lists_each_tool_with_its_question_and_its_parameters() -> None:

@@ -16,11 +16,13 @@ from ..orchestrator.tool import Extract, Facts, Tool, Value
 from . import values
 from .filters import FilterBroken, FilterFailed, Offline
 from .harvest import Harvest, Sources
+from .tap import Tap, read_tap
 from .values import Unreadable
 
 PATTERN_TIMEOUT_S: Final = 0.5
 MATCHES_MAX: Final = 1000
 PEM_BLOCKS_MAX: Final = 100
+TWICE_MAX: Final = 10
 
 __all__ = ["Extraction", "ExtractionTimeout", "Harvest", "extract", "search"]
 
@@ -48,6 +50,7 @@ class _Work:
     problems: list[str] = field(default_factory=list)
     is_failed: bool = False
     filtered: dict[tuple[str, tuple[str, ...]], bytes | None] = field(default_factory=dict)
+    tap: Tap | None = None
     texts: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def fails(self, what: str) -> None:
@@ -71,6 +74,11 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
         except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError, OSError) as error:
             facts[wanted.name] = None
             work.fails(f"{wanted.name}: {error or type(error).__name__}")
+    emitted = work.sources.emitted()
+    if tool.command.parse:  # no rule names what it emits, and all of it was meant
+        facts = {**emitted, **facts}
+    for name in work.sources.twice[:TWICE_MAX]:
+        work.fails(f"facts: {name} is set twice")
     problems = tuple(dict.fromkeys((*work.problems, *work.sources.problems)))
     return Extraction(facts, problems, "parse" if work.is_failed else "")
 
@@ -84,7 +92,7 @@ def search(pattern: str, text: str) -> bool:
 
 def _fact(wanted: Extract, work: _Work) -> Value:
     if wanted.source == "facts":
-        return _shaped(wanted, work.sources.emitted(wanted.argument or wanted.name))
+        return _shaped(wanted, work.sources.emitted().get(wanted.argument or wanted.name))
     content = _content(wanted, work)
     if content is None:
         return None
@@ -171,6 +179,15 @@ def _as_pem(wanted: Extract, content: bytes, work: _Work) -> Value:
     return _listed(wanted, blocks)
 
 
+def _as_tap(wanted: Extract, content: bytes, work: _Work) -> Value:
+    """The tests that failed, or how many passed. A document that is not whole and has no failure says nothing."""
+    if work.tap is None:
+        work.tap = read_tap(content, is_cut=len(content) >= work.sources.limits.stdout)
+        if work.tap.problem and not work.tap.not_ok:
+            work.fails(f"TAP: {work.tap.problem}")
+    return work.tap.passed if wanted.argument == "passed" else work.tap.not_ok or None
+
+
 def _as_lines(wanted: Extract, content: bytes, work: _Work) -> Value:
     lines = content.split(b"\n", MATCHES_MAX)
     if len(lines) > MATCHES_MAX:
@@ -209,4 +226,5 @@ _HOW: Final[Mapping[str, Callable[[Extract, bytes, _Work], Value]]] = {
     "json": _as_json,
     "pem": _as_pem,
     "lines": _as_lines,
+    "tap": _as_tap,
 }

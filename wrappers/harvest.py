@@ -35,11 +35,13 @@ class Harvest:
 
 @dataclass(slots=True)
 class Sources:
-    """Reads each source of a harvest once, within the limits of the tool."""
+    """Reads each source of a harvest once, within the limits of the tool. `twice`: emitted facts that were set more
+    than once, so that nobody knows what they are."""
 
     harvest: Harvest
     limits: Limits
     problems: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
     _read: dict[str, bytes | None] = field(default_factory=dict)
     _emitted: dict[str, str] | None = None
 
@@ -52,11 +54,11 @@ class Sources:
             self._read[source] = self._capped(source)
         return self._read[source]
 
-    def emitted(self, name: str) -> str | None:
-        """The last value of a name in the facts that the tool emitted."""
+    def emitted(self) -> Mapping[str, str]:
+        """The facts that the tool emitted, by name."""
         if self._emitted is None:
             self._emitted = self._parsed_facts()
-        return self._emitted.get(name)
+        return self._emitted
 
     def _capped(self, source: str) -> bytes | None:
         if source in ("stdout", "stderr"):
@@ -90,6 +92,8 @@ class Sources:
         for line in lines[:FACTS_MAX]:
             name, equals, value = values.decoded(line.rstrip(b"\r")).partition("=")
             if equals and 0 < len(name) <= NAME_MAX and _NAME.issuperset(name):
+                if name in facts and name not in self.twice:
+                    self.twice.append(name)
                 facts[name] = values.storable(value)
             elif line:
                 wrong += 1

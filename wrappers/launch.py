@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
 from .daemons import Daemons
+from .desk import Desk
 from .given import Input
 from .household import Household
 from .output import Flow, Output
@@ -59,6 +61,7 @@ def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
         "EXITPIN_EXIT_FP": run.exit.fingerprint,
         "EXITPIN_EXIT_NICK": run.exit.nickname,
         "EXITPIN_EXIT_IP": run.exit.address,
+        "EXITPIN_PYTHON": sys.executable,
     }
 
 
@@ -80,7 +83,8 @@ def containment_options(containment: Containment) -> list[str]:
 class ToolLauncher:
     """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there).
 
-    `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while.
+    `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
+    where a folder is made for what a run without a setup keeps; None: it keeps nothing.
     """
 
     def __init__(
@@ -94,8 +98,10 @@ class ToolLauncher:
         foreground: bool = False,
         on_line: OnLine | None = None,
         flow: Callable[[str], Flow] | None = None,
+        evidence: Path | None = None,
     ) -> None:
         self.directory = directory
+        self.evidence = evidence
         self.tor = tor
         self.environment = tool_environment(environment)
         self.containment = containment
@@ -126,6 +132,8 @@ class ToolLaunch:
         self._run = run
         self._post = post
         self.containment = launcher.containment
+        kept = None if launcher.evidence is None else launcher.evidence / run.run_id
+        self.desk = Desk(launcher.directory / f"{run.index}.d", kept) if run.setup is None else None
         self._tree = Tree(launcher.household)
         path = launcher.directory / f"{run.index}.s"
         containment = launcher.containment
@@ -146,13 +154,14 @@ class ToolLaunch:
             self._reports.open()
             if run.setup is not None:
                 make_workspace(run.setup)
+            places = self.desk.make() if self.desk is not None else {}
             self._process.start(
                 run.argv,
                 preload=launcher.preload,
                 shim_config=bindings.shim_config(
                     run.nonce, run.address, self._reports.path, is_supervised=launcher.containment.is_supervised
                 ),
-                environment=run_environment(launcher.environment, run),
+                environment=run_environment({**launcher.environment, **places}, run),
                 stdio=self._stdio(),
                 options=self._options(),
             )

@@ -60,7 +60,12 @@ def check_pattern(
 
 def check_rules(form: ToolForm, names: Names) -> Iterator[Problem]:
     """All rules, in their order."""
-    if not form.verdict:
+    if form.run.parse:
+        return
+    if "verdict" not in form.model_fields_set:
+        rules = 'write e.g. verdict = [{ status = "ok" }], or, of a script that says itself what it found, run.parse'
+        yield Problem(("verdict",), f"is missing; {rules}")
+    elif not form.verdict:
         yield Problem(("verdict",), 'is empty: nothing would be judged; write at least [{ status = "ok" }]')
     catching: int | None = None
     for number, rule in enumerate(form.verdict):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from ..orchestrator.audit.said import EXTRACTS
 from ..orchestrator.audit.templates import BUILT_IN, names_in
 from ..orchestrator.outcomes import KINDS
 from ..orchestrator.tool import RUN_SUBJECTS
@@ -30,6 +31,7 @@ def check(form: ToolForm, stem: str, script: str | None, *, is_whole: bool = Tru
     yield from check_params(form)
     yield from check_requirements(form)
     yield from _run(form, names, script)
+    yield from _parse(form, script)
     for number, text in enumerate(form.by_hand):
         yield from names.check(text, ("by_hand", number))
     yield from check_doors(form, names)
@@ -119,6 +121,20 @@ def _run(form: ToolForm, names: Names, script: str | None) -> Iterator[Problem]:
             yield Problem(("run", "env", name), "is set by exitpin, or would lead past it; leave it out")
 
 
+def _parse(form: ToolForm, script: str | None) -> Iterator[Problem]:
+    """Whether one of the two judges: the tool for itself, or the rules of its file."""
+    parse = form.run.parse
+    if parse and form.verdict:
+        yield Problem(("verdict",), f'is for what does not judge for itself; leave it out, or run.parse = "{parse}"')
+    for read in EXTRACTS.get(parse or "", ()):
+        if read.name in form.extract:
+            yield Problem(("extract", read.name), f'is read by run.parse = "{parse}" already; take another name')
+    if script is not None and parse != "status" and re.search(r"(?m)^[^#\n]*\bexitpin verdict\b", script):
+        yield Problem(
+            ("run", "parse"), 'nobody reads what the script says by `exitpin verdict`; write parse = "status"'
+        )
+
+
 def _extract(name: str, each: ExtractForm, form: ToolForm) -> Iterator[Problem]:
     place = ("extract", name)
     if not NAME.fullmatch(name) or name in (*BUILT_IN, *RUN_SUBJECTS):
@@ -186,6 +202,8 @@ def _baseline(form: ToolForm, names: Names) -> Iterator[Problem]:
 
 
 def _unused(form: ToolForm) -> Iterator[Problem]:
+    if form.run.parse:
+        return
     used = {*used_fields(form), *form.baseline.pins, *form.keep}
     fields = [c.field or "" for r in form.verdict for c in chain(r.when or (), r.any_ or ())]
     used |= {field.partition(".")[0] for field in fields}

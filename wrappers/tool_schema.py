@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..orchestrator.audit.said import EXTRACTS, RULES
 from ..orchestrator.tool import (
     RUN_SUBJECTS,
     SCHEMA,
@@ -106,13 +107,13 @@ def _wrong_version(given: object) -> str:
 
 
 def _tool(form: ToolForm, path: str, script: str | None, digest: str) -> Tool:
-    is_pinned = form.baseline.mode == "pinned"
+    is_pinned, parse = form.baseline.mode == "pinned", form.run.parse or ""
     baseline = form.baseline
     return Tool(
         id=form.id,
         summary=form.summary,
         command=_command(form.run),
-        verdict=tuple(map(_rule, form.verdict)),
+        verdict=RULES.get(parse) or tuple(map(_rule, form.verdict)),
         description=form.description,
         severity=form.severity,
         tags=tuple(form.tags),
@@ -126,7 +127,10 @@ def _tool(form: ToolForm, path: str, script: str | None, digest: str) -> Tool:
         params=tuple(param_of(name, each) for name, each in form.params.items()),
         doors=tuple(Door(each.host, each.port, each.url) for each in form.destination),
         select=form.select,
-        extracts=tuple(_extract(name, each) for name, each in facts_of(form, script).items()),
+        extracts=(
+            *EXTRACTS.get(parse, ()),
+            *(_extract(name, each) for name, each in facts_of(form, script).items()),
+        ),
         baseline=Baseline(
             baseline.mode,
             baseline.exits,
@@ -164,6 +168,7 @@ def _command(run: RunForm) -> Command:
         resolve=run.network.dns,
         containment=run.containment,
         cwd=run.cwd,
+        parse=run.parse or "",
     )
 
 

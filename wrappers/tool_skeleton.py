@@ -23,13 +23,13 @@ destination = [{{ url = "{{{{url}}}}" }}]
 run.argv = @ARGV@
 run.timeout = "50s"
 
-# Facts, read from stdout, stderr, artifact:FILE, or facts (lines NAME=VALUE that the tool writes to $EXITPIN_FACTS).
+# Facts, read from stdout, stderr, artifact:FILE, or facts (which the tool gives by `exitpin emit NAME=VALUE`).
 @EXTRACT@
 
 # What the facts are compared with: the same run through other exits, two of which must agree.
 baseline = {{ mode = "exits", exits = 3, quorum = 2 }}
 
-# First match wins. What says nothing about the exit comes first; `tampered` needs something that came back.
+@JUDGES@# First match wins. What says nothing about the exit comes first; `tampered` needs something that came back.
 verdict = [
   {{ status = "error", when = [{{ field = "exit_code", not = 0 }}], reason = "it failed (exit {{{{exit_code}}}})" }},
   {{ status = "error", when = [{{ field = "body", absent = true }}], reason = "no body" }},
@@ -42,18 +42,23 @@ _PLAIN = {
     "@WHAT@": "Never a shell: one element, one argument.",
     "@ARGV@": '["curl", "-qsSf", "--max-time", "40", "-o", "{{artifacts}}/body", "{{url}}"]',
     "@EXTRACT@": 'extract.body = { from = "artifact:body", as = "sha256" }',
+    "@JUDGES@": "",
 }
 _SCRIPT = {
     "@WHAT@": "This script, with its arguments. What it starts runs on the same circuit.",
     "@ARGV@": '["sh", "{{script}}", "{{url}}"]',
     "@EXTRACT@": 'extract.body = { from = "facts" }',
+    "@JUDGES@": (
+        '# Or leave out `verdict`, write run.parse = "status", and let the script say `exitpin verdict tampered WHY`,\n'
+        "# or exit status 0 (ok), 100 (tampered), 101 (suspect), 102 (broken); all else is an error, of nobody's.\n"
+    ),
 }
 _CODE = """\
 set -eu
 # no pipe: it would hide curl's failure
 curl -qsSf --max-time 40 -o "$EXITPIN_ARTIFACTS/body" "$1"
 sum=$(sha256sum "$EXITPIN_ARTIFACTS/body")
-printf 'body=%s\\n' "${sum%% *}" >> "$EXITPIN_FACTS"
+exitpin emit body="${sum%% *}"
 """
 
 

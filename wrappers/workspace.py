@@ -14,10 +14,10 @@ ENTRIES_MAX = 1000
 
 
 def make_workspace(setup: Setup) -> None:
-    """The run's folder, which may exist, and in it `home`, `artifacts` and an empty `facts`, which must not: 0700 and
-    0600. Raises OSError."""
+    """The run's folder, which may exist, and in it `home`, `artifacts`, `evidence` and an empty `facts`, which must
+    not: 0700 and 0600. Raises OSError."""
     os.makedirs(setup.directory, 0o700, exist_ok=True)
-    for folder in (home(setup), artifacts(setup)):
+    for folder in (home(setup), artifacts(setup), evidence(setup)):
         os.mkdir(folder, 0o700)
     os.close(os.open(facts(setup), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
@@ -32,6 +32,11 @@ def artifacts(setup: Setup) -> str:
     return os.path.join(setup.directory, "artifacts")
 
 
+def evidence(setup: Setup) -> str:
+    """EXITPIN_EVIDENCE: what `exitpin evidence` keeps."""
+    return os.path.join(setup.directory, "evidence")
+
+
 def facts(setup: Setup) -> str:
     """EXITPIN_FACTS."""
     return os.path.join(setup.directory, "facts")
@@ -43,6 +48,7 @@ def workspace_environment(setup: Setup) -> Mapping[str, str]:
         **dict(setup.environment),
         "HOME": home(setup),
         "EXITPIN_ARTIFACTS": artifacts(setup),
+        "EXITPIN_EVIDENCE": evidence(setup),
         "EXITPIN_FACTS": facts(setup),
     }
 
@@ -65,11 +71,11 @@ def launcher_options(setup: Setup) -> list[str]:
 
 
 def artifacts_size(setup: Setup) -> int:
-    """Bytes in the artifacts folder, links not followed. Counting stops above `artifacts_max`; too many files to count,
-    or a folder that can't be read, is one byte above it."""
+    """Bytes in the folders of artifacts and evidence, links not followed. Counting stops above `artifacts_max`; too
+    many files to count, or a folder that can't be read, is one byte above it."""
     too_much = setup.artifacts_max + 1
     size = entries = 0
-    folders = [artifacts(setup)]
+    folders = [artifacts(setup), evidence(setup)]
     while folders:
         try:
             with os.scandir(folders.pop()) as found:

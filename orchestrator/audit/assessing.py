@@ -246,7 +246,7 @@ def _judge(tool: Tool, ended: Ended, controls: Controls | None) -> Judgement:
         return judgement
     if judgement.status.is_lie and judgement.rule is not None:
         return replace(judgement, rule=tool.verdict.index(rules[judgement.rule]))
-    return Judgement(Status.ERROR, "no answer in time")
+    return Judgement(Status.ERROR, "no answer in time", None, "tool" if tool.command.parse else "")
 
 
 def is_positive(rule: Rule) -> bool:

@@ -21,6 +21,7 @@ EVENTS_MAX = 16 << 20  # a tool that opens connections without end gets no more
 FILES_MAX = 64  # of one run
 PEM_MAX = 1 << 20
 EMITTED = "emitted"  # what the tool wrote to $EXITPIN_FACTS
+EVIDENCE = "evidence:"  # what it asked to have kept
 DEFAULTS = {"stdout": "on-finding", "stderr": "on-finding"}
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----[A-Za-z0-9+/=\s]{1,65536}?-----END [A-Z0-9 ]{1,40}-----\n?")
 
@@ -43,7 +44,8 @@ def facts_exhibit(facts: Mapping[str, object]) -> Exhibit:
 
 
 def read_files(tool: Tool, harvest: Harvest, directory: str) -> dict[str, bytes]:
-    """What the tool's `keep` names beside its output, read before the run's folder goes: artifacts and emitted facts.
+    """What is to be kept beside the tool's output, read before the run's folder goes: what it asked for itself, and
+    what its `keep` names, artifacts and emitted facts.
 
     What can't be read is left out: it is no plain file, or there is none.
     """
@@ -55,10 +57,13 @@ def read_files(tool: Tool, harvest: Harvest, directory: str) -> dict[str, bytes]
         names |= {path.name for path in _some(Path(folder))}
     found: dict[str, bytes] = {}
     left = tool.command.limits.artifacts
-    for name in sorted(names)[:FILES_MAX]:
-        content = _read(folder, name, left + 1)
+    kept = Path(directory, "evidence")
+    wanted = [(str(kept), path.name, EVIDENCE) for path in _some(kept)]
+    wanted += [(folder, name, "artifact:") for name in sorted(names)[:FILES_MAX]]
+    for place, name, kind in wanted:
+        content = _read(place, name, left + 1)
         if content is not None:
-            found[f"artifact:{name}"] = content
+            found[f"{kind}{name}"] = content
             left = max(0, left - len(content))
     if any(name == "facts" for name, _ in tool.keep) and (content := _read(directory, "facts", FACTS_BYTES + 1)):
         found[EMITTED] = content
@@ -72,6 +77,7 @@ def kept_exhibits(use: ToolUse, harvest: Harvest, files: Mapping[str, bytes], *,
     for name, content, is_cut in _sources(use.tool, harvest, files, wants_pem="pem" in when):
         kind = "facts" if name == EMITTED else name
         policy = when.get(kind) or (when.get("artifacts") if name.startswith("artifact:") else None)
+        policy = "always" if name.startswith(EVIDENCE) else policy
         if content and (policy == "always" or (policy == "on-finding" and is_finding)):
             told = bytes_told(use, content, is_cut=is_cut)  # what hides a secret can be longer than it
             yield Exhibit(name, pack(told[:CONTENT_MAX]), is_cut or len(told) > CONTENT_MAX)
@@ -91,7 +97,8 @@ def _sources(
     left = limits.artifacts
     for name, content in files.items():
         limit = FACTS_BYTES if name == EMITTED else left
-        yield name, content[:limit], len(content) > limit
+        is_full = name.startswith(EVIDENCE) and len(content) == limits.artifacts  # the kernel let it have no more
+        yield name, content[:limit], len(content) > limit or is_full
         left -= 0 if name == EMITTED else min(left, len(content))
 
 

@@ -16,6 +16,7 @@ from ..tool import RUN_SUBJECTS, Condition, Facts, Rule, Status, Tool, Value
 from .agreement import Control, Controls
 from .facts import look_up, text
 from .matchers import Question, Search, ask, needs_controls, operand_of
+from .said import error_in_words
 from .templates import fill_known, names_in
 
 __all__ = ["Judgement", "Observation", "Search", "compares", "is_usable_control", "judge"]
@@ -61,6 +62,13 @@ def judge(
         return hearing.stop("control", str(missing))
     except _NoValue as missing:
         return hearing.stop("tool", str(missing))
+    return _unspoken(tool, hearing)
+
+
+def _unspoken(tool: Tool, hearing: "_Hearing") -> Judgement:
+    """No rule matched. Of a tool that judges for itself that is an error of its own, and no failure of its exit's."""
+    if tool.command.parse:
+        return hearing.stop("tool", error_in_words(hearing.seen.exit_code, hearing.seen.facts))
     return hearing.stop("no-rule", "no rule matched")
 
 
@@ -94,7 +102,7 @@ def _judge_control(tool: Tool, seen: Observation, values: Mapping[str, str], sea
                 return hearing.conclude(place, rule)
     except _NoValue as missing:
         return hearing.stop("tool", str(missing))
-    return hearing.stop("no-rule", "no rule matched")
+    return _unspoken(tool, hearing)
 
 
 class _NoControls(Exception):

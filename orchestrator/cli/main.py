@@ -1,19 +1,22 @@
 """The command `exitpin`: finds the verb, and carries it out; how it ends is `ending.py`'s.
 
-Only the module of the verb that was asked for is imported: start-up counts.
+Only the module of the verb that was asked for is imported: start-up counts. The verbs that scripts call in loops
+(`giving.py`) have none of the rest, not even a parser.
 """
 
-import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from .ending import ended_by_signals, exit_status_of, take_standard_streams
+from . import giving
+
+if TYPE_CHECKING:
+    import argparse
 
 VERBS = {
     "run": "run a command through one or more exits",
+    "sh": "run a script, or a shell, through one or more exits",
     "audit": "judge exits with declared tools",
     "exits": "list the exits that a selection names, and why others are dropped",
     "lab": "a private Tor network to try everything on",
@@ -25,6 +28,12 @@ VERBS = {
     "config": "the settings in force, and where each comes from",
 }
 
+INSIDE = {
+    "emit": "inside of a run: give it facts",
+    "evidence": "inside of a run: keep a file with it",
+    "verdict": "inside of a run: say what the script found",
+}
+
 ENDED_BY_SIGNALS = frozenset({"results", "report"})
 """Verbs that only read, and write files: all others see themselves to what a signal means to what they started."""
 
@@ -33,6 +42,7 @@ examples:
   exitpin lab up                                        start the private network
   exitpin run --lab -e all -- curl -sS http://web.test/ip
   exitpin run -e FINGERPRINT -- openssl s_client -connect example.org:443
+  exitpin sh -e FINGERPRINT ./script.sh
   exitpin exits --to example.org:443 --count
 
 `exitpin VERB --help` explains each verb.
@@ -42,8 +52,14 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     _fill_standard_descriptors()
-    take_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in giving.VERBS:
+        return giving.give(arguments)
+    from contextlib import nullcontext
+
+    from .ending import ended_by_signals, exit_status_of, take_standard_streams
+
+    take_standard_streams()
 
     def work() -> int:
         args = _parser(arguments).parse_args(arguments)
@@ -64,7 +80,10 @@ def _fill_standard_descriptors() -> None:
             setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115 - open as long as we run
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> "argparse.ArgumentParser":
+    import argparse
+    import importlib
+
     from exitpin import __version__
 
     parser = argparse.ArgumentParser(
@@ -78,4 +97,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     asked = arguments[0] if arguments and arguments[0] in VERBS else None
     for verb in VERBS if asked is None else (asked,):
         importlib.import_module(f".{verb}", __package__).register(subparsers)
+    if asked is None:
+        for verb, what in INSIDE.items():
+            subparsers.add_parser(verb, help=what, add_help=False)  # for the list: `main` has carried them out
     return parser

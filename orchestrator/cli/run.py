@@ -36,6 +36,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "run", help="run a command through exits", description=HELP, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
+    add_options(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ARG...")
+    parser.set_defaults(execute=execute)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says through which exits, how, and what is recorded."""
     add_selectors(parser, required=True)
     how = parser.add_argument_group("how")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
@@ -56,8 +63,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     shown.add_argument("--events", metavar="FILE", help="keep Tor's lines and the shim's reports (.gz: compressed)")
     shown.add_argument("--joblog", metavar="FILE", help="a line a run, in the form of GNU parallel")
     add_vantage(parser)
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ARG...")
-    parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -67,13 +72,21 @@ def execute(args: argparse.Namespace) -> int:
         raise OperatorError(
             "there is no command to run.", "Write it after `--`: exitpin run -e EXIT -- CMD.", EXIT_USAGE
         )
+    return carry_out(args, command, dict(os.environ))
+
+
+def carry_out(
+    args: argparse.Namespace, command: list[str], environment: dict[str, str], *, is_foreground: bool = False
+) -> int:
+    """Run a command as the options say. `is_foreground`: it makes sense only with the caller's terminal or input, so
+    that more than one run is refused."""
     if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
         raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
-    args.command = command
+    args.command, args.is_foreground = command, is_foreground
 
     def work(vantage: object) -> int:
         from .run_scan import Scan
 
-        return asyncio.run(Scan(args, vantage, dict(os.environ)).execute())  # type: ignore[arg-type]
+        return asyncio.run(Scan(args, vantage, environment).execute())  # type: ignore[arg-type]
 
     return inside(args, work)

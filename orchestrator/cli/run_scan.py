@@ -14,11 +14,12 @@ from pathlib import Path
 from random import Random
 
 from ...shim import bindings
+from ...wrappers.desk import Given
 from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
 from ...wrappers.output import LineWriter, Output, printable
 from ...wrappers.runtime import scratch_directory
 from ..containment import of_run
-from ..errors import EXIT_FAILED, OperatorError
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Destination, Run
@@ -28,11 +29,12 @@ from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
 from ..settings import BUILT_IN
-from .conclusion import Ending, advised, conclude, conclude_foreground, refusal, unheld
+from .conclusion import EXIT_SOME_FAILED, Ending, advised, conclude, conclude_foreground, refusal, unheld
 from .containment import containment_of, warn_of
 from .guarding import guarding
 from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
+from .run_given import add_given, given_in_words
 from .selectors import choose, parse_destination
 
 
@@ -48,6 +50,7 @@ class Scan:
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._containment = containment_of(args, _wanted(args, environment))
         self._lives: list[Life] = []
+        self._unread = 0  # runs that gave facts which can't be read
         self._is_foreground = False
         self._interrupted_by: int | None = None
         self._interrupted = asyncio.Event()
@@ -64,6 +67,8 @@ class Scan:
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
             self._is_foreground = len(selection.exits) * self._args.repeat == 1 and not self._args.json
+            if self._args.is_foreground and not self._is_foreground:
+                raise OperatorError("several shells can't share one input.", "Name a script, or one exit.", EXIT_USAGE)
             plan = make_plan(
                 selection.exits,
                 self._args.command,
@@ -100,6 +105,7 @@ class Scan:
                 containment=self._containment, foreground=self._is_foreground,
                 on_line=None if self._is_foreground or self._args.json else self._show_line,
                 flow=lambda name: self._writers["stdout" if self._args.json else name],
+                evidence=None if events_path is None else events_path.with_name(f"{events_path.name}.evidence"),
             )  # fmt: skip
             session = Session(
                 network.channel,
@@ -150,14 +156,20 @@ class Scan:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
+        given = Given() if launch is None or launch.desk is None else launch.desk.given()
+        self._unread += bool(given.problem)
         if self._args.json:
             record = fold(life, of_run(self._scan, launch), _written(launch))
+            add_given(record, given)
             self._writers["stdout"].put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
                 detail = failure.detail if life.refused is None else refusal(life)
                 self._tell(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {detail}")
+        if not self._args.json:
+            for sentence in given_in_words(given):
+                self._tell(sentence if self._is_foreground else f"{_tag(life.run)}: {sentence}")
         if self._joblog is not None:
             self._joblog.add(life, launch.stdout.size if launch and launch.stdout else 0)
         if not self._is_foreground and sys.stderr.isatty():
@@ -175,6 +187,8 @@ class Scan:
         sentences, status = conclude_foreground(ending) if self._is_foreground else conclude(ending)
         for sentence in [*sentences, *unheld(self._lives, self._containment), *advised(self._lives)]:
             self._tell(sentence)
+        if self._unread and status == 0:
+            return EXIT_FAILED if self._is_foreground else EXIT_SOME_FAILED
         return status
 
     def _tell(self, sentence: str) -> None:

@@ -142,7 +142,10 @@ def _judge_alike(trial: Trial, ended: Ended) -> Judgement:
 
 
 def _healthy_controls(trial: Trial, ended: Ended) -> Controls | None:
-    """The controls of a run that alone is dead; None: the tool has no fixture that shows them."""
+    """The controls of a run that alone is dead; None: the tool has no fixture that shows them. One that judges for
+    itself compares nothing with them."""
+    if trial.tool.command.parse:
+        return Controls((), trial.tool.baseline.quorum)
     if trial.tool.baseline.mode in WITHOUT_OTHERS:
         return _own_controls(trial, ended)
     return None if trial.healthy is None else _agreeing(trial.tool, trial.healthy, ended.at)

@@ -40,7 +40,9 @@ def lines_of(tool: Tool) -> Iterator[str]:
     yield from _entries("takes", [_param(param) for param in tool.params])
     yield from _entries("reads", [_extract(each) for each in tool.extracts])
     yield from _entries("controls", [controls_words(tool.baseline)])
-    yield from _entries("says", [f"{n}. {rule_words(rule, tool)}" for n, rule in enumerate(tool.verdict, 1)])
+    unspoken = ["otherwise nothing: error of the tool"] if tool.command.parse else []
+    rules = [f"{n}. {rule_words(rule, tool)}" for n, rule in enumerate(tool.verdict, 1)]
+    yield from _entries("says", [*rules, *unspoken])
     confirmed = ", ".join(tool.confirm.statuses)
     yield from _entries("confirms", [f"{confirmed}: {tool.confirm.runs} more runs through the same exit"])
     yield from _entries("by hand", [" ".join(map(_word, tool.by_hand))])
@@ -95,6 +97,7 @@ def _extract(each: Extract) -> str:
         "json": f"JSON at {each.argument or 'the top'}",
         "pem": f"every {each.argument} block",
         "lines": "every line",
+        "tap": "the tests that failed" if each.every else "how many tests passed",
     }[each.how]
     if each.source == "facts":
         how = f"{each.argument or each.name}=... of $EXITPIN_FACTS"

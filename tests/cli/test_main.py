@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from exitpin.orchestrator.cli.main import INSIDE, VERBS, main
+
 SCRIPT = """\
 import os, sys
-from exitpin.orchestrator.cli.main import main
+from exitpin.orchestrator.cli.main import INSIDE, VERBS, main
 try:
     main(["--version"])
 except SystemExit:
@@ -29,3 +31,19 @@ def test_closed_standard_descriptors_are_filled_with_dev_null(closed: str, tmp_p
     for fd, word in enumerate(expected):
         if word in closed.split():
             assert links[fd] == "/dev/null"
+
+
+def test_the_help_lists_each_verb_and_those_for_the_inside_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"    {verb} " in told for verb in (*VERBS, *INSIDE))
+
+
+@pytest.mark.parametrize("verb", INSIDE)
+def test_a_verb_for_the_inside_of_a_run_is_refused_outside(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXITPIN", raising=False)
+    assert main([verb, "a=1"]) == 2
+    assert "is for scripts inside of a run" in capsys.readouterr().err

@@ -102,8 +102,16 @@ def test_a_block_that_is_no_base64_keeps_its_place() -> None:
 
 def test_facts_that_the_tool_emitted_are_read_by_name() -> None:
     wanted = (Extract("location", "facts"), Extract("n", "facts", argument="count", type="int"), Extract("x", "facts"))
-    found = extract(tool(*wanted), Harvest(facts=b"location=https://a/?b=c\ncount=1\ncount=2\n"))
-    assert found.facts == {"location": "https://a/?b=c", "n": 2, "x": None}
+    found = extract(tool(*wanted), Harvest(facts=b"location=https://a/?b=c\ncount=2\n"))
+    assert (found.facts, found.failure) == ({"location": "https://a/?b=c", "n": 2, "x": None}, "")
+
+
+@pytest.mark.parametrize("lines", [b"f=1\nf=2\n", b"f=1\nf=1\n", b"other=1\nf=1\nother=1\nother=2\n"])
+def test_a_fact_that_is_set_twice_is_none_and_no_other_counts_either(lines: bytes) -> None:
+    found = read(Harvest(facts=lines), source="facts")
+    assert found.failure == "parse"
+    assert len(found.problems) == 1
+    assert found.problems[0].endswith(" is set twice")
 
 
 def test_emitted_facts_with_wrong_names_are_dropped_and_told() -> None:

@@ -29,11 +29,11 @@ def artifacts(setup: Setup) -> Path:
 def test_what_is_made_is_the_runs_alone(setup: Setup) -> None:
     make_workspace(setup)
     made = {path.name: path.stat().st_mode & 0o777 for path in Path(setup.directory).iterdir()}
-    assert made == {"home": 0o700, "artifacts": 0o700, "facts": 0o600}
+    assert made == {"home": 0o700, "artifacts": 0o700, "evidence": 0o700, "facts": 0o600}
     assert Path(setup.directory, "facts").read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", ["home", "artifacts", "facts"])
+@pytest.mark.parametrize("name", ["home", "artifacts", "evidence", "facts"])
 def test_what_is_there_already_is_not_taken(setup: Setup, name: str) -> None:
     os.mkdir(setup.directory)
     Path(setup.directory, name).symlink_to("/tmp")
@@ -46,6 +46,7 @@ def test_the_environment_is_the_setups_with_the_names_of_its_places(setup: Setup
         "LANG": "C",
         "HOME": f"{setup.directory}/home",
         "EXITPIN_ARTIFACTS": f"{setup.directory}/artifacts",
+        "EXITPIN_EVIDENCE": f"{setup.directory}/evidence",
         "EXITPIN_FACTS": f"{setup.directory}/facts",
     }
 

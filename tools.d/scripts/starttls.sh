@@ -8,6 +8,7 @@ protocol=$1 host=$2 port=$3
 LINES_MAX=100
 
 emit() { printf '%s\n' "$1" >>"$EXITPIN_FACTS"; }
+greet() { printf 'greeting=%s\n' "$1" >"$EXITPIN_FACTS"; } # the last try's
 say() { printf '%s\r\n' "$1" >&3; }
 
 # A server that writes lines without end, or a line without end, is not waited for.
@@ -20,7 +21,7 @@ next() {
 # Each returns when the list is complete, and fails when it never was.
 smtp() {
     while next && [[ $line == 220-* ]]; do :; done
-    emit "greeting=${line:0:3}"
+    greet "${line:0:3}"
     [[ $line != [45][0-9][0-9]* ]] || exit 0 # it was told to go away: an answer, and none about STARTTLS
     [[ $line == 220* ]] || return
     say 'EHLO exitpin.invalid'
@@ -33,7 +34,7 @@ smtp() {
 imap() {
     next || return
     line=${line#\* }
-    emit "greeting=${line%% *}"
+    greet "${line%% *}"
     [[ $line != BYE* ]] || exit 0
     [[ $line == OK* ]] || return
     say 'a CAPABILITY'

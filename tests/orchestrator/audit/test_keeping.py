@@ -14,7 +14,7 @@ from exitpin.orchestrator.results.exhibit import Exhibit
 from exitpin.orchestrator.tool import Command, Limits, Param, Rule, Status, Tool
 from exitpin.wrappers.harvest import Harvest
 from exitpin.wrappers.redaction import redactor
-from exitpin.wrappers.tool_forms import KEPT_MAX
+from exitpin.wrappers.tool_values import KEPT_MAX
 from exitpin.wrappers.values import storable
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -205,3 +205,30 @@ def test_all_files_together_are_no_more_than_the_tool_may_leave(folder: Path) ->
     found = read_files(tool, Harvest(artifacts=str(folder / "artifacts")), str(folder))
     assert len(found) <= keeping.FILES_MAX
     assert sum(map(len, found.values())) <= 1000 + keeping.FILES_MAX
+
+
+def test_what_a_tool_asks_to_have_kept_is_kept_of_every_run_and_cut_at_its_limit(tmp_path: Path) -> None:
+    for folder, file, content in (
+        ("evidence", "chain.pem", b"pem"),
+        ("evidence", "page", b"x" * 60),
+        ("artifacts", "a", b"a"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / file).write_bytes(content)
+    (tmp_path / "evidence" / "passwd").symlink_to("/etc/passwd")
+    of = use(command=Command(("true",), limits=Limits(artifacts=50)), keep=(("artifacts", "always"),))
+    harvest = Harvest(artifacts=str(tmp_path / "artifacts"))
+    files = read_files(of.tool, harvest, str(tmp_path))
+    kept = {one.name: (one.blob.size_bytes, one.is_cut) for one in kept_exhibits(of, harvest, files, is_finding=False)}
+    assert kept == {"evidence:chain.pem": (3, False), "evidence:page": (47, True)}
+
+
+def test_evidence_that_fills_the_tools_limit_counts_as_cut(tmp_path: Path) -> None:
+    """The kernel lets no file grow beyond it."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "page").write_bytes(b"x" * 50)
+    of = use(command=Command(("true",), limits=Limits(artifacts=50)))
+    harvest = Harvest(artifacts=str(tmp_path / "artifacts"))
+    files = read_files(of.tool, harvest, str(tmp_path))
+    (kept,) = kept_exhibits(of, harvest, files, is_finding=False)
+    assert (kept.name, kept.is_cut) == ("evidence:page", True)

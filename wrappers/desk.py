@@ -1,0 +1,73 @@
+"""What a command that somebody typed finds of its run, and what it gave to it: `exitpin run` and `exitpin sh`. A
+declared tool has a workspace of its own instead (`workspace.py`).
+
+What was given is read when the run is over, within the same limits as a tool's facts. Nobody judges it. Called by
+`launch.py`, and by the command line.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..orchestrator.tool import Limits
+from .harvest import FACTS_BYTES, Harvest, Sources, read_artifact
+from .values import Unreadable
+
+FILES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """`facts` by name; `problem`: why they are none, empty otherwise; `evidence`: the files that were kept."""
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+class Desk:
+    """The folder of one run. `evidence`: where its files are to stay; None, or where no folder can be made: nowhere."""
+
+    def __init__(self, directory: Path, evidence: Path | None) -> None:
+        self._directory = directory
+        self._evidence = evidence
+
+    def make(self) -> dict[str, str]:
+        """The folder, and the variables that name its places. Raises OSError."""
+        os.makedirs(self._directory / "artifacts", 0o700)
+        os.close(os.open(self._directory / "facts", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        places = {"EXITPIN_FACTS": f"{self._directory}/facts", "EXITPIN_ARTIFACTS": f"{self._directory}/artifacts"}
+        try:
+            if self._evidence is not None:
+                os.makedirs(self._evidence, 0o700)
+                places["EXITPIN_EVIDENCE"] = str(self._evidence)
+        except OSError:  # events may go to /dev/fd/3, which has no neighbours
+            self._evidence = None
+        return places
+
+    def given(self) -> Given:
+        """What there is now that the run is over; no folder of evidence stays empty. Raises nothing."""
+        try:
+            content = read_artifact(str(self._directory), "facts", FACTS_BYTES + 1) or b""
+        except (OSError, Unreadable):
+            return Given({}, "its facts can't be read", self._kept())
+        sources = Sources(Harvest(facts=content), Limits())
+        facts = sources.emitted()
+        problem = f"the fact {sources.twice[0]} is set twice" if sources.twice else ""
+        return Given({} if problem else facts, problem, self._kept())
+
+    def _kept(self) -> tuple[str, ...]:
+        if self._evidence is None:
+            return ()
+        try:
+            with os.scandir(self._evidence) as found:
+                names = [entry.path for entry in found if entry.is_file(follow_symlinks=False)]
+        except OSError:
+            return ()
+        if not names:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._evidence)
+                os.rmdir(self._evidence.parent)
+        return tuple(sorted(names)[:FILES_MAX])
