@@ -100,9 +100,7 @@ def advised(lives: Sequence[Life]) -> list[str]:
     if ("listen", "") in reasons:
         said.append("refused: listening on a Unix socket: --allow listen lets a tool do so")
     if ("dns", "") in reasons:
-        said.append(
-            "refused: questions to a private resolver: --dns-server IP names one that exits reach"
-        )
+        said.append("refused: questions to a private resolver: --dns-server IP names one that exits reach")
     return said
 
 

@@ -69,7 +69,11 @@ def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path
         launcher.daemons = Daemons("/x", (), lambda *_: found.pop(0), lambda: next(later))
         for hidden, finds_all in ((["/run/one"], True), (["/run/one", "/run/two"], False)):
             launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
-            assert launch._options() == ["--guard", *(word for path in hidden for word in ("--hide", path))]
+            assert launch._options() == [
+                "--guard",
+                "--own-mounts",
+                *(word for path in hidden for word in ("--hide", path)),
+            ]
             assert launch.containment.finds_all is finds_all
             assert launcher.containment.finds_all
 
