@@ -79,7 +79,8 @@ def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str
     try:
         bindings.try_supervisor()
     except OSError as error:
-        return f"seccomp(2) or pidfd_getfd(2) is refused here ({error.strerror}), as by the profile of a container"
+        calls = "seccomp(2), pidfd_getfd(2) or process_vm_readv(2)"
+        return f"{calls} is refused here ({error.strerror}), as by the profile of a container"
     return ""
 
 

@@ -123,7 +123,11 @@ class UnixSockets:
         if not stat.S_ISSOCK(status.st_mode):
             os.close(handle)
             return Found(errno.ECONNREFUSED)
-        return Found(0, self._is_given(status) or (may_be_own and self._is_own(status)), handle)
+        is_allowed = self._is_given(status) or (may_be_own and self._is_own(status))
+        if not is_allowed and not _may_be_listened_at(status):
+            os.close(handle)
+            return Found(errno.ECONNREFUSED)
+        return Found(0, is_allowed, handle)
 
     def _is_given(self, status: os.stat_result) -> bool:
         for path in self._given:
@@ -211,7 +215,17 @@ def _working_directory(tid: int) -> bytes:
     return inside
 
 
-def _listeners(status: os.stat_result | None, name: bytes) -> set[int]:
+def _may_be_listened_at(status: os.stat_result) -> bool:
+    """Whether a socket listens that was bound to an inode of that number, on whatever device (the kernel's number and
+    stat(2)'s differ on some). Where not, connect(2) would say so, too, and the tool may well start a server of its
+    own; unless somebody listens in another network, who is not reached, either."""
+    try:
+        return bool(_listeners(status, b"", on_any_device=True))
+    except OSError:
+        return True
+
+
+def _listeners(status: os.stat_result | None, name: bytes, *, on_any_device: bool = False) -> set[int]:
     """The inodes of the sockets that listen at this place, or under this abstract name. Raises OSError."""
     wanted = None
     if status is not None:
@@ -230,7 +244,11 @@ def _listeners(status: os.stat_result | None, name: bytes) -> set[int]:
                 _, _, _, _, inode, _, _ = _MESSAGE.unpack_from(packet, _HEADER.size)
                 told = _attributes(packet[_HEADER.size + _MESSAGE.size : size])
                 place = _VFS.unpack(told[_AT]) if len(told.get(_AT, b"")) == _VFS.size else None
-                if place == wanted if wanted is not None else told.get(_NAME) == name:
+                if wanted is None:
+                    is_there = told.get(_NAME) == name
+                else:
+                    is_there = place == wanted or (on_any_device and place is not None and place[0] == wanted[0])
+                if is_there:
                     found.add(inode)
                 packet = packet[(size + 3) & ~3 :]
 

@@ -11,6 +11,7 @@ SYS_SOCKET = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
 SYS_CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
 SYS_PIDFD_GETFD = 438
+SYS_PROCESS_VM_READV = {"x86_64": 310, "aarch64": 270}[os.uname().machine]
 SYS_LANDLOCK_RESTRICT_SELF = 446
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 

@@ -13,6 +13,7 @@ from ..shim.refusing import (
     SYS_CLONE,
     SYS_LANDLOCK_RESTRICT_SELF,
     SYS_PIDFD_GETFD,
+    SYS_PROCESS_VM_READV,
     SYS_SECCOMP,
     refuse,
     supervise_ourselves,
@@ -38,10 +39,11 @@ def test_yama_is_read_if_it_is_there(tmp_path: Path, text: str, scope: int | Non
 
 
 @pytest.mark.skipif(bool(machine.abilities().notify_problem), reason=machine.abilities().notify_problem)
-def test_where_a_container_refuses_what_the_kernel_has_there_is_no_supervisor() -> None:
+@pytest.mark.parametrize("number", [SYS_PIDFD_GETFD, SYS_PROCESS_VM_READV])
+def test_where_a_container_refuses_what_the_kernel_has_there_is_no_supervisor(number: int) -> None:
     async def script() -> None:
-        refuse(SYS_PIDFD_GETFD, errno.EPERM)
-        assert "pidfd_getfd(2) is refused here (Operation not permitted)" in machine.why_no_notify()
+        refuse(number, errno.EPERM)
+        assert "process_vm_readv(2) is refused here (Operation not permitted)" in machine.why_no_notify()
         assert contain(None, machine.abilities(), wanted={"notify": "it is static"}).level != "notify"
 
     apart(script)

@@ -73,6 +73,14 @@ def test_a_run_reaches_a_socket_on_which_it_listens_itself(daemon: Path, level: 
     tries(level, own, says=REACHED, program=listens.replace("sys.argv[1]", name), may_listen=True)
 
 
+@pytest.mark.parametrize("level", ["shim", "guard", "notify"])
+def test_where_nobody_listens_any_more_it_hears_that(tmp_path: Path, level: str) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as gone:
+        gone.bind(str(tmp_path / "gone"))
+    tries(level, tmp_path / "gone", says="Connection refused")
+    tries(level, tmp_path / "gone", says="Connection refused", may_listen=True)
+
+
 @pytest.mark.parametrize("level", ["shim", "notify"])
 def test_a_path_that_begins_with_an_at_is_no_abstract_name(daemon: Path, level: str) -> None:
     daemon.rename(daemon.with_name("@daemon"))

@@ -113,5 +113,5 @@ def test_where_one_number_is_two_sockets_neither_is_own(tmp_path: Path, monkeypa
 
         assert is_own()
         listeners = unix_sockets._listeners
-        monkeypatch.setattr(unix_sockets, "_listeners", lambda *place: listeners(*place) | {nobodys})
+        monkeypatch.setattr(unix_sockets, "_listeners", lambda *place, **how: listeners(*place, **how) | {nobodys})
         assert not is_own()
