@@ -53,6 +53,8 @@ REMARKS = {
 
 RESOLVES_ITSELF = frozenset({"dig", "delv", "kdig", "host", "nslookup", "drill", "nmap"})
 """Over UDP, past the hooks: only the level notify has a name server for them."""
+ASKS_OVER_UDP = RESOLVES_ITSELF | {"node", "nodejs"}
+"""Those, and who does so only now and then."""
 
 
 @dataclass(frozen=True, slots=True)

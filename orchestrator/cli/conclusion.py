@@ -128,11 +128,11 @@ def unheld(lives: Sequence[Life], containment: Containment) -> list[str]:
 
 def _askers(life: Life) -> Iterator[str]:
     """Those to whom UDP was refused and who can do nothing without: others (curl) look what there is, and go on."""
-    from ...wrappers.program import RESOLVES_ITSELF
+    from ...wrappers.program import ASKS_OVER_UDP
 
     for one in life.denied:
         name = os.path.basename(life.processes.get(one.pid, ""))
-        if one.reason == "udp" and name in RESOLVES_ITSELF:
+        if one.reason == "udp" and name in ASKS_OVER_UDP:
             yield name
 
 

@@ -185,7 +185,8 @@ def check_kernel(abilities: Abilities) -> Iterator[Check]:
         yield Check("landlock", "ok", f"ABI {abi}, with network rules")
     else:
         found = f"ABI {abi}, without network rules" if abi else "not there"
-        yield Check("landlock", "warn", found, f"the guard wants ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)")
+        wanted = f"the guard wants ABI {LANDLOCK_WITH_NETWORK}: Linux 6.7, with landlock in lsm= of its command line"
+        yield Check("landlock", "warn", found, f"{wanted}, and not refused by a container's profile")
     if machine.has_seccomp_notify():
         yield Check("seccomp", "ok", "with user notification")
     else:

@@ -140,6 +140,7 @@ RECORDS: dict[str, Callable[[list[Any], Any, Any], object]] = {
     "a stream with an odd id": lambda told, one, lookup: one.update(stream_id=["1"]),
     "another pid": lambda told, one, lookup: one.update(pid=202),
     "another pid of a look-up": lambda told, one, lookup: lookup.update(pid=203),
+    "another command": lambda told, one, lookup: told[0].update(tool={"argv": ["wget", "web.test"]}),
     "another exit": lambda told, one, lookup: told[0]["exit"].update(fingerprint=OTHER_EXIT),
     "no exit": lambda told, one, lookup: told[0].update(exit=None),
     "another path": lambda told, one, lookup: told[0]["circuits"][0].update(path=[fingerprint(0xBB), EXIT]),
