@@ -153,14 +153,15 @@ class Life:
         return self.fail(Failure("circuit", "unknown", True, detail))
 
     def _circuit_closed(self, event: fx.CircuitClosed, now: float) -> list[Effect]:
-        """With a stream open the run is over; idle, it is replaced at the next connect."""
+        """With a stream open the run is over, even if the tool has ended of that meanwhile; idle, it is replaced at the
+        next connect."""
         for circuit in self.circuits:
             if circuit.circuit_id == event.circuit_id:
                 circuit.reason = event.reason
         if self.circuit_id == event.circuit_id:
             self.circuit_id = None
         lost = self.connections.lost_with(event.circuit_id)
-        if lost and self.phase <= Phase.RUNNING:
+        if lost:
             detail = f"circuit {event.circuit_id} closed with {len(lost)} stream(s) open: {event.reason}"
             return self.fail(Failure("circuit-lost", "circuit", True, detail))
         return []

@@ -195,6 +195,14 @@ def test_nothing_is_opened_while_the_tree_is_being_ended(name: str) -> None:
 # Circuits.
 
 
+def test_a_circuit_that_takes_a_stream_along_is_lost_though_the_tool_ended_of_it_before_tor_says_so() -> None:
+    told, claim = opened()
+    assert fx.RunDone("s-0001") not in told.step(ev.ProcessExited(0, None), ENDED)
+    told.step(fx.CircuitClosed("s-0001", 7, "DESTROYED"))
+    assert told.step(fx.StreamClosed(claim, 9, "DESTROY", None, True)) == [fx.RunDone("s-0001")]
+    assert failure(told) == ("circuit-lost", "circuit")
+
+
 def test_a_circuit_that_closes_with_a_stream_open_ends_the_run() -> None:
     told, _ = opened()
     assert told.step(fx.CircuitClosed("s-0001", 7, "DESTROYED/CHANNEL_CLOSED")) == [
