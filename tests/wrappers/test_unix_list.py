@@ -20,9 +20,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def is_told() -> bool:
+def is_told(tmp_path: Path) -> bool:
     """Whether the kernel says where a socket stands."""
-    return bool(unix_list.places())
+    with closing(listening(tmp_path / "any")):
+        return bool(unix_list.places())
 
 
 def test_a_daemon_whose_folder_got_another_name_is_found_there_or_said_to_be_missing(
