@@ -149,9 +149,8 @@ def _record_problems(evidence: Evidence, run_id: str, record: Json) -> list[str]
         problems.append(f"the record's address is not {begin.get('address')}, the run's")
     if begin.get("exit") != _exit_of(record):
         problems.append(f"the run was begun for {begin.get('exit')}, the record names {_exit_of(record)}")
-    tool = record.get("tool")
-    argv = tool.get("argv") if isinstance(tool, Mapping) else None
-    if "argv" in begin and argv is not None and argv != begin["argv"]:
+    argv = tool.get("argv") if isinstance(tool := record.get("tool"), Mapping) else None
+    if argv is not None and argv != begin.get("argv", argv):
         problems.append("the run was begun for another command than the record has")
     blames_exit = failure.get("blame") == "exit"
     due = "broken" if blames_exit else "error" if record.get("failure") is not None else "ok"

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 from ..shim import bindings
 from . import unix_list
-from .unix_list import Listed, Place
+from .unix_diag import Place
+from .unix_list import Listed
 
 PLACES = {"/run": 4, "/tmp": 2}
 """Where daemons put theirs, and how deep it is looked."""

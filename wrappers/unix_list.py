@@ -3,29 +3,22 @@
 A name is what was asked for when a socket was bound: since then a folder may have been renamed, the socket unlinked, or
 another put in its place. Where it stands, as device and inode, the kernel tells beside the list (sock_diag), if it was
 built with that. Decides nothing. Called by `daemons.py`.
-Sources: proc(5) /proc/net/unix, sock_diag(7), unix_diag.h, proc(5) mountinfo.
+Sources: proc(5), /proc/net/unix and mountinfo.
 """
 
 import os
 import re
-import socket
 import stat
-import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from . import unix_diag
+from .unix_diag import Place
+
 LISTENING = 1 << 16
-TIMEOUT_S = 1.0
 
 _LINE = re.compile(rb"[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2} +(\d+)(?: (.+))?", re.S)
-_HEADER = struct.Struct("=IHHII")
-_REQUEST = struct.Struct("=BBHIIIII")
-_MESSAGE = struct.Struct("=BBBBIII")
-_ATTRIBUTE = struct.Struct("=HH")
-_PLACE = struct.Struct("=II")
-_NETLINK_SOCK_DIAG, _BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 4, 20, 0x301, 3, 2
-_IN_LISTEN, _SHOW_VFS, _VFS = 1 << 10, 2, 1
 
 
 class Listed(NamedTuple):
@@ -34,18 +27,6 @@ class Listed(NamedTuple):
     name: str
     inode: int
     is_listening: bool
-
-
-class Place(NamedTuple):
-    """Where a socket's file stands, as the kernel has it: of the inode 32 bits."""
-
-    device: int
-    inode: int
-
-    @staticmethod
-    def of(status: os.stat_result) -> "Place":
-        """What stat(2) says, in the kernel's numbers."""
-        return Place(os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino & 0xFFFFFFFF)
 
 
 def listed(proc: Path) -> tuple[list[Listed], bool]:
@@ -65,35 +46,10 @@ def listed(proc: Path) -> tuple[list[Listed], bool]:
 
 def places() -> dict[int, Place]:
     """Of each that listens, by its own number, where it stands; empty where the kernel does not tell."""
-    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _IN_LISTEN, 0, _SHOW_VFS, 0, 0)
-    found: dict[int, Place] = {}
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
-            kernel.settimeout(TIMEOUT_S)
-            kernel.send(_HEADER.pack(_HEADER.size + len(request), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + request)
-            while _read(kernel.recv(1 << 16), found):
-                pass
+        return {one.inode: one.place for one in unix_diag.listeners() if one.place is not None}
     except OSError:
         return {}
-    return found
-
-
-def _read(packet: bytes, found: dict[int, Place]) -> bool:
-    """Whether more is to come."""
-    while len(packet) >= _HEADER.size:
-        size, kind, *_ = _HEADER.unpack_from(packet)
-        if kind in (_DONE, _ERROR) or size < _HEADER.size + _MESSAGE.size:
-            return False
-        inode = _MESSAGE.unpack_from(packet, _HEADER.size)[4]
-        content = packet[_HEADER.size + _MESSAGE.size : size]
-        while len(content) >= _ATTRIBUTE.size:
-            length, attribute = _ATTRIBUTE.unpack_from(content)
-            if attribute == _VFS and length == _ATTRIBUTE.size + _PLACE.size:
-                number, device = _PLACE.unpack_from(content, _ATTRIBUTE.size)
-                found[inode] = Place(device, number)
-            content = content[(max(length, _ATTRIBUTE.size) + 3) & ~3 :]
-        packet = packet[(size + 3) & ~3 :]
-    return True
 
 
 def devices(proc: Path = Path("/proc")) -> set[int]:

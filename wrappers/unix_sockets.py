@@ -6,7 +6,7 @@ the socket is looked up once, in the tool's own view of the file system, and who
 Called by `reports.py` for hooks, which connect themselves, and by `supervisor.py`, which connects for the tool: whoever
 listens sees our credentials then, so a process that has others reaches only what was given.
 
-Source: sock_diag(7), unix_diag.h, net/unix/af_unix.c (SIOCUNIXFILE), openat2(2), credentials(7).
+Source: net/unix/af_unix.c (SIOCUNIXFILE), openat2(2), credentials(7).
 """
 
 import contextlib
@@ -15,22 +15,14 @@ import fcntl
 import os
 import socket
 import stat
-import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..shim import bindings
+from . import unix_diag
 from .process import Tree
+from .unix_diag import Place
 
-_HEADER = struct.Struct("=IHHII")
-_REQUEST = struct.Struct("=BBHIIIII")
-_MESSAGE = struct.Struct("=BBBBIII")
-_ATTRIBUTE = struct.Struct("=HH")
-_VFS = struct.Struct("=II")
-_BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
-_LISTENING, _SHOW_NAME, _SHOW_VFS = 1 << 10, 1, 2
-_NAME, _AT = 0, 1
-NETLINK_SOCK_DIAG = 4
 _BENEATH, _IN_ROOT = 0x08, 0x10
 _CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
 SIOCUNIXFILE = 0x89E0
@@ -144,10 +136,12 @@ class UnixSockets:
         another (on btrfs, and on an overlay of several file systems)."""
         if status is not None and any(os.path.samestat(os.fstat(place), status) for place in self._own):
             return True
+        place = None if status is None else Place.of(status)
         try:
-            inodes = _listeners(status, name)
+            listeners = unix_diag.listeners()
         except OSError:
             return False
+        inodes = {one.inode for one in listeners if (one.name == name if place is None else one.place == place)}
         return bool(inodes) and {f"socket:[{inode}]" for inode in inodes} <= self._descriptors()
 
     def _descriptors(self) -> set[str]:
@@ -219,46 +213,8 @@ def _may_be_listened_at(status: os.stat_result) -> bool:
     """Whether a socket listens that was bound to an inode of that number, on whatever device (the kernel's number and
     stat(2)'s differ on some). Where not, connect(2) would say so, too, and the tool may well start a server of its
     own; unless somebody listens in another network, who is not reached, either."""
+    inode = Place.of(status).inode
     try:
-        return bool(_listeners(status, b"", on_any_device=True))
+        return any(one.place is not None and one.place.inode == inode for one in unix_diag.listeners())
     except OSError:
         return True
-
-
-def _listeners(status: os.stat_result | None, name: bytes, *, on_any_device: bool = False) -> set[int]:
-    """The inodes of the sockets that listen at this place, or under this abstract name. Raises OSError."""
-    wanted = None
-    if status is not None:
-        device = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
-        wanted = status.st_ino & 0xFFFFFFFF, device
-    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTENING, 0, _SHOW_NAME | _SHOW_VFS, 0, 0)
-    found: set[int] = set()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as kernel:
-        kernel.send(_HEADER.pack(_HEADER.size + len(request), _BY_FAMILY, _REQUEST_DUMP, 1, 0) + request)
-        while True:
-            packet = kernel.recv(1 << 16)
-            while len(packet) >= _HEADER.size:
-                size, kind, *_ = _HEADER.unpack_from(packet)
-                if kind in (_DONE, _ERROR):
-                    return found
-                _, _, _, _, inode, _, _ = _MESSAGE.unpack_from(packet, _HEADER.size)
-                told = _attributes(packet[_HEADER.size + _MESSAGE.size : size])
-                place = _VFS.unpack(told[_AT]) if len(told.get(_AT, b"")) == _VFS.size else None
-                if wanted is None:
-                    is_there = told.get(_NAME) == name
-                else:
-                    is_there = place == wanted or (on_any_device and place is not None and place[0] == wanted[0])
-                if is_there:
-                    found.add(inode)
-                packet = packet[(size + 3) & ~3 :]
-
-
-def _attributes(content: bytes) -> dict[int, bytes]:
-    found = {}
-    while len(content) >= _ATTRIBUTE.size:
-        size, kind = _ATTRIBUTE.unpack_from(content)
-        if size < _ATTRIBUTE.size:
-            break
-        found[kind] = content[_ATTRIBUTE.size : size]
-        content = content[(size + 3) & ~3 :]
-    return found

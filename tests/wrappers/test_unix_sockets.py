@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.wrappers import unix_sockets
+from exitpin.wrappers import unix_diag
 from exitpin.wrappers.machine import abilities
+from exitpin.wrappers.unix_diag import Listener, Place
 from exitpin.wrappers.unix_sockets import UnixName, UnixSockets
 
 from .test_unix_reached import IMPORTS, LISTENS, REACHED, REACHES, REFUSED, daemon, tries
@@ -112,6 +113,7 @@ def test_where_one_number_is_two_sockets_neither_is_own(tmp_path: Path, monkeypa
             return found.is_allowed
 
         assert is_own()
-        listeners = unix_sockets._listeners
-        monkeypatch.setattr(unix_sockets, "_listeners", lambda *place, **how: listeners(*place, **how) | {nobodys})
+        another = Listener(nobodys, None, Place.of(place.stat()))
+        told = unix_diag.listeners()
+        monkeypatch.setattr(unix_diag, "listeners", lambda: [*told, another])
         assert not is_own()
