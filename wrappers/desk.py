@@ -5,8 +5,10 @@ What was given is read when the run is over, within the same limits as a tool's 
 `launch.py`, and by the command line.
 """
 
+import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +35,12 @@ class Desk:
     def __init__(self, directory: Path, evidence: Path | None) -> None:
         self._directory = directory
         self._evidence = evidence
+        self._is_there = False
 
     def make(self) -> dict[str, str]:
         """The folder, and the variables that name its places. Raises OSError."""
         os.makedirs(self._directory / "artifacts", 0o700)
+        self._is_there = True
         os.close(os.open(self._directory / "facts", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         places = {"EXITPIN_FACTS": f"{self._directory}/facts", "EXITPIN_ARTIFACTS": f"{self._directory}/artifacts"}
         try:
@@ -47,8 +51,26 @@ class Desk:
             self._evidence = None
         return places
 
+    def take(self) -> Given:
+        """What was given; and the folder goes."""
+        given = self.given()
+        self.clear()
+        return given
+
+    def clear(self) -> None:
+        """Remove the folder. What a tool left in it may be much: that is done beside the loop. Raises nothing."""
+        try:
+            os.unlink(self._directory / "facts")
+            os.rmdir(self._directory / "artifacts")
+            os.rmdir(self._directory)
+        except OSError:
+            if self._is_there:
+                asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._directory, True)
+
     def given(self) -> Given:
         """What there is now that the run is over; no folder of evidence stays empty. Raises nothing."""
+        if not self._is_there:
+            return Given()
         try:
             content = read_artifact(str(self._directory), "facts", FACTS_BYTES + 1) or b""
         except (OSError, Unreadable):

@@ -18,7 +18,7 @@ from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
 from .daemons import Daemons
-from .desk import Desk
+from .desk import Desk, Given
 from .given import Input
 from .household import Household
 from .output import Flow, Output
@@ -134,9 +134,9 @@ class ToolLaunch:
         self.containment = launcher.containment
         kept = None if launcher.evidence is None else launcher.evidence / run.run_id
         self.desk = Desk(launcher.directory / f"{run.index}.d", kept) if run.setup is None else None
+        self.given = Given()
         self._tree = Tree(launcher.household)
-        path = launcher.directory / f"{run.index}.s"
-        containment = launcher.containment
+        path, containment = launcher.directory / f"{run.index}.s", launcher.containment
         self._unix = UnixSockets(containment.unix, self._tree, may_listen=containment.may_listen)
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
         self._process = LaunchedProcess(self._tree, self._heard, self._supervise)
@@ -294,5 +294,7 @@ class ToolLaunch:
         for ours in (self._stdin, self.stdout, self.stderr):
             if ours is not None:
                 ours.finish()
+        if self.desk is not None:
+            self.given = self.desk.take()
         if self._run.setup is not None:
             self.artifacts_bytes = artifacts_size(self._run.setup)

@@ -156,7 +156,7 @@ class Scan:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
-        given = Given() if launch is None or launch.desk is None else launch.desk.given()
+        given = Given() if launch is None else launch.given
         self._unread += bool(given.problem)
         if self._args.json:
             record = fold(life, of_run(self._scan, launch), _written(launch))

@@ -1,5 +1,6 @@
 """What a command that somebody typed finds of its run, and what is found of it afterwards."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def test_facts_and_files_without_end_are_cut(desk: Desk, tmp_path: Path) -> None
         (tmp_path / "kept" / "run-1" / f"{number:03}").touch()
     given = desk.given()
     assert (given.facts, len(given.evidence)) == ({"a": "1"}, FILES_MAX)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_nothing_is_left_of_it(desk: Desk, tmp_path: Path, is_full: bool) -> None:
+    if is_full:
+        (tmp_path / "1.d" / "artifacts" / "deep").mkdir()
+        (tmp_path / "1.d" / "facts").unlink()
+
+    async def clears() -> None:
+        desk.clear()
+
+    asyncio.run(clears())
+    assert not (tmp_path / "1.d").exists()
