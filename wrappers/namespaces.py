@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
@@ -71,6 +72,7 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
         os.chdir(directory)
     except OSError:
         os.chdir("/")
+    terminal = _own_terminal()
     old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD, signal.SIGCONT})
     child = os.fork()
     if child == 0:
@@ -79,10 +81,46 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
     try:
         status = _attend(child)
     finally:
+        if terminal is not None:
+            _take_back(terminal)
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         on_killed()
     return shell_status(status)
+
+
+def _own_terminal() -> int | None:
+    """The controlling terminal, if our group is its foreground."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with suppress(OSError):
+        if os.tcgetpgrp(terminal) == os.getpgrp():
+            return terminal
+    os.close(terminal)
+    return None
+
+
+def _take_back(terminal: int) -> None:
+    """Close it; our group is its foreground again, unless a shell has made another one that meanwhile. Who took it in
+    another PID namespace could not give it back: ours has no number there."""
+    with suppress(OSError):  # it has hung up
+        if _is_gone(os.tcgetpgrp(terminal)):
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # we are in the background
+            os.tcsetpgrp(terminal, os.getpgrp())
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    os.close(terminal)
+
+
+def _is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def die_with_parent(parent_seen_as: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -134,6 +135,22 @@ def test_the_terminal_belongs_to_the_tool(lab: Lab) -> None:
             os.write(ours, b"\x03")
             _read_until(ours, b"caught")
             assert running.wait(20) == 128 + signal.SIGINT
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+def test_after_a_run_the_terminal_belongs_to_who_had_it(lab: Lab) -> None:
+    """To what is inside the lab the groups outside have no numbers: it can't give the terminal back."""
+    ours, theirs = pty.openpty()
+    script = f"{shlex.join(command(lab.state, '-e', EXIT, '--', 'true'))}; echo ready; read -r _"
+    argv = ["setsid", "--ctty", "--wait", "sh", "-c", script]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        try:
+            _read_until(ours, b"ready")
+            os.write(ours, b"\x03")
+            assert running.wait(20) == -signal.SIGINT
         finally:
             running.kill()
             os.close(ours)
