@@ -4,6 +4,7 @@ python -m leaks.inside SPEC    (a JSON file: see run.py). Writes `cells.json` in
 """
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -29,11 +30,13 @@ EXITPIN_FAILED = 125
 
 
 class Servant:
-    """A process of ours that says when it is ready and ends with its stdin."""
+    """A process of ours that says when it is ready and ends with its stdin: not with a Ctrl-C, of which we hear."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
 
     def hears(self, line: str) -> None:
         assert self.process.stdin
@@ -153,4 +156,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

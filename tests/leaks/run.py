@@ -6,6 +6,7 @@ Exit status: 1 when exitpin leaks at guard or notify (with --without: when a vec
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     args = arguments(argv)
+    for signo in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signo, lambda signo, _: sys.exit(128 + signo))
     if args.list:
         for vector in VECTORS:
             print(f"{NUMBERS[vector.name]:>4}  {vector.name:<26} {vector.theme:<16} {vector.row}")
@@ -178,4 +181,7 @@ def account(table: Table, absent: Mapping[str, str], vectors: Sequence[Vector], 
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

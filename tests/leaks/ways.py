@@ -45,10 +45,12 @@ def level(lab: LabState, name: str, launcher: Path | None = None) -> Way:
 
 
 def why_not(way: Way) -> str:
-    """Why exitpin refuses to run at all in this way; empty: it does not."""
+    """Why exitpin refuses to run at all in this way; empty: it does not. In a session of its own, as the cells: inside
+    the lab nobody could give the terminal back."""
     done = subprocess.run(
-        [*way.prefix, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
-    )
+        [*way.prefix, "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
+        start_new_session=True,
+    )  # fmt: skip
     if done.returncode == 0:
         return ""
     return (done.stderr.splitlines() or [f"exit status {done.returncode}"])[0].removeprefix("exitpin: ")
