@@ -189,7 +189,6 @@ class _Search:
         missing = ((name, count - ends[name]) for name, count in self._relative.items())
         self.is_whole = self.is_whole and all(count <= 0 or self._has_closed(name, count) for name, count in missing)
         lost = self._lost() if self.is_whole else set()
-        lost = self._lost()
         if lost and lost & {one.inode for one in unix_list.listed(self._proc)[0]}:  # it has not ended meanwhile
             self.is_whole = False
 
@@ -274,5 +273,5 @@ def _may_listen(path: str) -> bool:
     except ConnectionRefusedError:
         return False
     except OSError:
-        return True  # nobody can say: it counts as one
+        pass  # nobody can say: it counts as one
     return True

@@ -2,7 +2,7 @@
 declared tool has a workspace of its own instead (`workspace.py`).
 
 What was given is read when the run is over, within the same limits as a tool's facts. Nobody judges it. Called by
-`launch.py`, and by the command line.
+`launch.py`; the command line tells it (`run_given.py`).
 """
 
 import asyncio

@@ -22,7 +22,6 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.events import NO_PROCESS
 from ..orchestrator.names import is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
@@ -134,7 +133,7 @@ class NameServer:
         """An address, as the hooks answer it. IPv4 is enough for one attempt: of IPv6 there is none. False: it is no
         name that a host can have."""
         report = bindings.encode_report(
-            bindings.Op.RESOLVE, self._nonce, pid=NO_PROCESS, name=query.name.encode("ascii"),
+            bindings.Op.RESOLVE, self._nonce, pid=events.NO_PROCESS, name=query.name.encode("ascii"),
             destination=bindings.Endpoint(socket.AF_INET, "0.0.0.0", 0),
         )  # fmt: skip
         try:
@@ -144,14 +143,17 @@ class NameServer:
         if query.kind == AAAA:
             reply(write_answer(query, NO_ERROR))
         else:
-            self._reports.take(report, NO_PROCESS, None, partial(_answer_addresses, query, reply))
+            self._reports.take(report, events.NO_PROCESS, None, partial(_answer_addresses, query, reply))
         return True
 
     def _look_up_name(self, query: Query, address: str, resolver: str, reply: Reply) -> None:
         """Whose an address is: of a mapped one it is known here, of others the exit finds out, or a public resolver."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         report = bindings.encode_report(
-            bindings.Op.RESOLVE_PTR, self._nonce, pid=NO_PROCESS, destination=bindings.Endpoint(family, address, 0)
+            bindings.Op.RESOLVE_PTR,
+            self._nonce,
+            pid=events.NO_PROCESS,
+            destination=bindings.Endpoint(family, address, 0),
         )
 
         def answered(answer: AnswerCall) -> None:
@@ -162,12 +164,12 @@ class NameServer:
             else:
                 self._forward(query, resolver, reply)
 
-        self._reports.take(report, NO_PROCESS, None, answered)
+        self._reports.take(report, events.NO_PROCESS, None, answered)
 
     def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
         """Any other question."""
         if is_private(resolver):
-            self._post(events.Denied(NO_PROCESS, "dns", f"{query} of {resolver}, which is private"))
+            self._post(events.Denied(events.NO_PROCESS, "dns", f"{query} of {resolver}, which is private"))
             reply(write_answer(query, SERVFAIL))
         elif len(self._tasks) >= FORWARDED_MAX:
             reply(write_answer(query, SERVFAIL))
@@ -191,7 +193,9 @@ class NameServer:
         family = socket.AF_INET6 if ":" in resolver else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as stream:
             address = _sockaddr(resolver)
-            error, _, report = calls.connect_report(stream, address, self._run_address, self._nonce, NO_PROCESS, 0)
+            error, _, report = calls.connect_report(
+                stream, address, self._run_address, self._nonce, events.NO_PROCESS, 0
+            )
             if error:
                 raise OSError(error, "refused")
             opened: asyncio.Future[int] = self._loop.create_future()
@@ -200,7 +204,7 @@ class NameServer:
                 if not opened.done():
                     opened.set_result(answer.error)
 
-            self._reports.take(report, NO_PROCESS, stream.dup(), answered)
+            self._reports.take(report, events.NO_PROCESS, stream.dup(), answered)
             if error := await opened:
                 raise OSError(error, "no stream")
             stream.setblocking(False)

@@ -17,7 +17,6 @@ from ..runs import DENIED_MAX, Life
 
 EXIT_SOME_FAILED = 123
 NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
-
 UNHOOKED = frozenset({"static", "libc"})
 DOCTOR = "`exitpin doctor` shows what there is."
 UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})

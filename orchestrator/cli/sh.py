@@ -31,7 +31,6 @@ examples:
 
 OF_BASH = Path(__file__).resolve().parent.parent.parent / "wrappers" / "pinned.bashrc"
 SH_PROMPT = "($EXITPIN_EXIT_NICK) $ "
-_SHEBANG_MAX = 256
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -68,14 +67,14 @@ def interpreter_of(script: str) -> list[str]:
 
     Raises OperatorError when it can't be read.
     """
+    from ...wrappers.shebang import first_line
+
     try:
-        with open(script, "rb") as file:
-            first = file.readline(_SHEBANG_MAX)
+        words = first_line(script)
     except OSError as error:
         status = 127 if isinstance(error, FileNotFoundError) else 126
         raise OperatorError(f"{script} can't be run: {error.strerror}.", "", status) from None
-    words = os.fsdecode(first[2:]).strip().split(None, 1) if first.startswith(b"#!") else []
-    return words or ["sh"]
+    return words if words and words[0] else ["sh"]
 
 
 def shell_of(environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

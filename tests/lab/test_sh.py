@@ -6,6 +6,8 @@ import pty
 import select
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -147,32 +149,37 @@ def test_facts_that_can_not_be_read_are_the_failure_of_the_record(lab: Lab, tmp_
     assert not list(tmp_path.glob("*.evidence")), "nothing was kept, and no folder is left"
 
 
-def test_a_shell_on_a_terminal_has_the_exit_in_its_prompt(lab: Lab, tmp_path: Path) -> None:
-    (tmp_path / ".bashrc").write_text("PS1='own> '\n")
+@contextmanager
+def typed(lab: Lab, home: Path, shell: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """`exitpin sh` on a terminal of its own: what is typed goes into that descriptor."""
     leader, follower = pty.openpty()
     argv = ["setsid", "--ctty", "--wait", *EXITPIN, "sh", "--lab", "--name", lab.state.name, "-e", EXIT]
-    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/bash", "TERM": "dumb"}
+    environment = {**os.environ, "HOME": str(home), "SHELL": shell, "TERM": "dumb"}
     with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=environment) as running:
         os.close(follower)
+        try:
+            yield leader, running
+        finally:
+            running.kill()
+            os.close(leader)
+
+
+def test_a_shell_on_a_terminal_has_the_exit_in_its_prompt(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("PS1='own> '\n")
+    with typed(lab, tmp_path, "/bin/bash") as (leader, running):
         until(leader, "(exit01) own> ")
         os.write(leader, b"curl -sS http://web.test/ip\n")
         until(leader, f"\n{lab.state.relay(EXIT).address}", "(exit01) own> ")
         os.write(leader, b"exitpin emit seen=1; exit 6\n")
         until(leader, "exitpin: facts: seen=1")
         assert running.wait(30) == 6
-    os.close(leader)
 
 
 def test_a_plain_sh_has_the_exit_in_its_prompt_too(lab: Lab, tmp_path: Path) -> None:
-    leader, follower = pty.openpty()
-    argv = ["setsid", "--ctty", "--wait", *EXITPIN, "sh", "--lab", "--name", lab.state.name, "-e", EXIT]
-    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/sh", "TERM": "dumb"}
-    with subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=environment) as running:
-        os.close(follower)
+    with typed(lab, tmp_path, "/bin/sh") as (leader, running):
         until(leader, "(exit01) $ ")
         os.write(leader, b"exit 8\n")
         assert running.wait(30) == 8
-    os.close(leader)
 
 
 def until(terminal: int, *texts: str, timeout_s: float = 30.0) -> None:

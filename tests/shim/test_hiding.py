@@ -2,10 +2,7 @@
 
 import errno
 import os
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,16 +19,6 @@ pytestmark = [
     pytest.mark.parametrize("shim", ["guard"], indirect=True),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root makes folders of others"),
 ]
-
-
-@pytest.fixture
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Unix socket on which somebody outside the run listens, alone in its folder."""
-    path = tmp_path_factory.mktemp("d") / "daemon"
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        yield path
 
 
 @X86

@@ -4,7 +4,6 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,6 @@ IMPORTS = "import ctypes, os, socket, sys\n"
 ENTERS = "ctypes.CDLL(None).unshare(0x10000000); os.chroot(os.path.dirname(sys.argv[1])); os.chdir('/sub')\n"
 REACHES = "import socket, sys; s = socket.socket(socket.AF_UNIX)\ntry: s.connect(sys.argv[1]); print('reached')\n"
 REACHES += "except OSError as error: print(error.strerror)"
-
-
-@pytest.fixture
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Unix socket on which somebody outside the run listens."""
-    place = tmp_path_factory.mktemp("d") / "daemon"
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(place))
-        listener.listen()
-        yield place
 
 
 REFUSED, REACHED = "Permission denied", "reached"
