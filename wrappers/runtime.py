@@ -12,6 +12,8 @@ from pathlib import Path
 from ..orchestrator.errors import OperatorError
 
 PATH_MAX = 40
+NOBODY = 65534
+"""Whoever has no number in our user namespace: root, in that of an ordinary user."""
 
 
 def runtime_directory() -> Path:
@@ -34,9 +36,17 @@ def _uid_outside() -> int:
 
 
 def private_directory(path: Path) -> Path:
-    """Make `path` and what is missing above it, 0700. Raises OperatorError for somebody else's, or a link."""
+    """Make `path` and what is missing above it, 0700. Raises OperatorError for somebody else's, for a link, and where
+    somebody else could put another one in its place."""
     if not path.parent.exists():
         private_directory(path.parent)
+    above = path.parent.stat()
+    is_open = above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX
+    if is_open or above.st_uid not in (os.geteuid(), 0, NOBODY):
+        raise OperatorError(
+            f"{path.parent} is not a directory in which only you can rename what is yours.",
+            "Remove it, or set XDG_RUNTIME_DIR.",
+        )
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
     found = path.lstat()

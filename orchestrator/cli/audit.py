@@ -100,18 +100,20 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan; its exit status."""
-    from .audit_place import folder_of
+    from ..results.store import store_path
     from .audit_resume import find
     from .audit_scan import AuditScan
+    from .lab_place import folders_of
 
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
         raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)
 
-    folder = folder_of(args.store, os.environ)
+    folders = [*folders_of({"--store": args.store or store_path(os.environ)})]
 
     def work(vantage: "Vantage") -> int:
-        folder.refuse_another()
+        for folder in folders:
+            folder.refuse_another()
         return asyncio.run(AuditScan(args, vantage, dict(os.environ), resumed).execute())
 
     return inside(args, work)

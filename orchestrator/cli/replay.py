@@ -66,7 +66,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def execute(args: argparse.Namespace) -> int:
     """Make the runs, and compare; the exit status."""
-    from .audit_place import folder_of
+    from ..results.store import store_path
+    from .lab_place import folders_of
 
     if not 1 <= args.repeat <= TIMES_MAX:
         raise OperatorError(f"--repeat wants a number from 1 to {TIMES_MAX}.", "", EXIT_USAGE)
@@ -74,12 +75,13 @@ def execute(args: argparse.Namespace) -> int:
         record = recorded_run(find_record(reader, args.run_id))
         scan = reader.scan(str(record.get("scan_id"))) or {}
     choose_network(args, record.get("vantage") or {})
-    folder = folder_of(args.store, os.environ)
+    folders = [*folders_of({"--store": args.store or store_path(os.environ)})]
 
     def work(vantage: "Vantage") -> int:
         from .replay_run import ReplayRun
 
-        folder.refuse_another()
+        for folder in folders:
+            folder.refuse_another()
         return asyncio.run(ReplayRun(args, vantage, dict(os.environ), record, scan).execute())
 
     return inside(args, work)

@@ -6,6 +6,7 @@ import os
 
 from ..errors import EXIT_USAGE, OperatorError
 from .containment import add_containment
+from .lab_place import folders_of
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -83,10 +84,13 @@ def carry_out(
     if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
         raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
     args.command, args.is_foreground = command, is_foreground
+    folders = [*folders_of({"--events": args.events, "--joblog": args.joblog})]
 
     def work(vantage: object) -> int:
         from .run_scan import Scan
 
+        for folder in folders:
+            folder.refuse_another()
         return asyncio.run(Scan(args, vantage, environment).execute())  # type: ignore[arg-type]
 
     return inside(args, work)

@@ -226,3 +226,19 @@ def test_proxies_of_the_caller_are_not_passed_on(lab: Lab) -> None:
     assert not [line for line in done.stdout.splitlines() if line.upper().startswith(("HTTP_PROXY=", "ALL_PROXY="))]
     assert "HTTP_PROXY is not passed on" in done.stderr
     assert "EXITPIN=1" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("option", ["--events", "--joblog"])
+def test_a_file_that_only_the_lab_would_see_is_refused(lab: Lab, tmp_path: Path, option: str) -> None:
+    """It lies on what was mounted after the lab had begun."""
+    place = tmp_path / "mounted"
+    place.mkdir()
+    argv = command(lab.state, "-e", EXIT, option, str(place / "file"), "--", "true")
+    script = f'mount -t tmpfs none {place} || exit 77; "$@"; echo "status $?"; ls {place}'
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", *argv]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.stdout == "status 125\n", done.stderr
+    assert f"inside the lab {place} is another folder" in done.stderr and f"another file by {option}" in done.stderr
+    assert not list(place.iterdir())
