@@ -14,9 +14,8 @@ from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.unix_diag import Listener, Place
 from exitpin.wrappers.unix_sockets import UnixName, UnixSockets
 
-from .test_unix_reached import IMPORTS, LISTENS, REACHED, REACHES, REFUSED, daemon, tries
+from .test_unix_reached import IMPORTS, LISTENS, REACHED, REACHES, REFUSED, tries
 
-__all__ = ["daemon"]
 supervised = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
 
