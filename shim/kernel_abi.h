@@ -21,6 +21,7 @@ enum {
 	BPF_MASK = 0x54,	 /* ALU | AND | K */
 	BPF_IF_EQUAL = 0x15,	 /* JMP | JEQ | K */
 	BPF_IF_AT_LEAST = 0x35,	 /* JMP | JGE | K */
+	BPF_SKIP = 0x05,	 /* JMP | JA: as many as operand */
 	BPF_ANSWER = 0x06,	 /* RET | K */
 };
 

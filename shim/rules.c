@@ -215,11 +215,8 @@ static struct bpf_instruction *add(struct writer *writer, uint16_t code, uint32_
 
 static void add_rule(struct writer *writer, const struct rule *rule, uint32_t answer)
 {
-	size_t tests[TESTS_MAX + 1], count = 0;
+	size_t tests[TESTS_MAX], count = 0;
 
-	add(writer, BPF_LOAD, offsetof(struct seccomp_call, number));
-	tests[count++] = writer->size;
-	add(writer, BPF_IF_EQUAL, (uint32_t)rule->call);
 	for (int i = 0; i < TESTS_MAX && rule->tests[i].mask != 0; i++) {
 		const struct test *test = &rule->tests[i];
 
@@ -235,25 +232,44 @@ static void add_rule(struct writer *writer, const struct rule *rule, uint32_t an
 		writer->filter[tests[i]].if_false = (uint8_t)(writer->size - tests[i] - 1);
 }
 
+/* All rules of a call, behind one look at its number: the kernel follows the filter for every call that there is before
+ * it installs it. Not if that call had its turn. */
+static void add_call(struct writer *writer, size_t first, int what)
+{
+	for (size_t i = 0; i < first; i++)
+		if (rules[i].call == rules[first].call && is_in_force(&rules[i], what))
+			return;
+	add(writer, BPF_IF_EQUAL, (uint32_t)rules[first].call)->if_true = 1;
+	struct bpf_instruction *over = add(writer, BPF_SKIP, 0);
+	size_t begin = writer->size;
+
+	for (size_t i = first; i < RULES; i++)
+		if (rules[i].call == rules[first].call && is_in_force(&rules[i], what))
+			add_rule(writer, &rules[i],
+				 is_refusal(&rules[i]) && (what & EXITPIN_ASKS) ? SECCOMP_ASK : rules[i].answer);
+	add(writer, BPF_ANSWER, SECCOMP_PASS);
+	over->operand = (uint32_t)(writer->size - begin);
+}
+
 size_t exitpin_make_filter(int what, struct bpf_instruction filter[FILTER_MAX])
 {
 	struct writer writer = {.filter = filter};
 
-	if (!IS_LEFT_OUT("machine")) {
-		/* calls of other machines have other numbers: int 0x80, and x32 */
+	if (!IS_LEFT_OUT("machine")) { /* calls of other machines have other numbers: int 0x80, and x32 */
 		add(&writer, BPF_LOAD, offsetof(struct seccomp_call, machine));
 		add(&writer, BPF_IF_EQUAL, (uint32_t)MACHINE)->if_true = 1;
 		add(&writer, BPF_ANSWER, SECCOMP_KILL);
+	}
+	add(&writer, BPF_LOAD, offsetof(struct seccomp_call, number));
 #ifdef __x86_64__
-		add(&writer, BPF_LOAD, offsetof(struct seccomp_call, number));
+	if (!IS_LEFT_OUT("machine")) {
 		add(&writer, BPF_IF_AT_LEAST, X32_BIT)->if_false = 1;
 		add(&writer, BPF_ANSWER, ERROR(ENOSYS));
-#endif
 	}
+#endif
 	for (size_t i = 0; i < RULES; i++)
 		if (is_in_force(&rules[i], what))
-			add_rule(&writer, &rules[i],
-				 is_refusal(&rules[i]) && (what & EXITPIN_ASKS) ? SECCOMP_ASK : rules[i].answer);
+			add_call(&writer, i, what);
 	add(&writer, BPF_ANSWER, SECCOMP_PASS);
 	return writer.size;
 }

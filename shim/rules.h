@@ -19,8 +19,8 @@ enum { FILTER_MAX = 2048 };
 enum { EXITPIN_ASKS = 1, EXITPIN_MAY_LISTEN = 2, EXITPIN_APART = 4 };
 
 /* Writes the filter. what: EXITPIN_ASKS, that a supervisor makes every connect and hears of what is refused;
- * EXITPIN_MAY_LISTEN, whatever listens where no supervisor is asked; EXITPIN_APART, that it makes TCP sockets, too, which the tool's own network could not use. Returns
- * how many instructions, at most FILTER_MAX. */
+ * EXITPIN_MAY_LISTEN, whatever listens where no supervisor is asked; EXITPIN_APART, that it makes TCP sockets, too,
+ * which the tool's own network could not use. Returns how many instructions, at most FILTER_MAX. */
 size_t exitpin_make_filter(int what, struct bpf_instruction filter[FILTER_MAX]);
 
 /* The errno with which a call is refused, and by which defence; 0: it may pass, or the supervisor makes it. */
