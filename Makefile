@@ -71,7 +71,7 @@ $(BUILT): lost
 .PHONY: lost
 endif
 $(BUILT): $(INSTALLED) $(SHIM)
-	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace)
+	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace build_scripts --build-dir $(BIN))
 	@touch $@
 
 # The package `exitpin` is spread over the top-level folders; mypy wants to see it as one.

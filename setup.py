@@ -1,7 +1,8 @@
-"""What setup.cfg can't say: the cffi module, and two native files that are no Python extensions.
+"""What setup.cfg can't say: the cffi module, and three native files that are no Python extensions.
 
-The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a
-plain Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
+The preload library goes into foreign programs, the launcher starts them, and the client is the command `exitpin`, which
+leaves to Python what no daemon does; each has its own compiler line, since a plain Extension would inherit the
+interpreter's flags, RUNPATH and ABI suffix.
 """
 
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+
+from distutils.command.build_scripts import build_scripts  # isort: skip - setuptools brings it
 
 SHIM = Path("shim")
 SHARED = ("address.c", "hosts.c", "kind.c", "program.c", "record.c", "steer.c", "text.c")
@@ -44,8 +47,8 @@ def can_link(command: list[str]) -> bool:
         return bool(shutil.which(command[0])) and subprocess.run(line, capture_output=True, check=False).returncode == 0
 
 
-def launcher_compiler() -> list[str]:
-    """Each run starts the launcher, so its own start counts: static with musl 0.1 ms, with glibc 0.7, else more."""
+def static_compiler() -> list[str]:
+    """Each run starts launcher and client, so their own start counts: static with musl 0.1 ms, with glibc 0.7."""
     choices = ([] if "CC" in os.environ else [["musl-gcc", "-static"]]) + [[*compiler(), "-static"]]
     return next((choice for choice in choices if can_link(choice)), compiler())
 
@@ -66,7 +69,12 @@ def build_preload(target: Path) -> None:
 
 def build_launcher(target: Path) -> None:
     files = sources("launch", ("namespaces.c", "program.c", "rules.c", "text.c"))
-    run([*launcher_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
+    run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
+
+
+def build_client(target: Path) -> None:
+    files = [*sources("client", ()), str(SHIM / "launch" / "tree.c")]
+    run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 
 NATIVE = {"exitpin-preload.so": build_preload, "exitpin-launch": build_launcher}
@@ -101,4 +109,20 @@ class BuildExt(build_ext):
         return mapping
 
 
-setup(cffi_modules=["shim/build.py:ffibuilder"], cmdclass={"build_ext": BuildExt})
+class BuildScripts(build_scripts):
+    """The command `exitpin`, which is no script."""
+
+    def run(self) -> None:
+        target = Path(self.build_dir, "exitpin")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        build_client(target)
+
+    def get_outputs(self) -> list[str]:
+        return [str(Path(self.build_dir, "exitpin"))]
+
+
+setup(
+    cffi_modules=["shim/build.py:ffibuilder"],
+    scripts=["shim/client/main.c"],
+    cmdclass={"build_ext": BuildExt, "build_scripts": BuildScripts},
+)

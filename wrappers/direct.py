@@ -11,7 +11,7 @@ from typing import Final
 
 from ..orchestrator.model import Run
 from .filters import run_capped
-from .launch import run_environment
+from .environment import run_environment
 from .workspace import home, make_workspace
 
 MEMORY_DEFAULT: Final = 1 << 30
