@@ -99,6 +99,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as listener:
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # for what is sent before we accept, too
         listener.bind(str(fresh))
         fresh.chmod(0o600)
         listener.listen(socket.SOMAXCONN)

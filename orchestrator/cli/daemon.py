@@ -36,8 +36,10 @@ examples:
 """
 
 NOT_RUNNING = 3
-START_TIMEOUT_S = 300.0
+NOTICE_S, START_TIMEOUT_S = 3.0, 300.0
 STOP_TIMEOUT_S = 30.0
+READY = "EXITPIN_READY_FD"
+"""The descriptor on which a daemon that was started in the background says that it serves."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,20 +85,29 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _start(args: argparse.Namespace) -> int:
+    from ...wrappers.runtime import private_directory, runtime_directory
+
+    name = f"daemon-lab-{_lab_of(args)}.log" if _lab_of(args) else "daemon.log"
+    path = private_directory(runtime_directory()) / name
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "exitpin", "daemon", "run", *_again(args)]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True, pass_fds=(writing,),
-        env={**os.environ, "EXITPIN_READY_FD": str(writing)},
-    ) as child:  # fmt: skip
+    environment = {**os.environ, READY: str(writing)}
+    with path.open("wb") as log, contextlib.closing(os.fdopen(reading, "rb")) as word:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(writing,),
+            env=environment,
+        )  # fmt: skip
         os.close(writing)
-        with contextlib.closing(os.fdopen(reading, "rb")) as word:
-            is_ready = bool(select.select([word], [], [], START_TIMEOUT_S)[0]) and word.read(1) == b"1"
-        if not is_ready:
-            child.terminate()
-            return child.wait() or EXIT_FAILED
+        if not select.select([word], [], [], NOTICE_S)[0]:
+            print(f"exitpin: waiting for tor; what the daemon says stands in {path}", file=sys.stderr)
+        is_ready = bool(select.select([word], [], [], START_TIMEOUT_S)[0]) and word.read(1) == b"1"
+    if is_ready:
         child.returncode = 0  # it stays, and is nobody's to wait for
-    return 0
+        return 0
+    child.terminate()
+    status = child.wait()
+    sys.stderr.write(path.read_text(errors="replace"))
+    return status if status > 0 else EXIT_FAILED
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -158,6 +169,12 @@ def _refuse_control(vantage: Vantage) -> None:
         raise OperatorError("a daemon holds an own tor, or the lab's.", "Leave --control (or `control`) away.")
 
 
+def _lab_of(args: argparse.Namespace) -> str:
+    """The name of the lab that is meant; empty: none is."""
+    given = os.environ.get("EXITPIN_LAB", "")
+    return args.name or given or "default" if args.lab or (given and not args.control) else ""
+
+
 def _again(args: argparse.Namespace) -> Sequence[str]:
     """The options, as they were given."""
     options = {"--build-delay": args.build_delay, "--build-jitter": args.build_jitter, "--name": args.name}
@@ -167,7 +184,7 @@ def _again(args: argparse.Namespace) -> Sequence[str]:
 
 def _ready_descriptor() -> Callable[[], None]:
     """What to call when clients are served: whoever started us in the background waits for that."""
-    descriptor = os.environ.pop("EXITPIN_READY_FD", "")
+    descriptor = os.environ.pop(READY, "")
 
     def tell() -> None:
         nonlocal descriptor

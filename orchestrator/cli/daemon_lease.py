@@ -80,8 +80,8 @@ class Client:
     def __init__(self, connection: LeaseConnection, vantage: Vantage, ask: Lease, descriptors: list[int], pid: int):
         """Raises Declined."""
         self.connection = connection
-        self.pid = pid
-        self._is_elsewhere = bool(ask.number)
+        self.pid = 0 if ask.number else pid
+        self._has_come = False
         self._vantage = vantage
         self._caller, words = _read(ask, descriptors)
         self._args = _parsed(words)
@@ -98,33 +98,32 @@ class Client:
 
     def settle(self, term: Term) -> None:
         """Choose and begin, or send the client to where we are; or decline, or say what is wrong, and hang up."""
-        said = io.StringIO()
         try:
-            with contextlib.redirect_stderr(said):  # what is said meanwhile is for who asks
-                self._choose(term)
-            if said.getvalue():
-                with memory_file(said.getvalue().encode("utf-8", "surrogateescape")) as text:
-                    self.connection.send(Lease(LeaseKind.SAY), (text,))
-            if self._is_elsewhere and self.pid == 0:
+            self._choose_and_say(term)
+            if self.pid == 0:
                 self.connection.send(Lease(LeaseKind.COME))
             else:
                 self._begin()
         except Declined:
-            self.decline()
+            if self._has_come:
+                self.refuse(OperatorError("the exits have changed.", "Try again."))
+            else:
+                self.connection.decline()
         except OperatorError as error:
             self.refuse(error)
         except OSError:
             self.connection.close()
 
-    def arrived(self, pid: int) -> None:
-        """The client is where we are."""
-        self.pid = pid
-        if self._term is not None and self._run is not None and self._launcher is None:
-            self._begin()
-
-    def decline(self) -> None:
-        """Let it do without us."""
-        self.connection.decline()
+    def arrived(self, pid: int, term: Term | None) -> bool:
+        """The client is where we are. `term`: the one that is open now; whether the run could begin in it."""
+        self.pid, self._has_come = pid, True
+        if pid == 0 or self.run_id is not None:
+            self.connection.close()
+            return True
+        if term is None or term is not self._term:
+            return False
+        self._begin()
+        return True
 
     def refuse(self, error: OperatorError) -> None:
         """Say what is wrong, and hang up."""
@@ -168,6 +167,14 @@ class Client:
         stderr = "".join(f"exitpin: {printable(sentence)}\n" for sentence in sentences)
         self.connection.end(status, stdout, stderr.encode())
         shutil.rmtree(self._launcher.directory, ignore_errors=True)
+
+    def _choose_and_say(self, term: Term) -> None:
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):  # what is said meanwhile is for who asks
+            self._choose(term)
+        if said.getvalue() and not self._has_come:
+            with memory_file(said.getvalue().encode("utf-8", "surrogateescape")) as text:
+                self.connection.send(Lease(LeaseKind.SAY), (text,))
 
     def _choose(self, term: Term) -> None:
         args, caller = self._args, self._caller

@@ -9,109 +9,30 @@ next who asks makes it try again. Clients that ask meanwhile wait.
 import asyncio
 import json
 import os
-import secrets
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from random import Random
 
 from ...shim.bindings import Lease, LeaseKind
-from ...wrappers.daemons import Daemons
 from ...wrappers.household import Household
 from ...wrappers.lease import LeaseConnection, close_all, credentials_of, daemon_socket, listening
-from ...wrappers.machine import abilities, yama_scope
 from ...wrappers.output import printable
 from ...wrappers.runtime import scratch_directory
 from ..circuits import Pace
-from ..containment import Containment
 from ..errors import OperatorError
-from ..evidence import EvidenceLog
-from ..loop import Session
-from ..model import Fingerprint, Run
-from ..network import Network, Vantage, open_network
-from ..ports import Launch, Post
-from ..runs import Life
-from ..selection import first_hop_chooser
+from ..network import Vantage, open_network
 from ..settings import Settings
-from ..witness import Witness
 from .daemon_lease import Client, Declined
+from .daemon_tenure import Numbers, Tenure
 from .guarding import guarding
 
 WARM_S = 600.0
 """As old as Tor lets a circuit become that takes new streams (MaxCircuitDirtiness)."""
-CONSENSUS_S = 3600.0
-"""After so long a session ends as soon as nobody uses it, and the next one has a fresh consensus."""
-
-Numbers = Iterator[int]
-
-
-class Tenure:
-    """One session on one open tor; it begins when that is opened, and ends when it is lent, lost, or old."""
-
-    def __init__(
-        self, network: Network, settings: Settings, pace: Pace, household: Household, directory: Path, numbers: Numbers
-    ) -> None:
-        self.network = network
-        self.household = household
-        self.directory = directory
-        self.opened = time.monotonic()
-        self.abilities = abilities()
-        self.may_supervise = not yama_scope() or os.geteuid() == 0 or self.abilities.has_namespaces
-        """Yama lets none but an ancestor look into a tool, and a daemon is none; in a user namespace of the tool's own,
-        and as root, it may."""
-        self._numbers = numbers
-        self._sockets: dict[tuple[str, ...], Daemons] = {}
-        self._clients: dict[str, Client] = {}
-        header = {
-            "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }  # fmt: skip
-        self.witness = Witness(header, shares_circuits=True)
-        own = [Fingerprint(name) for name in settings.first_hops]
-        self.session = Session(
-            network.channel, self, pace=pace, rng=Random(),
-            first_hops=first_hop_chooser(network.snapshot, own, (), settings.hops),
-            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished,
-        )  # fmt: skip
-        network.channel.on_lost = self.lose_trust
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more can begin in it."""
-        is_old = time.monotonic() - self.opened > CONSENSUS_S and not self.session.active_count
-        return self.session.trust_lost is not None or is_old
-
-    def lose_trust(self, why: str) -> None:
-        """Nothing can be proven any more: all runs end, and so does this."""
-        self.session.lose_trust(why)
-        self.session.finish()
-
-    def daemons(self, containment: Containment) -> Daemons:
-        """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
-        allowed = tuple(sorted(containment.unix))
-        return self._sockets.setdefault(allowed, Daemons(str(self.directory), allowed))
-
-    def next_number(self) -> int:
-        """One that no run of this daemon had."""
-        return next(self._numbers)
-
-    def begin(self, run: Run, client: Client) -> None:
-        """Start a client's run."""
-        self._clients[run.run_id] = client
-        self.session.start(run)
-
-    def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
-        """As `Launcher`: by the client whose run it is."""
-        return self._clients[run.run_id].prepare(run, post, on_report)
-
-    def _finished(self, life: Life, launch: Launch | None) -> None:
-        self._clients.pop(life.run.run_id).finished(life, launch)
 
 
 class Daemon:
@@ -156,7 +77,7 @@ class Daemon:
         try:
             async with open_network(self._vantage, is_daemon=True) as network:
                 self._problem = ""
-                self._tenure = Tenure(network, self._settings, self._pace, household, directory, numbers)
+                self._tenure = Tenure(network, self._settings, self._pace, household, directory, numbers, self._count)
                 self._on_ready()
                 if self._is_ending or self._borrowers:
                     self._tenure.session.finish()
@@ -182,15 +103,34 @@ class Daemon:
 
     def _settle(self, client: Client) -> None:
         """Let it begin, or wait until it can."""
-        if self._tenure is not None and self._tenure.is_over:
-            self._tenure.session.finish()
-            self._tenure = None
-        if self._tenure is None or self._borrowers or self._is_ending:
+        tenure = self._open_tenure()
+        if not client.connection.is_open:
+            return
+        if tenure is None:
             self._waiting.append(client)
             self._wake.set()
         else:
-            self._served += 1
-            client.settle(self._tenure)
+            client.settle(tenure)
+
+    def _open_tenure(self) -> Tenure | None:
+        """The one in which a run can begin, if there is one."""
+        if self._tenure is not None and self._tenure.is_over:
+            self._close_tenure()
+        return None if self._borrowers or self._is_ending else self._tenure
+
+    def _close_tenure(self) -> None:
+        """Nothing more begins in it; it lasts until all that runs has ended."""
+        if self._tenure is not None:
+            self._tenure.session.finish()
+            self._tenure = None
+
+    def arrived(self, client: Client, pid: int) -> None:
+        """A client is where we are."""
+        if not client.arrived(pid, self._open_tenure()):
+            self._settle(client)
+
+    def _count(self) -> None:
+        self._served += 1
 
     def _lose_trust(self, why: str) -> None:
         if self._tenure is not None:
@@ -223,16 +163,14 @@ class Daemon:
             try:
                 visit.client = Client(visit.connection, self._vantage, lease, descriptors, pid)
             except Declined:
-                visit.decline()
+                visit.connection.decline()
             else:
                 self._settle(visit.client)
             return
         close_all(descriptors)
         if lease.kind == LeaseKind.BORROW:
             self._borrowers.append(visit.connection)
-            if self._tenure is not None:
-                self._tenure.session.finish()
-                self._tenure = None
+            self._close_tenure()
         elif lease.kind == LeaseKind.STATUS:
             visit.connection.end(0, json.dumps(self.status()).encode() + b"\n")
         elif lease.kind == LeaseKind.STOP:
@@ -277,10 +215,6 @@ class Visit:
         self._is_known = False
         self.connection = LeaseConnection(connection, self._heard, lambda: daemon.left(self))
 
-    def decline(self) -> None:
-        """Not for us."""
-        self.connection.decline()
-
     def _heard(self, lease: Lease, descriptors: list[int], pid: int) -> None:
         if not self._is_known:
             self._is_known = True
@@ -288,7 +222,7 @@ class Visit:
             return
         close_all(descriptors)
         if self.client is not None and lease.kind == LeaseKind.HERE:
-            self.client.arrived(pid)
+            self._daemon.arrived(self.client, pid)
         elif self.client is not None and lease.kind == LeaseKind.INTERRUPT:
             self.client.interrupt(lease.number)
 

@@ -130,13 +130,12 @@ static void begin(struct tenancy *tenancy, const struct packet *grant)
 		tenancy->waits_until_ms = now_ms() + PATIENCE_MS;
 }
 
-static void heed(struct tenancy *tenancy, const struct packet *packet)
+/* The next packet, when everything before it that is to be said is said. False: the daemon is gone. */
+static bool next_packet(int connection, struct packet *packet)
 {
-	if (packet->lease.kind == EXITPIN_LEASE_END)
-		end(tenancy, packet);
-	if (packet->lease.kind == EXITPIN_LEASE_GRANT && !tenancy->had_launcher)
-		begin(tenancy, packet);
-	if (packet->lease.kind == EXITPIN_LEASE_SAY) {
+	bool is_there;
+
+	while ((is_there = receive_packet(connection, packet)) && packet->lease.kind == EXITPIN_LEASE_SAY) {
 		size_t size;
 		char *text = read_whole(packet->fds[0], &size);
 
@@ -145,6 +144,15 @@ static void heed(struct tenancy *tenancy, const struct packet *packet)
 		free(text);
 		close(packet->fds[0]);
 	}
+	return is_there;
+}
+
+static void heed(struct tenancy *tenancy, const struct packet *packet)
+{
+	if (packet->lease.kind == EXITPIN_LEASE_END)
+		end(tenancy, packet);
+	if (packet->lease.kind == EXITPIN_LEASE_GRANT && !tenancy->had_launcher)
+		begin(tenancy, packet);
 }
 
 static void reap(struct tenancy *tenancy)
@@ -200,7 +208,7 @@ void take_lease(int connection, const struct place *place, char **arguments)
 	struct tenancy tenancy = {.connection = connection};
 	struct packet packet;
 
-	if (!ask(connection, place, arguments) || !receive_packet(connection, &packet) ||
+	if (!ask(connection, place, arguments) || !next_packet(connection, &packet) ||
 	    packet.lease.kind == EXITPIN_LEASE_DECLINE)
 		return;
 	if (packet.lease.kind == EXITPIN_LEASE_COME && !go_to_the_daemon(connection, place))
@@ -218,7 +226,7 @@ void take_lease(int connection, const struct place *place, char **arguments)
 		if (ready[1].revents)
 			read_signals(&tenancy);
 		if ((is_waiting && now_ms() >= tenancy.waits_until_ms) ||
-		    (ready[0].revents && !receive_packet(tenancy.connection, &packet)))
+		    (ready[0].revents && !next_packet(tenancy.connection, &packet)))
 			lose(&tenancy);
 		if (ready[0].revents)
 			heed(&tenancy, &packet);

@@ -1,0 +1,329 @@
+"""The command `exitpin` before Python: which daemon it asks, what it does with a lease, and how it ends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exitpin.shim.bindings import Lease, LeaseKind, decode_lease, encode_lease
+from exitpin.wrappers.lease import memory_file, packed, unpacked
+
+CLIENT = Path(sys.executable).with_name("exitpin")
+WAIT_S = 20.0
+IN_PYTHON = "python here:"
+
+
+@dataclass
+class Place:
+    """A client of its own, with what it starts instead of Python beside it, and a runtime directory."""
+
+    directory: Path
+    clients: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "exitpin" / "daemon"
+
+    def start(self, *words: str, **options: object) -> "subprocess.Popen[bytes]":
+        environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(self.directory), "MARK": "a b"}
+        environment.update(options.pop("env", {}))  # type: ignore[call-overload]
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        client = subprocess.Popen([self.directory / "exitpin.bin" / "exitpin", *words], env=environment, **given)
+        self.clients.append(client)
+        return client
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as directory:
+        one = Place(Path(directory))
+        beside = one.directory / "exitpin.bin"
+        beside.mkdir()
+        (one.directory / "exitpin").mkdir(0o700)
+        shutil.copy(CLIENT, beside / "exitpin")
+        (beside / "exitpin-py").write_text(f'#!/bin/sh\necho {IN_PYTHON} "$@"\n')
+        (beside / "exitpin-py").chmod(0o755)
+        yield one
+        for client in one.clients:
+            client.kill()
+            client.communicate()
+
+
+class Daemon:
+    """What a daemon says, word by word."""
+
+    def __init__(self, path: Path) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._listener.settimeout(WAIT_S)
+        self.connection: socket.socket | None = None
+        self.control: socket.socket | None = None
+
+    def asked(self) -> tuple[Lease, list[str]]:
+        """Wait for a client, and what it asks."""
+        self.connection, _ = self._listener.accept()
+        self.connection.settimeout(WAIT_S)
+        lease, (file,) = self.heard()
+        words = unpacked(file, 1 + lease.arguments + lease.variables)
+        os.close(file)
+        return lease, words
+
+    def heard(self) -> tuple[Lease, list[int]]:
+        assert self.connection is not None
+        packet, descriptors, _, _ = socket.recv_fds(self.connection, 256, 5)
+        return decode_lease(packet), descriptors
+
+    def say(self, lease: Lease, *texts: bytes, descriptors: Sequence[int] = ()) -> None:
+        assert self.connection is not None
+        files = [os.memfd_create("t") for _ in texts]
+        for file, text in zip(files, texts, strict=True):
+            os.write(file, text)
+        socket.send_fds(self.connection, [encode_lease(lease)], [*files, *descriptors])
+        for file in files:
+            os.close(file)
+
+    def grant(self, script: str, stdio: Sequence[int] = ()) -> None:
+        """A launcher that is a shell script; its control socket is descriptor 3."""
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.settimeout(WAIT_S)
+        command, variables = ["/bin/sh", "-c", script], ["GIVEN=by the daemon", f"PATH={os.environ['PATH']}"]
+        lease = Lease(LeaseKind.GRANT, arguments=len(command), variables=len(variables))
+        with theirs:
+            self.say(lease, packed([*command, *variables]), descriptors=(theirs.fileno(), *stdio))
+
+    def end(self, status: int, stdout: bytes = b"", stderr: bytes = b"") -> None:
+        self.say(Lease(LeaseKind.END, status), stdout, stderr)
+
+    def close(self) -> None:
+        for one in (self._listener, self.connection, self.control):
+            if one is not None:
+                one.close()
+
+
+@contextmanager
+def daemon_at(path: Path) -> Iterator[Daemon]:
+    with closing(Daemon(path)) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def daemon(place: Place) -> Iterator[Daemon]:
+    with daemon_at(place.socket) as one:
+        yield one
+
+
+def result(client: "subprocess.Popen[bytes]") -> tuple[int, str, str]:
+    stdout, stderr = client.communicate(timeout=WAIT_S)
+    return client.returncode, (stdout or b"").decode(), (stderr or b"").decode()
+
+
+@pytest.mark.parametrize("words", [("run", "-e", "x", "--", "true"), ("--help",), ("audit", "a b"), ()])
+def test_without_a_daemon_all_is_left_to_python(place: Place, words: tuple[str, ...]) -> None:
+    assert result(place.start(*words)) == (0, " ".join([IN_PYTHON, *words]) + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        (("exits",), {}),
+        (("run", "--control", "/x", "--", "true"), {}),
+        (("run", "--control=/x", "--", "true"), {}),
+        (("run", "--", "true"), {"EXITPIN_NO_DAEMON": "1"}),
+        (("run", "--", "true"), {"EXITPIN": "1"}),
+        (("run", "--lab", "--", "true"), {}),
+        (("run", "--", "true"), {"EXITPIN_LAB": "other"}),
+        (("sh", "--lab", "--name", "../exitpin/daemon", "--", "true"), {}),
+    ],
+)
+def test_a_daemon_of_another_place_or_for_another_verb_is_not_asked(
+    place: Place, daemon: Daemon, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    assert result(place.start(*words, env=env))[:2] == (0, " ".join([IN_PYTHON, *words]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "name"),
+    [
+        (("run", "-e", "x", "--", "true", "--lab"), {}, "daemon"),
+        (("run", "--lab", "--", "true"), {}, "daemon-lab-default"),
+        (("sh", "--lab", "--name=mine"), {}, "daemon-lab-mine"),
+        (("run", "--name", "mine", "--lab", "--", "true"), {}, "daemon-lab-mine"),
+        (("run", "--", "true"), {"EXITPIN_LAB": "mine"}, "daemon-lab-mine"),
+    ],
+)
+def test_the_daemon_of_the_network_that_is_named_is_asked(
+    place: Place, words: tuple[str, ...], env: dict[str, str], name: str
+) -> None:
+    with daemon_at(place.directory / "exitpin" / name) as daemon:
+        client = place.start(*words, env=env)
+        assert daemon.asked()[1][1 : 1 + len(words)] == [*words]
+        daemon.say(Lease(LeaseKind.DECLINE))
+        assert result(client)[0] == 0
+
+
+def test_it_asks_with_its_directory_its_command_line_and_its_environment(place: Place, daemon: Daemon) -> None:
+    words = ("run", "-e", "x", "--", "printf", "%s\\n", "", "ä\n\xff")
+    client = place.start(*words, cwd="/usr/bin")
+    lease, told = daemon.asked()
+    assert told[0] == "/usr/bin"
+    assert told[1 : 1 + lease.arguments] == [*words]
+    assert "MARK=a b" in told[1 + lease.arguments :]
+    assert (lease.number, lease.terminals) == (0, 0)
+    daemon.say(Lease(LeaseKind.DECLINE))
+    assert result(client)[1].startswith(IN_PYTHON)
+
+
+def test_the_launcher_has_the_callers_place_and_the_daemons_environment(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x", cwd="/usr/bin", stdin=subprocess.PIPE)
+    daemon.asked()
+    daemon.say(Lease(LeaseKind.SAY), b"said before\n")
+    daemon.grant('pwd; cat; echo "$GIVEN" "$MARK"; echo word >&3; exit 9')
+    assert client.stdin is not None
+    client.stdin.write(b"\0\xff\n")
+    client.stdin.close()
+    client.stdin = None
+    assert daemon.control is not None
+    assert daemon.control.recv(99) == b"word\n"
+    daemon.end(42, b"a record\n", b"said after\n")
+    stdout, stderr = client.communicate(timeout=WAIT_S)
+    assert stdout == b"/usr/bin\n\0\xff\nby the daemon \na record\n"
+    assert (client.returncode, stderr) == (42, b"said before\nsaid after\n")
+
+
+def test_standard_descriptors_of_the_daemon_take_the_place_of_the_callers(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    with memory_file(b"in") as given, memory_file(b"") as out, memory_file(b"") as err:
+        os.lseek(given, 0, os.SEEK_SET)
+        daemon.grant("cat; echo err >&2; echo >&3", stdio=(given, out, err))
+        assert daemon.control is not None
+        daemon.control.recv(99)
+        daemon.end(0)
+        assert result(client) == (0, "", "")
+        assert (os.pread(out, 99, 0), os.pread(err, 99, 0)) == (b"in", b"err\n")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_descriptors_that_the_caller_has_closed_become_none_of_ours(
+    place: Place, daemon: Daemon, closed: tuple[int, ...]
+) -> None:
+    words = [
+        "sh",
+        "-c",
+        '"$0" run -- x ' + " ".join(f"{fd}>&-" for fd in closed),
+        place.directory / "exitpin.bin/exitpin",
+    ]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(place.directory)}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+        daemon.asked()
+        daemon.grant("places=$(for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done); echo $places >&3; read -r word <&3")
+        assert daemon.control is not None
+        places = daemon.control.recv(999).decode().split()
+        for fd in closed:
+            assert places[fd] == "/dev/null"
+        daemon.control.close()
+        daemon.end(5)
+        client.communicate(timeout=WAIT_S)
+    assert client.returncode == 5
+
+
+def test_when_the_daemon_goes_the_tree_ends_and_nothing_is_vouched_for(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    daemon.grant("setsid sleep 60 & echo $! >&3; wait")
+    assert daemon.control is not None
+    left = int(daemon.control.recv(99))
+    daemon.close()
+    status, _, said = result(client)
+    assert (status, said) == (
+        125, "exitpin: the daemon has gone: nothing of this run is attributed. Try again, without it.\n",
+    )  # fmt: skip
+    assert not psutil.pid_exists(left)
+
+
+def test_a_killed_launcher_leaves_none_of_its_children(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    daemon.grant("setsid sleep 60 & echo $$ $! >&3; wait")
+    assert daemon.control is not None
+    launcher, left = map(int, daemon.control.recv(99).split())
+    os.kill(launcher, signal.SIGKILL)
+    daemon.end(125, stderr=b"the launcher ended\n")
+    assert result(client) == (125, "", "the launcher ended\n")
+    assert not psutil.pid_exists(left)
+
+
+def test_a_killed_client_ends_its_launcher(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    daemon.grant("trap 'echo asked to end >&3; exit' TERM; echo there >&3; while :; do sleep 0.01; done")
+    assert daemon.control is not None
+    assert daemon.control.recv(99) == b"there\n"
+    client.kill()
+    assert daemon.control.recv(99) == b"asked to end\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_the_daemons_to_answer(place: Place, daemon: Daemon, number: signal.Signals) -> None:
+    client = place.start("run", "--", "x", restore_signals=True)
+    daemon.asked()
+    daemon.grant("echo there >&3; read -r word <&3")
+    assert daemon.control is not None
+    daemon.control.recv(99)
+    client.send_signal(number)
+    lease, _ = daemon.heard()
+    assert (lease.kind, lease.number) == (LeaseKind.INTERRUPT, number)
+    daemon.control.close()
+    daemon.end(128 + number)
+    assert result(client)[0] == 128 + number
+
+
+def test_a_record_that_can_not_be_written_is_told(place: Place, daemon: Daemon) -> None:
+    with open("/dev/full", "wb") as full:
+        client = place.start("run", "--", "x", stdout=full)
+    daemon.asked()
+    daemon.end(0, b"a record\n")
+    status, _, said = result(client)
+    assert (status, said) == (
+        125,
+        "exitpin: standard output can't be written: No space left on device. What was printed is not whole.\n",
+    )
+
+
+@pytest.mark.parametrize("nonsense", [b"", b"x", bytes(24), encode_lease(Lease(LeaseKind.GRANT, arguments=9))])
+def test_a_daemon_that_speaks_nonsense_starts_nothing(place: Place, daemon: Daemon, nonsense: bytes) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    assert daemon.connection is not None
+    daemon.connection.send(nonsense)
+    daemon.close()
+    status, said, _ = result(client)
+    assert (status, said) in ((0, f"{IN_PYTHON} run -- x\n"), (125, ""))
+
+
+def test_somebody_elses_daemon_is_not_asked(place: Place) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    script = (
+        "import os, socket, sys\nos.setresuid(65534, 65534, 65534)\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\ns.bind(sys.argv[1])\ns.listen()\n"
+        "print(flush=True)\nc, _ = s.accept()\nprint(len(c.recv(99)), flush=True)"
+    )
+    place.socket.parent.chmod(0o777)
+    place.directory.chmod(0o755)
+    with subprocess.Popen([sys.executable, "-c", script, place.socket], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert result(place.start("run", "--", "x"))[1].startswith(IN_PYTHON)
+        assert other.stdout.readline() == b"0\n"
