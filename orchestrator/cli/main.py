@@ -26,6 +26,7 @@ VERBS = {
     "report": "findings for people, and for what watches over scans",
     "doctor": "what works on this machine, and what to do about the rest",
     "config": "the settings in force, and where each comes from",
+    "completion": "complete command lines in bash, zsh or fish",
 }
 
 INSIDE = {
@@ -33,6 +34,9 @@ INSIDE = {
     "evidence": "inside of a run: keep a file with it",
     "verdict": "inside of a run: say what the script found",
 }
+
+NAMES = "__names"
+"""What the scripts of `exitpin completion` ask; see `known_names.py`."""
 
 ENDED_BY_SIGNALS = frozenset({"results", "report"})
 """Verbs that only read, and write files: all others see themselves to what a signal means to what they started."""
@@ -55,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in giving.VERBS:
         return giving.give(arguments)
+    if arguments[:1] == [NAMES]:
+        from .known_names import answer
+
+        return answer(arguments)
     from contextlib import nullcontext
 
     from .ending import ended_by_signals, exit_status_of, take_standard_streams
@@ -78,6 +86,11 @@ def _fill_standard_descriptors() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: all before are there
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115 - open as long as we run
+
+
+def whole_parser() -> "argparse.ArgumentParser":
+    """The parser of everything: for what is made of it, the manual and completion."""
+    return _parser(())
 
 
 def _parser(arguments: Sequence[str]) -> "argparse.ArgumentParser":
