@@ -1,4 +1,4 @@
-"""What setup.cfg can't say: the cffi module, and two native files that are no Python extensions.
+"""What setup.cfg can't say: the cffi module, two native files that are no Python extensions, and the manual.
 
 The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a
 plain Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
@@ -8,11 +8,13 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.install_data import install_data
 
 SHIM = Path("shim")
 SHARED = ("address.c", "hosts.c", "kind.c", "program.c", "record.c", "steer.c", "text.c")
@@ -101,4 +103,23 @@ class BuildExt(build_ext):
         return mapping
 
 
-setup(cffi_modules=["shim/build.py:ffibuilder"], cmdclass={"build_ext": BuildExt})
+class InstallData(install_data):
+    """Also makes the manual, of the parsers that are being installed: they import nothing that is not here yet."""
+
+    def run(self) -> None:
+        built = Path(self.get_finalized_command("build").build_lib)
+        folder = built.parent / "man1"
+        path = os.pathsep.join(filter(None, (str(built.absolute()), os.environ.get("PYTHONPATH"))))
+        subprocess.run(
+            [sys.executable, "-m", "exitpin.orchestrator.cli.manual", str(folder)],
+            env={**os.environ, "PYTHONPATH": path}, check=True,
+        )  # fmt: skip
+        self.data_files = [("share/man/man1", sorted(map(str, folder.glob("*.1"))))]
+        super().run()
+
+
+setup(
+    cffi_modules=["shim/build.py:ffibuilder"],
+    data_files=[("share/man/man1", [])],
+    cmdclass={"build_ext": BuildExt, "install_data": InstallData},
+)

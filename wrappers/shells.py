@@ -1,4 +1,5 @@
-"""Scripts that complete command lines in bash, zsh and fish: shtab makes them of a parser, `completion.SHELL` adds names.
+"""Scripts that complete command lines in bash, zsh and fish: shtab makes them of a parser, `completion.SHELL` adds
+names.
 
 The parser says what there is; what an argument takes is said by the caller, in words of `Takes`. Called by the command
 line, when somebody asks for a script.
@@ -91,8 +92,8 @@ def _with_value(option: str) -> str:
 
 
 def _mended(written: str) -> str:
-    """shtab 1.13, for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; and where an argument
-    may be repeated, each one is completed, not the first alone."""
+    """What shtab 1.13 lacks for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; and of an
+    argument that may be repeated each one is completed, not the first alone."""
     written = written.replace("$zsh_eval_context[-1] == eval", "$zsh_eval_context[-1] == (eval|file)")
     return re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
 

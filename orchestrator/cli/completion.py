@@ -70,9 +70,10 @@ def takes(action: argparse.Action) -> "Takes | None":
         "EXITS": Takes.EXITS, "FP": Takes.EXIT, "EXIT": Takes.EXIT, "TOOL": Takes.TOOLS_OR_FILES, "@TAG": Takes.TOOLS,
         "FILE": Takes.FILES, "PATH": Takes.FILES, "SOCKET": Takes.FILES, "SCRIPT ARG...": Takes.FILES,
         "NAME|FILE": Takes.PROFILES_OR_FILES, "CMD": Takes.COMMANDS, "-- CMD ARG...": Takes.COMMANDS,
-        "CMD ARG...": Takes.COMMANDS, "FLAG": Takes.FLAGS, "S,..": Takes.STATUSES,
+        "CMD ARG...": Takes.COMMANDS, "FLAG": Takes.FLAGS, "S,..": Takes.STATUSES, "WHAT": Takes.TOOLS_OR_FILES,
+        "ID|FILE": Takes.FILES,
     }  # fmt: skip
-    by_name = {"tool": Takes.TOOLS, "allow": Takes.ALLOWED, "what": Takes.TOOLS_OR_FILES, "name": Takes.LABS}
+    by_name = {"tool": Takes.TOOLS, "allow": Takes.ALLOWED, "name": Takes.LABS}
     metavar = str(action.metavar)
     if action.nargs == 0 or action.choices or isinstance(action, argparse._SubParsersAction):
         return None

@@ -21,7 +21,9 @@ CONSENSUS_MAX = 16 << 20  # bytes; it is at some 3 MB
 
 Named = Iterator[tuple[str, str]]
 
-_RELAY = re.compile(rb"(?m)^r ([A-Za-z0-9]{1,19}) ([A-Za-z0-9+/]{27}) (?:\S+ )+?([0-9.]{7,15}) \d+ \d+\n(?:[^rs].*\n)*s (.*)$")
+_RELAY = re.compile(  # dir-spec, 3.4.1: `r nickname identity digest date time address port port`, then `s flags`
+    rb"(?m)^r ([A-Za-z0-9]{1,19}) ([A-Za-z0-9+/]{27}) (?:\S+ ){2,3}([0-9.]{7,15}) \d+ \d+\n(?:[^rs].*\n)*s (.*)$"
+)
 _HEX = re.compile(r"[0-9A-Fa-f]+\Z")
 _TOOL = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _TAGS = re.compile(r"(?m)^(?:# ?)?tags *= *\[([^\]]*)\]")
@@ -39,7 +41,7 @@ def answer(arguments: Sequence[str]) -> int:
                 told = "".join(c if c.isprintable() else "?" for c in said[:SAID_MAX])
                 sys.stdout.write(f"{name}\t{told}\n" if told else f"{name}\n")
         sys.stdout.flush()
-    except Exception:  # noqa: BLE001 - see above
+    except Exception:
         return 0
     return 0
 

@@ -49,7 +49,7 @@ examples:
   exitpin sh -e FINGERPRINT ./script.sh
   exitpin exits --to example.org:443 --count
 
-`exitpin VERB --help` explains each verb.
+`exitpin VERB --help` explains each verb, and so does `man exitpin-VERB`.
 """
 
 
