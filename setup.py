@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import setup  # first: it brings its own distutils
 from setuptools.command.build_ext import build_ext
-from setuptools.command.install_data import install_data
+
+from distutils.command.install_data import install_data  # isort: skip
 
 SHIM = Path("shim")
 SHARED = ("address.c", "hosts.c", "kind.c", "program.c", "record.c", "steer.c", "text.c")

@@ -8,7 +8,6 @@ line, when somebody asks for a script.
 import argparse
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -40,12 +39,14 @@ def script(
     parser: argparse.ArgumentParser,
     takes: Callable[[argparse.Action], Takes | None],
     words: dict[str, Sequence[str]],
+    program: str,
 ) -> str:
     """The script for a shell. `takes` may say None, for what nobody can name; `words`: lists that the functions of
-    some of `Takes` choose from, by its name. The parser is changed, and of no other use afterwards."""
+    some of `Takes` choose from, by its name; `program`: whom to ask for names when PATH has no exitpin. The parser is
+    changed, and of no other use afterwards."""
     held = {"_".join(path): one for path, one in parsers(parser) if command_of(one) is not None}
     valued = [f"{name}:{option}" for name, one in held.items() for option in options_with_value(one)]
-    given = {**words, "holding": list(held), "valued": valued, "program": [str(Path(sys.argv[0]).absolute())]}
+    given = {**words, "holding": list(held), "valued": valued, "program": [program]}
     for path, one in parsers(parser):
         one.description = None if path else one.description  # the list of verbs has its short sentences
         for action in one._actions:

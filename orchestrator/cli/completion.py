@@ -5,6 +5,7 @@ What there is to complete comes from the parsers of all verbs; what an argument 
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def execute(args: argparse.Namespace) -> int:
     from .main import whole_parser
 
     words = {"flags": FLAGS, "statuses": ("findings", *sorted({*STATUSES, *FINDINGS}))}
-    sys.stdout.write(script(args.shell, whole_parser(), takes, words))
+    sys.stdout.write(script(args.shell, whole_parser(), takes, words, str(Path(sys.argv[0]).absolute())))
     return 0
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 ANSWER_S = 30.0
-MARK = "\u2561"  # stands before and behind the line that a shell shows
-
 BASH = r"""
 PS1='ready> ' PS2='' HISTFILE=
 bind 'set enable-bracketed-paste off' 2>/dev/null
@@ -38,9 +36,14 @@ bindkey '^Xs' show
 
 
 class Shell:
-    """A shell with the script of `exitpin completion`. `completed` gives all that a line could go on with."""
+    """A shell with the script of `exitpin completion`, in a folder of its own.
 
-    def __init__(self, name: str, folder: Path, environment: Mapping[str, str], more: str = "") -> None:
+    `first`: what it runs before anything else; `load`: how the script is taken, instead of the usual way.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, environment: Mapping[str, str], first: str = "", load: str = ". $SCRIPT"
+    ) -> None:
         if shutil.which(name) is None:
             pytest.skip(f"{name} is not installed")
         self.name, self.folder = name, folder
@@ -50,24 +53,26 @@ class Shell:
         (programs / "exitpin").chmod(0o755)
         self.environment = {
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
-            "ANSWER": str(folder / "answer"), **environment,
+            "ANSWER": str(folder / "answer"), "SCRIPT": str(folder / "script"), **environment,
         }  # fmt: skip
-        self.script = folder / "script"
         said = subprocess.run(
             ["exitpin", "completion", name], env=self.environment, capture_output=True, check=True, timeout=ANSWER_S
         )
-        self.script.write_bytes(said.stdout)
-        self.more = more
+        (folder / "script").write_bytes(said.stdout)
+        self.first, self.load = first, load
+        self.work = folder / "work"
+        self.work.mkdir()
 
     def completed(self, line: str) -> list[str]:
-        """The words that the last one may become, sorted; a command with its arguments comes word by word."""
+        """All that the last word may become, sorted; of `--option=value` the value, of an option no `=` behind it."""
         words = self._fish(line) if self.name == "fish" else self._on_a_terminal(line)
-        return sorted(set(words))
+        before = f"{line.split(' ')[-1].partition('=')[0]}=" if "=" in line.split(" ")[-1] else ""
+        return sorted({word.removeprefix(before).rstrip("=") for word in words})
 
     def _fish(self, line: str) -> list[str]:
         said = subprocess.run(
-            ["fish", "--no-config", "-c", 'source $argv[1]; complete -C "$argv[2]"', str(self.script), line],
-            env=self.environment, cwd=self.folder, capture_output=True, check=True, timeout=ANSWER_S, text=True,
+            ["fish", "--no-config", "-c", f"{self.first}\n{self.load}\ncomplete -C $argv[1]", line],
+            env=self.environment, cwd=self.work, capture_output=True, check=True, timeout=ANSWER_S, text=True,
         )  # fmt: skip
         assert said.stderr == ""
         return [each.partition("\t")[0] for each in said.stdout.splitlines()]
@@ -80,11 +85,11 @@ class Shell:
         told = os.open(answer, os.O_RDONLY | os.O_NONBLOCK)
         kept = os.open(answer, os.O_WRONLY)  # so that there is no end before the shell has written
         begin = self.folder / "begin"
-        begin.write_text(f"{BASH if self.name == 'bash' else ZSH}\n{self.more}\n. {self.script}\n")
+        begin.write_text(f"{self.first}\n{BASH if self.name == 'bash' else ZSH}\n{self.load}\n")
         argv = ["bash", "--noprofile", "--rcfile", str(begin), "-i"] if self.name == "bash" else ["zsh", "-f", "-i"]
         pid, terminal = pty.fork()
         if pid == 0:
-            os.chdir(self.folder)
+            os.chdir(self.work)
             os.execvpe(argv[0], argv, self.environment)
         try:
             if self.name == "zsh":
