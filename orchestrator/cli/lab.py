@@ -22,7 +22,7 @@ EXAMPLES = """\
 examples:
   exitpin lab up                                  start it (a few seconds; the first time about twenty)
   exitpin lab status                              relays with their behaviours, targets, files
-  exitpin run --lab -e all -- curl -s http://web.test/ip
+  exitpin run --lab -e all -- curl -sS http://web.test/ip
   exitpin lab exec dig web.test                   any command inside, without Tor
   exitpin lab exec sh                             a shell inside
   exitpin lab up --name mine --exits 40 --host www.example.org=web
