@@ -85,6 +85,7 @@ _exitpin() {
   _shtab_exitpin
   local cut=${last%"$piece"}
   COMPREPLY=("${COMPREPLY[@]#"$cut"}")
+  [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *: ]] || compopt -o nospace
   [[ $last != @* ]] || compopt +o filenames # bash would quote the @
 }
 

@@ -6,7 +6,7 @@ _exitpin_known() {
   (( $+commands[exitpin] )) || program=$_exitpin_program
   local -a names=("${(@f)$($program __names $1 "$3$PREFIX" "${words[@]}" 2>/dev/null)}")
   names=("${(@)names#"$3"}")
-  names=(${names/$'\t'/:})
+  names=(${${names/$'\t'/:}:#})
   _describe "$2" names
 }
 _exitpin_exits() { # a list with commas

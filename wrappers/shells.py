@@ -8,7 +8,7 @@ line, when somebody asks for a script.
 import argparse
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def script(
     shell: str,
     parser: argparse.ArgumentParser,
     takes: Callable[[argparse.Action], Takes | None],
-    words: dict[str, Sequence[str]],
+    words: Mapping[str, Sequence[str]],
     program: str,
 ) -> str:
     """The script for a shell. `takes` may say None, for what nobody can name; `words`: lists that the functions of
@@ -99,7 +99,7 @@ def _mended(written: str) -> str:
     return re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
 
 
-def _assigned(shell: str, given: dict[str, Sequence[str]]) -> str:
+def _assigned(shell: str, given: Mapping[str, Sequence[str]]) -> str:
     """Global variables of the script."""
     form = "set -g {} {}" if shell == "fish" else "typeset -g {}={}" if shell == "zsh" else "{}={}"
     return "\n".join(form.format(VARIABLE + name, shlex.quote(" ".join(values))) for name, values in given.items())

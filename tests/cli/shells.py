@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,7 @@ class Shell:
             os.close(kept)
         before = line[: line.rindex(" ") + 1]
         assert became.startswith(before), became
-        return became.removeprefix(before).split()
+        return shlex.split(became.removeprefix(before))
 
 
 def _read_until(terminal: int, prompt: bytes) -> None:

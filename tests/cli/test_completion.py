@@ -16,6 +16,8 @@ from .shells import Shell
 
 pytestmark = pytest.mark.timeout(120)
 
+NONE: list[str] = []
+FILES = ["a-file", "sp ace;$x"]
 EXITS = ["exit01", "exit02", "exit03", "fast"]
 CASES = {
     "exitpin ": sorted([*VERBS, *INSIDE]),
@@ -42,6 +44,9 @@ CASES = {
     "exitpin results list --status tampered,sus": ["tampered,suspect"],
     "exitpin results export --format p": ["parquet"],
     "exitpin results bundle -o a-f": ["a-file"],
+    "exitpin results bundle -o sp": ["sp ace;$x"],
+    "exitpin run --lab -e nob": NONE,
+    "exitpin run --sample ": NONE,
     "exitpin lab up --profile ho": ["hostile"],
     "exitpin lab down --name la": ["laboratory"],
     "exitpin sh -e any a-f": ["a-file"],
@@ -66,12 +71,15 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     lab = running_lab(tmp_path / "labs", "default", EXITS)
     running_lab(tmp_path / "labs", "laboratory", [])
     one = Shell(request.param, tmp_path, lab)
-    (one.work / "a-file").touch()
+    for name in FILES:
+        (one.work / name).touch()
     return one
 
 
 def test_each_shell_completes_verbs_options_and_names(shell: Shell) -> None:
-    assert {line: shell.completed(line) for line in CASES} == CASES
+    found = {line: shell.completed(line) for line in CASES}
+    as_typed = {line: [] if words == [line.split(" ")[-1]] else words for line, words in found.items()}
+    assert as_typed == CASES
 
 
 def test_the_options_of_a_command_are_its_own(shell: Shell) -> None:
@@ -85,7 +93,7 @@ def test_even_a_name_that_can_not_be_is_not_carried_out(shell: Shell) -> None:
     (shell.folder / "programs" / "exitpin").write_text(f"#!/bin/sh\nprintf '{told}'\n")
     shell.completed("exitpin tools show goo")
     shell.completed("exitpin audit -e goo")
-    assert [path.name for path in shell.work.iterdir()] == ["a-file"]
+    assert sorted(path.name for path in shell.work.iterdir()) == FILES
 
 
 def test_no_name_is_ever_carried_out(shell: Shell) -> None:
@@ -95,7 +103,7 @@ def test_no_name_is_ever_carried_out(shell: Shell) -> None:
     shell.completed("exitpin tools show ")
     shell.completed("exitpin audit zz")
     shell.completed("exitpin run -e '$(touch owned)' --flag ")
-    assert sorted(path.name for path in shell.work.iterdir()) == ["a-file", "tools.d", "zz$(touch owned)"]
+    assert sorted(path.name for path in shell.work.iterdir()) == [*FILES, "tools.d", "zz$(touch owned)"]
 
 
 @pytest.mark.parametrize("way", ["eval", "source", "fpath"])
