@@ -99,11 +99,17 @@ def _parser(arguments: Sequence[str]) -> "argparse.ArgumentParser":
 
     from exitpin import __version__
 
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        """argparse forgets by how much it indents verbs, and the longest would stand alone on its line."""
+        with_room = argparse.RawDescriptionHelpFormatter(prog)
+        with_room._action_max_length = max(map(len, VERBS)) + 4
+        return with_room
+
     parser = argparse.ArgumentParser(
         prog="exitpin",
         description="Run any command-line tool through chosen Tor exits, and prove which exit carried each connection.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"exitpin {__version__}")
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
