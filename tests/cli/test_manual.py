@@ -84,6 +84,8 @@ def test_man_finds_a_page_and_whatis_its_line(folder: Path) -> None:
     said = subprocess.run(
         ["man", "exitpin-run"], env=environment, capture_output=True, text=True, check=True, timeout=60
     ).stdout
+    if "minimized" in said:
+        pytest.skip("man is a stub here")
     assert "exitpin-run - run a command through one or more exits" in said
     assert "-e, --exit EXITS" in said and "exitpin run -e EXITS [OPTIONS] -- CMD ARG..." in said
 
