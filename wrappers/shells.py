@@ -14,7 +14,6 @@ from pathlib import Path
 
 import shtab
 
-SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_exitpin_"
 
 
@@ -54,7 +53,7 @@ def script(
             if shell == "zsh" and action.nargs != 0:
                 action.option_strings = [_with_value(option) for option in action.option_strings]
     own = Path(__file__).with_name(f"completion.{shell}").read_text("utf-8")
-    written = shtab.complete(parser, shell, preamble={shell: f"{_assigned(shell, given)}\n{own}"}[shell])
+    written = shtab.complete(parser, shell, preamble=f"{_assigned(shell, given)}\n{own}")
     return f"{_mended(written) if shell == 'zsh' else written}\n{_ENDS[shell]}"
 
 

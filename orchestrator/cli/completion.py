@@ -24,6 +24,8 @@ To have it in each shell, put one of these lines into ~/.bashrc, after compinit 
   eval "$(exitpin completion zsh)"
   exitpin completion fish > ~/.config/fish/completions/exitpin.fish
 
+The first two take a sixth of a second at each start of a shell; a file where the shell looks for it takes nothing.
+
 examples:
   exitpin completion bash > ~/.local/share/bash-completion/completions/exitpin
   exitpin completion zsh > "${fpath[1]}/_exitpin"
