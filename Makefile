@@ -72,7 +72,7 @@ $(BUILT): lost
 .PHONY: lost
 endif
 $(BUILT): $(INSTALLED) $(SHIM)
-	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace)
+	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace build_scripts --build-dir $(BIN))
 	@touch $@
 
 # Found by `man` when $(BIN) is in PATH.

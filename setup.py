@@ -1,7 +1,8 @@
-"""What setup.cfg can't say: the cffi module, two native files that are no Python extensions, and the manual.
+"""What setup.cfg can't say: the cffi module, three native files that are no Python extensions, and the manual.
 
-The preload library goes into foreign programs and the launcher starts them; each has its own compiler line, since a
-plain Extension would inherit the interpreter's flags, RUNPATH and ABI suffix.
+The preload library goes into foreign programs, the launcher starts them, and the client is the command `exitpin`, which
+leaves to Python what no daemon does; each has its own compiler line, since a plain Extension would inherit the
+interpreter's flags, RUNPATH and ABI suffix.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from setuptools import setup  # first: it brings its own distutils
 from setuptools.command.build_ext import build_ext
 
+from distutils.command.build_scripts import build_scripts  # isort: skip - setuptools brings it
 from distutils.command.install_data import install_data  # isort: skip
 
 SHIM = Path("shim")
@@ -47,8 +49,8 @@ def can_link(command: list[str]) -> bool:
         return bool(shutil.which(command[0])) and subprocess.run(line, capture_output=True, check=False).returncode == 0
 
 
-def launcher_compiler() -> list[str]:
-    """Each run starts the launcher, so its own start counts: static with musl 0.1 ms, with glibc 0.7, else more."""
+def static_compiler() -> list[str]:
+    """Each run starts launcher and client, so their own start counts: static with musl 0.1 ms, with glibc 0.7."""
     choices = ([] if "CC" in os.environ else [["musl-gcc", "-static"]]) + [[*compiler(), "-static"]]
     return next((choice for choice in choices if can_link(choice)), compiler())
 
@@ -69,7 +71,12 @@ def build_preload(target: Path) -> None:
 
 def build_launcher(target: Path) -> None:
     files = sources("launch", ("namespaces.c", "program.c", "rules.c", "text.c"))
-    run([*launcher_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
+    run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
+
+
+def build_client(target: Path) -> None:
+    files = [*sources("client", ()), str(SHIM / "launch" / "tree.c")]
+    run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 
 NATIVE = {"exitpin-preload.so": build_preload, "exitpin-launch": build_launcher}
@@ -119,8 +126,21 @@ class InstallData(install_data):
         super().run()
 
 
+class BuildScripts(build_scripts):
+    """The command `exitpin`, which is no script."""
+
+    def run(self) -> None:
+        target = Path(self.build_dir, "exitpin")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        build_client(target)
+
+    def get_outputs(self) -> list[str]:
+        return [str(Path(self.build_dir, "exitpin"))]
+
+
 setup(
     cffi_modules=["shim/build.py:ffibuilder"],
     data_files=[("share/man/man1", [])],
-    cmdclass={"build_ext": BuildExt, "install_data": InstallData},
+    scripts=["shim/client/main.c"],
+    cmdclass={"build_ext": BuildExt, "build_scripts": BuildScripts, "install_data": InstallData},
 )

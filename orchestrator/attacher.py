@@ -80,14 +80,21 @@ class Attacher:
         """Its socket is gone before its stream came."""
         self._streams.drop_claim(source)
 
-    def release(self, run_id: str, live_streams: Iterable[int]) -> None:
-        """The run is over: its circuits and whatever of its streams still lives are closed."""
+    @property
+    def warm_circuits(self) -> int:
+        """How many circuits are open that are no run's."""
+        return self._pool.warm_count
+
+    def release(self, run_id: str, live_streams: Iterable[int], *, is_sound: bool = False) -> None:
+        """The run is over: whatever of its streams still lives is closed, and so are its circuits. `is_sound`: those
+        may serve another run, where circuits are kept warm."""
         for stream_id in live_streams:
             self._control.send(f"CLOSESTREAM {stream_id} 6", _ignore)
         for stream_id in [known for known, owner in self._runs_of_streams.items() if owner == run_id]:
             del self._runs_of_streams[stream_id]
         self._streams.drop_claims_of(run_id)
-        self._perform(self._pool.release(run_id))
+        self._perform(self._pool.release(run_id, is_sound=is_sound))
+        self._schedule_pool()
 
     # Tor speaks.
 

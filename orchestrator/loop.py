@@ -18,6 +18,7 @@ from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
 from .evidence import EvidenceLog
 from .model import Run, Times
+from .observation import failure_of
 from .ports import Control, Launch, Launcher
 from .runs import Life, Phase
 from .streams import Streams
@@ -74,6 +75,11 @@ class Session:
     def foreign_streams(self) -> int:
         """How many streams nobody had claimed; all of them were closed."""
         return self._attacher.foreign_streams
+
+    @property
+    def warm_circuits(self) -> int:
+        """How many circuits are open that are no run's: the pace says whether any is kept."""
+        return self._attacher.warm_circuits
 
     @property
     def active_count(self) -> int:
@@ -189,7 +195,8 @@ class Session:
         live = [c.stream_id for c in active.life.connections if c.is_live and c.stream_id is not None]
         for connection in active.life.connections:
             self._run_of_call.pop(connection.call, None)
-        self._attacher.release(wish.run_id, live)
+        failure = failure_of(active.life)
+        self._attacher.release(wish.run_id, live, is_sound=failure is None or failure.kind == "tool")
         active.launch.close()
         self._on_finished(active.life, active.launch)
         self._loop.call_soon(self._fill)

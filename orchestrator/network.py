@@ -2,7 +2,7 @@
 snapshot.
 
 One orchestrator per tor at a time: the streams of another one would be foreign, and closed. A lock beside the
-control socket says so; who comes second waits and is told for whom.
+control socket says so; who comes second waits and is told for whom. A daemon that holds it lends it out.
 """
 
 import asyncio
@@ -48,9 +48,9 @@ class Network:
 
 
 @asynccontextmanager
-async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
-    """The network, for as long as the block lasts. Raises OperatorError."""
-    async with _locked(vantage):
+async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIterator[Network]:
+    """The network, for as long as the block lasts. A daemon is asked for it, but by itself. Raises OperatorError."""
+    async with _borrowed(vantage, is_daemon), _locked(vantage):
         if vantage.kind == "own":
             from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
 
@@ -70,6 +70,47 @@ async def open_network(vantage: Vantage) -> AsyncIterator[Network]:
             yield Network(channel, socks, snapshot, version)
         finally:
             channel.close()
+
+
+async def read_consensus(vantage: Vantage) -> Snapshot:
+    """What relays there are, for whom that is enough: beside whoever uses this tor. Raises OperatorError."""
+    if not _is_in_use(vantage):
+        async with open_network(vantage) as network:
+            return network.snapshot
+    channel = ControlChannel(authenticate(vantage.control_socket))
+    try:
+        return await read_snapshot(channel)
+    finally:
+        channel.close()
+
+
+@asynccontextmanager
+async def _borrowed(vantage: Vantage, is_daemon: bool) -> AsyncIterator[None]:
+    """Ask the daemon of this vantage for its tor, for as long as the block lasts; the lock says when it is free."""
+    connection = None
+    if not is_daemon and vantage.kind != "control":
+        from ..wrappers.lease import ask_to_lend, daemon_socket
+
+        connection = ask_to_lend(daemon_socket(vantage.kind, vantage.name))
+    try:
+        yield
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _is_in_use(vantage: Vantage) -> bool:
+    try:
+        lock = os.open(_lock_path(vantage), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 @asynccontextmanager

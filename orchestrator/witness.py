@@ -15,10 +15,11 @@ Entry = tuple[int, Mapping[str, object]]
 
 
 class Witness:
-    """Keeps the entries of each run until they are asked for."""
+    """Keeps the entries of each run until they are asked for. `shares_circuits`: one may serve several runs."""
 
-    def __init__(self, header: Mapping[str, object]) -> None:
+    def __init__(self, header: Mapping[str, object], *, shares_circuits: bool = False) -> None:
         self._header = header
+        self._shares_circuits = shares_circuits
         self._place = 0
         self._runs: dict[str, list[Entry]] = {}
         self._circuits: dict[int, list[Entry]] = {}
@@ -50,7 +51,8 @@ class Witness:
         entries = self._runs.pop(run_id, [])
         for stream_id in [known for known, owner in self._run_of_stream.items() if owner == run_id]:
             del self._run_of_stream[stream_id]
-        circuits = chain.from_iterable(self._circuits.pop(circuit_id, []) for circuit_id in circuit_ids)
+        take = self._circuits.get if self._shares_circuits else self._circuits.pop
+        circuits = chain.from_iterable(take(circuit_id, []) for circuit_id in circuit_ids)
         return [self._header, *(entry for _, entry in sorted((*entries, *circuits), key=lambda one: one[0]))]
 
 

@@ -1,4 +1,4 @@
-"""The shim's records in Python: what hooks and launcher send is decoded, what they wait for is encoded.
+"""The shim's records in Python: what hooks, launcher and client send is decoded, what they wait for is encoded.
 
 Decides nothing: ValueError says that a packet is not one whole record; what to do about it is the caller's. The formats
 are those of wire.h (a test compares them with the compiler's view). Called through `bindings`.
@@ -27,6 +27,7 @@ _REPORT: Final = Struct("=IHH16sIIIHH" + _ENDPOINT * 2)
 _ANSWER: Final = Struct("=IiiHH" + _ENDPOINT * 2)
 _NOTICE: Final = Struct("=IHHiiiIQQ")
 _ORDER: Final = Struct("=IHHI")
+_LEASE: Final = Struct("=IHHiIII")
 
 _NO_ENDPOINT: Final = (0, 0, b"")
 _NO_ADDRESS: Final = bytes(16)
@@ -86,10 +87,25 @@ class OrderKind(IntEnum):
     END = 2
 
 
+class LeaseKind(IntEnum):
+    ASK = 1
+    COME = 2
+    HERE = 3
+    INTERRUPT = 4
+    DECLINE = 5
+    GRANT = 6
+    END = 7
+    BORROW = 8
+    STATUS = 9
+    STOP = 10
+    SAY = 11
+
+
 _OPS: Final = {int(op): op for op in Op}
 _REASONS: Final = {int(reason): reason for reason in Reason}
 _FLAGS: Final = [Flag(value) for value in range(8)]
 _NOTICE_KINDS: Final = {int(kind): kind for kind in NoticeKind}
+_LEASE_KINDS: Final = {int(kind): kind for kind in LeaseKind}
 
 
 class Endpoint(NamedTuple):
@@ -127,6 +143,17 @@ class Notice:
     swept: int
     cpu_us: int
     maxrss_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What client and daemon tell each other; the fields mean what wire.h says of each kind."""
+
+    kind: LeaseKind
+    number: int = 0
+    arguments: int = 0
+    variables: int = 0
+    terminals: int = 0
 
 
 def _read_endpoint(family: int, port: int, address: bytes) -> Endpoint | None:
@@ -233,3 +260,19 @@ def decode_notice(packet: bytes) -> Notice:
 def encode_order(kind: int, signo: int = 0, grace_ms: int = 0) -> bytes:
     """An order to the launcher: SIGNAL with signo, or END with grace_ms (0: KILL at once)."""
     return _ORDER.pack(MAGIC, kind, signo, grace_ms)
+
+
+def decode_lease(packet: bytes) -> Lease:
+    """One packet of client or daemon. Raises ValueError for anything short, long or odd, or of another version."""
+    if len(packet) != _LEASE.size:
+        raise ValueError("lease of another size")
+    magic, version, kind, *rest = _LEASE.unpack(packet)
+    if magic != MAGIC or version != WIRE_VERSION or kind not in _LEASE_KINDS:
+        raise ValueError("not a lease, or of another version")
+    return Lease(_LEASE_KINDS[kind], *rest)
+
+
+def encode_lease(lease: Lease) -> bytes:
+    """A packet between client and daemon."""
+    numbers = (lease.number, lease.arguments, lease.variables, lease.terminals)
+    return _LEASE.pack(MAGIC, WIRE_VERSION, lease.kind, *numbers)

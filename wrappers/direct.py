@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..orchestrator.model import Run
+from .environment import run_environment
 from .filters import run_capped
-from .launch import run_environment
 from .workspace import home, make_workspace
 
 MEMORY_DEFAULT: Final = 1 << 30

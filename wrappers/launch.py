@@ -5,9 +5,7 @@ Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`,
 
 import contextlib
 import errno
-import os
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
 from .daemons import Daemons
 from .desk import Desk, Given
+from .environment import run_environment, tool_environment
 from .given import Input
 from .household import Household
 from .output import Flow, Output
@@ -26,48 +25,15 @@ from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .supervisor import Supervisor
-from .torsocks import passthrough_dir
 from .unix_sockets import UnixSockets
-from .workspace import artifacts_size, launcher_options, make_workspace, workspace_environment
+from .workspace import artifacts_size, launcher_options, make_workspace
 
-PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "socks_proxy"})
 OUTPUT_MAX = 1 << 20
 
 OnLine = Callable[[Run, str, bytes], None]
 """(run, "stdout" or "stderr", line)."""
-
-
-def tool_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What every tool's environment is made of: the caller's, without proxies."""
-    kept = {name: value for name, value in environment.items() if name.lower() not in PROXY_VARIABLES}
-    return {**kept, "PATH": _tool_path(kept.get("PATH", os.defpath))}
-
-
-def _tool_path(path: str) -> str:
-    return os.pathsep.join((str(passthrough_dir()), path))
-
-
-def run_environment(environment: Mapping[str, str], run: Run) -> dict[str, str]:
-    """A tool's environment with the variables of its run: the caller's; with a setup, of that only where commands
-    are found, and not even that if the setup says it."""
-    if run.setup is not None:
-        given = workspace_environment(run.setup)
-        path = _tool_path(given["PATH"]) if "PATH" in given else environment["PATH"]
-        environment = {**given, "PATH": path}
-    return {
-        **environment,
-        "EXITPIN": "1",
-        "EXITPIN_RUN_ID": run.run_id,
-        "EXITPIN_EXIT_FP": run.exit.fingerprint,
-        "EXITPIN_EXIT_NICK": run.exit.nickname,
-        "EXITPIN_EXIT_IP": run.exit.address,
-        "EXITPIN_PYTHON": sys.executable,
-    }
-
-
-def dropped_proxies(environment: Mapping[str, str]) -> list[str]:
-    """The proxy variables that a run will not see."""
-    return sorted(name for name in environment if name.lower() in PROXY_VARIABLES)
+Starter = Callable[[Tree, Callable[[object], None], Callable[[int], None]], LaunchedProcess]
+"""A run's launcher, of its tree, what to post to, and what takes the descriptor of its calls."""
 
 
 def containment_options(containment: Containment) -> list[str]:
@@ -84,7 +50,8 @@ class ToolLauncher:
     """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there).
 
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
-    where a folder is made for what a run without a setup keeps; None: it keeps nothing.
+    where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`, `daemons`: of
+    a process that has several launchers. `process`: who starts a run's launcher.
     """
 
     def __init__(
@@ -99,6 +66,9 @@ class ToolLauncher:
         on_line: OnLine | None = None,
         flow: Callable[[str], Flow] | None = None,
         evidence: Path | None = None,
+        household: Household | None = None,
+        daemons: Daemons | None = None,
+        process: Starter = LaunchedProcess,
     ) -> None:
         self.directory = directory
         self.evidence = evidence
@@ -108,8 +78,9 @@ class ToolLauncher:
         self.foreground = foreground
         self.on_line = on_line
         self.flow = flow
-        self.household = Household()
-        self.daemons = Daemons(str(directory), containment.unix) if containment.is_hiding else None
+        self.household = household or Household()
+        self.daemons = (daemons or Daemons(str(directory), containment.unix)) if containment.is_hiding else None
+        self.process = process
         self.preload = directory / preload.name
         self.preload.symlink_to(preload)
 
@@ -139,7 +110,7 @@ class ToolLaunch:
         path, containment = launcher.directory / f"{run.index}.s", launcher.containment
         self._unix = UnixSockets(containment.unix, self._tree, may_listen=containment.may_listen)
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
-        self._process = LaunchedProcess(self._tree, self._heard, self._supervise)
+        self._process = launcher.process(self._tree, self._heard, self._supervise)
         self._supervisor: Supervisor | None = None
         self._dialogues: dict[int, SocksDialogue] = {}
         self._lookups: dict[int, socket.socket] = {}
@@ -198,11 +169,11 @@ class ToolLaunch:
             self.containment = replace(self.containment, finds_all=False)
         return [word for path in found.paths for word in ("--hide", path)]
 
-    def _stdio(self) -> tuple[int, int, int]:
-        """The caller's own for one run in the foreground; else pipes."""
+    def _stdio(self) -> tuple[int, int, int] | None:
+        """Pipes; None for one run in the foreground: the caller's own."""
         setup = self._run.setup
         if setup is None and self._launcher.foreground:
-            return 0, 1, 2
+            return None
         self._stdin = Input(b"" if setup is None else setup.stdin)
         self.stdout = self._output("stdout", OUTPUT_MAX if setup is None else setup.stdout_max)
         self.stderr = self._output("stderr", OUTPUT_MAX if setup is None else setup.stderr_max)

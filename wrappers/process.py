@@ -85,6 +85,11 @@ class Tree:
             return ""
 
 
+def launcher_command(argv: Sequence[str], preload: Path, options: Sequence[str]) -> list[str]:
+    """The launcher's command line: its control socket is descriptor 3."""
+    return [str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload), *options, "--", *argv]
+
+
 class LaunchedProcess:
     """One launcher. `post(event)` gets ProcessStarted, ProcessRefused, ProcessExited, TreeCrowded, TreeEnded or
     LauncherLost; `on_calls`, where the run is supervised, the descriptor from which its calls can be read."""
@@ -106,21 +111,19 @@ class LaunchedProcess:
         preload: Path,
         shim_config: str,
         environment: Mapping[str, str],
-        stdio: tuple[int, int, int],
+        stdio: tuple[int, int, int] | None,
         options: Sequence[str] = (),
     ) -> None:
-        """Start `argv` under the launcher with these descriptors. `options` are for it, and so is `shim_config`, which
-        no other user of the machine may see: arguments they could read. Raises OSError, ValueError."""
-        command = [
-            str(bindings.LAUNCHER), "--control", "3", "--preload", str(preload),
-            "--limit", f"open-files={self._tree.household.callers_file_limit}", *options, "--", *argv,
-        ]  # fmt: skip
+        """Start `argv` under the launcher with these descriptors (None: our own). `options` are for it, and so is
+        `shim_config`, which no other user of the machine may see: arguments they could read. Raises OSError,
+        ValueError."""
+        limits = ["--limit", f"open-files={self._tree.household.callers_file_limit}"]
+        command = launcher_command(argv, preload, [*limits, *options])
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         high: list[int] = []
         try:
-            ours.setblocking(False)
             # each source is first copied above the range that is assigned to, so that no assignment destroys another
-            for source in (*stdio, theirs.fileno()):
+            for source in (*(stdio or (0, 1, 2)), theirs.fileno()):
                 high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
             self._child = bindings.Child(command, {**environment, "EXITPIN_SHIM": shim_config}, high)
             self._tree.launcher = self._child.pid
@@ -132,12 +135,22 @@ class LaunchedProcess:
             for copy in high:
                 os.close(copy)
             theirs.close()
-        self._control = ours
-        self._loop.add_reader(ours.fileno(), self._readable)
+        self._listen(ours)
 
     def end(self, grace_s: float) -> None:
         """TERM to the whole tree, KILL after `grace_s` (0: at once)."""
         self._order(bindings.encode_order(bindings.OrderKind.END, grace_ms=int(grace_s * 1000)))
+
+    def _listen(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._loop.add_reader(control.fileno(), self._readable)
+
+    def _stop_listening(self) -> None:
+        assert self._control is not None
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        self._control = None
 
     def _order(self, packet: bytes) -> None:
         if self._control is not None:
@@ -199,10 +212,8 @@ class LaunchedProcess:
                 self._hung_up()
 
     def _hung_up(self) -> None:
-        assert self._control is not None and self._tree.launcher is not None
-        self._loop.remove_reader(self._control.fileno())
-        self._control.close()
-        self._control = None
+        assert self._tree.launcher is not None
+        self._stop_listening()
         if self._has_ended:
             self._tree.household.leave(self._tree.launcher)
         else:

@@ -35,6 +35,17 @@ class Ending:
     unwritten: Mapping[str, str] = field(default_factory=dict)
 
 
+def concluded(
+    ending: Ending, containment: Containment, *, is_foreground: bool, has_unread: bool
+) -> tuple[list[str], int]:
+    """All that is said of a plan, and the exit status. `has_unread`: what a run was given can't be read."""
+    sentences, status = conclude_foreground(ending) if is_foreground else conclude(ending)
+    sentences += [*unheld(ending.lives, containment), *advised(ending.lives)]
+    if has_unread and status == 0:
+        status = EXIT_FAILED if is_foreground else EXIT_SOME_FAILED
+    return sentences, status
+
+
 def conclude(ending: Ending) -> tuple[list[str], int]:
     """Sentences and status of a plan of several runs."""
     lives = ending.lives

@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping
 
-from ..containment import APART, LEVELS, Containment, contain
+from ..containment import APART, LEVELS, Abilities, Containment, contain
 from ..tool import Tool
 
 UNIX = "unix:"
@@ -34,17 +34,17 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     )  # fmt: skip
 
 
-def containment_of(args: argparse.Namespace, wanted: Mapping[str, str]) -> Containment:
+def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: Abilities | None = None) -> Containment:
     """The level in force, as `contain` finds it for what was asked and what is `wanted` by what is to be run. Says on
-    stderr when it is not the one that was asked for, and what has no effect at it. Raises OperatorError when it would
-    be less."""
+    stderr when it is not the one that was asked for, and what has no effect at it. `known`: what this machine can do,
+    if it was tried before. Raises OperatorError when it would be less."""
     from ...wrappers.machine import abilities
 
     if "listen" in args.allow and args.containment is None:
         wanted = {**wanted, "notify": "only a supervisor can tell a Unix socket that listens from others"}
     paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
     containment = contain(
-        args.containment, abilities(), may_listen="listen" in args.allow, unix=paths,
+        args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths,
         dns_server=args.dns_server, wanted=wanted,
     )  # fmt: skip
     if args.containment not in (None, containment.level):

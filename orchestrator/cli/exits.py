@@ -39,11 +39,10 @@ def execute(args: argparse.Namespace) -> int:
 
 
 async def _list(args: argparse.Namespace, vantage: object) -> int:
-    from ..network import Vantage, open_network
+    from ..network import Vantage, read_consensus
 
     assert isinstance(vantage, Vantage)
-    async with open_network(vantage) as network:
-        selection = choose(args, network.snapshot, Random(args.seed))
+    selection = choose(args, await read_consensus(vantage), Random(args.seed))
     print(f"exitpin: {selection.account()}", file=sys.stderr)
     if args.count:
         print(len(selection.exits))

@@ -19,6 +19,7 @@ VERBS = {
     "sh": "run a script, or a shell, through one or more exits",
     "audit": "judge exits with declared tools",
     "exits": "list the exits that a selection names, and why others are dropped",
+    "daemon": "tor and circuits held open, so that loops are fast",
     "lab": "a private Tor network to try everything on",
     "tools": "the declared tools: list, show, check, test and write them",
     "results": "list, show, compare, check and hand on what was recorded",

@@ -25,9 +25,11 @@ _USAGE = re.compile(r"usage: (.*)\n")
 
 def pages(version: str, date: str) -> Iterator[tuple[str, str]]:
     """Each page: its name and its text. `date`: as 2026-05-01."""
-    summaries = dict(VERBS)
+    told: dict[tuple[str, ...], Told] = {}
     for path, parser, summary in commands(whole_parser()):
-        yield page_of(path, parser, summaries.get(path[0], summary) if len(path) == 1 else summary, version, date)
+        told[path] = told_of(path, parser, summary, told.get(path[:-1], Told()))
+        summary = VERBS.get(path[0], summary) if len(path) == 1 else summary
+        yield page_of(path, parser, told[path], summary, version, date)
     for verb, summary in INSIDE.items():
         yield page_inside(verb, summary, version, date)
 
@@ -45,11 +47,27 @@ def commands(
                     yield from commands(inner, (*path, verb), told[verb])
 
 
+def told_of(path: tuple[str, ...], parser: argparse.ArgumentParser, summary: str, above: Told) -> Told:
+    """What its help tells; where that has no exit statuses or examples, those of the verb `above` it that are its."""
+    told = read(f"{parser.description or f'{summary[:1].upper()}{summary[1:]}.'}\n\n{parser.epilog or ''}")
+    if len(path) > 1:
+        name = " ".join(["exitpin", *path])
+        told.statuses = told.statuses or [one for one in above.statuses if _is_of(one, path[-1])]
+        told.examples = told.examples or [one for one in above.examples if f"{one.lines[0]} ".startswith(f"{name} ")]
+    return told
+
+
+def _is_of(status: Block, verb: str) -> bool:
+    """Whether an exit status that a verb tells is one of this verb of it: some begin with "of `status`: "."""
+    text = status.blocks[0] if isinstance(status, Item) else status
+    named = re.match(r"of `([a-z-]+)`", text.text) if isinstance(text, Paragraph) else None
+    return named is None or named[1] == verb
+
+
 def page_of(
-    path: tuple[str, ...], parser: argparse.ArgumentParser, summary: str, version: str, date: str
+    path: tuple[str, ...], parser: argparse.ArgumentParser, told: Told, summary: str, version: str, date: str
 ) -> tuple[str, str]:
     """The page of a command that has a parser."""
-    told = read(f"{parser.description or f'{summary[:1].upper()}{summary[1:]}.'}\n\n{parser.epilog or ''}")
     verbs = [choice for action in parser._actions for choice in getattr(action, "_choices_actions", ())]
     lines = [*head(path, summary or "run any command-line tool through chosen Tor exits", version, date)]
     lines += [section("SYNOPSIS"), *synopsis(path, parser), section("DESCRIPTION"), *body(told.blocks)]

@@ -39,6 +39,7 @@ IN_A_RUN = (
 )
 ARTIFACTS = (("EXITPIN_ARTIFACTS", "a folder for files of the run, in what it starts"),)
 EACH_SETTING = (("EXITPIN_*", "each setting, such as `EXITPIN_JOBS`: `exitpin`(1) lists them"),)
+NO_DAEMON = (("EXITPIN_NO_DAEMON", "if it is set, `run` and `sh` ask no daemon"),)
 OF_LAB = (("EXITPIN_LAB", "the name of the lab that `--name` names"),)
 SETTINGS = tuple((key.variable, f"the setting `{key.name}`: {key.valid}") for key in KEYS)
 
@@ -47,6 +48,7 @@ RELATED = {
     "sh": ("run", "emit", "evidence", "verdict"),
     "audit": ("tools", "results", "report", "replay"),
     "exits": ("run",),
+    "daemon": ("run", "sh"),
     "lab": ("run", "audit"),
     "tools": ("audit",),
     "results": ("audit", "replay", "report"),
@@ -86,6 +88,7 @@ def variables(path: tuple[str, ...], options: set[str]) -> list[tuple[str, str]]
     found += IN_A_RUN if not path or verb in ("run", "sh", "emit", "evidence", "verdict") else ()
     found += ARTIFACTS if not path or verb in ("sh", "emit", "evidence", "verdict") else ()
     found += EACH_SETTING if "--control" in options else ()
+    found += NO_DAEMON if not path or verb in ("run", "sh", "daemon") else ()
     found += OF_LAB if not path or verb == "lab" or "--control" in options else ()
     if path == ("results", "show") or verb in ("replay", "doctor"):
         found.append(("NO_COLOR", "no colour on a terminal, if it is set"))

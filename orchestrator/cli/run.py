@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
-import os
 
 from ..errors import EXIT_USAGE, OperatorError
+from .asked import Asked, Caller
 from .containment import add_containment
 from .lab_place import folders_of
 from .selectors import add_selectors
@@ -39,7 +39,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     add_options(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ARG...")
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, asked=asked)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,22 +68,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the runs."""
+    return carry_out(args, asked(args, Caller.of_this_process()))
+
+
+def asked(args: argparse.Namespace, caller: Caller) -> Asked:
+    """The command, as it was typed. Raises OperatorError."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
         raise OperatorError(
             "there is no command to run.", "Write it after `--`: exitpin run -e EXIT -- CMD.", EXIT_USAGE
         )
-    return carry_out(args, command, dict(os.environ))
+    return Asked(command, caller.environment)
 
 
-def carry_out(
-    args: argparse.Namespace, command: list[str], environment: dict[str, str], *, is_foreground: bool = False
-) -> int:
-    """Run a command as the options say. `is_foreground`: it makes sense only with the caller's terminal or input, so
-    that more than one run is refused."""
+def check(args: argparse.Namespace) -> None:
+    """Raises OperatorError for options that make no sense."""
     if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
         raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
-    args.command, args.is_foreground = command, is_foreground
+
+
+def carry_out(args: argparse.Namespace, asked: Asked) -> int:
+    """Run what was asked for as the options say."""
+    check(args)
     folders = [*folders_of({"--events": args.events, "--joblog": args.joblog})]
 
     def work(vantage: object) -> int:
@@ -91,6 +97,6 @@ def carry_out(
 
         for folder in folders:
             folder.refuse_another()
-        return asyncio.run(Scan(args, vantage, environment).execute())  # type: ignore[arg-type]
+        return asyncio.run(Scan(args, vantage, asked).execute())  # type: ignore[arg-type]
 
     return inside(args, work)

@@ -2,53 +2,52 @@
 
 import argparse
 import asyncio
-import json
 import math
-import os
 import secrets
 import sys
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from ...shim import bindings
-from ...wrappers.desk import Given
-from ...wrappers.launch import ToolLaunch, ToolLauncher, dropped_proxies
-from ...wrappers.output import LineWriter, Output, printable
+from ...wrappers.launch import ToolLaunch, ToolLauncher
+from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
-from ..containment import of_run
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Destination, Run
 from ..network import Network, Vantage, open_network
-from ..observation import failure_of, fold
+from ..observation import failure_of
 from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
 from ..settings import BUILT_IN
-from .conclusion import EXIT_SOME_FAILED, Ending, advised, conclude, conclude_foreground, refusal, unheld
+from .asked import Asked
+from .conclusion import Ending, concluded, refusal
 from .containment import containment_of, warn_of
 from .guarding import guarding
 from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
-from .run_given import add_given, given_in_words
+from .run_given import given_in_words
+from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
 from .selectors import choose, parse_destination
 
 
 class Scan:
     """One `exitpin run`: everything between the vantage and the exit status."""
 
-    def __init__(self, args: argparse.Namespace, vantage: Vantage, environment: Mapping[str, str]) -> None:
+    def __init__(self, args: argparse.Namespace, vantage: Vantage, asked: Asked) -> None:
+        environment = asked.environment
         self._args = args
         self._vantage = vantage
+        self._asked = asked
         self._environment = environment
         self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
-        self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self._containment = containment_of(args, _wanted(args, environment))
+        self.scan_id = new_scan_id()
+        self._containment = containment_of(args, wanted_by_command(args, asked.command[0], environment))
         self._lives: list[Life] = []
         self._unread = 0  # runs that gave facts which can't be read
         self._is_foreground = False
@@ -67,11 +66,11 @@ class Scan:
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
             self._is_foreground = len(selection.exits) * self._args.repeat == 1 and not self._args.json
-            if self._args.is_foreground and not self._is_foreground:
+            if self._asked.is_foreground and not self._is_foreground:
                 raise OperatorError("several shells can't share one input.", "Name a script, or one exit.", EXIT_USAGE)
             plan = make_plan(
                 selection.exits,
-                self._args.command,
+                self._asked.command,
                 scan_id=self.scan_id,
                 timeout_s=self._timeout_s(),
                 rng=self._rng,
@@ -80,13 +79,8 @@ class Scan:
             if not self._vantage.is_lab:
                 refuse_a_wide_scan(self._settings, len(plan), self._named(), is_allowed=self._args.wide)
                 warn_of(self._containment)
-            if any(name.startswith("TORSOCKS_") for name in self._environment):
-                from ...wrappers.torsocks import read_torsocks_settings
-
-                for note in read_torsocks_settings(self._environment).notes():
-                    _say(note)
-            for name in dropped_proxies(self._environment):
-                _say(f"{name} is not passed on: inside a run every connection goes through the exit")
+            for sentence in notes_on(self._environment):
+                _say(sentence)
             return await self._carry_out(network, plan)
 
     async def _carry_out(self, network: Network, plan: list[Run]) -> int:
@@ -156,12 +150,10 @@ class Scan:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
-        given = Given() if launch is None else launch.given
+        given = given_of(launch)
         self._unread += bool(given.problem)
         if self._args.json:
-            record = fold(life, of_run(self._scan, launch), _written(launch))
-            add_given(record, given)
-            self._writers["stdout"].put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
+            self._writers["stdout"].put(record_line(life, launch, self._scan))
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
@@ -184,11 +176,11 @@ class Scan:
         unwritten = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
         lost, foreign = session.trust_lost, session.foreign_streams
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
-        sentences, status = conclude_foreground(ending) if self._is_foreground else conclude(ending)
-        for sentence in [*sentences, *unheld(self._lives, self._containment), *advised(self._lives)]:
+        sentences, status = concluded(
+            ending, self._containment, is_foreground=self._is_foreground, has_unread=self._unread > 0
+        )
+        for sentence in sentences:
             self._tell(sentence)
-        if self._unread and status == 0:
-            return EXIT_FAILED if self._is_foreground else EXIT_SOME_FAILED
         return status
 
     def _tell(self, sentence: str) -> None:
@@ -200,21 +192,7 @@ class Scan:
             return Path(self._args.events).absolute()
         if not self._args.json:
             return None
-        base = self._environment.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-        return Path(base, "exitpin", "events", f"{self.scan_id}.ndjson.gz")
-
-
-def _wanted(args: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, str]:
-    """The level that the command wants, and why: hooks can't steer every program. One that only resolves by itself can
-    do without names, if a level was asked for."""
-    from ...wrappers.program import look_at
-
-    program = look_at(args.command[0], environment.get("PATH", os.defpath))
-    if program.unhooked:
-        return {"notify": f"{program.path}: {program.unhooked}"}
-    if args.containment is None and program.wants_notify:
-        return {"notify": f"{program.path}: it asks name servers itself, over UDP"}
-    return {}
+        return events_path(self._environment, self.scan_id)
 
 
 def _close(evidence: EvidenceLog, path: Path | None) -> None:
@@ -231,11 +209,3 @@ def _say(text: str) -> None:
 
 def _tag(run: Run) -> str:
     return f"{run.exit.nickname}/{run.exit.fingerprint[:8]}"
-
-
-def _written(launch: ToolLaunch | None) -> dict[str, object]:
-    outputs: list[tuple[str, Output | None]] = [(name, getattr(launch, name, None)) for name in ("stdout", "stderr")]
-    written: dict[str, object] = {"truncated": any(o is not None and o.is_truncated for _, o in outputs)}
-    for name, output in outputs:
-        written[name] = bytes(output.kept).decode("utf-8", "backslashreplace") if output else None
-    return written

@@ -4,11 +4,11 @@ is decided here, all else in `run.py`."""
 import argparse
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
+from .asked import Asked, Caller
 from .run import add_options, carry_out
 
 HELP = """\
@@ -43,34 +43,37 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_options(parser)
     parser.add_argument("-c", dest="code", metavar="CODE", help="run this code by sh; then come $0, $1, ...")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="SCRIPT ARG...", help="the script and its arguments")
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, asked=asked)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the runs."""
-    environment = dict(os.environ)
+    return carry_out(args, asked(args, Caller.of_this_process()))
+
+
+def asked(args: argparse.Namespace, caller: Caller) -> Asked:
+    """A shell's command line. Raises OperatorError."""
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if args.code is not None:
-        command = ["sh", "-c", args.code, *words]
-    elif words:
-        command = [*interpreter_of(words[0]), *words]
-    else:
-        if args.json:
-            raise OperatorError("there is no script to run.", "exitpin sh -e EXIT --json SCRIPT ARG...", EXIT_USAGE)
-        command, more = shell_of(environment) if os.isatty(sys.stdin.fileno()) else (["sh"], {})
-        environment.update(more)
-    return carry_out(args, command, environment, is_foreground=not words and args.code is None)
+        return Asked(["sh", "-c", args.code, *words], caller.environment)
+    if words:
+        return Asked([*interpreter_of(words[0], caller.place(words[0])), *words], caller.environment)
+    if args.json:
+        raise OperatorError("there is no script to run.", "exitpin sh -e EXIT --json SCRIPT ARG...", EXIT_USAGE)
+    command, more = shell_of(caller.environment) if 0 in caller.terminals else (["sh"], {})
+    return Asked(command, {**caller.environment, **more}, is_foreground=True)
 
 
-def interpreter_of(script: str) -> list[str]:
+def interpreter_of(script: str, place: str) -> list[str]:
     """By what a script is run, as the kernel would: the first line's program with one argument at most; else by sh.
+    `place`: where it is found from here.
 
     Raises OperatorError when it can't be read.
     """
     from ...wrappers.shebang import first_line
 
     try:
-        words = first_line(script)
+        words = first_line(place)
     except OSError as error:
         status = 127 if isinstance(error, FileNotFoundError) else 126
         raise OperatorError(f"{script} can't be run: {error.strerror}.", "", status) from None

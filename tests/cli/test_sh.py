@@ -25,13 +25,13 @@ from exitpin.wrappers.desk import Given
 )
 def test_a_script_is_run_by_what_the_kernel_would_take(tmp_path: Path, first: str, words: list[str]) -> None:
     (tmp_path / "script").write_text(f"{first}\nexit\n")
-    assert interpreter_of(f"{tmp_path}/script") == words
+    assert interpreter_of("script", f"{tmp_path}/script") == words
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 127), ("/", 126)])
 def test_what_can_not_be_read_ends_as_in_a_shell(path: str, status: int) -> None:
     with pytest.raises(OperatorError) as caught:
-        interpreter_of(path)
+        interpreter_of(path, path)
     assert caught.value.exit_status == status
 
 

@@ -95,7 +95,8 @@ def test_a_refused_path_may_hold_anything():
 
 
 @pytest.mark.parametrize(
-    ("name", "layout"), [("report", "_REPORT"), ("answer", "_ANSWER"), ("notice", "_NOTICE"), ("order", "_ORDER")]
+    ("name", "layout"),
+    [("report", "_REPORT"), ("answer", "_ANSWER"), ("notice", "_NOTICE"), ("order", "_ORDER"), ("lease", "_LEASE")],
 )
 def test_python_and_the_compiler_agree_on_sizes(name, layout):
     assert getattr(records, layout).size == ffi.sizeof(f"struct exitpin_{name}")
@@ -138,18 +139,20 @@ def test_the_shim_wants_an_address_of_a_resolve_that_succeeded():
         assert not lib.exitpin_answer_is_valid(ffi.from_buffer("struct exitpin_answer *", packet), len(packet), op)
 
 
-@pytest.mark.parametrize("enum", [Op, Reason, Flag, NoticeKind, bindings.OrderKind])
+@pytest.mark.parametrize("enum", [Op, Reason, Flag, NoticeKind, bindings.OrderKind, bindings.LeaseKind])
 def test_the_enumerations_are_those_of_the_header(enum):
-    prefix = {Op: "", Reason: "REASON_", Flag: "FLAG_", NoticeKind: "NOTICE_"}.get(enum, "ORDER_")
+    prefixes = {Op: "", Reason: "REASON_", Flag: "FLAG_", NoticeKind: "NOTICE_", bindings.LeaseKind: "LEASE_"}
+    prefix = prefixes.get(enum, "ORDER_")
     for member in enum:
         if not (enum is Flag and member == 0):
             assert getattr(lib, f"EXITPIN_{prefix}{member.name}") == member
 
 
 def test_no_enumerator_of_the_header_is_missing_here():
-    declared = set(re.findall(r"EXITPIN_((?:REASON|FLAG|NOTICE|ORDER)_\w+) =", WIRE.read_text()))
+    declared = set(re.findall(r"EXITPIN_((?:REASON|FLAG|NOTICE|ORDER|LEASE)_\w+) =", WIRE.read_text()))
     known = {f"REASON_{r.name}" for r in Reason} | {f"NOTICE_{n.name}" for n in NoticeKind}
     known |= {f"FLAG_{f.name}" for f in Flag if f} | {f"ORDER_{o.name}" for o in bindings.OrderKind}
+    known |= {f"LEASE_{kind.name}" for kind in bindings.LeaseKind}
     assert declared == known
 
 

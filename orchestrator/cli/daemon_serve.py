@@ -1,0 +1,297 @@
+"""The daemon at work: it holds one tor, its consensus and warm circuits, and lets clients run tools on them.
+
+It is in one of four states. *Opening*: it waits for tor, or for another exitpin that uses it. *Serving*: one session
+is open (a `Tenure`), and each client that asks gets its run in it. *Lending*: an exitpin that wants tor to itself was
+let have it, once the runs under way had ended. *Idle*: tor could not be opened, and whoever waited was told why; the
+next who asks makes it try again. Clients that ask meanwhile wait.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from random import Random
+
+from ...shim.bindings import Lease, LeaseKind
+from ...wrappers.daemons import Daemons
+from ...wrappers.household import Household
+from ...wrappers.lease import LeaseConnection, close_all, credentials_of, daemon_socket, listening
+from ...wrappers.machine import abilities, yama_scope
+from ...wrappers.output import printable
+from ...wrappers.runtime import scratch_directory
+from ..circuits import Pace
+from ..containment import Containment
+from ..errors import OperatorError
+from ..evidence import EvidenceLog
+from ..loop import Session
+from ..model import Fingerprint, Run
+from ..network import Network, Vantage, open_network
+from ..ports import Launch, Post
+from ..runs import Life
+from ..selection import first_hop_chooser
+from ..settings import Settings
+from ..witness import Witness
+from .daemon_lease import Client, Declined
+from .guarding import guarding
+
+WARM_S = 600.0
+"""As old as Tor lets a circuit become that takes new streams (MaxCircuitDirtiness)."""
+CONSENSUS_S = 3600.0
+"""After so long a session ends as soon as nobody uses it, and the next one has a fresh consensus."""
+
+Numbers = Iterator[int]
+
+
+class Tenure:
+    """One session on one open tor; it begins when that is opened, and ends when it is lent, lost, or old."""
+
+    def __init__(
+        self, network: Network, settings: Settings, pace: Pace, household: Household, directory: Path, numbers: Numbers
+    ) -> None:
+        self.network = network
+        self.household = household
+        self.directory = directory
+        self.opened = time.monotonic()
+        self.abilities = abilities()
+        self.may_supervise = not yama_scope() or os.geteuid() == 0 or self.abilities.has_namespaces
+        """Yama lets none but an ancestor look into a tool, and a daemon is none; in a user namespace of the tool's own,
+        and as root, it may."""
+        self._numbers = numbers
+        self._sockets: dict[tuple[str, ...], Daemons] = {}
+        self._clients: dict[str, Client] = {}
+        header = {
+            "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
+        self.witness = Witness(header, shares_circuits=True)
+        own = [Fingerprint(name) for name in settings.first_hops]
+        self.session = Session(
+            network.channel, self, pace=pace, rng=Random(),
+            first_hops=first_hop_chooser(network.snapshot, own, (), settings.hops),
+            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished,
+        )  # fmt: skip
+        network.channel.on_lost = self.lose_trust
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can begin in it."""
+        is_old = time.monotonic() - self.opened > CONSENSUS_S and not self.session.active_count
+        return self.session.trust_lost is not None or is_old
+
+    def lose_trust(self, why: str) -> None:
+        """Nothing can be proven any more: all runs end, and so does this."""
+        self.session.lose_trust(why)
+        self.session.finish()
+
+    def daemons(self, containment: Containment) -> Daemons:
+        """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
+        allowed = tuple(sorted(containment.unix))
+        return self._sockets.setdefault(allowed, Daemons(str(self.directory), allowed))
+
+    def next_number(self) -> int:
+        """One that no run of this daemon had."""
+        return next(self._numbers)
+
+    def begin(self, run: Run, client: Client) -> None:
+        """Start a client's run."""
+        self._clients[run.run_id] = client
+        self.session.start(run)
+
+    def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
+        """As `Launcher`: by the client whose run it is."""
+        return self._clients[run.run_id].prepare(run, post, on_report)
+
+    def _finished(self, life: Life, launch: Launch | None) -> None:
+        self._clients.pop(life.run.run_id).finished(life, launch)
+
+
+class Daemon:
+    """One daemon of one vantage. `run` returns when it was told to end."""
+
+    def __init__(self, vantage: Vantage, settings: Settings, pace: Pace, on_ready: Callable[[], None]) -> None:
+        self._vantage = vantage
+        self._settings = settings
+        self._pace = replace(pace, warm_s=WARM_S)
+        self._on_ready = on_ready
+        self._began = time.time()
+        self._tenure: Tenure | None = None
+        self._waiting: list[Client] = []
+        self._borrowers: list[LeaseConnection] = []
+        self._is_ending = False
+        self._problem = ""
+        self._wake = asyncio.Event()
+        self._served = 0
+        self._listener: socket.socket | None = None
+
+    async def run(self) -> int:
+        """Serve until SIGTERM, SIGINT, SIGHUP or a client's word. Raises OperatorError when there is a daemon already,
+        or tor can't be had at the start."""
+        loop = asyncio.get_running_loop()
+        with scratch_directory() as directory, listening(daemon_socket(self._vantage.kind, self._vantage.name)) as door:
+            self._listener = door
+            household, numbers = Household(), count(1)
+            with guarding(self._end, self._lose_trust):
+                loop.add_reader(door.fileno(), self._admit)
+                try:
+                    while not self._is_ending:
+                        await self._serve_once(household, directory, numbers)
+                finally:
+                    loop.remove_reader(door.fileno())
+                    for client in self._waiting:
+                        client.refuse(OperatorError("the daemon has ended.", "Try again, without it."))
+                    await household.settle()
+        return 0
+
+    async def _serve_once(self, household: Household, directory: Path, numbers: Numbers) -> None:
+        """One tenure, if tor can be had; and wait until there is a reason for another one."""
+        try:
+            async with open_network(self._vantage, is_daemon=True) as network:
+                self._problem = ""
+                self._tenure = Tenure(network, self._settings, self._pace, household, directory, numbers)
+                self._on_ready()
+                if self._is_ending or self._borrowers:
+                    self._tenure.session.finish()
+                else:
+                    self._settle_all()
+                await self._tenure.session.serve()
+        except OperatorError as error:
+            self._problem = str(error)
+            _say(f"tor can't be used: {error}")
+            waiting, self._waiting = self._waiting, []
+            for client in waiting:
+                client.refuse(error)
+        finally:
+            self._tenure = None
+        while not self._is_ending and (self._borrowers or (self._problem and not self._waiting)):
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _settle_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for client in waiting:
+            self._settle(client)
+
+    def _settle(self, client: Client) -> None:
+        """Let it begin, or wait until it can."""
+        if self._tenure is not None and self._tenure.is_over:
+            self._tenure.session.finish()
+            self._tenure = None
+        if self._tenure is None or self._borrowers or self._is_ending:
+            self._waiting.append(client)
+            self._wake.set()
+        else:
+            self._served += 1
+            client.settle(self._tenure)
+
+    def _lose_trust(self, why: str) -> None:
+        if self._tenure is not None:
+            self._tenure.lose_trust(why)
+
+    def _end(self, signo: int = signal.SIGTERM) -> None:
+        self._is_ending = True
+        self._wake.set()
+        if self._tenure is not None:
+            self._tenure.session.interrupt("the daemon was ended")
+            self._tenure.session.finish()
+
+    # Connections.
+
+    def _admit(self) -> None:
+        """Whoever knocks, if it is the user whose daemon this is."""
+        assert self._listener is not None
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # it has gone again, or there are too many open files: it knocks until it is heard
+            return
+        if credentials_of(connection)[1] != os.geteuid():
+            connection.close()
+            return
+        Visit(self, connection)
+
+    def asked(self, visit: "Visit", lease: Lease, descriptors: list[int], pid: int) -> None:
+        """The first word of a visitor."""
+        if lease.kind == LeaseKind.ASK:
+            try:
+                visit.client = Client(visit.connection, self._vantage, lease, descriptors, pid)
+            except Declined:
+                visit.decline()
+            else:
+                self._settle(visit.client)
+            return
+        close_all(descriptors)
+        if lease.kind == LeaseKind.BORROW:
+            self._borrowers.append(visit.connection)
+            if self._tenure is not None:
+                self._tenure.session.finish()
+                self._tenure = None
+        elif lease.kind == LeaseKind.STATUS:
+            visit.connection.end(0, json.dumps(self.status()).encode() + b"\n")
+        elif lease.kind == LeaseKind.STOP:
+            visit.connection.end(0)
+            self._end()
+        else:
+            visit.connection.close()
+
+    def left(self, visit: "Visit") -> None:
+        """A visitor has hung up."""
+        if visit.client is not None:
+            if visit.client in self._waiting:
+                self._waiting.remove(visit.client)
+            visit.client.interrupt(None)
+        elif visit.connection in self._borrowers:
+            self._borrowers.remove(visit.connection)
+            self._wake.set()
+
+    def status(self) -> dict[str, object]:
+        """What `exitpin daemon status --json` prints. Times in seconds since the epoch."""
+        tenure = self._tenure
+        state = (
+            "lending" if self._borrowers else "idle" if self._problem else "opening" if tenure is None else "serving"
+        )
+        return {
+            "schema": "exitpin.daemon/1", "pid": os.getpid(), "state": state, "problem": self._problem or None,
+            "vantage": {"kind": self._vantage.kind, "name": self._vantage.name},
+            "tor": tenure.network.tor_version if tenure else None,
+            "consensus": tenure.network.snapshot.valid_after if tenure else None,
+            "started": round(self._began, 3), "served": self._served, "waiting": len(self._waiting),
+            "running": tenure.session.active_count if tenure else 0,
+            "warm_circuits": tenure.session.warm_circuits if tenure else 0,
+        }  # fmt: skip
+
+
+class Visit:
+    """One connection, and the client that it is of once that has asked."""
+
+    def __init__(self, daemon: Daemon, connection: socket.socket) -> None:
+        self._daemon = daemon
+        self.client: Client | None = None
+        self._is_known = False
+        self.connection = LeaseConnection(connection, self._heard, lambda: daemon.left(self))
+
+    def decline(self) -> None:
+        """Not for us."""
+        self.connection.decline()
+
+    def _heard(self, lease: Lease, descriptors: list[int], pid: int) -> None:
+        if not self._is_known:
+            self._is_known = True
+            self._daemon.asked(self, lease, descriptors, pid)
+            return
+        close_all(descriptors)
+        if self.client is not None and lease.kind == LeaseKind.HERE:
+            self.client.arrived(pid)
+        elif self.client is not None and lease.kind == LeaseKind.INTERRUPT:
+            self.client.interrupt(lease.number)
+
+
+def _say(sentence: str) -> None:
+    print(f"exitpin: {printable(sentence)}", file=sys.stderr)

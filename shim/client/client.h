@@ -1,0 +1,60 @@
+/* The command `exitpin`. Where a daemon has tor, circuits and all of Python loaded, this takes a lease of it and becomes
+ * the parent of the tool's launcher; everything else it leaves to Python. */
+#ifndef EXITPIN_CLIENT_H
+#define EXITPIN_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "../wire.h"
+
+enum { EXIT_FAILED = 125, EXIT_NO_PYTHON = 127, PACKET_FDS = 5 };
+
+/* find.c: where the daemon would listen that a command line means. False: none is meant. Whoever reads a command line as
+ * a whole is the daemon: it declines what was misread here. */
+bool find_daemon(char **arguments, struct sockaddr_un *address, bool *is_lab);
+
+/* enter.c: a connection to the daemon, and where that is: which namespaces of its own it has, as flags of setns(2). -1: no
+ * daemon of ours answers, or it is not where we can go. */
+struct place {
+	pid_t daemon;
+	int namespaces;
+};
+int reach_daemon(const struct sockaddr_un *address, bool is_lab, struct place *place);
+
+/* To the daemon's namespaces. Returns in a child there; the parent attends to it and ends as it does. False: they can't be
+ * entered, and nothing has changed. */
+bool go_there(const struct place *place);
+
+/* packet.c */
+struct packet {
+	struct exitpin_lease lease;
+	int fds[PACKET_FDS]; /* -1 where there is none */
+};
+bool send_packet(int connection, const struct exitpin_lease *lease, int fd);
+
+/* False: the daemon is gone, or does not speak our language. */
+bool receive_packet(int connection, struct packet *packet);
+
+/* All of a file of the daemon's, with a NUL at its end; NULL: it can't be read. */
+char *read_whole(int file, size_t *size);
+bool write_whole(int fd, const char *text, size_t size);
+
+/* lease.c: asks and does what the answer says; never returns then. Returns when the daemon declines. */
+void take_lease(int connection, const struct place *place, char **arguments);
+
+/* launch.c: the launcher of the grant, as our child; -1 and errno. */
+pid_t start_launcher(const struct packet *grant, char *strings, size_t size);
+
+/* terminal.c: remembers the controlling terminal if we are in the foreground of it; and takes it back if whoever had it
+ * is gone, so that the caller's shell gets it from us. */
+void remember_terminal(void);
+void take_back_terminal(void);
+
+/* ../launch/tree.c */
+bool prepare_tree(void);
+unsigned signal_descendants(int signo);
+
+#endif

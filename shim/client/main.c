@@ -1,0 +1,57 @@
+/* exitpin VERB ...: see client.h. What is run in Python is `exitpin-py`, which lies beside this file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static const char IN_PYTHON[] = "exitpin-py";
+
+/* What is opened next must not become a tool's input or output because our caller has closed some of 0 to 2. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			_exit(EXIT_FAILED);
+}
+
+static int become_python(char **arguments)
+{
+	static char path[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - sizeof(IN_PYTHON));
+
+	if (size <= 0) {
+		fprintf(stderr, "exitpin: /proc can't be read: %s.\n", strerror(errno));
+		return EXIT_NO_PYTHON;
+	}
+	path[size] = '\0';
+	strcpy(strrchr(path, '/') + 1, IN_PYTHON);
+	arguments[0] = path;
+	execv(path, arguments);
+	fprintf(stderr, "exitpin: %s can't be run: %s. Install exitpin anew.\n", path, strerror(errno));
+	return EXIT_NO_PYTHON;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un address;
+	struct place place;
+	bool is_lab;
+
+	fill_standard_descriptors();
+	if (argc > 2 && find_daemon(argv, &address, &is_lab)) {
+		int connection = reach_daemon(&address, is_lab, &place);
+
+		if (connection >= 0) {
+			take_lease(connection, &place, argv);
+			close(connection);
+		}
+	}
+	static char *none[] = {"exitpin", NULL};
+
+	return become_python(argc > 0 ? argv : none);
+}

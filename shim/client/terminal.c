@@ -1,0 +1,30 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static int terminal = -1;
+
+void remember_terminal(void)
+{
+	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (terminal >= 0 && tcgetpgrp(terminal) != getpgrp()) {
+		close(terminal);
+		terminal = -1;
+	}
+}
+
+void take_back_terminal(void)
+{
+	pid_t group = terminal >= 0 ? tcgetpgrp(terminal) : -1;
+
+	/* 0: of another PID namespace. A shell that has made another group its foreground keeps it */
+	if (group < 0 || group == getpgrp() || (group > 0 && (kill(-group, 0) == 0 || errno == EPERM)))
+		return;
+	void (*before)(int) = signal(SIGTTOU, SIG_IGN); /* we are in the background of it */
+
+	tcsetpgrp(terminal, getpgrp());
+	signal(SIGTTOU, before);
+}
