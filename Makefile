@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
+MANUAL := $(VENV)/share/man/man1/exitpin.1
 PACKAGING := $(wildcard setup.cfg setup.py pyproject.toml)
 SHIM := $(wildcard shim/*.c shim/*.h shim/*.py shim/*.map shim/*/*.c shim/*/*.h shim/*/*.map)
 TYPED := build/typed/exitpin
@@ -49,7 +50,7 @@ leaks: setup ## Try every way out, under each level, torsocks and proxychains; A
 bench: setup ## Measure start-up, pinning and load, and print the figures
 	$(BIN)/python tests/bench/run.py
 
-setup: packages $(BUILT) ## Only the set-up that all of the others begin with
+setup: packages $(BUILT) $(MANUAL) ## Only the set-up that all of the others begin with
 
 clean: ## Remove all that make made, the virtual environment included
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -73,6 +74,10 @@ endif
 $(BUILT): $(INSTALLED) $(SHIM)
 	$(if $(filter $(INSTALLED),$?),,$(BIN)/python setup.py --quiet build_ext --inplace build_scripts --build-dir $(BIN))
 	@touch $@
+
+# Found by `man` when $(BIN) is in PATH.
+$(MANUAL): $(BUILT) $(wildcard orchestrator/cli/*.py)
+	$(BIN)/python -m exitpin.orchestrator.cli.manual $(@D)
 
 # The package `exitpin` is spread over the top-level folders; mypy wants to see it as one.
 $(TYPED): $(PACKAGING)

@@ -1,4 +1,4 @@
-"""What setup.cfg can't say: the cffi module, and three native files that are no Python extensions.
+"""What setup.cfg can't say: the cffi module, three native files that are no Python extensions, and the manual.
 
 The preload library goes into foreign programs, the launcher starts them, and the client is the command `exitpin`, which
 leaves to Python what no daemon does; each has its own compiler line, since a plain Extension would inherit the
@@ -9,13 +9,15 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import setup  # first: it brings its own distutils
 from setuptools.command.build_ext import build_ext
 
 from distutils.command.build_scripts import build_scripts  # isort: skip - setuptools brings it
+from distutils.command.install_data import install_data  # isort: skip
 
 SHIM = Path("shim")
 SHARED = ("address.c", "hosts.c", "kind.c", "program.c", "record.c", "steer.c", "text.c")
@@ -109,6 +111,21 @@ class BuildExt(build_ext):
         return mapping
 
 
+class InstallData(install_data):
+    """Also makes the manual, of the parsers that are being installed: they import nothing that is not here yet."""
+
+    def run(self) -> None:
+        built = Path(self.get_finalized_command("build").build_lib)
+        folder = built.parent / "man1"
+        path = os.pathsep.join(filter(None, (str(built.absolute()), os.environ.get("PYTHONPATH"))))
+        subprocess.run(
+            [sys.executable, "-m", "exitpin.orchestrator.cli.manual", str(folder)],
+            env={**os.environ, "PYTHONPATH": path}, check=True,
+        )  # fmt: skip
+        self.data_files = [("share/man/man1", sorted(map(str, folder.glob("*.1"))))]
+        super().run()
+
+
 class BuildScripts(build_scripts):
     """The command `exitpin`, which is no script."""
 
@@ -123,6 +140,7 @@ class BuildScripts(build_scripts):
 
 setup(
     cffi_modules=["shim/build.py:ffibuilder"],
+    data_files=[("share/man/man1", [])],
     scripts=["shim/client/main.c"],
-    cmdclass={"build_ext": BuildExt, "build_scripts": BuildScripts},
+    cmdclass={"build_ext": BuildExt, "build_scripts": BuildScripts, "install_data": InstallData},
 )

@@ -40,6 +40,10 @@ missing_packages() {
 		nmap nmap
 		perl perl
 		node nodejs
+		zsh zsh
+		fish fish
+		mandoc mandoc
+		man man-db
 		gcc gcc
 		musl-gcc musl-tools
 		/usr/include/stdio.h libc6-dev

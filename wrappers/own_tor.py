@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
+from .runtime import data_directory as data_directory
 from .runtime import private_directory, runtime_directory
 from .tor import ControlChannel
 from .torrc import Line, client_torrc
@@ -34,12 +35,6 @@ _PHASE = re.compile(r'PROGRESS=(\d+).*SUMMARY="([^"]*)"')
 def control_socket() -> Path:
     """Where the own tor listens, whether it runs or not."""
     return runtime_directory() / "tor" / "control"
-
-
-def data_directory() -> Path:
-    """Its DataDirectory, which is kept."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "exitpin" / "tor"
 
 
 def ensure_tor() -> None:

@@ -24,6 +24,12 @@ def runtime_directory() -> Path:
     return Path("/tmp") / f"exitpin-{_uid_outside()}"
 
 
+def data_directory() -> Path:
+    """The DataDirectory of exitpin's own tor (`own_tor.py`), which is kept."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "exitpin" / "tor"
+
+
 def _uid_outside() -> int:
     """Our uid as it is outside of a lab, where whoever started that is root: the folder is the same for both."""
     uid = os.getuid()

@@ -22,7 +22,10 @@ examples:
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `config` and its one verb."""
-    parser = subparsers.add_parser("config", help="print the settings in force and where each comes from")
+    parser = subparsers.add_parser(
+        "config", help="print the settings in force and where each comes from", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     show = verbs.add_parser(
         "show",

@@ -32,6 +32,7 @@ examples:
   exitpin exits --lab --fp | xargs -P8 -I{} exitpin run --lab -e {} -- curl -sS http://web.test/ip
   exitpin daemon status --lab
   exitpin daemon stop --lab
+  exitpin daemon run                                          what a service manager starts
   EXITPIN_NO_DAEMON=1 exitpin run --lab -e exit01 -- true     without it, this once
 """
 

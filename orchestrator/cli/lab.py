@@ -22,12 +22,45 @@ EXAMPLES = """\
 examples:
   exitpin lab up                                  start it (a few seconds; the first time about twenty)
   exitpin lab status                              relays with their behaviours, targets, files
-  exitpin run --lab -e all -- curl -s http://web.test/ip
+  exitpin run --lab -e all -- curl -sS http://web.test/ip
   exitpin lab exec dig web.test                   any command inside, without Tor
   exitpin lab exec sh                             a shell inside
   exitpin lab up --name mine --exits 40 --host www.example.org=web
   exitpin lab up --name evil --profile hostile --seed 7
   exitpin lab down
+"""
+
+UP_EXAMPLES = """\
+examples:
+  exitpin lab up --exits 40
+  exitpin lab up --name evil --profile hostile --seed 7
+  exitpin lab up --host www.example.org=web        any name can be a target
+
+"""
+
+STATUS_EPILOG = """\
+exit status: 0 it is running; 2 exitpin was misused; 3 it is not running
+
+examples:
+  exitpin lab status
+  exitpin lab status --json | jq -r '.relays[].nickname'
+"""
+
+EXEC_EPILOG = """\
+exit status: the command's own; 2 exitpin was misused
+             125 there is no such lab; 126 the command can't be executed; 127 it was not found
+
+examples:
+  exitpin lab exec dig web.test
+  exitpin lab exec -- ip -brief addr
+"""
+
+DOWN_EPILOG = """\
+exit status: 0 whether it was running or not; 2 exitpin was misused
+
+examples:
+  exitpin lab down
+  exitpin lab down --name evil
 """
 
 PROFILES = """\
@@ -67,7 +100,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "up",
         help="start the lab; returns when every exit has carried a stream",
         formatter_class=formatter,
-        epilog=f"{PROFILES}\n{_kinds()}",
+        epilog=f"{UP_EXAMPLES}{PROFILES}\n{_kinds()}",
     )
     up.add_argument(
         "--exits",
@@ -97,17 +130,29 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     up.add_argument("--json", action="store_true", help="print the status as JSON when it is ready")
     up.set_defaults(execute=execute_up)
 
-    status = verbs.add_parser("status", help="what is running, with addresses, behaviours and files; 3 if it is not")
+    status = verbs.add_parser(
+        "status",
+        help="what is running, with addresses, behaviours and files; 3 if it is not",
+        formatter_class=formatter,
+        epilog=STATUS_EPILOG,
+    )
     status.add_argument("--json", action="store_true", help="as JSON")
     status.set_defaults(execute=execute_status)
 
-    run = verbs.add_parser("exec", help="run a command inside the lab, as its root and not through Tor")
+    run = verbs.add_parser(
+        "exec",
+        help="run a command inside the lab, as its root and not through Tor",
+        formatter_class=formatter,
+        epilog=EXEC_EPILOG,
+    )
     run.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="CMD ARG...", help="the command; its exit status is ours"
     )
     run.set_defaults(execute=execute_exec)
 
-    down = verbs.add_parser("down", help="end the lab and remove its state")
+    down = verbs.add_parser(
+        "down", help="end the lab and remove its state", formatter_class=formatter, epilog=DOWN_EPILOG
+    )
     down.set_defaults(execute=execute_down)
 
     for parser in (up, status, run, down):

@@ -27,6 +27,7 @@ VERBS = {
     "report": "findings for people, and for what watches over scans",
     "doctor": "what works on this machine, and what to do about the rest",
     "config": "the settings in force, and where each comes from",
+    "completion": "complete command lines in bash, zsh or fish",
 }
 
 INSIDE = {
@@ -34,6 +35,9 @@ INSIDE = {
     "evidence": "inside of a run: keep a file with it",
     "verdict": "inside of a run: say what the script found",
 }
+
+NAMES = "__names"
+"""What the scripts of `exitpin completion` ask; see `known_names.py`."""
 
 ENDED_BY_SIGNALS = frozenset({"results", "report"})
 """Verbs that only read, and write files: all others see themselves to what a signal means to what they started."""
@@ -46,7 +50,7 @@ examples:
   exitpin sh -e FINGERPRINT ./script.sh
   exitpin exits --to example.org:443 --count
 
-`exitpin VERB --help` explains each verb.
+`exitpin VERB --help` explains each verb, and so does `man exitpin-VERB`.
 """
 
 
@@ -56,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in giving.VERBS:
         return giving.give(arguments)
+    if arguments[:1] == [NAMES]:
+        from .known_names import answer
+
+        return answer(arguments)
     from contextlib import nullcontext
 
     from .ending import ended_by_signals, exit_status_of, take_standard_streams
@@ -81,17 +89,28 @@ def _fill_standard_descriptors() -> None:
             setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115 - open as long as we run
 
 
+def whole_parser() -> "argparse.ArgumentParser":
+    """The parser of everything: for what is made of it, the manual and completion."""
+    return _parser(())
+
+
 def _parser(arguments: Sequence[str]) -> "argparse.ArgumentParser":
     import argparse
     import importlib
 
     from exitpin import __version__
 
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        """argparse forgets by how much it indents verbs, and the longest would stand alone on its line."""
+        with_room = argparse.RawDescriptionHelpFormatter(prog)
+        with_room._action_max_length = max(map(len, VERBS)) + 4
+        return with_room
+
     parser = argparse.ArgumentParser(
         prog="exitpin",
         description="Run any command-line tool through chosen Tor exits, and prove which exit carried each connection.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"exitpin {__version__}")
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)

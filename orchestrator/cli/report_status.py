@@ -21,10 +21,12 @@ plugins give them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 EPILOG = """\
 A scan that is under way counts when it has ended. Without --lab only scans of the Tor network count.
 
+exit status: 0 OK; 1 WARNING; 2 CRITICAL, and also when exitpin was misused; 3 UNKNOWN
+
 examples:
   exitpin report status
   exitpin report status --tool tls-cert --max-age 8d --warning suspect
-  command[exitpin]=/usr/local/bin/exitpin report status --store /var/lib/exitpin/results.sqlite     (NRPE)
+  command[exitpin]=/usr/local/bin/exitpin report status --store /var/lib/exitpin/results.sqlite     for NRPE
 """
 
 

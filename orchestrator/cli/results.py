@@ -24,10 +24,20 @@ VERBS = (
     results_gc,
 )
 
+EPILOG = """\
+examples:
+  exitpin results list                  what the last scan found
+  exitpin results show ID               everything about one verdict, or one run
+  exitpin results verify                is all of it consistent with its evidence?
+"""
+
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("results", help="list, show, compare, check and hand on what was recorded")
+    parser = subparsers.add_parser(
+        "results", help="list, show, compare, check and hand on what was recorded", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     verbs = parser.add_subparsers(title="verbs", dest="results_verb", metavar="VERB", required=True)
     for verb in VERBS:
         verb.register(verbs)

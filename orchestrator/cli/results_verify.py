@@ -42,7 +42,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "verify", help="hold records against their evidence", description=HELP, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("what", metavar="WHAT", nargs="*", help="ids, a bundle, or EVENTS and RECORDS (- for stdin)")
+    parser.add_argument("what", metavar="ID|FILE", nargs="*", help="ids, a bundle, or EVENTS and RECORDS (- for stdin)")
     parser.add_argument("--scan", metavar="ID", help="a scan's id, or how it begins; last; all")
     parser.add_argument("--json", action="store_true", help="the result as one JSON object")
     add_store(parser)

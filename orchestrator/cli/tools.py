@@ -50,7 +50,9 @@ example:
 """
 CHECK = """\
 Check files: all errors and all warnings, each with its file, its key and what to write instead. Nothing is run. WHAT is
-an id, a file or a folder; without any, all that can be found. Exit status 0 without errors, else 2.
+an id, a file or a folder; without any, all that can be found.
+
+exit status: 0 there are no errors; 2 there are some
 
 examples:
   exitpin tools check

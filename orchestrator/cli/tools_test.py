@@ -12,7 +12,7 @@ Read and judge the stored answers of tools (`test` in their files), without any 
 rules say what is expected. Without TOOL, all tools that come with exitpin and all of yours. With --chaos, run the tools
 for real against ports that are closed, silent, resetting or that talk garbage, without Tor.
 
-Exit status 0 if all is as expected, 1 if not, 2 for usage.
+exit status: 0 all is as expected; 1 something is not; 2 exitpin was misused
 
 examples:
   exitpin tools test
