@@ -53,7 +53,8 @@ class Attacher:
         control.on_lost = lose_trust
 
     def close(self) -> None:
-        """Stop the clocks; the control connection belongs to whoever opened it."""
+        """Stop the clocks, and close what no run has; the control connection belongs to whoever opened it."""
+        self._perform(self._pool.close_warm())
         self._watch_timer.cancel()
         if self._pool_timer is not None:
             self._pool_timer.cancel()

@@ -223,6 +223,10 @@ class Pool:
                     effects.append(CloseCircuit(circuit.circuit_id))
         return effects
 
+    def close_warm(self) -> list[Effect]:
+        """No run will come any more."""
+        return [effect for circuit_id in list(self._warm) for effect in self._close_warm(circuit_id)]
+
     def _close_warm(self, circuit_id: int) -> list[Effect]:
         self._warm.pop(circuit_id).is_released = True
         return [CloseCircuit(circuit_id)]

@@ -5,9 +5,6 @@ The ceiling is what the same tor does with nobody judging: for each run a fresh 
 ignores SOCKS user names where a client offers to go without, as curl does.) Nothing is captured, compared or kept.
 Ours is `exitpin run`: the same circuits, and every connection proved. Both run the same number of times through each
 exit, in random order, and both count from the first circuit asked for to the end of the last run.
-
-The third side is the loop that people write: SETCONF ExitNodes and torsocks, one run after the other (the option is
-tor's, so a second run at a time would change the first one's exit), on a client of its own; three hops, as tor does.
 """
 
 import os
@@ -20,7 +17,6 @@ from dataclasses import dataclass
 
 from bare_control import BareControl
 from figures import Measure
-from own_client import OwnClient
 from place import WEB, Place, cpu_of_the_lab_s, run_ours
 
 JOBS = 64
@@ -36,21 +32,19 @@ def measure(place: Place, rounds: int, repeat: int) -> list[Measure]:
     lag = Measure("event loop late, p99", "ms", note="a timer of 5 ms; on a busy machine mostly the machine's")
     busy = Measure("event loop busy, p99", "ms", note="CPU time of the loop between two such timers")
     runs = repeat * len(place.exits)
-    with OwnClient(place) as client:
-        for _ in range(rounds):
-            before = cpu_of_the_lab_s()
-            ceiling = Ceiling(place, repeat).run()
-            rate.add("bare", runs / ceiling.wall_s)
-            whole.add("bare", (cpu_of_the_lab_s() - before) / runs * 1e3)
-            own.add("bare", ceiling.cpu_s / runs * 1e3)
-            ours = _ours(place, repeat)
-            rate.add("ours", runs / ours["wall_s"])
-            whole.add("ours", ours["whole_s"] / runs * 1e3)
-            own.add("ours", ours["cpu_s"] / runs * 1e3)
-            lag.add("ours", ours["lag_p99_ms"])
-            busy.add("ours", ours["busy_p99_ms"])
-            kept.add("ours", runs / _ours(place, repeat, "--json", "--events", str(place.fresh(".gz")))["wall_s"])
-            rate.add("torsocks", client.rate(place.exits[: max(4, min(repeat, 16))]))
+    for _ in range(rounds):
+        before = cpu_of_the_lab_s()
+        ceiling = Ceiling(place, repeat).run()
+        rate.add("bare", runs / ceiling.wall_s)
+        whole.add("bare", (cpu_of_the_lab_s() - before) / runs * 1e3)
+        own.add("bare", ceiling.cpu_s / runs * 1e3)
+        ours = _ours(place, repeat)
+        rate.add("ours", runs / ours["wall_s"])
+        whole.add("ours", ours["whole_s"] / runs * 1e3)
+        own.add("ours", ours["cpu_s"] / runs * 1e3)
+        lag.add("ours", ours["lag_p99_ms"])
+        busy.add("ours", ours["busy_p99_ms"])
+        kept.add("ours", runs / _ours(place, repeat, "--json", "--events", str(place.fresh(".gz")))["wall_s"])
     rate.compare("ratio", "ours", "bare")
     whole.compare("ratio", "ours", "bare")
     return [rate, kept, whole, own, lag, busy]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import connect
 import load
+import loop
 import report
 import results
 import scan
@@ -27,7 +28,7 @@ from exitpin.orchestrator.lab import start as lab
 from exitpin.orchestrator.lab.state import load as load_state
 from exitpin.wrappers.namespaces import run_inside
 
-LAB_PARTS = ("start", "connect", "load")
+LAB_PARTS = ("start", "connect", "load", "loop")
 OTHER_PARTS = {
     "scan": (scan.measures, "a big scan"),
     "report": (report.measures, "the report of a big scan"),
@@ -85,6 +86,9 @@ def measure(args: argparse.Namespace, scanned: list[Measure]) -> int:
         if "load" in parts:
             _say("curl, 64 at a time")
             measures += load.measure(place, rounds, 8 if args.quick else 20)
+        if "loop" in parts:
+            _say("a loop of calls")
+            measures += loop.measure(place, rounds, 100 if args.quick else 250)
         version = place.lab.tor_version
     _tell(args, [*measures, *scanned], rounds, f"tor {version}")
     return 0

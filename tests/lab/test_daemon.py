@@ -69,6 +69,10 @@ def daemon(lab: Lab) -> Iterator[Daemon]:
     yield one
     assert one.verb("stop").returncode == 0
     eventually(lambda: _assert(not is_alive(pid)))
+    control = SecondController(lab.state)
+    for relay in lab.state.relays:
+        if relay.role == "exit":
+            eventually(lambda: _assert(control.circuits(relay.fingerprint) == []))  # noqa: B023 - called at once
     assert one.verb("status").returncode == 3
 
 
