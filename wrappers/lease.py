@@ -87,8 +87,11 @@ def credentials_of(connection: socket.socket) -> tuple[int, int]:
 
 @contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
-    """The daemon's socket, for as long as the block lasts: 0600, in a folder that is the user's alone. Raises
-    OperatorError when a daemon listens there."""
+    """The daemon's socket, for as long as the block lasts: 0600, in a folder that is the user's alone; or the one that
+    a service manager listens on. Raises OperatorError when a daemon listens there."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        yield _from_the_service_manager()
+        return
     private_directory(path.parent)
     other = connect_to_daemon(path)
     if other is not None:
@@ -112,6 +115,18 @@ def listening(path: Path) -> Iterator[socket.socket]:
             with contextlib.suppress(OSError):
                 if path.stat().st_ino == own:
                     path.unlink()
+
+
+def _from_the_service_manager() -> socket.socket:
+    """The socket that it listens on for us (sd_listen_fds(3)): it stays there when we end."""
+    listener = socket.socket(fileno=3)
+    is_ours = listener.family == socket.AF_UNIX and listener.type == socket.SOCK_SEQPACKET
+    if os.environ.pop("LISTEN_FDS", "") != "1" or not is_ours:
+        raise OperatorError("the service manager gives another socket.", "ListenSequentialPacket=%t/exitpin/daemon")
+    del os.environ["LISTEN_PID"]
+    os.set_inheritable(3, False)
+    listener.setblocking(False)
+    return listener
 
 
 class LeaseConnection:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -175,6 +176,32 @@ def test_a_socket_that_a_killed_daemon_left_is_no_daemon(tmp_path: Path) -> None
         client.close()
 
 
+ACTIVATED = """
+import os, sys
+from pathlib import Path
+from exitpin.wrappers.lease import listening
+with listening(Path(sys.argv[1])) as door:
+    door.setblocking(True)
+    print(door.accept()[0].recv(9).decode(), os.get_inheritable(3), "LISTEN_FDS" in os.environ)
+"""
+
+
+def test_the_socket_of_a_service_manager_is_taken_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "daemon"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        script = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{listener.fileno()}'
+        command = ["sh", "-c", script, "sh", sys.executable, "-c", ACTIVATED, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=(listener.fileno(),)) as activated:
+            client = connect_to_daemon(path)
+            assert client is not None
+            client.send(b"word")
+            assert activated.communicate(timeout=TIMEOUT_S)[0] == "word False False\n"
+        client.close()
+    assert path.exists()
+
+
 def test_who_ends_late_leaves_the_socket_of_the_next(tmp_path: Path) -> None:
     path = tmp_path / "daemon"
     with listening(path):
@@ -186,16 +213,18 @@ def test_who_ends_late_leaves_the_socket_of_the_next(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_elses_socket_is_no_daemon(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o777)
+def test_somebody_elses_socket_is_no_daemon() -> None:
     script = (
         "import os, socket, sys\nos.setresuid(65534, 65534, 65534)\ns = socket.socket(socket.AF_UNIX,"
         " socket.SOCK_SEQPACKET)\ns.bind(sys.argv[1])\ns.listen()\nprint(flush=True)\nsys.stdin.read()"
     )
-    path = tmp_path / "daemon"
-    with subprocess.Popen([sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        assert connect_to_daemon(path) is None
-        other.communicate()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o777)
+        path = Path(folder, "daemon")
+        with subprocess.Popen(
+            [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert connect_to_daemon(path) is None
+            other.communicate()
