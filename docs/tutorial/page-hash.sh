@@ -3,6 +3,7 @@
 # schema = "exitpin.tool/1"
 # id = "page-hash"
 # summary = "Is a page given another body on its way?"
+# by_hand = ["curl", "-sS", "{{url}}"]
 # requires.curl = {}
 # params.url = { type = "url", schemes = ["http"], lab = "http://web.test/page" }
 # destination = [{ url = "{{url}}" }]
