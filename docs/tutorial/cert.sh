@@ -20,7 +20,6 @@ openssl s_client -connect "$1:443" -servername "$1" -showcerts </dev/null >told
 openssl x509 -in told -out leaf.pem
 leaf=$(openssl x509 -in leaf.pem -noout -fingerprint -sha256)
 issuer=$(openssl x509 -in leaf.pem -noout -issuer)
-valid=yes
-openssl verify -verify_hostname "$1" -untrusted told leaf.pem || valid=no
+if openssl verify -verify_hostname "$1" -untrusted told leaf.pem; then valid=yes; else valid=no; fi
 exitpin emit leaf="$leaf" issuer="$issuer" valid="$valid"
 exitpin evidence told chain.txt

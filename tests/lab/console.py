@@ -1,7 +1,7 @@
-"""The console blocks of a document: the commands that it shows, what they print on a terminal, and whether that is so.
+"""The console blocks of a document: the commands that it shows, and whether a terminal gets what stands under them.
 
-A block is a shell of its own. What differs from run to run (fingerprints, ids, times, keys) is equal to whatever stands in
-its place; a line `...` stands for any lines, and at a line's end for the rest of it.
+A block is a shell of its own. What differs from run to run (fingerprints, ids, times, keys) is equal to whatever stands
+in its place; a line `...` stands for any lines, and at a line's end for the rest of it.
 """
 
 import fcntl
@@ -77,9 +77,9 @@ def _read(descriptor: int) -> bytes:
 
 
 def _cleared(said: str) -> str:
-    """What is left on the screen: a progress line is wiped, blanks at the ends of lines are not seen."""
-    lines = said.replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rpartition("\r\x1b[K")[2].rstrip() for line in lines).rstrip("\n")
+    """What is left on the screen: what progress is overwritten with, without blanks at the ends of lines."""
+    lines = [line.split("\r")[-1].removeprefix("\x1b[K") for line in said.replace("\r\n", "\n").split("\n")]
+    return "\n".join(line.expandtabs().rstrip() for line in lines).rstrip("\n")
 
 
 def is_so(shown: str, printed: str) -> bool:
