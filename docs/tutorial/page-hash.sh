@@ -18,7 +18,6 @@
 # baseline.exits = 4
 # ///
 set -eu
-: >page
 code=$(curl -qsS --max-time 20 -o page -w '%{http_code}' "$1")
 sum=$(sha256sum page)
 exitpin emit code="$code" body="${sum%% *}"

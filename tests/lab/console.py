@@ -24,7 +24,7 @@ CHANGING = (
     (r"/[0-9A-F]{8}\b", "/FP8"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "TIME"),
     (r"\bAAAA[0-9A-Za-z+/]{20,}", "KEY"),
-    (r"\b\d+(?:\.\d+)? (s|ms)\b", r"SOME \1"),
+    (r"\b\d+(?:\.\d+)? (s|ms|runs|streams|pieces)\b", r"SOME \1"),
 )
 
 
@@ -44,7 +44,7 @@ def blocks(text: str) -> list[list[Shown]]:
 
 def _shown(text: str) -> Shown:
     command, _, printed = text.partition("\n")
-    while command.endswith("\\"):
+    while command.endswith(("\\", "|")):
         more, _, printed = printed.partition("\n")
         command = f"{command}\n{more}"
     return Shown(command, printed.rstrip("\n"))
