@@ -24,6 +24,7 @@ CHANGING = (
     (r"/[0-9A-F]{8}\b", "/FP8"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "TIME"),
     (r"\bAAAA[0-9A-Za-z+/]{20,}", "KEY"),
+    (r"(?m)^ +- \d+ of \d+ ", "- SOME OF SOME "),
     (r"\b\d+(?:\.\d+)? (s|ms|runs|streams|pieces)\b", r"SOME \1"),
 )
 
