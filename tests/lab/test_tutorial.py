@@ -20,7 +20,7 @@ from . import console
 from .conftest import lab_or_skip
 from .running import stored
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "docs" / "tutorial"
