@@ -10,16 +10,16 @@
 # run.parse = "status"
 # ///
 set -eu
-reply() { # one reply, to its end, into the file `told`
+reply() { # one whole reply, of that code
     while IFS= read -r -n 500 -t 20 line <&3 || exit 1; do
-        printf '%s\n' "${line%$'\r'}" >>told
+        printf '%s\n' "${line%$'\r'}"
         [[ $line == [0-9][0-9][0-9]-* ]] || break
     done
     [[ $line == "$1 "* ]]
 }
 exec 3<>"/dev/tcp/$1/587"
-reply 220
+reply 220 >greeting
 printf 'EHLO exitpin.invalid\r\n' >&3
-reply 250
-exitpin evidence told
-grep -qix '250[- ]STARTTLS' told || exitpin verdict tampered "a whole list of offers without STARTTLS"
+reply 250 >offers
+exitpin evidence offers
+grep -qix '250[- ]STARTTLS' offers || exitpin verdict tampered "a whole list of offers without STARTTLS"
