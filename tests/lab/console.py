@@ -21,7 +21,7 @@ MARK = "\x1e"
 CHANGING = (
     (r"\b[0-9A-F]{40}\b", "FINGERPRINT"),
     (r"\b\d{8}T\d{6}-[0-9a-f]{6}(?:-v[0-9a-f]+|-\d{5})?", "ID"),
-    (r"/[0-9A-F]{8}\b", "/FP8"),
+    (r"(?<=[/(])[0-9A-F]{8}\b", "FINGERPR"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b", "TIME"),
     (r"\bAAAA[0-9A-Za-z+/]{20,}", "KEY"),
     (r"(?m)^ +- \d+ of \d+ ", "- SOME OF SOME "),

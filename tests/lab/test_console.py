@@ -59,6 +59,7 @@ def test_a_block_has_a_deadline(tmp_path: Path) -> None:
         ("one\n...\nthree", "one\nthree", True),
         ("...\ntwo", "one", False),
         ("ok exit01/AAAAAAAA", "ok exit01/0123ABCD", True),
+        ("ok exit01 (AAAAAAAA)", "ok exit01 (0123ABCD)", True),
         ("ok exit01/AAAAAAAA", "ok exit02/AAAAAAAA", False),
         ("20261129T074840-ec632c: 1 ok", "20270101T000000-000000: 1 ok", True),
         ("20261129T074840-ec632c: 1 ok", "20270101T000000-000000: 2 ok", False),
