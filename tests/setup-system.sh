@@ -34,6 +34,7 @@ missing_packages() {
 		wget wget
 		dig bind9-dnsutils
 		openssl openssl
+		jq jq
 		ssh openssh-client
 		git git
 		nc.openbsd netcat-openbsd

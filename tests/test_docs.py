@@ -2,11 +2,13 @@
 
 import argparse
 import re
+import shutil
+import subprocess
 import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 
@@ -20,6 +22,9 @@ from exitpin.wrappers.tool_trust import Trust
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = (ROOT / "docs" / "tools.rst").read_text("utf-8")
+TUTORIAL = (ROOT / "docs" / "tutorial.rst").read_text("utf-8")
+TUTORS = sorted((ROOT / "docs" / "tutorial").glob("*.sh"))
+SHELLS = {"#!/bin/sh": "sh", "#!/bin/bash": "bash"}
 README = (ROOT / "README.rst").read_text("utf-8")
 AUDITS = (ROOT / "docs" / "audits.rst").read_text("utf-8")
 RESULTS = (ROOT / "docs" / "results.rst").read_text("utf-8")
@@ -27,6 +32,7 @@ WORDS = [*MATCHERS, *RUN_SUBJECTS, *PARAM_TYPES, *BASELINE_MODES, *map(str, Stat
 EXAMPLES = [
     (TOOLS, "toml", "page.toml"), (README, "toml", "page.toml"), (TOOLS, "sh", "greeting.sh"),
     (TOOLS, "sh", "no-scripts.sh"), (TOOLS, "bash", "page-tests.bats"),
+    *((TUTORIAL, SHELLS[path.read_text().splitlines()[0]], path.name) for path in TUTORS),
 ]  # fmt: skip
 
 
@@ -79,6 +85,20 @@ def test_the_examples_of_the_manuals_are_right(text: str, kind: str, name: str, 
     assert entry.problems == []
     assert entry.warnings == []
     entry.usable()
+
+
+@pytest.mark.parametrize("path", TUTORS, ids=lambda path: path.stem)
+def test_the_tutorial_shows_each_of_its_scripts_as_it_is(path: Path) -> None:
+    script = path.read_text("utf-8")
+    kind = SHELLS[script.splitlines()[0]]
+    assert f".. code:: {kind}\n\n{indent(script, '   ')}\n" in TUTORIAL
+    assert len(script.splitlines()) == 10 if path.stem == "first" else len(script.splitlines()) <= 25
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing_in_the_scripts_of_the_tutorial() -> None:
+    done = subprocess.run(["shellcheck", *TUTORS], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:

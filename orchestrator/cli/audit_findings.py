@@ -17,10 +17,16 @@ Json = Mapping[str, Any]
 
 def findings_table(findings: Sequence[Json], scan_id: str) -> str:
     """The text to print, the gravest first; nothing for none. Of a verdict of an earlier session little is known."""
-    rows = sorted(findings, key=lambda record: (STATUSES.index(record["status"]), record["tool"]["id"]))
+    rows = sorted(findings, key=_rank)
     if rows and sys.stdout.isatty():
         return _drawn(rows, scan_id)
     return "".join(f"{_line(record)}\n" for record in rows)
+
+
+def _rank(record: Json) -> tuple[int, str, str, str]:
+    """By what findings are sorted: not by when they were known, which is chance."""
+    exit = record["exit"]
+    return STATUSES.index(record["status"]), record["tool"]["id"], str(exit["nickname"]), exit["fingerprint"]
 
 
 def _drawn(rows: Sequence[Json], scan_id: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
+from ..results.commands import command_shown, tool_path
 from ..results.stored import Reader, Record
 from ..results.wanted import FINDINGS
 from .results_find import find_record
@@ -69,9 +70,10 @@ def by_hand(record: Record, environment: Mapping[str, str], cwd: Path) -> "Recip
     from ...wrappers.tool_files import load_catalogue
     from ..report.by_hand import Recipe
 
-    told = record.get("tool") or {}
+    told, catalogue = record.get("tool") or {}, load_catalogue(environment, cwd)
+    words = command_shown(record)
     try:
-        tool = load_catalogue(environment, cwd).tool(str(told.get("id")))
+        tool = catalogue.at(tool_path(words)).usable() if tool_path(words) else catalogue.tool(str(told.get("id")))
     except OperatorError:
         return Recipe()
     return Recipe(tool.by_hand) if tool.digest == told.get("digest") else Recipe(is_stale=True)

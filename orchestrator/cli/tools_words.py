@@ -23,6 +23,10 @@ _VANTAGES: Mapping[str, str] = {
     "pinned": "values in the file",
     "direct": "this machine, without Tor (only with --direct-control)",
 }
+_AGAIN: Mapping[str, str] = {
+    "": "on an error", "status": "when it says broken, or its circuit fails", "tap": "when its circuit fails",
+}  # fmt: skip
+"""By `run.parse`, which runs are made again: what such a tool leaves unsaid is an error of its own."""
 
 
 def lines_of(tool: Tool) -> Iterator[str]:
@@ -59,7 +63,7 @@ def _command(tool: Tool) -> list[str]:
     lines = [" ".join(map(_word, command.argv))]
     if command.stdin:
         lines.append(f"with {len(command.stdin.encode())} bytes of standard input")
-    lines.append(f"for at most {command.timeout_s:g} s; again on an error, up to {command.retries} times")
+    lines.append(f"for at most {command.timeout_s:g} s; again {_AGAIN[command.parse]}, up to {command.retries} times")
     return lines
 
 

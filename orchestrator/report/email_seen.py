@@ -45,8 +45,13 @@ def _place(stream: Record) -> str:
     return f"{'the address of ' if stream.get('is_lookup') else ''}{text(stream, 'destination')}"
 
 
+def differences(finding: Finding) -> list[Told]:
+    """What stands beside each other in the mail."""
+    return difference_lines(finding.detail, text(finding.record, "when"), is_brief=True, stretch_max=STRETCH_MAX)
+
+
 def _difference(finding: Finding) -> list[list[str]]:
-    told = difference_lines(finding.detail, text(finding.record, "when"), is_brief=True, stretch_max=STRETCH_MAX)
+    told = differences(finding)
     if not told:
         return []
     legend = LEGEND + (f" {SHARED}" if any(one.mark == BOTH for one in told) else "")

@@ -38,10 +38,15 @@ def filled_in(word: str) -> str:
     return word.replace(SECRET, BLANK)
 
 
+def tool_path(words: Sequence[str]) -> str:
+    """The path by which this command, as `command_shown` has it, names its tool; empty: by its id."""
+    named = words[_TOOL] if list(words[:_TOOL]) == _AUDIT and len(words) > _TOOL else ""
+    return named if "/" in named else ""
+
+
 def tool_file(words: Sequence[str]) -> str:
     """The name of the file that has to be there for this command, as `command_shown` has it; empty: it needs none."""
-    named = words[_TOOL] if list(words[:_TOOL]) == _AUDIT and len(words) > _TOOL else ""
-    return named.rpartition("/")[2] if "/" in named else ""
+    return tool_path(words).rpartition("/")[2]
 
 
 def blanks(words: Sequence[str]) -> list[str]:

@@ -62,6 +62,11 @@ def test_a_pipe_gets_a_line_a_finding_the_gravest_first() -> None:
     assert findings_table([], "s1") == ""
 
 
+def test_findings_of_one_kind_stand_in_the_order_of_their_exits() -> None:
+    text = findings_table([a_finding(3), a_finding(1), a_finding(2)], "s1")
+    assert [line.split("\t")[2] for line in text.splitlines()] == ["exit01", "exit02", "exit03"]
+
+
 def test_a_terminal_gets_a_table_with_colour_and_what_to_do_next(on_terminal: Table) -> None:
     text = on_terminal([a_finding(1, "broken", lied=0, of=0), a_finding(2, reason=HOSTILE)])
     assert "\x1b[1;31mtampered" in text

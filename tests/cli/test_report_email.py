@@ -10,6 +10,7 @@ from exitpin.orchestrator.cli.report_email import by_hand
 from exitpin.orchestrator.report.by_hand import Recipe
 from exitpin.wrappers.tool_files import load_catalogue
 
+from ..wrappers.tool_tables import MINIMAL, put
 from .recorded_audit import EXIT, fill
 
 
@@ -65,3 +66,14 @@ def test_by_hand_is_what_the_file_says_by_which_the_verdict_was_made(tmp_path: P
 def test_of_a_tool_whose_file_is_not_here_nothing_is_said_by_hand(tmp_path: Path) -> None:
     for record in ({"tool": {"id": "no-such", "digest": "d" * 64}}, {}):
         assert by_hand(record, {}, tmp_path) == Recipe()
+
+
+def test_of_a_tool_that_was_named_by_its_path_that_file_is_asked(tmp_path: Path) -> None:
+    path = put(tmp_path, "dns-exit.toml", MINIMAL.replace('"probe"', '"dns-exit"') + 'by_hand = ["curl", "{{url}}"]\n')
+    tool = load_catalogue({}, tmp_path).at(str(path)).usable()
+    told = {"tool": {"id": tool.id, "digest": tool.digest}, "reproduce": f"exitpin audit {path} -e {'A' * 40}"}
+    assert by_hand(told, {}, tmp_path) == Recipe(("curl", "{{url}}"))
+    path.write_text(path.read_text() + "# another\n" + 'severity = "low"\n')
+    assert by_hand(told, {}, tmp_path) == Recipe(is_stale=True)
+    path.unlink()
+    assert by_hand(told, {}, tmp_path) == Recipe()

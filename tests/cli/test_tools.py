@@ -87,6 +87,22 @@ def test_show_says_in_words_what_would_be_run_and_when_an_exit_is_accused(
         assert words in text, words
 
 
+@pytest.mark.parametrize(
+    ("parse", "told"),
+    [
+        ("status", "again when it says broken, or its circuit fails, up to 2 times"),
+        ("tap", "again when its circuit fails"),
+    ],
+)
+def test_show_does_not_promise_another_run_to_a_script_that_fails(
+    call: Call, user: Path, capsys: Output, parse: str, told: str
+) -> None:
+    rules = MINIMAL[MINIMAL.index("verdict = [") :]
+    put(user, "probe.toml", MINIMAL.replace(rules, f'run.parse = "{parse}"\n').replace("extract.", "# extract."))
+    assert call("show", "probe") == 0
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", ["show", "cat"])
 def test_what_can_not_be_shown_says_why(verb: str, call: Call, user: Path, capsys: Output) -> None:
     put(user, "probe.toml", "x = ")

@@ -120,6 +120,14 @@ def test_without_other_exits_it_does_not_speak_of_them(mail: Mail) -> None:
     assert "differ from what they should be" in alone and "other exits were given" not in alone
 
 
+def test_where_nothing_stands_beside_it_does_not_point_there(mail: Mail) -> None:
+    """As of a script that says by its exit status alone what it found."""
+    told, beside = (re.sub(r"\s+", " ", text) for text in (mail(controls=[]), mail()))
+    assert "Beside each other" not in told and "stands behind -" not in told
+    assert "the test says of this relay what it says above, and of most others nothing" in told
+    assert "Beside each other" in beside and "most others what stands behind -" in beside
+
+
 def test_what_people_type_by_hand_is_the_tools_word_for_it(mail: Mail) -> None:
     recipe = Recipe(("tor-resolve", "{{host}}"))
     text = mail(by_hand=recipe, tool={"id": "x", "params": {"host": "{{nonce}}.example"}})
