@@ -30,19 +30,20 @@ class Given:
 
 
 class Desk:
-    """The folder of one run. `evidence`: where its files are to stay; None, or where no folder can be made: nowhere."""
+    """The folder of one run, for its artifacts, and the file beside it for its facts. `evidence`: where its files are to stay; None, or where no folder can be made: nowhere."""
 
     def __init__(self, directory: Path, evidence: Path | None) -> None:
         self._directory = directory
+        self._facts = directory.with_suffix(".facts")
         self._evidence = evidence
         self._is_there = False
 
     def make(self) -> dict[str, str]:
         """The folder, and the variables that name its places. Raises OSError."""
-        os.makedirs(self._directory / "artifacts", 0o700)
+        os.mkdir(self._directory, 0o700)
         self._is_there = True
-        os.close(os.open(self._directory / "facts", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        places = {"EXITPIN_FACTS": f"{self._directory}/facts", "EXITPIN_ARTIFACTS": f"{self._directory}/artifacts"}
+        os.close(os.open(self._facts, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        places = {"EXITPIN_FACTS": str(self._facts), "EXITPIN_ARTIFACTS": str(self._directory)}
         try:
             if self._evidence is not None:
                 os.makedirs(self._evidence, 0o700)
@@ -59,9 +60,9 @@ class Desk:
 
     def clear(self) -> None:
         """Remove the folder. What a tool left in it may be much: that is done beside the loop. Raises nothing."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._facts)
         try:
-            os.unlink(self._directory / "facts")
-            os.rmdir(self._directory / "artifacts")
             os.rmdir(self._directory)
         except OSError:
             if self._is_there:
@@ -72,7 +73,7 @@ class Desk:
         if not self._is_there:
             return Given()
         try:
-            content = read_artifact(str(self._directory), "facts", FACTS_BYTES + 1) or b""
+            content = read_artifact(str(self._facts.parent), self._facts.name, FACTS_BYTES + 1) or b""
         except (OSError, Unreadable):
             return Given({}, "its facts can't be read", self._kept())
         sources = Sources(Harvest(facts=content), Limits())

@@ -47,7 +47,8 @@ def containment_options(containment: Containment) -> list[str]:
 
 
 class ToolLauncher:
-    """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there).
+    """Prepares a session's runs. `directory`: private, short, without space or colon (LD_PRELOAD splits there); another
+    launcher may have the same, for runs with other indices.
 
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
     where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`, `daemons`: of
@@ -82,7 +83,8 @@ class ToolLauncher:
         self.daemons = (daemons or Daemons(str(directory), containment.unix)) if containment.is_hiding else None
         self.process = process
         self.preload = directory / preload.name
-        self.preload.symlink_to(preload)
+        if not self.preload.is_symlink():
+            self.preload.symlink_to(preload)
 
     def prepare(
         self, run: Run, post: Callable[[object], None], on_report: Callable[[bytes, int], None]

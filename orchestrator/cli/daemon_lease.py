@@ -10,9 +10,9 @@ import contextlib
 import importlib
 import io
 import math
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -166,7 +166,6 @@ class Client:
             sentences, status = [*sentences, problem], EXIT_FAILED
         stderr = "".join(f"exitpin: {printable(sentence)}\n" for sentence in sentences)
         self.connection.end(status, stdout, stderr.encode())
-        shutil.rmtree(self._launcher.directory, ignore_errors=True)
 
     def _choose_and_say(self, term: Term) -> None:
         said = io.StringIO()
@@ -198,10 +197,11 @@ class Client:
             _say(sentence)
         is_timed = settings.origin("timeout") != BUILT_IN or args.json
         scan_id = new_scan_id()
-        (self._run,) = make_plan(
+        (run,) = make_plan(
             selection.exits, asked.command, scan_id=scan_id,
             timeout_s=settings.timeout_s if is_timed else math.inf, rng=Random(),
         )  # fmt: skip
+        self._run = replace(run, index=term.next_number())
         self._asked, self._containment, self._term = asked, containment, term
         self._scan: dict[str, object] = {
             "scan_id": scan_id, "containment": containment.told(), "consensus": term.network.snapshot.valid_after,
@@ -214,11 +214,9 @@ class Client:
     def _begin(self) -> None:
         assert self._term is not None and self._run is not None
         term = self._term
-        directory = term.directory / str(term.next_number())
-        directory.mkdir(mode=0o700)
         events = self._scan["events"]
         self._launcher = ToolLauncher(
-            directory, bindings.PRELOAD, term.network.socks, self._asked.environment,
+            term.directory, bindings.PRELOAD, term.network.socks, self._asked.environment,
             containment=self._containment, foreground=not self._args.json,
             evidence=Path(f"{events}.evidence") if events else None,
             household=term.household, daemons=term.daemons(self._containment),
