@@ -30,7 +30,8 @@ class Given:
 
 
 class Desk:
-    """The folder of one run, for its artifacts, and the file beside it for its facts. `evidence`: where its files are to stay; None, or where no folder can be made: nowhere."""
+    """The folder of one run, for its artifacts, and the file beside it for its facts. `evidence`: where its files are
+    to stay; None, or where no folder can be made: nowhere."""
 
     def __init__(self, directory: Path, evidence: Path | None) -> None:
         self._directory = directory

@@ -1,5 +1,6 @@
 """An own tor, and one that was there before: the ways of the real network, walked in the lab."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -109,3 +110,16 @@ def test_the_keeper_ends_with_its_tor_when_it_is_killed(lab: Lab, home: Path) ->
     begun = f"{keeper} >&2 & while ! test -S {home}/exitpin/tor/control; do :; done"
     ended = f"kill -TERM %1; wait; pgrep -fc {home}/cache"
     assert lab.exec(["bash", "-c", f"{begun}; {ended}"]).stdout == "0\n"
+
+
+def test_a_killed_tor_ends_the_leases_of_a_daemon_and_the_next_call_has_another(lab: Lab, home: Path) -> None:
+    torrc = prepare_cache(lab, home)
+    script = as_if_outside(home, sys.executable, str(KEEPER.with_name("killed_tor.py")), str(home), str(torrc))
+    done = lab.exec(script, timeout=110)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    status, said = told["killed"]
+    assert status == 125
+    assert said.startswith("exitpin: tor: ") and said.count("\n") <= 2, said
+    assert told["next"] == [0, "203.0.113.11\n"]
+    assert (told["started"], told["state"], told["served"], told["stopped"]) == (0, "serving", 2, 0)
