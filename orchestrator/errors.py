@@ -11,6 +11,18 @@ EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 
 
+class ByInterrupt(int):
+    """An exit status of 130 for a Ctrl-C: whoever ends with it ends by SIGINT, or a shell would go on with its loop."""
+
+
+BY_INTERRUPT = ByInterrupt(130)
+
+
+def status_of_signal(signo: int) -> int:
+    """How one ends whom a signal ended: as a shell tells it."""
+    return BY_INTERRUPT if 128 + signo == BY_INTERRUPT else 128 + signo
+
+
 class OperatorError(Exception):
     """A failure that the operator can act on.
 

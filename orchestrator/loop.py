@@ -112,6 +112,12 @@ class Session:
         self._is_finishing = True
         self._fill()
 
+    def go_on(self) -> bool:
+        """Take `finish` back; False: it is over."""
+        if not self._over.done():
+            self._is_finishing = False
+        return not self._over.done()
+
     def interrupt(self, why: str = "interrupted by the user") -> None:
         """Begin nothing more of the plan, end what runs; whether something new is started is up to the caller."""
         self._queue.clear()

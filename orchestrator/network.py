@@ -117,7 +117,7 @@ def _is_in_use(vantage: Vantage) -> bool:
 async def _locked(vantage: Vantage) -> AsyncIterator[None]:
     """Hold the lock of this tor. The file beside our own tors stays; one for a given tor goes with its last user."""
     path = _lock_path(vantage)
-    lock = await _hold(path)
+    lock = await _hold(path, " inside the lab" if vantage.is_lab else "")
     try:
         yield
     finally:
@@ -135,7 +135,7 @@ def _lock_path(vantage: Vantage) -> Path:
     return vantage.control_socket.with_name("exitpin.lock")
 
 
-async def _hold(path: Path) -> int:
+async def _hold(path: Path, where: str) -> int:
     """A descriptor that holds the lock at `path`; says for whom it waits, when it waits long."""
     for waited in count():
         try:
@@ -151,7 +151,7 @@ async def _hold(path: Path) -> int:
         except BlockingIOError:
             if waited == LOCK_NOTICE_S / LOCK_LOOK_S:
                 holder = os.pread(lock, 32, 0).decode().strip() or "?"
-                print(f"exitpin: waiting for exitpin (pid {holder}), which uses this tor", file=sys.stderr)
+                print(f"exitpin: waiting for exitpin (pid {holder}{where}), which uses this tor", file=sys.stderr)
         os.close(lock)
         await asyncio.sleep(LOCK_LOOK_S)
     raise AssertionError("BUG: counting has no end")

@@ -134,7 +134,8 @@ enum exitpin_lease_kind {
 	EXITPIN_LEASE_DECLINE = 5,   /* that command line is no daemon's: go on as if there were none */
 	EXITPIN_LEASE_GRANT = 6,     /* a file: `arguments` of the launcher, `variables`; its control socket; and, if the
 				      * tool does not have the client's own, three standard descriptors */
-	EXITPIN_LEASE_END = 7,	     /* number: the exit status; two files: text for stdout, and for stderr */
+	EXITPIN_LEASE_END = 7,	     /* number: the exit status, or less than 0: by which signal to end; two files: text for
+				      * stdout, and for stderr */
 	EXITPIN_LEASE_BORROW = 8,    /* let me have tor to myself for as long as this connection lasts: its lock says when */
 	EXITPIN_LEASE_STATUS = 9,    /* END: JSON for stdout */
 	EXITPIN_LEASE_STOP = 10,     /* end. The connection's end: it has ended */

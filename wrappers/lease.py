@@ -7,6 +7,7 @@ and texts travel in memfds, so that nobody waits for a reader. Sources: unix(7),
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import stat
 import struct
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..orchestrator.errors import OperatorError
+from ..orchestrator.errors import ByInterrupt, OperatorError
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
 from .runtime import private_directory, runtime_directory
@@ -34,6 +35,12 @@ descriptors."""
 def daemon_socket(kind: str, name: str = "") -> Path:
     """Where the daemon of a vantage listens, whether there is one or not. Read by find.c, too."""
     return runtime_directory() / (f"daemon-lab-{name}" if kind == "lab" else "daemon")
+
+
+def daemon_log(kind: str, name: str = "") -> Path:
+    """What a daemon that was started in the background says."""
+    path = daemon_socket(kind, name)
+    return path.with_name(f"{path.name}.log")
 
 
 def connect_to_daemon(path: Path) -> socket.socket | None:
@@ -58,22 +65,26 @@ def ask_to_lend(path: Path) -> socket.socket | None:
     return connection
 
 
-def ask_daemon(path: Path, kind: int) -> bytes | None:
-    """What the daemon there answers to one question. None: there is no daemon."""
+def ask_daemon(path: Path, kind: int) -> tuple[int, bytes] | None:
+    """The pid of the daemon there, and what it answers to one question. None: there is no daemon. Raises
+    OperatorError."""
     connection = connect_to_daemon(path)
     if connection is None:
         return None
+    pid, _ = credentials_of(connection)
     with contextlib.closing(connection):
         connection.settimeout(ANSWER_S)
         try:
             connection.send(bindings.encode_lease(Lease(LeaseKind(kind))), socket.MSG_NOSIGNAL)
             packet, descriptors, _, _ = socket.recv_fds(connection, PACKET_MAX, FDS_MAX, socket.MSG_CMSG_CLOEXEC)
         except TimeoutError as error:
-            raise OperatorError(f"the daemon does not answer within {ANSWER_S:g} s.") from error
+            why = f"the daemon (pid {pid}) does not answer within {ANSWER_S:g} s."
+            raise OperatorError(why, f"`kill -9 {pid}` ends it and its runs.") from error
         except OSError:
             return None
     try:
-        return os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0) if packet and descriptors else None
+        answer = os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0) if packet and descriptors else None
+        return None if answer is None else (pid, answer)
     finally:
         close_all(descriptors)
 
@@ -175,7 +186,7 @@ class LeaseConnection:
     def end(self, status: int, stdout: bytes = b"", stderr: bytes = b"") -> None:
         """The last word, and hang up. Raises nothing: a client that is gone wants none."""
         with contextlib.suppress(OSError), memory_file(stdout) as out, memory_file(stderr) as err:
-            self.send(Lease(LeaseKind.END, status), (out, err))
+            self.send(Lease(LeaseKind.END, -signal.SIGINT if isinstance(status, ByInterrupt) else status), (out, err))
         self.close()
 
     def decline(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..orchestrator.errors import OperatorError
+from ..orchestrator.errors import BY_INTERRUPT, ByInterrupt, OperatorError
 from ..shim import bindings
 
 CLONE_NEW = {
@@ -86,7 +86,7 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         on_killed()
-    return shell_status(status)
+    return BY_INTERRUPT if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT else shell_status(status)
 
 
 def _own_terminal() -> int | None:
@@ -225,7 +225,7 @@ def _become(main: Main, *, parent_seen_as: int) -> None:
         print(f"exitpin: {error}", file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
-        status = 128 + signal.SIGINT
+        status = BY_INTERRUPT
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -233,6 +233,10 @@ def _become(main: Main, *, parent_seen_as: int) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
+            if isinstance(status, ByInterrupt):
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                os.kill(os.getpid(), signal.SIGINT)
             os._exit(status & 0xFF)
 
 

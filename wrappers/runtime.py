@@ -44,8 +44,17 @@ def _uid_outside() -> int:
 def private_directory(path: Path) -> Path:
     """Make `path` and what is missing above it, 0700. Raises OperatorError for somebody else's, for a link, and where
     somebody else could put another one in its place."""
+    try:
+        return _private_directory(path)
+    except OSError as error:
+        raise OperatorError(
+            f"{path} can't be made or looked at: {error.strerror}.", "Set XDG_RUNTIME_DIR to a directory of yours."
+        ) from error
+
+
+def _private_directory(path: Path) -> Path:
     if not path.parent.exists():
-        private_directory(path.parent)
+        _private_directory(path.parent)
     above = path.parent.stat()
     is_open = above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX
     if is_open or above.st_uid not in (os.geteuid(), 0, NOBODY):

@@ -1,8 +1,6 @@
 """`python -m exitpin` is the command `exitpin`."""
 
-import sys
-
-from exitpin.orchestrator.cli.main import main
+from exitpin.orchestrator.cli.main import console
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..containment import Containment
 from ..counted import counted
-from ..errors import EXIT_FAILED, EXIT_TIMEOUT
+from ..errors import EXIT_FAILED, EXIT_TIMEOUT, status_of_signal
 from ..observation import failure_of
 from ..runs import DENIED_MAX, Life
 
@@ -41,8 +41,10 @@ def concluded(
     """All that is said of a plan, and the exit status. `has_unread`: what a run was given can't be read."""
     sentences, status = conclude_foreground(ending) if is_foreground else conclude(ending)
     sentences += [*unheld(ending.lives, containment), *advised(ending.lives)]
-    if has_unread and status == 0:
-        status = EXIT_FAILED if is_foreground else EXIT_SOME_FAILED
+    if has_unread and is_foreground:
+        status = EXIT_FAILED
+    elif has_unread and status == 0:
+        status = EXIT_SOME_FAILED
     return sentences, status
 
 
@@ -61,7 +63,7 @@ def conclude(ending: Ending) -> tuple[list[str], int]:
         sentences.append(f"stopped: {ending.trust_lost}")
     sentences += [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
     if ending.interrupted_by is not None:
-        return sentences, 128 + ending.interrupted_by
+        return sentences, status_of_signal(ending.interrupted_by)
     is_incomplete = ending.trust_lost is not None or len(lives) < ending.planned or bool(ending.unwritten)
     if is_incomplete or any(kind in NOT_ATTRIBUTED for kind in failures):
         return sentences, EXIT_FAILED
@@ -74,7 +76,7 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
     if life is not None and life.refused is not None:
         return [refusal(life)], life.refused.exit_status
     if ending.interrupted_by is not None:
-        return [], 128 + ending.interrupted_by
+        return [], status_of_signal(ending.interrupted_by)
     if life is None:
         return [f"the command was not run: {ending.trust_lost or 'its run was never begun'}"], EXIT_FAILED
     if life.failure is not None:
@@ -93,7 +95,7 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
         sentences.append(f"stopped: {ending.trust_lost}")
     if ending.trust_lost is not None or life.exited is None:
         return sentences, EXIT_FAILED
-    return sentences, 128 + life.exited.signal if life.exited.signal else life.exited.rc or 0
+    return sentences, status_of_signal(life.exited.signal) if life.exited.signal else life.exited.rc or 0
 
 
 def _signal_name(signo: int) -> str:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from ..errors import EXIT_FAILED, OperatorError
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..network import Vantage
 from .vantage import add_vantage, inside
 
@@ -86,13 +87,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _start(args: argparse.Namespace) -> int:
-    from ...wrappers.runtime import private_directory, runtime_directory
+    from ...wrappers.lease import daemon_log
+    from ...wrappers.runtime import private_directory
 
     pid = _pid_of_daemon(args)
     if pid is not None:
         raise OperatorError(f"a daemon is running already (pid {pid}).", "`exitpin daemon stop` ends it.")
-    name = f"daemon-lab-{_lab_of(args)}.log" if _lab_of(args) else "daemon.log"
-    path = private_directory(runtime_directory()) / name
+    path = daemon_log("lab" if _lab_of(args) else "own", _lab_of(args))
+    private_directory(path.parent)
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "exitpin", "daemon", "run", *_again(args)]
     environment = {**os.environ, READY: str(writing)}
@@ -115,23 +117,21 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    return inside(args, lambda vantage: _tell_status(args, vantage))
-
-
-def _tell_status(args: argparse.Namespace, vantage: Vantage) -> int:
     from ...shim.bindings import LeaseKind
+    from ...wrappers.lease import ask_daemon
 
-    answer = _ask(vantage, LeaseKind.STATUS)
-    if answer is None:
+    answered = ask_daemon(_socket(args), LeaseKind.STATUS)
+    if answered is None:
         print("exitpin: no daemon is running", file=sys.stderr)
         return NOT_RUNNING
+    pid, answer = answered
+    told = {**json.loads(answer), "pid": pid}  # as it is seen from here: a lab has numbers of its own
     if args.json:
-        print(answer.decode().strip())
+        print(json.dumps(told))
         return 0
-    told = json.loads(answer)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told["started"]))
     counts = ", ".join(f"{told[name]} {name.replace('_', ' ')}" for name in ("served", "running", "waiting"))
-    print(f"{told['state']} (pid {told['pid']}) since {since}; runs: {counts}; warm circuits: {told['warm_circuits']}")
+    print(f"{told['state']} (pid {pid}) since {since}; runs: {counts}; warm circuits: {told['warm_circuits']}")
     print(f"tor {told['tor'] or '-'}, consensus {told['consensus'] or '-'}")
     if told["problem"]:
         print(f"tor can't be used: {told['problem']}")
@@ -139,27 +139,32 @@ def _tell_status(args: argparse.Namespace, vantage: Vantage) -> int:
 
 
 def _stop(args: argparse.Namespace) -> int:
-    return inside(args, _tell_to_stop)
+    from ...wrappers.lease import daemon_log, stop_daemon
 
-
-def _tell_to_stop(vantage: Vantage) -> int:
-    from ...wrappers.lease import daemon_socket, stop_daemon
-
-    _refuse_control(vantage)
-    has_ended = stop_daemon(daemon_socket(vantage.kind, vantage.name), STOP_TIMEOUT_S)
+    path = _socket(args)
+    pid = _pid_of_daemon(args)
+    has_ended = stop_daemon(path, STOP_TIMEOUT_S)
     if has_ended is None:
         print("exitpin: no daemon is running", file=sys.stderr)
     elif not has_ended:
-        raise OperatorError(f"the daemon has not ended within {STOP_TIMEOUT_S:g} s.", "`kill -9` ends its tools, too.")
+        raise OperatorError(
+            f"the daemon has not ended within {STOP_TIMEOUT_S:g} s.", f"`kill -9 {pid}` ends its runs, too."
+        )
+    log = daemon_log("lab" if _lab_of(args) else "own", _lab_of(args))
+    with contextlib.suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
     return 0
 
 
-def _ask(vantage: Vantage, kind: int) -> bytes | None:
-    """What the daemon answers; None: there is none."""
-    from ...wrappers.lease import ask_daemon, daemon_socket
+def _socket(args: argparse.Namespace) -> Path:
+    """Where the daemon of this vantage listens."""
+    from ...wrappers.lease import daemon_socket
 
-    _refuse_control(vantage)
-    return ask_daemon(daemon_socket(vantage.kind, vantage.name), kind)
+    if args.control:
+        raise OperatorError("a daemon holds an own tor, or the lab's.", "Leave --control away.", EXIT_USAGE)
+    name = _lab_of(args)
+    return daemon_socket("lab" if name else "own", name)
 
 
 def _refuse_control(vantage: Vantage) -> None:
@@ -175,9 +180,9 @@ def _lab_of(args: argparse.Namespace) -> str:
 
 def _pid_of_daemon(args: argparse.Namespace) -> int | None:
     """None: there is none."""
-    from ...wrappers.lease import connect_to_daemon, credentials_of, daemon_socket
+    from ...wrappers.lease import connect_to_daemon, credentials_of
 
-    connection = connect_to_daemon(daemon_socket("lab" if _lab_of(args) else "own", _lab_of(args)))
+    connection = connect_to_daemon(_socket(args))
     if connection is None:
         return None
     with contextlib.closing(connection):

@@ -27,7 +27,7 @@ from ...wrappers.leased import LeasedProcess
 from ...wrappers.output import printable
 from .. import events
 from ..containment import Abilities, Containment
-from ..errors import EXIT_FAILED, OperatorError
+from ..errors import EXIT_FAILED, OperatorError, status_of_signal
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Relay, Run
@@ -136,7 +136,7 @@ class Client:
             why = "interrupted by the user" if signo is not None else "the client has gone"
             self._term.session.post(self._run.run_id, events.Interrupted(why))
         elif signo is not None:
-            self.connection.end(128 + signo)
+            self.connection.end(status_of_signal(signo))
 
     def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
         """Its run's hold on the world; as `Launcher`."""

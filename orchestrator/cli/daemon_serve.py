@@ -204,6 +204,10 @@ class Daemon:
         elif visit.connection in self._borrowers:
             self._borrowers.remove(visit.connection)
             self._wake.set()
+            if self._tenure is not None and not self._borrowers and not self._is_ending:
+                self._tenure.reopen()
+                if not self._tenure.is_closing:
+                    self._settle_all()
 
     def status(self) -> dict[str, object]:
         """What `exitpin daemon status --json` prints. Times in seconds since the epoch."""

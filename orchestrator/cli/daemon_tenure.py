@@ -98,6 +98,11 @@ class Tenure:
         self.is_closing = True
         self.session.finish()
 
+    def reopen(self) -> None:
+        """Take `close` back, if it is not over and nothing is lost."""
+        if self.session.trust_lost is None and self.session.go_on():
+            self.is_closing = False
+
     def lose_trust(self, why: str) -> None:
         """Nothing can be proven any more: all runs end, and so does this."""
         self.session.lose_trust(why)

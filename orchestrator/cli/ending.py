@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import OperatorError
+from ..errors import BY_INTERRUPT, ByInterrupt, OperatorError, status_of_signal
 
 
 class OutputLost(OperatorError):
@@ -99,13 +99,21 @@ def exit_status_of(work: Callable[[], int]) -> int:
         print(f"exitpin: {error}", file=sys.stderr)
         return error.exit_status
     except Ended as end:
-        return 128 + end.signo
+        return status_of_signal(end.signo)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return BY_INTERRUPT
     except BrokenPipeError:  # whoever read our output has gone, which is their right
         return 128 + signal.SIGPIPE
     finally:
         _leave_no_output()
+
+
+def leave(status: int) -> NoReturn:
+    """End this process."""
+    if isinstance(status, ByInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(status)
 
 
 def _leave_no_output() -> None:

@@ -36,7 +36,7 @@ Gives facts to the run that this is called in; each name once, or the run ends a
 '_' and '-'. What in a value could be taken for another line, or is not printed, is escaped, and a backslash is doubled,
 so that two values stay two; one of more than 4096 characters ends in its SHA-256.
 
-  exitpin emit code="$code" body="$(sha256sum < "$EXITPIN_ARTIFACTS/body")"
+  sum=$(sha256sum < "$EXITPIN_ARTIFACTS/body") && exitpin emit code="$code" sum="$sum"
 """,
     "evidence": """\
 usage: exitpin evidence FILE [NAME]

@@ -55,7 +55,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit status."""
+    """Carry out a command line; returns the exit status."""
     _fill_standard_descriptors()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in giving.VERBS:
@@ -71,11 +71,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     take_standard_streams()
 
     def work() -> int:
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # shim/client/main.c: not before we are here
         args = _parser(arguments).parse_args(arguments)
         with ended_by_signals() if args.verb in ENDED_BY_SIGNALS else nullcontext():
-            return int(args.execute(args))
+            status: int = args.execute(args)
+            return status
 
     return exit_status_of(work)
+
+
+def console() -> None:
+    """The console script, and `python -m exitpin`."""
+    status = main()
+    from .ending import leave
+
+    leave(status)
 
 
 def _fill_standard_descriptors() -> None:

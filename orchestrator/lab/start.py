@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...wrappers.lease import daemon_log, daemon_socket
 from ..errors import OperatorError
 from . import network
 from .conduct import Conduct, digest, encode
@@ -108,6 +109,8 @@ def down(name: str) -> bool:
                 raise OperatorError("A lab can't be ended from inside.", "Leave it first.")
             _end(running.supervisor_pid, running.supervisor_start)
         _remove(directory)
+        for left in (daemon_socket("lab", name), daemon_log("lab", name)):
+            left.unlink(missing_ok=True)
         lock.unlink()
     return running is not None
 

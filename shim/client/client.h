@@ -43,6 +43,9 @@ bool receive_packet(int connection, struct packet *packet);
 char *read_whole(int file, size_t *size);
 bool write_whole(int fd, const char *text, size_t size);
 
+/* enter.c: ends as who was killed by this signal, so that a shell ends its loop for a Ctrl-C. */
+_Noreturn void end_by(int signo);
+
 /* lease.c: asks and does what the answer says; never returns then. Returns when the daemon declines. */
 void take_lease(int connection, const struct place *place, char **arguments);
 

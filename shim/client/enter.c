@@ -98,6 +98,18 @@ static void block(sigset_t *before)
 	sigprocmask(SIG_BLOCK, &set, before);
 }
 
+_Noreturn void end_by(int signo)
+{
+	sigset_t set;
+
+	signal(signo, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	raise(signo);
+	_exit(128 + signo);
+}
+
 /* Signals go on to the child, but for those that the terminal has sent it, too; it stops, we stop. Ends as it does. */
 static _Noreturn void attend(pid_t child)
 {
@@ -123,6 +135,8 @@ static _Noreturn void attend(pid_t child)
 	take_back_terminal();
 	if (!WIFSIGNALED(status))
 		_exit(WEXITSTATUS(status));
+	if (WTERMSIG(status) == SIGINT)
+		end_by(SIGINT);
 	if (WTERMSIG(status) == SIGKILL)
 		fputs("exitpin: killed: the lab has ended, or somebody ended this process inside it.\n", stderr);
 	_exit(128 + WTERMSIG(status));

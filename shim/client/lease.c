@@ -108,6 +108,8 @@ static _Noreturn void end(struct tenancy *tenancy, const struct packet *packet)
 	text = read_whole(packet->fds[1], &size);
 	if (text != NULL)
 		write_whole(STDERR_FILENO, text, size);
+	if (status < 0)
+		end_by(-status);
 	_exit(status);
 }
 
@@ -215,7 +217,16 @@ void take_lease(int connection, const struct place *place, char **arguments)
 	struct tenancy tenancy = {.connection = connection};
 	struct packet packet;
 
-	if (!ask(connection, arguments) || !next_packet(connection, &packet))
+	if (!ask(connection, arguments))
+		return;
+	struct pollfd answer = {connection, POLLIN, 0};
+
+	if (poll(&answer, 1, PATIENCE_MS) == 0) { /* one that has to wait says so */
+		fputs("exitpin: the daemon does not answer. `exitpin daemon stop` tells its pid; EXITPIN_NO_DAEMON=1 does"
+		      " without.\n", stderr);
+		_exit(EXIT_FAILED);
+	}
+	if (!next_packet(connection, &packet))
 		return;
 	if (packet.lease.kind == EXITPIN_LEASE_END)
 		end(&tenancy, &packet);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,11 @@ static int become_python(char **arguments)
 	path[size] = '\0';
 	strcpy(strrchr(path, '/') + 1, IN_PYTHON);
 	arguments[0] = path;
+	sigset_t interrupt; /* the interpreter's start would tell of it in a traceback: main.py takes it when it is there */
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	sigprocmask(SIG_BLOCK, &interrupt, NULL);
 	execv(path, arguments);
 	fprintf(stderr, "exitpin: %s can't be run: %s. Install exitpin anew.\n", path, strerror(errno));
 	return EXIT_NO_PYTHON;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -6,12 +7,24 @@
 
 static int terminal = -1; /* while the tool has it */
 
+/* Groups of another PID namespace all have the number 0. Whose the terminal is is then told by a read of nothing: in the
+ * background that fails (EIO, where nobody is to be stopped for it). */
+static bool may_read(int file)
+{
+	void (*before)(int) = signal(SIGTTIN, SIG_IGN);
+	char nothing;
+	bool may = read(file, &nothing, 0) == 0 || errno != EIO;
+
+	signal(SIGTTIN, before);
+	return may;
+}
+
 /* The controlling terminal, if our group has it now; a tool whose stdin is a pipe may still ask it for a password. */
 static int own_terminal(void)
 {
-	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-	if (file >= 0 && tcgetpgrp(file) == getpgrp())
+	if (file >= 0 && tcgetpgrp(file) == getpgrp() && (getpgrp() != 0 || may_read(file)))
 		return file;
 	if (file >= 0)
 		close(file);

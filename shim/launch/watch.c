@@ -48,7 +48,7 @@ static void end_tree(struct watch *watch, int64_t grace_ms)
 
 static bool is_job_control(int signo)
 {
-	return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU;
+	return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU || signo == SIGSTOP;
 }
 
 /* How the first process ended, or that it never became the tool. */

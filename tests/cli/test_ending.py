@@ -13,6 +13,7 @@ import pytest
 from exitpin.orchestrator.cli.ending import ended_by_signals, exit_status_of
 from exitpin.orchestrator.cli.whole_file import whole_file
 
+from ..ended import ended_by
 from .recorded_audit import fill
 
 COMMAND_S = 60
@@ -149,5 +150,5 @@ def test_what_a_bundle_was_unpacked_into_goes_with_a_signal(signo: signal.Signal
     finally:
         signal.signal(signo, before)
         running.kill()
-    assert (running.returncode, said) == (128 + signo, (b"", b""))
+    assert (running.returncode, said) == (ended_by(signo), (b"", b""))
     assert list(folder.iterdir()) == []

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from ..ended import ended_by
 from .conftest import Lab, eventually, is_alive
 from .daemons import EXIT, Daemon, eventually_idle, holds, serving, sleeping
 from .running import SecondController, scratch_of, tree_of
@@ -33,11 +35,11 @@ def test_an_interrupt_ends_this_run_alone(daemon: Daemon, tmp_path: Path, number
     with sleeping(daemon, tmp_path / "a") as one, sleeping(daemon, tmp_path / "b") as other:
         tree = tree_of(one.pid)
         one.send_signal(number)
-        assert one.wait(20) == 128 + number
+        assert one.wait(20) == ended_by(number)
         assert [pid for pid in tree if is_alive(pid)] == []
         assert daemon.status["running"] == 1
         other.send_signal(number)
-        assert other.wait(20) == 128 + number
+        assert other.wait(20) == ended_by(number)
 
 
 @pytest.mark.parametrize("whom", ["outside", "inside", "launcher"])
@@ -98,6 +100,22 @@ def test_stopped_while_it_lends_it_ends_the_runs_too(lab: Lab, tmp_path: Path) -
         assert len(borrower.communicate(timeout=40)[0].splitlines()) == 2
 
 
+def test_a_borrower_that_has_gone_holds_up_nobody(daemon: Daemon, tmp_path: Path) -> None:
+    with sleeping(daemon, tmp_path) as running:
+        words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
+        borrower = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert borrower.stderr is not None
+        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+        waiting = subprocess.Popen(daemon.argv("-e", EXIT, "--", "echo", "served"), stdout=subprocess.PIPE, text=True)
+        eventually(lambda: holds(daemon.status["waiting"] == 1))
+        assert (daemon.status["state"], daemon.status["running"]) == ("lending", 1)
+        borrower.send_signal(signal.SIGINT)
+        assert waiting.communicate(timeout=20)[0] == "served\n"
+        assert (daemon.status["state"], daemon.status["running"]) == ("serving", 1)
+        borrower.communicate(timeout=20)
+        running.send_signal(signal.SIGTERM)
+
+
 def test_there_is_one_at_a_time(daemon: Daemon) -> None:
     second = daemon.verb("start")
     assert second.returncode == 125
@@ -128,25 +146,16 @@ def test_the_terminal_is_the_tools_and_comes_back(daemon: Daemon) -> None:
             os.close(ours)
 
 
-def test_a_shell_stops_and_continues_it(daemon: Daemon) -> None:
+@contextmanager
+def shell() -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """A bash that somebody types into, and the other end of its terminal."""
     ours, theirs = pty.openpty()
-    words = " ".join(daemon.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; exec cat'"))
-    with subprocess.Popen(
-        ["setsid", "--ctty", "--wait", "bash", "--norc", "-i"], stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**os.environ, "PS1": "", "TERM": "dumb"},
-    ) as running:  # fmt: skip
+    environment = {**os.environ, "PS1": "", "TERM": "dumb"}
+    argv = ["setsid", "--ctty", "--wait", "bash", "--norc", "-i"]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
         os.close(theirs)
         try:
-            os.write(ours, f"{words}\n".encode())
-            _read_until(ours, b"ready")
-            os.write(ours, b"\x1a")
-            _read_until(ours, b"Stopped")
-            os.write(ours, b"fg; echo sta''tus $?\n")
-            _read_until(ours, b"cat'\r\n")
-            os.write(ours, b"after\n")
-            _read_until(ours, b"after\r\nafter")
-            os.write(ours, b"\x04")
-            _read_until(ours, b"status 0")
+            yield running, ours
             os.write(ours, b"exit\n")
             assert running.wait(20) == 0
         finally:
@@ -154,8 +163,69 @@ def test_a_shell_stops_and_continues_it(daemon: Daemon) -> None:
             os.close(ours)
 
 
-def _read_until(terminal: int, wanted: bytes) -> None:
+@pytest.fixture(params=["leased", "alone"])
+def typed(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Daemon]:
+    """With a daemon, and without."""
+    if request.param == "alone":
+        yield Daemon(lab)
+        return
+    with serving(lab) as one:
+        yield one
+
+
+def test_a_shell_stops_and_continues_it(typed: Daemon) -> None:
+    words = " ".join(typed.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; exec cat'"))
+    with shell() as (_, ours):
+        os.write(ours, f"{words}\n".encode())
+        _read_until(ours, b"ready")
+        os.write(ours, b"\x1a")
+        _read_until(ours, b"Stopped")
+        os.write(ours, b"fg; echo sta''tus $?\n")
+        _read_until(ours, b"cat'\r\n")
+        os.write(ours, b"after\n")
+        _read_until(ours, b"after\r\nafter")
+        os.write(ours, b"\x04")
+        _read_until(ours, b"status 0")
+
+
+def test_in_the_background_it_leaves_the_terminal_to_the_shell(typed: Daemon) -> None:
+    words = " ".join(typed.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; exec sleep 60'"))
+    with shell() as (_, ours):
+        os.write(ours, f"{words}\n".encode())
+        _read_until(ours, b"ready")
+        os.write(ours, b"\x1a")
+        _read_until(ours, b"Stopped")
+        os.write(ours, b"bg\n")
+        _read_until(ours, b"&\r\n")
+        os.write(ours, b"sleep 0.3; echo ali''ve\n")
+        _read_until(ours, b"alive")
+        os.write(ours, b"kill -INT %1; wait %1; echo status $?\n")
+        _read_until(ours, b"status 130")
+
+
+def test_what_stops_itself_stops_for_the_shell(typed: Daemon) -> None:
+    words = " ".join(typed.argv("-e", EXIT, "--", "sh", "-c", "'kill -STOP $$; echo ba''ck'"))
+    with shell() as (_, ours):
+        os.write(ours, f"{words}\n".encode())
+        _read_until(ours, b"Stopped")
+        os.write(ours, b"fg\n")
+        _read_until(ours, b"back")
+
+
+def test_a_ctrl_c_ends_the_loop_of_a_shell(typed: Daemon) -> None:
+    words = " ".join(typed.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; exec sleep 60'"))
+    with shell() as (_, ours):
+        os.write(ours, f"for i in 1 2 3; do {words}; echo go''es on; done\n".encode())
+        _read_until(ours, b"ready")
+        os.write(ours, b"\x03")
+        os.write(ours, b"echo en''ded\n")
+        seen = _read_until(ours, b"ended")
+        assert b"goes on" not in seen and b"ready" not in seen
+
+
+def _read_until(terminal: int, wanted: bytes) -> bytes:
     seen, deadline = b"", time.monotonic() + 30
     while wanted not in seen:
         assert select.select([terminal], [], [], deadline - time.monotonic())[0], seen
         seen += os.read(terminal, 4096)
+    return seen

@@ -16,6 +16,7 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
+from ..ended import ended_by
 from .conftest import Lab, eventually, is_alive
 from .running import SecondController, command, scratch_of, tree_of
 
@@ -60,7 +61,7 @@ def test_an_interrupt_leaves_nothing_behind(lab: Lab, tmp_path: Path, number: si
         assert directory.is_dir()
         running.send_signal(number)
         _, said = running.communicate(timeout=20)
-    assert running.returncode == 128 + number
+    assert running.returncode == ended_by(number)
     assert "Traceback" not in said
     assert [pid for pid in tree if is_alive(pid)] == []
     assert not directory.exists()
@@ -134,7 +135,7 @@ def test_the_terminal_belongs_to_the_tool(lab: Lab) -> None:
             _read_until(ours, b"ready")
             os.write(ours, b"\x03")
             _read_until(ours, b"caught")
-            assert running.wait(20) == 128 + signal.SIGINT
+            assert running.wait(20) == -signal.SIGINT
         finally:
             running.kill()
             os.close(ours)

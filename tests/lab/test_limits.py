@@ -14,6 +14,7 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
+from ..ended import ended_by
 from .conftest import Lab, eventually
 from .running import command, records, run
 
@@ -62,7 +63,7 @@ def test_a_reader_that_stalls_costs_little_memory_and_a_signal_is_heard(
         eventually(lambda: _assert_tools_wait(running.pid), 30)
         assert _resident_bytes(running.pid) < 100 << 20
         running.send_signal(signo)
-        assert running.wait(timeout=10) == 128 + signo
+        assert running.wait(timeout=10) == ended_by(signo)
 
 
 def _assert_tools_wait(pid: int) -> None:

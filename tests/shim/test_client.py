@@ -268,6 +268,13 @@ def test_a_daemon_that_speaks_nonsense_starts_nothing(place: Place, daemon: Daem
     assert (status, said) == (0, f"{IN_PYTHON} run -- x\n")
 
 
+@pytest.mark.slow
+def test_a_daemon_that_is_stopped_is_not_waited_for(place: Place, daemon: Daemon) -> None:
+    status, stdout, said = result(place.start("run", "--", "x"))
+    assert (status, stdout) == (125, "")
+    assert said.startswith("exitpin: the daemon does not answer.")
+
+
 def test_somebody_elses_daemon_is_not_asked(place: Place) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")

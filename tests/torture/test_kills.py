@@ -23,6 +23,8 @@ import pytest
 
 from exitpin.orchestrator.lab.state import base_directory
 
+from ..ended import ended_by
+
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(120)]
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -223,7 +225,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
 ) -> None:
     command = start(theatre)
     (os.kill if to == "the command" else os.killpg)(command.process.pid, signo)
-    assert command.end() == 128 + signo
+    assert command.end() == ended_by(signo)
     nobody_is_blamed(command, "interrupted")
     eventually(lambda: nothing_is_left(command))
 
