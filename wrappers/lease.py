@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..orchestrator.errors import OperatorError
+from ..orchestrator.errors import EXIT_USAGE, OperatorError
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
 from .runtime import private_directory, runtime_directory
@@ -31,13 +31,29 @@ Heard = Callable[[Lease, list[int], int], None]
 descriptors."""
 
 
+NAMED = "EXITPIN_DAEMON"
+"""The socket of a daemon of somebody's own, which is asked and no other. Read by find.c, too."""
+
+
 def daemon_socket(kind: str, name: str = "") -> Path:
-    """Where the daemon of a vantage listens, whether there is one or not. Read by find.c, too."""
+    """Where the daemon listens that is asked for a vantage, whether there is one or not. Raises OperatorError."""
+    named = os.environ.get(NAMED)
+    if named and not named.startswith("/"):
+        raise OperatorError(f"{NAMED} names no socket.", "It is a path that begins with /.", EXIT_USAGE)
+    return Path(named) if named else usual_socket(kind, name)
+
+
+def usual_socket(kind: str, name: str = "") -> Path:
+    """Where the daemon of a vantage listens if nobody names another one. Read by find.c, too."""
     return runtime_directory() / (f"daemon-lab-{name}" if kind == "lab" else "daemon")
 
 
 def connect_to_daemon(path: Path) -> socket.socket | None:
-    """A connection; None: nobody listens, or somebody else than we."""
+    """A connection; None: nobody listens, or somebody else than we, or others may ask there, too."""
+    with contextlib.suppress(OSError):
+        found = path.lstat()
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.connect(str(path))

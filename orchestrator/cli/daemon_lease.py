@@ -41,7 +41,9 @@ from ..witness import Witness
 from .asked import Asked, Caller
 from .conclusion import Ending, concluded
 from .containment import containment_of, warn_of
+from .lab_place import OF_THE_PROCESS
 from .politeness import settings_in_force
+from .recording import Recording
 from .run import check
 from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
 from .selectors import choose
@@ -89,6 +91,7 @@ class Client:
         self._term: Term | None = None
         self._run: Run | None = None
         self._launcher: ToolLauncher | None = None
+        self._recording: Recording | None = None
         self._interrupted_by: int | None = None
 
     @property
@@ -150,10 +153,14 @@ class Client:
         evidence = self._term.witness.of(self._run.run_id, [used.circuit_id for used in life.circuits])
         is_foreground = not self._args.json
         given = given_of(launch)
-        stdout, problem = b"", ""
-        if not is_foreground:
-            stdout = record_line(life, launch, self._scan)
+        record, problem = b"", ""
+        if self._scan["events"] is not None:
+            record = record_line(life, launch, self._scan)
             problem = _keep(Path(str(self._scan["events"])), evidence)
+        if self._recording is not None:
+            self._recording.add(record)
+            self._recording.close()
+            problem = problem or self._recording.problem
         ending = Ending([life], 1, self._term.session.trust_lost, 0, self._interrupted_by)
         sentences, status = concluded(
             ending, self._launcher.containment, is_foreground=is_foreground, has_unread=bool(given.problem)
@@ -165,7 +172,7 @@ class Client:
         if problem:
             sentences, status = [*sentences, problem], EXIT_FAILED
         stderr = "".join(f"exitpin: {printable(sentence)}\n" for sentence in sentences)
-        self.connection.end(status, stdout, stderr.encode())
+        self.connection.end(status, b"" if is_foreground else record, stderr.encode())
 
     def _choose_and_say(self, term: Term) -> None:
         said = io.StringIO()
@@ -201,11 +208,13 @@ class Client:
             selection.exits, asked.command, scan_id=scan_id,
             timeout_s=settings.timeout_s if is_timed else math.inf, rng=Random(),
         )  # fmt: skip
+        if args.record and self._recording is None:
+            self._recording = Recording(Path(caller.place(args.record)))
         self._run = replace(run, index=term.next_number())
         self._asked, self._containment, self._term = asked, containment, term
         self._scan: dict[str, object] = {
             "scan_id": scan_id, "containment": containment.told(), "consensus": term.network.snapshot.valid_after,
-            "events": str(events_path(asked.environment, scan_id)) if args.json else None,
+            "events": str(events_path(asked.environment, scan_id)) if args.json or args.record else None,
             "vantage": {
                 "kind": self._vantage.kind, "name": self._vantage.name, "tor": term.network.tor_version
             },
@@ -265,6 +274,8 @@ def _decline_what_is_no_lease(args: argparse.Namespace, caller: Caller, vantage:
     if args.control or is_lab != vantage.is_lab or (is_lab and name != vantage.name):
         raise Declined
     if args.events or args.joblog or args.repeat != 1:
+        raise Declined
+    if args.record and args.record.startswith(OF_THE_PROCESS):
         raise Declined
     if any(word == "-" or word.startswith("@") for text in args.exits for word in text.split(",")):
         raise Declined  # its input, and its files
