@@ -214,6 +214,8 @@ class Running(sh.RunningCommand):
         self.wait()
         raise StopIteration
 
+    __hash__ = object.__hash__  # asyncio.gather asks for it
+
     def __len__(self) -> int:
         if self._lines is not None:
             raise TypeError("lines are read one by one")  # list() asks, and must not wait for the end

@@ -23,7 +23,7 @@ from .runtime import scratch_directory
 
 READY, LIFE, NAMED = "EXITPIN_READY_FD", "EXITPIN_LIFE_FD", "EXITPIN_DAEMON"
 LOG = "daemon.log"
-START_S, STOP_S, VERB_S = 300.0, 30.0, 300.0
+NOTICE_S, START_S, STOP_S, VERB_S = 3.0, 300.0, 30.0, 300.0
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
 
 
@@ -37,7 +37,7 @@ class OwnDaemon:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._is_ended = False
+        self._is_ended = self._serves = False
         self.client = _client()
         self.nothing = -1
         """A descriptor of /dev/null: the input of who is given none."""
@@ -54,6 +54,7 @@ class OwnDaemon:
         except BaseException:
             self.stop()
             raise
+        self._serves = True
 
     def _begin(self, log: Path, options: Sequence[str]) -> IO[bytes]:
         """Where its first word will be read."""
@@ -76,6 +77,8 @@ class OwnDaemon:
 
     def _wait_for(self, word: IO[bytes]) -> None:
         with word:
+            if not select.select([word], [], [], NOTICE_S)[0]:
+                print("exitpin: waiting for tor, or for who uses it", file=sys.stderr)
             is_ready = bool(select.select([word], [], [], START_S)[0]) and word.read(1) == b"1"
         if not is_ready and self._directory is not None:
             told = (self._directory / LOG).read_text(errors="replace") if (self._directory / LOG).exists() else ""
@@ -88,7 +91,7 @@ class OwnDaemon:
         with self._lock:
             self._is_ended, process = True, self._process
         if process is not None and process.poll() is None:
-            process.terminate()
+            process.terminate() if self._serves else process.kill()  # it may wait for tor, and nothing runs on it yet
             try:
                 process.wait(STOP_S)
             except subprocess.TimeoutExpired:

@@ -36,8 +36,8 @@ class Session:
     >>> import asyncio, exitpin
     >>> async def main() -> None:
     ...     async with exitpin.Session(lab=True) as session:
-    ...         relays = await session.exits(to=("web.test", 80), sample=4)
-    ...         runs = [session.run(relay, ["curl", "-sS", "http://web.test/ip"]) for relay in relays]
+    ...         names = ["exit01", "exit02", "exit03"]
+    ...         runs = [session.run(name, ["curl", "-sS", "http://web.test/ip"]) for name in names]
     ...         for record in await asyncio.gather(*runs):
     ...             assert record["process"]["stdout"] == record["exit"]["addresses"][0] + "\\n"
     >>> asyncio.run(main())
