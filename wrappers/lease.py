@@ -38,9 +38,15 @@ NAMED = "EXITPIN_DAEMON"
 def daemon_socket(kind: str, name: str = "") -> Path:
     """Where the daemon listens that is asked for a vantage, whether there is one or not. Raises OperatorError."""
     named = os.environ.get(NAMED)
-    if named and not named.startswith("/"):
+    if not named:
+        return usual_socket(kind, name)
+    if not named.startswith("/"):
         raise OperatorError(f"{NAMED} names no socket.", "It is a path that begins with /.", EXIT_USAGE)
-    return Path(named) if named else usual_socket(kind, name)
+    with contextlib.suppress(OSError):
+        found = os.lstat(named)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise OperatorError(f"{named} ({NAMED}) is no socket of yours alone (0600).", "", EXIT_USAGE)
+    return Path(named)
 
 
 def usual_socket(kind: str, name: str = "") -> Path:
@@ -49,11 +55,7 @@ def usual_socket(kind: str, name: str = "") -> Path:
 
 
 def connect_to_daemon(path: Path) -> socket.socket | None:
-    """A connection; None: nobody listens, or somebody else than we, or others may ask there, too."""
-    with contextlib.suppress(OSError):
-        found = path.lstat()
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            return None
+    """A connection; None: nobody listens, or somebody else than we."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.connect(str(path))
@@ -94,6 +96,22 @@ def ask_daemon(path: Path, kind: int) -> bytes | None:
         close_all(descriptors)
 
 
+def stop_daemon(path: Path, timeout_s: float) -> bool | None:
+    """Ask the daemon there to end, and wait until it has: whether it did. None: there is no daemon."""
+    connection = connect_to_daemon(path)
+    if connection is None:
+        return None
+    with contextlib.closing(connection):
+        connection.settimeout(timeout_s)
+        try:
+            connection.send(bindings.encode_lease(Lease(LeaseKind.STOP)), socket.MSG_NOSIGNAL)
+            return not connection.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+
 def credentials_of(connection: socket.socket) -> tuple[int, int]:
     """pid and uid of who connected, or of who listens: SO_PEERCRED."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -101,11 +119,16 @@ def credentials_of(connection: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
+def is_activated() -> bool:
+    """Whether a service manager listens for us."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid())
+
+
 @contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
     """The daemon's socket, for as long as the block lasts: 0600, in a folder that is the user's alone; or the one that
     a service manager listens on. Raises OperatorError when a daemon listens there."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+    if is_activated():
         yield _from_the_service_manager()
         return
     private_directory(path.parent)

@@ -28,10 +28,12 @@ IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
 
 
 class OwnDaemon:
-    """One daemon. `network`: the words of its command line that say which network it is for."""
+    """One daemon. `network`: the words of its command line that say which network it is for; `settings`: variables that
+    hold for it and for its clients, who else would not be served."""
 
-    def __init__(self, network: Sequence[str]) -> None:
+    def __init__(self, network: Sequence[str], settings: Mapping[str, str]) -> None:
         self.network = list(network)
+        self._settings = dict(settings)
         self._owner = os.getpid()
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,20 +45,20 @@ class OwnDaemon:
         """A descriptor of /dev/null: the input of who is given none."""
         self._directory: Path | None = None
 
-    def start(self, options: Sequence[str] = ()) -> None:
+    def start(self) -> None:
         """Return when it serves. Raises OperatorError with its words when it can't. To be called once; another thread
         may call `stop` meanwhile."""
         try:
             self._directory = self._stack.enter_context(scratch_directory())
             self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             self._stack.callback(os.close, self.nothing)
-            self._wait_for(self._begin(self._directory / LOG, options))
+            self._wait_for(self._begin(self._directory / LOG))
         except BaseException:
             self.stop()
             raise
         self._serves = True
 
-    def _begin(self, log: Path, options: Sequence[str]) -> IO[bytes]:
+    def _begin(self, log: Path) -> IO[bytes]:
         """Where its first word will be read."""
         reading, writing = os.pipe()
         life = os.pidfd_open(os.getpid())
@@ -66,7 +68,7 @@ class OwnDaemon:
                 if self._is_ended:
                     raise OperatorError("it was ended before it began.")
                 self._process = subprocess.Popen(
-                    [*IN_PYTHON, "daemon", "run", *self.network, *options],
+                    [*IN_PYTHON, "daemon", "run", *self.network],
                     stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
                     pass_fds=(writing, life), env={**self.environment(None), READY: str(writing), LIFE: str(life)},
                 )  # fmt: skip
@@ -107,7 +109,7 @@ class OwnDaemon:
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
         """The variables of what runs on it; None: our own."""
         named = {} if self._directory is None else {NAMED: str(self._directory / "daemon")}
-        return {**(os.environ if given is None else given), **named}
+        return {**(os.environ if given is None else given), **self._settings, **named}
 
     def record_path(self) -> Path:
         """Where the record of one more run goes. Raises OperatorError: there is no daemon any more."""

@@ -19,10 +19,10 @@ def network_words(lab: bool, name: str | None) -> list[str]:
     return [*(["--lab"] if lab else []), *(["--name", name] if name else [])]
 
 
-def pace_words(build_delay: str | None, build_jitter: str | None) -> list[str]:
-    """The options that say how fast circuits are built."""
-    given = (("--build-delay", build_delay), ("--build-jitter", build_jitter))
-    return [word for option, value in given if value for word in (option, value)]
+def pace(build_delay: str | None, build_jitter: str | None) -> dict[str, str]:
+    """The settings that say how fast circuits are built."""
+    given = {"EXITPIN_BUILD_DELAY": build_delay, "EXITPIN_BUILD_JITTER": build_jitter}
+    return {name: value for name, value in given.items() if value}
 
 
 def open(
@@ -42,7 +42,7 @@ def open(
     ...     print(tor.exit("exit01").curl("-sS", "http://web.test/ip"), end="")
     203.0.113.11
     """
-    return Tor(network_words(lab, name), pace_words(build_delay, build_jitter))
+    return Tor(network_words(lab, name), pace(build_delay, build_jitter))
 
 
 class Tor:
@@ -55,13 +55,12 @@ class Tor:
     ...         assert relay.nickname in tor.exit(relay).printenv("EXITPIN_EXIT_NICK")
     """
 
-    def __init__(self, network: Sequence[str], options: Sequence[str]) -> None:
-        self._options = options
-        self._daemon = OwnDaemon(network)
+    def __init__(self, network: Sequence[str], settings: Mapping[str, str]) -> None:
+        self._daemon = OwnDaemon(network, settings)
         self._known: dict[str, Exit] = {}
 
     def __enter__(self) -> "Tor":
-        self._daemon.start(self._options)
+        self._daemon.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

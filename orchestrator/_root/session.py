@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from exitpin.wrappers.own_daemon import OwnDaemon, refusal, take_record
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
-from .opened import TIMEOUT_S, network_words, pace_words
+from .opened import TIMEOUT_S, network_words, pace
 from .records import RunRecord, VerdictRecord
 
 T = TypeVar("T")
@@ -51,11 +51,10 @@ class Session:
         build_delay: str | None = None,
         build_jitter: str | None = None,
     ) -> None:
-        self._options = pace_words(build_delay, build_jitter)
-        self._daemon = OwnDaemon(network_words(lab, name))
+        self._daemon = OwnDaemon(network_words(lab, name), pace(build_delay, build_jitter))
 
     async def __aenter__(self) -> "Session":
-        starting = asyncio.create_task(asyncio.to_thread(self._daemon.start, self._options))
+        starting = asyncio.create_task(asyncio.to_thread(self._daemon.start))
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
