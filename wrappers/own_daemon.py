@@ -124,7 +124,7 @@ class OwnDaemon:
 
     def verb(self, *words: str) -> list[str]:
         """The command line of another verb."""
-        return [*IN_PYTHON, words[0], *self.network, *words[1:]]
+        return [*IN_PYTHON, *words, *self.network]
 
     def told(self, *words: str) -> str:
         """What a verb that only reads prints. Raises OperatorError with its words when it can't."""

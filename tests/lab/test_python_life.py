@@ -96,3 +96,25 @@ def test_functions_and_classes_of_a_script_are_taken_along(lab: Lab, tmp_path: P
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("42 True\nmine\n", "")
+
+
+def test_a_process_that_was_forked_within_the_block_takes_nothing_along(lab: Lab) -> None:
+    script = (
+        "import exitpin, os, sys\n"
+        f"with exitpin.open(lab=True, name={lab.state.name!r}) as tor:\n"
+        "    if (child := os.fork()) == 0:\n        sys.exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    print(tor.exit('exit01').echo('still there'), end='')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("still there\n", "")
+
+
+def test_its_pace_is_that_of_its_clients(lab: Lab) -> None:
+    """Who had other settings would borrow its tor for each command."""
+    with exitpin.open(lab=True, name=lab.state.name, build_delay="50ms", build_jitter="10ms") as tor:
+        for _ in range(3):
+            tor.exit("exit01").true()
+        assert '"served": 3' in tor._daemon.told("daemon", "status", "--json")
+    with pytest.raises(exitpin.OperatorError, match="'nonsense' is not a time"):
+        exitpin.open(lab=True, name=lab.state.name, build_delay="nonsense").__enter__()
