@@ -73,6 +73,7 @@ def test_an_example_of_the_manuals_runs(program: str, lab: Lab, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not TYPED.is_dir(), reason="`make types` lays out the package for mypy, and was not run")
 def test_mypy_finds_nothing_in_the_examples(tmp_path: Path) -> None:
     programs = [str(one.values[0]) for one in PROGRAMS]
     parser = doctest.DocTestParser()
