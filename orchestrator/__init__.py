@@ -17,4 +17,5 @@ results/    what was found, kept: the store, its evidence, and what is asked of 
 report/     what was found, told to people and to machines
 cli/        one file a verb
 lab/        a private Tor network to try everything on
+_root/      the package `exitpin`: what Python programs import
 """

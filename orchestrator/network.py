@@ -49,7 +49,8 @@ class Network:
 
 @asynccontextmanager
 async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIterator[Network]:
-    """The network, for as long as the block lasts. A daemon is asked for it, but by itself. Raises OperatorError."""
+    """The network, for as long as the block lasts. A daemon is asked for it, but not by itself. Raises
+    OperatorError."""
     async with _borrowed(vantage, is_daemon), _locked(vantage):
         if vantage.kind == "own":
             from ..wrappers.own_tor import ensure_tor, wait_bootstrapped
@@ -88,10 +89,12 @@ async def read_consensus(vantage: Vantage) -> Snapshot:
 async def _borrowed(vantage: Vantage, is_daemon: bool) -> AsyncIterator[None]:
     """Ask the daemon of this vantage for its tor, for as long as the block lasts; the lock says when it is free."""
     connection = None
-    if not is_daemon and vantage.kind != "control":
-        from ..wrappers.lease import ask_to_lend, daemon_socket
+    if vantage.kind != "control":
+        from ..wrappers.lease import ask_to_lend, daemon_socket, usual_socket
 
-        connection = ask_to_lend(daemon_socket(vantage.kind, vantage.name))
+        own, usual = daemon_socket(vantage.kind, vantage.name), usual_socket(vantage.kind, vantage.name)
+        if not is_daemon or own != usual:  # a daemon of somebody's own borrows like all others
+            connection = ask_to_lend(usual if is_daemon else own)
     try:
         yield
     finally:

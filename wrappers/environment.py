@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from ..orchestrator.model import Run
+from .lease import NAMED
 from .torsocks import passthrough_dir
 from .workspace import workspace_environment
 
@@ -17,6 +18,7 @@ PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_prox
 def tool_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What every tool's environment is made of: the caller's, without proxies."""
     kept = {name: value for name, value in environment.items() if name.lower() not in PROXY_VARIABLES}
+    kept.pop(NAMED, None)
     return {**kept, "PATH": _tool_path(kept.get("PATH", os.defpath))}
 
 

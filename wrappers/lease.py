@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..orchestrator.errors import ByInterrupt, OperatorError
+from ..orchestrator.errors import EXIT_USAGE, ByInterrupt, OperatorError
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
 from .runtime import private_directory, runtime_directory
@@ -32,8 +32,26 @@ Heard = Callable[[Lease, list[int], int], None]
 descriptors."""
 
 
+NAMED = "EXITPIN_DAEMON"
+"""The socket of a daemon of somebody's own, which is asked and no other. Read by find.c, too."""
+
+
 def daemon_socket(kind: str, name: str = "") -> Path:
-    """Where the daemon of a vantage listens, whether there is one or not. Read by find.c, too."""
+    """Where the daemon listens that is asked for a vantage, whether there is one or not. Raises OperatorError."""
+    named = os.environ.get(NAMED)
+    if not named:
+        return usual_socket(kind, name)
+    if not named.startswith("/"):
+        raise OperatorError(f"{NAMED} names no socket.", "It is a path that begins with /.", EXIT_USAGE)
+    with contextlib.suppress(OSError):
+        found = os.lstat(named)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise OperatorError(f"{named} ({NAMED}) is no socket of yours alone (0600).", "", EXIT_USAGE)
+    return Path(named)
+
+
+def usual_socket(kind: str, name: str = "") -> Path:
+    """Where the daemon of a vantage listens if nobody names another one. Read by find.c, too."""
     return runtime_directory() / (f"daemon-lab-{name}" if kind == "lab" else "daemon")
 
 

@@ -85,12 +85,14 @@ def scratch_directory() -> Iterator[Path]:
             with suppress(OSError), _locked(stale, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(stale)
         path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+        owner = os.getpid()
         held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(held, fcntl.LOCK_EX)
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if os.getpid() == owner:  # and not a process that was forked within the block
+            shutil.rmtree(path, ignore_errors=True)
         os.close(held)
 
 

@@ -34,12 +34,15 @@ examples:
   exitpin daemon status --lab
   exitpin daemon stop --lab
   exitpin daemon run                                          what a service manager starts
+  EXITPIN_DAEMON=/run/user/1000/mine exitpin daemon run       on a socket that its clients name in the same way
   EXITPIN_NO_DAEMON=1 exitpin run --lab -e exit01 -- true     without it, this once
 """
 
 NOT_RUNNING = 3
 NOTICE_S, START_TIMEOUT_S = 3.0, 300.0
 STOP_TIMEOUT_S = 30.0
+LIFE = "EXITPIN_LIFE_FD"
+"""A descriptor of the process (pidfd_open(2)) with which a daemon ends that is that one's own."""
 READY = "EXITPIN_READY_FD"
 """The descriptor on which a daemon that was started in the background says that it serves."""
 
@@ -68,7 +71,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(args: argparse.Namespace) -> int:
-    ready = _ready_descriptor()
+    ready, life = _ready_descriptor(), os.environ.pop(LIFE, "")
 
     def work(vantage: Vantage) -> int:
         from .daemon_serve import Daemon
@@ -79,7 +82,8 @@ def _run(args: argparse.Namespace) -> int:
         settings = settings_in_force(args, os.environ, vantage)
 
         async def serve() -> int:
-            return await Daemon(vantage, settings, pace_of(settings, vantage), ready).run()
+            pace = pace_of(settings, vantage)
+            return await Daemon(vantage, settings, pace, ready, int(life) if life else None).run()
 
         return asyncio.run(serve())
 

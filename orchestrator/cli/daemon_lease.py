@@ -41,6 +41,7 @@ from .conclusion import Ending, concluded
 from .containment import containment_of, warn_of
 from .daemon_question import Declined, decline_other_settings, read_question
 from .politeness import settings_in_force
+from .recording import Recording
 from .run import check
 from .run_given import given_in_words
 from .run_record import events_path, given_of, notes_on, record_line, wanted_by_command
@@ -84,12 +85,17 @@ class Client:
         self._pid = 0
         self._term: Term | None = None
         self._launcher: ToolLauncher | None = None
+        self._recording: Recording | None = None
         self._interrupted_by: int | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether its run is under way, or over."""
         return self._launcher is not None
+
+    @property
+    def _is_recorded(self) -> bool:
+        return bool(self._args.json or self._args.record)
 
     def settle(self, term: Term) -> None:
         """Choose, and send for the process that is to be the root of the run's tree, or begin where that has come; or
@@ -148,10 +154,14 @@ class Client:
         assert self._term is not None and self._launcher is not None
         with self._of_this_client():
             evidence = self._term.witness.of(self._run.run_id, [used.circuit_id for used in life.circuits])
-            given, stdout, problem = given_of(launch), b"", ""
-            if self._args.json:
-                stdout = record_line(life, launch, self._scan)
+            given, record, problem = given_of(launch), b"", ""
+            if self._is_recorded:
+                record = record_line(life, launch, self._scan)
                 problem = await asyncio.to_thread(_keep, Path(str(self._scan["events"])), evidence)
+            if self._recording is not None:
+                self._recording.add(record)
+                self._recording.close()
+                problem = problem or self._recording.problem
             ending = Ending([life], 1, self._term.session.trust_lost, 0, self._interrupted_by)
             sentences, status = concluded(
                 ending, self._launcher.containment, is_foreground=not self._args.json, has_unread=bool(given.problem)
@@ -160,6 +170,7 @@ class Client:
                 sentences = [*given_in_words(given), *sentences]
             if problem:
                 sentences, status = [*sentences, problem], EXIT_FAILED
+            stdout = record if self._args.json else b""
             self.connection.end(status, stdout, "".join(f"exitpin: {printable(one)}\n" for one in sentences).encode())
 
     @contextlib.contextmanager
@@ -203,10 +214,12 @@ class Client:
             selection.exits[0], asked.command, settings.timeout_s if is_timed else math.inf, args.resolve
         )
         run_id, network = self._run.run_id, term.network
+        if args.record and self._recording is None:
+            self._recording = Recording(Path(caller.place(args.record)))
         self._scan: dict[str, object] = {
             "scan_id": run_id.rpartition("-")[0], "containment": containment.told(),
             "consensus": network.snapshot.valid_after,
-            "events": str(events_path(asked.environment, run_id)) if args.json else None,
+            "events": str(events_path(asked.environment, run_id)) if self._is_recorded else None,
             "vantage": {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version},
         }  # fmt: skip
 
@@ -219,7 +232,7 @@ class Client:
             household=term.household, daemons=term.daemons(self._containment),
             process=partial(LeasedProcess, self.connection, self._pid),
         )  # fmt: skip
-        term.begin(self._run, self, is_recorded=self._args.json)
+        term.begin(self._run, self, is_recorded=self._is_recorded)
 
 
 def _keep(path: Path, entries: Sequence[Mapping[str, object]]) -> str:

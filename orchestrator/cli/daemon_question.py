@@ -89,6 +89,8 @@ def _decline_what_is_no_lease(args: argparse.Namespace, caller: Caller, vantage:
         raise Declined
     if any(word == "-" or word.startswith("@") for text in args.exits for word in text.split(",")):
         raise Declined  # its input, and its files
+    if args.record:
+        _decline_what_is_no_file(caller.place(args.record))
     words = args.command if args.verb == "run" else args.words
     program = next((word for word in words if word != "--"), "")
     if "/" in program or (args.verb == "sh" and program and args.code is None):

@@ -40,10 +40,14 @@ WARM_S = 600.0
 
 
 class Daemon:
-    """One daemon of one vantage. `run` returns when it was told to end."""
+    """One daemon of one vantage. `run` returns when it was told to end, or the process has ended whose descriptor is
+    `life`."""
 
-    def __init__(self, vantage: Vantage, settings: Settings, pace: Pace, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, vantage: Vantage, settings: Settings, pace: Pace, on_ready: Callable[[], None], life: int | None = None
+    ) -> None:
         self._vantage = vantage
+        self._life = life
         self._settings = settings
         self._pace = replace(pace, warm_s=WARM_S)
         self._on_ready = on_ready
@@ -68,6 +72,8 @@ class Daemon:
             household, numbers = Household(), count(1)
             with guarding(self._end, self._lose_trust):
                 loop.add_reader(door.fileno(), self._admit)
+                if self._life is not None:
+                    loop.add_reader(self._life, self._orphaned, self._life)
                 try:
                     while not self._is_ending:
                         await self._serve_once(household, directory, numbers)
@@ -154,6 +160,10 @@ class Daemon:
         if self._tenure is not None:
             self._tenure.session.interrupt("the daemon was ended")
             self._tenure.close()
+
+    def _orphaned(self, life: int) -> None:
+        asyncio.get_running_loop().remove_reader(life)
+        self._end()
 
     # Connections.
 

@@ -39,7 +39,10 @@ IN_A_RUN = (
 )
 ARTIFACTS = (("EXITPIN_ARTIFACTS", "a folder for files of the run, in what it starts"),)
 EACH_SETTING = (("EXITPIN_*", "each setting, such as `EXITPIN_JOBS`: `exitpin`(1) lists them"),)
-NO_DAEMON = (("EXITPIN_NO_DAEMON", "if it is set, `run` and `sh` ask no daemon"),)
+NO_DAEMON = (
+    ("EXITPIN_DAEMON", "the socket of a daemon of your own, which is asked and no other; yours alone (0600)"),
+    ("EXITPIN_NO_DAEMON", "if it is set, `run` and `sh` ask no daemon"),
+)
 OF_LAB = (("EXITPIN_LAB", "the name of the lab that `--name` names"),)
 SETTINGS = tuple((key.variable, f"the setting `{key.name}`: {key.valid}") for key in KEYS)
 

@@ -61,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_containment(how)
     shown = parser.add_argument_group("what is recorded")
     shown.add_argument("--json", action="store_true", help="one record a run on stdout, as it ends")
+    shown.add_argument("--record", metavar="FILE", help="the same records in a file: the runs' output stays as it is")
     shown.add_argument("--events", metavar="FILE", help="keep Tor's lines and the shim's reports (.gz: compressed)")
     shown.add_argument("--joblog", metavar="FILE", help="a line a run, in the form of GNU parallel")
     add_vantage(parser)
@@ -90,7 +91,7 @@ def check(args: argparse.Namespace) -> None:
 def carry_out(args: argparse.Namespace, asked: Asked) -> int:
     """Run what was asked for as the options say."""
     check(args)
-    folders = [*folders_of({"--events": args.events, "--joblog": args.joblog})]
+    folders = [*folders_of({"--events": args.events, "--joblog": args.joblog, "--record": args.record})]
 
     def work(vantage: object) -> int:
         from .run_scan import Scan

@@ -30,6 +30,7 @@ from .containment import containment_of, warn_of
 from .guarding import guarding
 from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
+from .recording import Recording
 from .run_given import given_in_words
 from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
 from .selectors import choose, parse_destination
@@ -56,6 +57,7 @@ class Scan:
         self._writers: dict[str, LineWriter] = {}
         self._scan: dict[str, object] = {"scan_id": self.scan_id, "containment": self._containment.told()}
         self._joblog = Joblog(args.joblog) if args.joblog else None
+        self._recording = Recording(Path(args.record)) if args.record else None
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
@@ -152,8 +154,11 @@ class Scan:
         assert launch is None or isinstance(launch, ToolLaunch)
         given = given_of(launch)
         self._unread += bool(given.problem)
+        record = record_line(life, launch, self._scan) if self._args.json or self._recording else b""
+        if self._recording is not None:
+            self._recording.add(record)
         if self._args.json:
-            self._writers["stdout"].put(record_line(life, launch, self._scan))
+            self._writers["stdout"].put(record)
         elif not self._is_foreground:
             failure = failure_of(life)
             if failure is not None:
@@ -174,6 +179,8 @@ class Scan:
 
     def _conclude(self, session: Session, planned: int) -> int:
         unwritten = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
+        if self._recording is not None and self._recording.problem:
+            unwritten[str(self._recording.path)] = self._recording.problem
         lost, foreign = session.trust_lost, session.foreign_streams
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
         sentences, status = concluded(
@@ -190,7 +197,7 @@ class Scan:
     def _events_path(self) -> Path | None:
         if self._args.events:
             return Path(self._args.events).absolute()
-        if not self._args.json:
+        if not self._args.json and self._recording is None:
             return None
         return events_path(self._environment, self.scan_id)
 

@@ -12,9 +12,13 @@
 
 enum { EXIT_FAILED = 125, EXIT_NO_PYTHON = 127, PACKET_FDS = 5 };
 
-/* find.c: where the daemon would listen that a command line means. False: none is meant. Whoever reads a command line as
- * a whole is the daemon: it declines what was misread here. */
-bool find_daemon(char **arguments, struct sockaddr_un *address, bool *is_lab);
+/* find.c: where the daemon would listen that a command line means, or that EXITPIN_DAEMON names. False: none is meant. Whoever
+ * reads a command line as a whole is the daemon: it declines what was misread here. */
+struct search {
+	struct sockaddr_un address;
+	bool is_lab, is_named;
+};
+bool find_daemon(char **arguments, struct search *search);
 
 /* enter.c: a connection to the daemon, and where that is: which namespaces of its own it has, as flags of setns(2). -1: no
  * daemon of ours answers, or it is not where we can go. */
@@ -22,7 +26,7 @@ struct place {
 	pid_t daemon;
 	int namespaces;
 };
-int reach_daemon(const struct sockaddr_un *address, bool is_lab, struct place *place);
+int reach_daemon(const struct search *search, struct place *place);
 
 /* Makes the root of the run's tree: a child of ours without other children, whatever we inherited by exec, in the daemon's
  * namespaces. Returns in it; the parent attends to it and ends as it does. False: they can't be entered, and nothing has

@@ -142,15 +142,15 @@ static _Noreturn void attend(pid_t child)
 	_exit(128 + WTERMSIG(status));
 }
 
-int reach_daemon(const struct sockaddr_un *address, bool is_lab, struct place *place)
+int reach_daemon(const struct search *search, struct place *place)
 {
-	int connection = connect_to(address);
+	int connection = connect_to(&search->address);
 
 	if (connection < 0)
 		return -1;
 	place->daemon = peer_of(connection);
 	place->namespaces = place->daemon > 0 ? namespaces_elsewhere(place->daemon) : -1;
-	if (place->namespaces == 0 || (place->namespaces > 0 && is_lab))
+	if (place->namespaces == 0 || (place->namespaces > 0 && search->is_lab))
 		return connection;
 	close(connection);
 	return -1;

@@ -54,19 +54,33 @@ static const char *value_of(char **words, const char *option)
 	return words[0][size] == '=' ? words[0] + size + 1 : words[0][size] == '\0' ? words[1] : NULL;
 }
 
-bool find_daemon(char **arguments, struct sockaddr_un *address, bool *is_lab)
+/* What is named must be a socket that is ours, and nobody else's to connect to. */
+static int place_named(const char *path, char *place, size_t size)
 {
-	const char *name = getenv("EXITPIN_LAB"), *given, *control = NULL;
-	char runtime[64];
+	struct stat found;
+
+	if (path[0] != '/' || lstat(path, &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_uid != geteuid() ||
+	    (found.st_mode & 077) != 0)
+		return -1;
+	return snprintf(place, size, "%s", path);
+}
+
+bool find_daemon(char **arguments, struct search *search)
+{
+	const char *name = getenv("EXITPIN_LAB"), *named = getenv("EXITPIN_DAEMON"), *given, *control = NULL;
+	char runtime[64], *path = search->address.sun_path;
+	size_t room = sizeof(search->address.sun_path);
 	int size;
 
 	if ((strcmp(arguments[1], "run") != 0 && strcmp(arguments[1], "sh") != 0) || is_set("EXITPIN") ||
 	    is_set("EXITPIN_NO_DAEMON"))
 		return false;
-	*is_lab = name != NULL && name[0] != '\0';
+	search->address.sun_family = AF_UNIX;
+	search->is_lab = name != NULL && name[0] != '\0';
+	search->is_named = named != NULL && named[0] != '\0';
 	for (char **word = arguments + 2; *word != NULL && strcmp(*word, "--") != 0; word++) {
 		if (strcmp(*word, "--lab") == 0)
-			*is_lab = true;
+			search->is_lab = true;
 		else if ((given = value_of(word, "--name")) != NULL)
 			name = given;
 		else if ((given = value_of(word, "--control")) != NULL)
@@ -78,10 +92,13 @@ bool find_daemon(char **arguments, struct sockaddr_un *address, bool *is_lab)
 		name = "default";
 	if (strchr(name, '/') != NULL)
 		return false;
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (*is_lab)
-		size = snprintf(address->sun_path, sizeof(address->sun_path), "%s/daemon-lab-%s", runtime, name);
+	if (search->is_named)
+		size = place_named(named, path, room);
+	else if (search->is_lab)
+		size = snprintf(path, room, "%s/daemon-lab-%s", runtime, name);
 	else
-		size = snprintf(address->sun_path, sizeof(address->sun_path), "%s/daemon", runtime);
-	return size > 0 && (size_t)size < sizeof(address->sun_path);
+		size = snprintf(path, room, "%s/daemon", runtime);
+	if (size <= 0 || (size_t)size >= room)
+		path[0] = '\0';
+	return path[0] != '\0' || search->is_named;
 }

@@ -44,14 +44,17 @@ static int become_python(char **arguments)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_un address;
+	struct search search = {.is_named = false};
 	struct place place;
-	bool is_lab;
 
 	fill_standard_descriptors();
-	if (argc > 2 && find_daemon(argv, &address, &is_lab)) {
-		int connection = reach_daemon(&address, is_lab, &place);
+	if (argc > 2 && find_daemon(argv, &search)) {
+		int connection = reach_daemon(&search, &place);
 
+		if (connection < 0 && search.is_named) { /* whoever names one means it, and not some other tor */
+			fprintf(stderr, "exitpin: no daemon of ours answers at EXITPIN_DAEMON (%s).\n", getenv("EXITPIN_DAEMON"));
+			return EXIT_FAILED;
+		}
 		if (connection >= 0) {
 			take_lease(connection, &place, argv);
 			close(connection);

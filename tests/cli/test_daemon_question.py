@@ -24,7 +24,7 @@ OWN = Vantage("own", Path("/x"))
 
 HONOURED = {
     *("exits", "destinations", "flag", "not_flag", "family", "bad_exits", "sample", "seed", "timeout", "resolve"),
-    *("containment", "allow", "dns_server", "json", "lab", "name", "command", "code", "words"),
+    *("containment", "allow", "dns_server", "json", "record", "lab", "name", "command", "code", "words"),
 }
 WITHOUT_MEANING = {"jobs", "wide"}
 """Where there is one run."""
@@ -87,6 +87,8 @@ def test_nothing_is_opened_for_a_client_that_would_wait_or_be_another_process_s(
     for verb, path in (("sh", "pipe"), ("sh", "/dev/stdin"), ("sh", "/proc/self/fd/3"), ("run", "./pipe")):
         with pytest.raises(Declined):
             ask(verb, "--lab", "-e", "x", path, directory=str(tmp_path))
+    with pytest.raises(Declined):
+        ask("run", "--lab", "-e", "x", "--record", "pipe", "true", directory=str(tmp_path))
     with pytest.raises(Declined):
         ask("run", "--lab", "-e", "x", "true", env={"TORSOCKS_CONF_FILE": str(tmp_path / "pipe")})
     for words in (("sh", "script"), ("sh", "nowhere"), ("run", "./script"), ("run", "pipe"), ("sh", "-c", "true")):

@@ -1,9 +1,11 @@
 """A client of its own, and a daemon that says word by word what a test wants."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -101,3 +103,20 @@ def daemon_at(path: Path) -> Iterator[Daemon]:
 def result(client: "subprocess.Popen[bytes]") -> tuple[int, str, str]:
     stdout, stderr = client.communicate(timeout=WAIT_S)
     return client.returncode, (stdout or b"").decode(), (stderr or b"").decode()
+
+
+@contextmanager
+def placed() -> Iterator[Place]:
+    """A client, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as directory:
+        one = Place(Path(directory))
+        beside = one.directory / "exitpin.bin"
+        beside.mkdir()
+        (one.directory / "exitpin").mkdir(0o700)
+        shutil.copy(CLIENT, beside / "exitpin")
+        (beside / "exitpin-py").write_text(f'#!/bin/sh\necho {IN_PYTHON} "$@"\n')
+        (beside / "exitpin-py").chmod(0o755)
+        yield one
+        for client in one.clients:
+            client.kill()
+            client.communicate()

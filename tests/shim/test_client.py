@@ -2,13 +2,10 @@
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,23 +13,13 @@ import pytest
 from exitpin.shim.bindings import Lease, LeaseKind, encode_lease
 from exitpin.wrappers.lease import memory_file
 
-from .daemon_played import CLIENT, IN_PYTHON, WAIT_S, Daemon, Place, daemon_at, result
+from .daemon_played import IN_PYTHON, WAIT_S, Daemon, Place, daemon_at, placed, result
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as directory:
-        one = Place(Path(directory))
-        beside = one.directory / "exitpin.bin"
-        beside.mkdir()
-        (one.directory / "exitpin").mkdir(0o700)
-        shutil.copy(CLIENT, beside / "exitpin")
-        (beside / "exitpin-py").write_text(f'#!/bin/sh\necho {IN_PYTHON} "$@"\n')
-        (beside / "exitpin-py").chmod(0o755)
+    with placed() as one:
         yield one
-        for client in one.clients:
-            client.kill()
-            client.communicate()
 
 
 @pytest.fixture

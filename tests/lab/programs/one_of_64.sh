@@ -1,8 +1,9 @@
 #!/bin/bash
-# One run of many that start together: which tool it is, and whom it talks to, follows from the run's number.
+# One run of many that start together: which tool it is, and whom it talks to, follows from the run's number,
+# or that which it is given.
 # Of 16 runs 5 are a Python program (32 connections), 5 curl -Z (8), 5 a bash script (9) and one is dig (5).
 here=$(dirname "$0")
-number=$((10#${EXITPIN_RUN_ID##*-}))
+number=$((10#${NUMBER:-${EXITPIN_RUN_ID##*-}}))
 first=198.51.100.$number second=192.0.2.$((100 + number)) third=2001:db8:1::1:$number
 name=${first//./-}.ip.test
 

@@ -1,0 +1,89 @@
+"""The exits that one can choose, as values; and how a choice is written on a command line."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Destination: TypeAlias = str | tuple[str, int]
+"""`"host:port"`, or `("host", port)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An exit of the current consensus, and what its own descriptor adds.
+
+    `fingerprint`: 40 upper-case hex digits; `address`: IPv4, of the consensus; `policy`: rules as in its descriptor
+    (dir-spec), None without one; `family`: fingerprints; `bandwidth`: the consensus weight, in kB/s.
+
+    >>> import exitpin
+    >>> with exitpin.open(lab=True) as tor:
+    ...     [relay.nickname for relay in tor.exits(to=("web.test", 443), sample=3, seed=1)]
+    ['exit...', 'exit...', 'exit...']
+    """
+
+    fingerprint: str
+    nickname: str
+    address: str
+    flags: frozenset[str]
+    policy: tuple[str, ...] | None
+    family: frozenset[str]
+    contact: str
+    bandwidth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which exits: as the options of `exitpin exits`, and with the same meaning."""
+
+    to: Destination | Sequence[Destination] = ()
+    flags: Iterable[str] = ()
+    not_flags: Iterable[str] = ()
+    family: Iterable[str] = ()
+    contact: str | None = None
+    bad_exits: bool = False
+    sample: int | None = None
+    seed: int | None = None
+
+    def words(self) -> Iterator[str]:
+        """The options."""
+        for option, values in (
+            ("--to", map(_written, _destinations(self.to))), ("--flag", self.flags), ("--not-flag", self.not_flags),
+            ("--family", self.family),
+        ):  # fmt: skip
+            yield from (f"{option}={value}" for value in values)
+        for option, value in (("--contact", self.contact), ("--sample", self.sample), ("--seed", self.seed)):
+            if value is not None:
+                yield f"{option}={value}"
+        if self.bad_exits:
+            yield "--bad-exits"
+
+
+def read_exits(lines: str) -> list[Exit]:
+    """What `exitpin exits --json` printed."""
+    return [_exit(**json.loads(line)) for line in lines.splitlines()]
+
+
+def name_of(exit_: Exit | str) -> str:
+    """How an exit is named on a command line."""
+    return exit_.fingerprint if isinstance(exit_, Exit) else exit_
+
+
+def _exit(flags: Sequence[str], family: Sequence[str], policy: Sequence[str] | None, **told: object) -> Exit:
+    rules = None if policy is None else tuple(policy)
+    return Exit(flags=frozenset(flags), family=frozenset(family), policy=rules, **told)  # type: ignore[arg-type]
+
+
+def _destinations(to: Destination | Sequence[Destination]) -> Sequence[Destination]:
+    if isinstance(to, str):
+        return (to,)
+    if len(to) == 2 and isinstance(to[0], str) and isinstance(to[1], int):
+        return ((to[0], to[1]),)
+    return [one for one in to if not isinstance(one, int)]
+
+
+def _written(destination: Destination) -> str:
+    if isinstance(destination, str):
+        return destination
+    host, port = destination
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,274 @@
+"""Tor for asyncio, typed: runs, audits and functions through its exits, many at a time.
+
+A run is the client (`exitpin run --record`) as a child of ours; what it prints is read here, as far as it is kept. A
+task that is cancelled ends its run first, and is over when nothing is left of it. See `opened.py` for `sh`.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from exitpin.wrappers.own_daemon import OwnDaemon, refusal, take_record
+
+from .exits import Choice, Destination, Exit, name_of, read_exits
+from .opened import TIMEOUT_S, network_words, pace
+from .records import RunRecord, VerdictRecord
+
+T = TypeVar("T")
+OUTPUT_MAX = 1 << 20
+"""Bytes of stdout, and of stderr, that a record holds: as with `exitpin run --json`."""
+LINE_MAX = 64 << 20
+CHUNK = 1 << 16
+AUDIT_ENDS = (0, 1, 3)
+
+
+class Session:
+    """Tor for one event loop, as an asynchronous context; the same as `exitpin.open`, with the same arguments.
+
+    `lab`: the private network, by its `name` if there are several; `build_delay`, `build_jitter`: such as "3s". All
+    methods may be called many times at once: each run has a circuit to itself, while it lasts. Raises OperatorError.
+
+    >>> import asyncio, exitpin
+    >>> async def main() -> None:
+    ...     async with exitpin.Session(lab=True) as session:
+    ...         names = ["exit01", "exit02", "exit03"]
+    ...         runs = [session.run(name, ["curl", "-sS", "http://web.test/ip"]) for name in names]
+    ...         for record in await asyncio.gather(*runs):
+    ...             assert record["process"]["stdout"] == record["exit"]["addresses"][0] + "\\n"
+    >>> asyncio.run(main())
+    """
+
+    def __init__(
+        self,
+        *,
+        lab: bool = False,
+        name: str | None = None,
+        build_delay: str | None = None,
+        build_jitter: str | None = None,
+    ) -> None:
+        self._daemon = OwnDaemon(network_words(lab, name), pace(build_delay, build_jitter))
+
+    async def __aenter__(self) -> "Session":
+        starting = asyncio.create_task(asyncio.to_thread(self._daemon.start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(self._daemon.stop)
+            await asyncio.wait([starting])
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._daemon.stop)
+
+    async def exits(
+        self,
+        *,
+        to: Destination | Sequence[Destination] = (),
+        flags: Iterable[str] = (),
+        not_flags: Iterable[str] = (),
+        family: Iterable[str] = (),
+        contact: str | None = None,
+        bad_exits: bool = False,
+        sample: int | None = None,
+        seed: int | None = None,
+    ) -> list[Exit]:
+        """As `Tor.exits`.
+
+        >>> import asyncio, exitpin
+        >>> async def main() -> int:
+        ...     async with exitpin.Session(lab=True) as session:
+        ...         return len(await session.exits(flags=["Exit"], sample=2))
+        >>> asyncio.run(main())
+        2
+        """
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        return read_exits(await asyncio.to_thread(self._daemon.told, "exits", "--json", *choice.words()))
+
+    async def run(
+        self,
+        exit: Exit | str,
+        argv: Sequence[str],
+        *,
+        timeout: float | None = TIMEOUT_S,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        options: Sequence[str] = (),
+    ) -> RunRecord:
+        """Run a command through an exit (a value, fingerprint or nickname); its record, however it ended.
+
+        `timeout`: in seconds, None: none; `stdin`: what the command reads there, nothing by default; `env`: all of its
+        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen".
+        `process.stdout` and `process.stderr` are text as in the records of `--json`, of 1 MiB at most each (then
+        `truncated` is true); the last lines of stderr may be exitpin's. Cancelled, it returns when the run has ended.
+
+        Raises OperatorError where there was no run: no such exit, a wrong option, the session closed.
+
+        >>> import asyncio, exitpin
+        >>> async def main() -> str | None:
+        ...     async with exitpin.Session(lab=True) as session:
+        ...         record = await session.run("exit01", ["tr", "a-z", "A-Z"], timeout=30, stdin=b"loud")
+        ...         return record["process"]["stdout"]
+        >>> asyncio.run(main())
+        'LOUD'
+        """
+        path = self._daemon.record_path()
+        chosen = [*options, *([] if timeout is None else ["--timeout", f"{timeout * 1000:.0f}ms"])]
+        process = await asyncio.create_subprocess_exec(
+            *self._daemon.command(name_of(exit), argv, path, chosen),
+            stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
+            env=self._daemon.environment(env), start_new_session=True,
+        )  # fmt: skip
+        (stdout, is_cut), (stderr, is_err_cut), _, status = await _ended_with_us(
+            process, _read(process.stdout), _read(process.stderr), _feed(process, stdin), process.wait()
+        )
+        line = take_record(path)
+        if not line:
+            raise refusal(stderr, cast(int, status))
+        record = cast(RunRecord, json.loads(line))
+        written = record["process"]
+        written["stdout"], written["stderr"], written["truncated"] = stdout, stderr, is_cut or is_err_cut
+        return record
+
+    async def audit(
+        self,
+        tools: str | Sequence[str],
+        exits: Exit | str | Iterable[Exit | str] = "all",
+        *,
+        params: Mapping[str, str] | None = None,
+        repeat: int | None = None,
+        options: Sequence[str] = (),
+    ) -> AsyncIterator[VerdictRecord]:
+        """Judge exits with declared tools (ids, "@tags", paths); each verdict as it is known, as `exitpin audit` gives
+        them.
+
+        `params`: values of the tools' parameters, by NAME or TOOL.NAME; `repeat`: probes of each exit by each tool;
+        `options`: more of `exitpin audit`. All is kept in your store, too (`exitpin results list`). It has tor to
+        itself: it begins when the runs under way have ended, and runs that are asked for meanwhile wait. Who leaves the
+        loop ends it: use `contextlib.aclosing` to have it ended there and then.
+
+        Raises OperatorError: no such tool, a missing parameter, exitpin or tor failed.
+
+        >>> import asyncio, exitpin
+        >>> async def main() -> None:
+        ...     async with exitpin.Session(lab=True) as session:
+        ...         async for verdict in session.audit("dns-path", ["exit01", "exit02"]):
+        ...             print(verdict["exit"]["nickname"], verdict["status"])
+        >>> asyncio.run(main())
+        exit... ok
+        exit... ok
+        """
+        named = [tools] if isinstance(tools, str) else list(tools)
+        chosen = [exits] if isinstance(exits, (str, Exit)) else list(exits)
+        words = ["-e", ",".join(map(name_of, chosen)), *(f"--param={n}={v}" for n, v in (params or {}).items())]
+        words += [*([] if repeat is None else ["--repeat", str(repeat)]), *options]
+        process = await asyncio.create_subprocess_exec(
+            *self._daemon.verb("audit", "--json", *words, *named), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+            env=self._daemon.environment(None), start_new_session=True, limit=LINE_MAX,
+        )  # fmt: skip
+        said = asyncio.create_task(_read(process.stderr))
+        assert process.stdout is not None
+        try:
+            async for line in process.stdout:
+                yield cast(VerdictRecord, json.loads(line))
+            status = await process.wait()
+        finally:
+            await _end(process)
+            text, _ = await said
+        if status not in AUDIT_ENDS:
+            raise refusal(text, status)
+
+    async def python(
+        self,
+        exit: Exit | str,
+        function: Callable[..., T],
+        /,
+        *args: Any,
+        _timeout: float | None = TIMEOUT_S,
+        _on_record: Callable[[Mapping[str, Any]], None] | None = None,
+        **kwargs: Any,
+    ) -> T:
+        """What a function returns that runs through an exit, in a process of its own: as `exit.python` of
+        `exitpin.open`.
+
+        >>> import asyncio, exitpin, socket
+        >>> async def main() -> bool:
+        ...     async with exitpin.Session(lab=True) as session:
+        ...         return await session.python("exit01", socket.gethostbyname, "web.test") != ""
+        >>> asyncio.run(main())
+        True
+        """
+        from exitpin.wrappers.calls import Call
+
+        with Call(self._daemon, name_of(exit), (function, args, kwargs), _timeout) as call:
+            process = await asyncio.create_subprocess_exec(
+                *call.command, stdin=DEVNULL, pass_fds=call.descriptors, env=self._daemon.environment(None),
+                start_new_session=True,
+            )  # fmt: skip
+            (status,) = await _ended_with_us(process, process.wait())
+            call.ended(status)
+            if _on_record is not None and call.record is not None:
+                _on_record(call.record)
+            result: T = call.result()
+        return result
+
+
+async def _ended_with_us(process: Process, *work: Any) -> list[Any]:
+    """What all of the work comes to. When we are cancelled, the process is ended first."""
+    gathered = asyncio.gather(*work)
+    try:
+        return await asyncio.shield(gathered)
+    except BaseException:
+        gathered.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await gathered
+        await _end(process)
+        raise
+
+
+async def _end(process: Process) -> None:
+    """Nothing of it is left after that; whoever cancels us once more has to wait, too."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        ended = asyncio.ensure_future(_drained(process))
+        while not ended.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(ended)
+
+
+async def _drained(process: Process) -> None:
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(Exception):
+                while await stream.read(CHUNK):
+                    pass
+    await process.wait()
+
+
+async def _read(stream: asyncio.StreamReader | None) -> tuple[str, bool]:
+    """All that is printed, as text, and whether it was cut."""
+    assert stream is not None
+    kept = bytearray()
+    size = 0
+    while chunk := await stream.read(CHUNK):
+        size += len(chunk)
+        kept += chunk[: OUTPUT_MAX - len(kept)]
+    return kept.decode("utf-8", "backslashreplace"), size > len(kept)
+
+
+async def _feed(process: Process, content: bytes | None) -> None:
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the command reads no more
+        process.stdin.write(content or b"")
+        await process.stdin.drain()
+    process.stdin.close()

@@ -1,0 +1,41 @@
+"""`import exitpin` takes what it takes: nothing but names, until one is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+import exitpin
+
+HEAVY = ("sh", "asyncio", "stem", "psutil", "cloudpickle", "exitpin.wrappers", "exitpin.orchestrator", "importlib.util")
+
+
+def loaded_by(script: str) -> list[str]:
+    told = f"import sys; {script}; print([name for name in {HEAVY} if name in sys.modules])"
+    return list(eval(subprocess.check_output([sys.executable, "-c", told], text=True)))
+
+
+def test_to_import_it_imports_nothing_else() -> None:
+    before = loaded_by("pass")
+    assert loaded_by("import exitpin") == before
+    assert {"sh", "stem", "psutil", "cloudpickle"}.isdisjoint(
+        loaded_by("import exitpin; exitpin.open; exitpin.Session")
+    )
+
+
+def test_each_name_is_there_and_no_other() -> None:
+    assert all(getattr(exitpin, name) is not None for name in exitpin.__all__)
+    assert dir(exitpin) == sorted(exitpin.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        exitpin.nonsense  # noqa: B018 - that it is asked for is the test
+
+
+def test_a_choice_is_written_as_options() -> None:
+    from exitpin.exits import Choice
+
+    assert [*Choice().words()] == []
+    assert [*Choice("a:1").words()] == [*Choice(("a", 1)).words()] == ["--to=a:1"]
+    assert [*Choice([("2001:db8::1", 1), "b:2"]).words()] == ["--to=[2001:db8::1]:1", "--to=b:2"]
+    chosen = Choice((), ["A"], ["B"], ["C"], "d", True, 5, 0)
+    words = ["--flag=A", "--not-flag=B", "--family=C", "--contact=d", "--sample=5", "--seed=0", "--bad-exits"]
+    assert [*chosen.words()] == words
