@@ -1,0 +1,101 @@
+"""One part of a module, as the command of a run: `python -P -m exitpin.wrappers.exitmap setup|probe|teardown MODULE`.
+
+exit status: that of the part: 0 when it returned (what it returns counts for nothing), 1 when it raised, or whatever it
+exits with; 2 when it was not started by `exitpin exitmap`.
+"""
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from . import handing, loading, logged
+from .calling import PLACES, call
+from .relays import AnyDestination, Consensus, ExitDescriptor
+from .scan_files import FOLDER, ScanFiles, Spec
+
+MISUSED = 2
+
+
+def main(part: str, path: Path) -> int:
+    """Carry out one part. Whatever the module raises is raised."""
+    folder = os.environ.pop(FOLDER, None)
+    if folder is None:
+        print("exitpin: this is for `exitpin exitmap`, which starts it inside of a run", file=sys.stderr)
+        return MISUSED
+    files = ScanFiles(folder)
+    spec = files.spec()
+    facts = logged.begin(spec.verbosity, os.environ.get("EXITPIN_FACTS"), os.environ.get("EXITPIN_EVIDENCE"))
+    loading.provide_names()
+    _set_analysis_dir(spec)
+    try:
+        module = loading.load(path)
+        {"setup": _setup, "probe": _probe, "teardown": _teardown}[part](module, files, spec)
+    finally:
+        facts.close()
+    return 0
+
+
+def _set_analysis_dir(spec: Spec) -> None:
+    """Before the module is loaded, and not made: modules do that. The run's own evidence where none was named."""
+    from .names import util
+
+    util.analysis_dir = spec.analysis_dir or os.environ.get("EXITPIN_EVIDENCE")
+
+
+def _setup(module: ModuleType, files: ScanFiles, spec: Spec) -> None:
+    before = handing.Globals(module)
+    host, port = spec.target
+    if hasattr(module, "setup"):
+        target = {} if host is None else {"target": host}
+        call(module.setup, {"consensus": Consensus(files.consensus), **target})
+    content, missing = before.changed()
+    files.globals.write_bytes(content)
+    files.tell_prepared(_destinations(module, host, port), missing)
+
+
+def _destinations(module: ModuleType, host: str | None, port: int | None) -> list[tuple[str, int]] | None:
+    """Where it goes. A module that says `None` goes anywhere, whatever the command line says; so does one that says
+    nothing, without a target there."""
+    declared = getattr(module, "destinations", ())
+    if declared is None:
+        return None
+    if host is not None and port is not None:
+        return [(host, port)]
+    return [(str(host), int(port)) for host, port in declared] or None
+
+
+def _probe(module: ModuleType, files: ScanFiles, spec: Spec) -> None:
+    from .names import command
+
+    handing.hand_on(files.globals.read_bytes(), module, Consensus(files.consensus))
+    descriptor, allowed = files.exit(os.environ["EXITPIN_EXIT_FP"])
+    host, port = spec.target
+    known = {
+        "exit_desc": ExitDescriptor(os.environ["EXITPIN_EXIT_FP"], descriptor),
+        "run_python_over_tor": command.run_python_over_tor(),
+        "run_cmd_over_tor": command.Command(),
+        "destinations": AnyDestination() if allowed is None else frozenset(allowed),
+        "target_host": host,
+        "target_port": port,
+        "first_hop": spec.first_hop,
+        "socks_port": 0,  # nobody listens there: whoever speaks SOCKS by itself is refused
+    }
+    call(module.probe, known, PLACES)
+
+
+def _teardown(module: ModuleType, files: ScanFiles, spec: Spec) -> None:
+    from .names.stats import Statistics
+
+    handing.hand_on(files.globals.read_bytes(), module, Consensus(files.consensus))
+    told = files.stats()
+    known = {
+        "stats": Statistics.of(told),
+        "controller": None,
+        "terminated_relays": list(told["terminated_relays"]),
+    }
+    call(module.teardown, known)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
