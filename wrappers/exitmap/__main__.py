@@ -6,19 +6,22 @@ exits with; 2 when it was not started by `exitpin exitmap`.
 
 import os
 import sys
+import traceback
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from . import handing, loading, logged
 from .calling import PLACES, call
 from .relays import AnyDestination, Consensus, ExitDescriptor
 from .scan_files import FOLDER, ScanFiles, Spec
 
-MISUSED = 2
+MISUSED, RAISED = 2, 1
+OURS = (os.path.dirname(__file__), "")
+"""Where code lies that is no module's: ours, and the machinery of imports."""
 
 
 def main(part: str, path: Path) -> int:
-    """Carry out one part. Whatever the module raises is raised."""
+    """Carry out one part; an exit status. What the module raises is shown, and a fact."""
     folder = os.environ.pop(FOLDER, None)
     if folder is None:
         print("exitpin: this is for `exitpin exitmap`, which starts it inside of a run", file=sys.stderr)
@@ -31,9 +34,21 @@ def main(part: str, path: Path) -> int:
     try:
         module = loading.load(path)
         {"setup": _setup, "probe": _probe, "teardown": _teardown}[part](module, files, spec)
+    except Exception as error:
+        traceback.print_exception(error.with_traceback(_beyond_ours(error)))
+        facts.give("raised", f"{type(error).__name__}: {error}")
+        return RAISED
     finally:
         facts.close()
     return 0
+
+
+def _beyond_ours(error: Exception) -> TracebackType | None:
+    """Its traceback from the module's own code on, if it came so far."""
+    trace = error.__traceback__
+    while trace is not None and os.path.dirname(trace.tb_frame.f_code.co_filename) in OURS:
+        trace = trace.tb_next
+    return trace
 
 
 def _set_analysis_dir(spec: Spec) -> None:
