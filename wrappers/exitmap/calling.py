@@ -43,6 +43,6 @@ def call(function: Callable[..., Any], known: Mapping[str, Any], places: Sequenc
         elif parameter.kind is not parameter.KEYWORD_ONLY:
             args.append(parameter.default)
     if is_whole:
-        given = named | (set(places) - named)
-        kwargs |= {name: value for name, value in known.items() if name not in given}
+        by_place = set(places) - set(unnamed)
+        kwargs |= {name: value for name, value in known.items() if name not in named and name not in by_place}
     return function(*args, **kwargs)

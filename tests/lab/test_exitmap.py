@@ -1,0 +1,261 @@
+"""`exitpin exitmap`: modules written by exitmap's contract, a clause each, judged by what the targets saw."""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+from .running import EXITPIN, Log, nickname
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+MANY = """
+import logging, subprocess, urllib.request
+import util
+log = logging.getLogger(__name__)
+destinations = [("web.test", 80)]
+
+def python(exit_desc):
+    seen = urllib.request.urlopen("http://web.test/ip", timeout=30).read().decode().strip()
+    log.log(logging.INFO if seen == exit_desc.address else logging.CRITICAL, "%s sees %s", exit_desc.nickname, seen)
+    subprocess.run(["curl", "-sS", "-o", "/dev/null", "http://web.test/ip"], check=True)
+
+def probe(exit_desc, run_python_over_tor, run_cmd_over_tor, **kwargs):
+    run_python_over_tor(python, exit_desc)
+    lines = []
+    curl = ["curl", "-sSv", "http://web.test/ip"]
+    out = run_cmd_over_tor.execute(curl, 30, lambda line, kill: not lines.append(line))
+    assert out == (b"", None) and exit_desc.address in lines, (out, lines)
+    util.dump_to_file("dumped " + exit_desc.address, exit_desc.fingerprint)
+"""
+STATE = """
+import logging, os, threading, util
+log = logging.getLogger(__name__)
+folder, seen, lock, destinations = None, [], None, [("example.org", 25)]
+
+def setup(consensus={}, target=None):
+    global folder, lock, destinations
+    folder, lock, destinations = util.analysis_dir, threading.Lock(), [("web.test", 80), ("web.test", 443)]
+    seen.append(len(consensus) > 4 and all(fp == entry.fingerprint for fp, entry in consensus.items()))
+    os.makedirs(folder)
+    log.info("setup for %s", target)
+
+def probe(desc, python, cmd, destinations):
+    seen.append("never seen by anybody else")
+    allowed = sorted(port for host, port in destinations if host == "web.test")
+    with open(os.path.join(folder, desc.nickname), "w") as file:
+        print(seen[0], len(seen), allowed, desc.exit_policy.can_exit_to(port=80), file=file)
+    if desc.nickname == "exit01":
+        lock.acquire()
+
+def teardown(stats=None, controller=None, terminated_relays=None):
+    log.warning("teardown %s %s %s %s", seen, stats.total_circuits, sorted(os.listdir(folder))[:2], terminated_relays)
+"""
+WANTS = """
+import socket
+try:
+    socket.create_connection(("web.test", 80))
+except OSError:
+    pass
+def setup():
+    WHAT
+destinations = None
+def probe(exit_desc, run_python_over_tor, run_cmd_over_tor):
+    raise AssertionError
+"""
+ENDS = """
+import os, subprocess, sys, time
+destinations = None
+def fail():
+    raise ConnectionRefusedError("swallowed")
+def probe(exit_desc, target_host, target_port, run_python_over_tor, run_cmd_over_tor, first_hop, socks_port, **kwargs):
+    assert (target_host, target_port, first_hop) == ("web.test", 80, None) and ("any", 1) in kwargs["destinations"]
+    what = int(exit_desc.nickname[-1])
+    if what == 1: raise ValueError("no\\nway")
+    if what == 2: sys.exit(7)
+    if what == 3: os._exit(0)
+    if what == 4: subprocess.run(["sleep", "60"])
+    run_python_over_tor(fail)
+"""
+RESOLVES = """
+import logging
+import error, socket, torsocks
+import util, command, stats, relayselector, eventhandler, exitmap, log as own_log
+log = logging.getLogger(__name__)
+destinations = None
+def resolve(exit_desc):
+    for name in "v4.test", "no-such-name.test":
+        sock = torsocks.torsocket()
+        sock.settimeout(10)
+        try:
+            log.info("%s is %s", name, sock.resolve(name))
+        except error.SOCKSv5Error as err:
+            log.error("%s: %s", name, err)
+def probe(exit_desc, run_python_over_tor, run_cmd_over_tor, **kwargs):
+    run_python_over_tor(resolve, exit_desc)
+    try:
+        torsocks.torsocket(socket.AF_INET6)
+    except OSError as why:
+        log.debug(why)
+"""
+
+
+class Scanned:
+    """What came of `exitpin exitmap --json`."""
+
+    def __init__(self, lab: Lab, folder: Path, text: str, *words: str) -> None:
+        module = folder / "modules" / "tried.py"
+        module.parent.mkdir(exist_ok=True)
+        module.write_text(text)
+        argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "--json", str(module), *words]
+        self.log = Log.of(lab.state)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False, cwd=folder)
+        self.status, self.stderr = done.returncode, done.stderr
+        self.records: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+
+    def by_exit(self) -> dict[str, dict[str, Any]]:
+        return {record["exit"]["nickname"]: record for record in self.records}
+
+
+def logged(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """(level, line) of what its module logged."""
+    facts = record["facts"].items()
+    return [(name.rpartition(".")[2], text) for name, text in facts if name.startswith("log.")]
+
+
+def plain(lab: Lab) -> list[str]:
+    return [one.nickname for one in lab.state.relays if one.role == "exit" and one.behaviour == "plain"]
+
+
+def test_python_commands_and_subprocesses_leave_by_the_exit_of_their_probe(lab: Lab, tmp_path: Path) -> None:
+    exits = plain(lab)
+    repeat = -(-24 // len(exits))
+    done = Scanned(lab, tmp_path, MANY, "-e", ",".join(exits), "--repeat", str(repeat), "--wide")
+    assert (done.status, len(done.records)) == (0, repeat * len(exits)), done.stderr
+    expected = Counter({lab.state.relay(one).address: 3 * repeat for one in exits})
+    assert Counter(done.log.peers("http")) == expected
+    for record in done.records:
+        address = record["exit"]["addresses"][0]
+        assert logged(record) == [("info", f"tried: {record['exit']['nickname']} sees {address}")]
+        assert record["facts"]["level"] == "info"
+        kept = {Path(one["file"]).name: Path(one["file"]) for one in record["evidence"]}
+        dumped = [file.read_text() for name, file in kept.items() if name.startswith(record["exit"]["fingerprint"])]
+        assert dumped == [f"dumped {address}"]
+        assert "sees" in kept["log.txt"].read_text()
+        assert [stream["status"] for stream in record["streams"]] == ["succeeded"] * 3
+
+
+def test_what_setup_set_is_there_in_each_probe_and_in_teardown_and_nothing_of_a_probe_is(
+    lab: Lab, tmp_path: Path
+) -> None:
+    narrow, other = nickname(lab.state, "rejects-443"), nickname(lab.state, "only-80")
+    names = f"exit01,exit02,{narrow},{other}"
+    done = Scanned(lab, tmp_path, STATE, "-e", names, "-a", "found", "-H", "web.test")
+    assert done.status == 123, done.stderr
+    (folder,) = (tmp_path / "found").iterdir()
+    assert folder.name.endswith("_tried")
+    assert {file.name: file.read_text().strip() for file in folder.iterdir()} == {
+        "exit01": "True 2 [80, 443] True",
+        "exit02": "True 2 [80, 443] True",
+        narrow: "True 2 [80] True",
+        other: "True 2 [80] True",
+    }
+    assert "tried [INFO] setup for web.test" in done.stderr
+    assert "lock, which setup() set, can't be handed to probes" in done.stderr
+    assert "tried [WARNING] teardown [True] 4 ['exit01', 'exit02'] []" in done.stderr
+    assert [name for name, record in done.by_exit().items() if record["status"] != "ok"] == ["exit01"]
+    assert "setup() set lock, which can't be handed" in done.by_exit()["exit01"]["facts"]["raised"]
+
+
+def test_exits_that_allow_no_destination_of_the_module_are_dropped_with_the_reason(lab: Lab, tmp_path: Path) -> None:
+    text = 'def probe(a, b, c, destinations): assert destinations == {("web.test", 443)}\n'
+    done = Scanned(lab, tmp_path, text, "-H", "web.test", "-p", "443")
+    total = len([one for one in lab.state.relays if one.role == "exit"])
+    assert (done.status, len(done.records)) == (0, total - 2), done.stderr
+    assert f"{total - 2} of {total} exits (2: policy)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"),
+    [
+        ("pass", "web.test"),
+        ('socket.create_connection(("192.0.2.10", 80))', "web.test, 192.0.2.10:80"),
+        ('__import__("subprocess").run(["curl", "-s", "http://192.0.2.10/"])', "web.test, 192.0.2.10:80"),
+    ],
+)
+def test_a_setup_that_wants_a_network_and_has_none_ends_the_scan(
+    lab: Lab, tmp_path: Path, what: str, wanted: str
+) -> None:
+    done = Scanned(lab, tmp_path, WANTS.replace("WHAT", what), "-e", "exit01")
+    assert (done.status, done.records, done.log.peers()) == (125, [], [])
+    assert f"setup() of tried.py has no network, and wanted {wanted}." in done.stderr
+
+
+def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clear(lab: Lab, tmp_path: Path) -> None:
+    text = "import socket, urllib.request\n\ndef setup():\n    global seen, found\n" \
+           '    seen = urllib.request.urlopen("http://web.test/ip").read().decode().strip()\n' \
+           '    found = socket.gethostbyname("v4.test")\n\n' \
+           "def probe(a, b, c):\n    print(seen, found)\n"  # fmt: skip
+    relay = lab.state.relay("exit02")
+    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "exit02")
+    assert (done.status, done.log.peers("http")) == (0, [relay.address]), done.stderr
+    assert done.records[0]["process"]["stdout"] == f"{relay.address} 192.0.2.11\n"
+    record = Path(done.stderr.partition("setup() went through exit02/")[2].partition(": ")[2].splitlines()[0])
+    events = str(record).removesuffix(".record")
+    verified = subprocess.run([*EXITPIN, "results", "verify", events, str(record)], capture_output=True, check=False)
+    assert verified.returncode == 0, verified.stderr
+    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "direct")
+    assert done.status == 0 and relay.address not in done.log.peers("http"), done.stderr
+
+
+def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Path) -> None:
+    done = Scanned(
+        lab, tmp_path, ENDS, "-e", "exit01,exit02,exit03,exit04,exit05", "-H", "web.test", "-p", "80", "--timeout", "4s"
+    )
+    found = {
+        name: (record["status"], (record["failure"] or {}).get("kind"), record["process"]["rc"])
+        for name, record in done.by_exit().items()
+    }
+    assert found == {
+        "exit01": ("error", "tool", 1),
+        "exit02": ("error", "tool", 7),
+        "exit03": ("ok", None, 0),
+        "exit04": ("error", "timeout", None),
+        "exit05": ("ok", None, 0),
+    }
+    assert done.status == 123
+    records = done.by_exit()
+    assert records["exit01"]["facts"]["raised"] == r"ValueError: no\nway"
+    assert records["exit01"]["process"]["stderr"].splitlines()[1].endswith('tried.py", line 9, in probe')
+    assert logged(records["exit05"]) == [("info", "command: ConnectionRefusedError: swallowed")]
+
+
+def test_names_are_resolved_by_the_exit_of_the_probe(lab: Lab, tmp_path: Path) -> None:
+    done = Scanned(lab, tmp_path, RESOLVES, "-e", "exit01,exit02", "-v", "debug")
+    assert done.status == 0, done.stderr
+    for record in done.records:
+        found = logged(record)
+        assert found[:2] == [
+            ("info", "tried: v4.test is 192.0.2.11"),
+            ("error", "tried: no-such-name.test: SOCKS Server error 4"),
+        ]
+        assert found[2][0] == "debug" and record["facts"]["level"] == "error"
+        assert [stream["is_lookup"] for stream in record["streams"]] == [True, True]
+
+
+def test_ctrl_c_in_setup_ends_all_and_says_so(lab: Lab, tmp_path: Path) -> None:
+    module = tmp_path / "tried.py"
+    module.write_text("import time\n\ndef setup():\n    print('begun', flush=True)\n    time.sleep(60)\n\n"
+                      "def probe(a, b, c):\n    pass\n")  # fmt: skip
+    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, str(module)]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "setup\tbegun\n"
+        os.killpg(process.pid, 2)
+        said = process.stderr.read()
+    assert (process.returncode, said) == (130, "exitpin: interrupted in setup().\n")
