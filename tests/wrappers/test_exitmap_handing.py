@@ -14,9 +14,8 @@ from exitpin.wrappers.exitmap.handing import Globals, Missing, NotHandedOn, hand
 from exitpin.wrappers.exitmap.loading import load
 from exitpin.wrappers.exitmap.relays import AnyDestination, Consensus, ExitDescriptor
 
-ENTRY = (
-    "r {name} AAAAAAAAAAAAAAAAAAAAAAAAAA{end} 2038-01-01 00:00:00 203.0.113.7 9001 0\ns Exit Running\nw Bandwidth=5\n"
-)
+DIGEST = "A" * 26
+ENTRY = f"r {{name}} {DIGEST}{{end}} {DIGEST}A 2038-01-01 00:00:00 203.0.113.7 9001 0\ns Exit Running\nw Bandwidth=5\n"
 SOURCE = """
 import os, threading
 class Kept:
@@ -100,7 +99,7 @@ def test_the_environment_and_the_timeout_of_sockets_are_handed_on(
 
 def test_a_consensus_is_told_by_fingerprint_and_parsed_where_it_is_looked_at(consensus: Consensus) -> None:
     first, second = consensus
-    assert first == "0" * 38 + "04" and len(consensus) == 2 and second in consensus and "F" * 40 not in consensus
+    assert first == "0" * 39 + "4" and len(consensus) == 2 and second in consensus and "F" * 40 not in consensus
     assert (consensus[first].fingerprint, consensus[first].nickname, consensus[first].flags) == (
         first, "Q", ["Exit", "Running"],
     )  # fmt: skip
