@@ -58,6 +58,10 @@ def calls(line: str) -> Iterator[list[str]]:
             continue
         at = next((n for n, one in enumerate(words) if one == "exitpin" or one.endswith("/exitpin")), None)
         if at is not None:
-            end = next((n for n, one in enumerate(words) if set(one) <= set("<>") and n > at), len(words))
-            yield words[at + 1 : end]
+            end = next((n for n, one in enumerate(words) if _redirects(one) and n > at), len(words))
+            yield words[at + 1 : end - (end < len(words) and words[end - 1].isdigit())]
         words = []
+
+
+def _redirects(word: str) -> bool:
+    return set(word) <= set("<>&|") and not {"<", ">"}.isdisjoint(word)

@@ -1,101 +1,25 @@
-"""`exitpin daemon`: runs that take a lease of it are as all others, and whoever is killed, nothing is left."""
+"""`exitpin daemon`: runs that take a lease of it are as all others."""
 
 import json
 import os
-import pty
-import select
 import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .conftest import Lab, eventually, is_alive
-from .running import EXITPIN, Log, SecondController, scratch_of, tree_of
+from .conftest import Lab, eventually
+from .daemons import EXIT, Daemon, holds, serving, sleeping
+from .running import EXITPIN, Log
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
-
-CLIENT = str(Path(sys.executable).with_name("exitpin"))
-EXIT = "exit01"
-GONE = "exitpin: the daemon has gone: nothing of this run is attributed. Try again, without it.\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    """A daemon of the session's lab."""
-
-    lab: Lab
-
-    def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        argv = [CLIENT, "daemon", words[0], "--lab", "--name", self.lab.state.name, *words[1:]]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-
-    @property
-    def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.verb("status", "--json").stdout)
-        return told
-
-    @property
-    def pid(self) -> int:
-        """As it is seen from outside of the lab."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.connect(str(self.lab.state.directory.parent.parent / f"daemon-lab-{self.lab.state.name}"))
-            return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
-
-    def argv(self, *words: str, verb: str = "run") -> list[str]:
-        return [CLIENT, verb, "--lab", "--name", self.lab.state.name, *words]
-
-    def run(self, *words: str, verb: str = "run", **options: Any) -> "subprocess.CompletedProcess[str]":
-        given = {"capture_output": True, "text": True, "timeout": 60, "check": False, **options}
-        if "input" not in given:
-            given.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.run(self.argv(*words, verb=verb), **given)
 
 
 @pytest.fixture
 def daemon(lab: Lab) -> Iterator[Daemon]:
-    """One that serves; afterwards nothing of it is there."""
-    one = Daemon(lab)
-    started = one.verb("start")
-    assert (started.returncode, started.stderr) == (0, "")
-    pid = one.pid
-    yield one
-    assert one.verb("stop").returncode == 0
-    eventually(lambda: _assert(not is_alive(pid)))
-    control = SecondController(lab.state)
-    for relay in lab.state.relays:
-        if relay.role == "exit":
-            eventually(lambda: _assert(control.circuits(relay.fingerprint) == []))  # noqa: B023 - called at once
-    assert one.verb("status").returncode == 3
-
-
-def _assert(condition: object) -> None:
-    assert condition
-
-
-def eventually_idle(daemon: Daemon) -> None:
-    eventually(lambda: _assert(daemon.status["running"] == 0), 20)
-
-
-@contextmanager
-def sleeping(daemon: Daemon, directory: Path, **options: Any) -> Iterator["subprocess.Popen[str]"]:
-    """A leased run whose tool has started a child that would never end, in a session of its own."""
-    script = 'setsid tail -f /dev/null & : > "$0"; wait'
-    there = directory / "there"
-    argv = daemon.argv("-e", EXIT, "--", "sh", "-c", script, str(there))
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options) as running:
-        try:
-            eventually(lambda: _assert(there.exists()), 30)
-            yield running
-        finally:
-            running.kill()
+    with serving(lab) as one:
+        yield one
 
 
 def test_a_run_finds_it_and_leaves_by_its_exit(daemon: Daemon) -> None:
@@ -162,7 +86,7 @@ def test_who_wants_tor_to_itself_waits_for_the_leases_and_the_next_ones_for_it(d
         assert borrower.stderr is not None
         assert "waiting for exitpin (pid " in borrower.stderr.readline()
         lease = subprocess.Popen(daemon.argv("-e", EXIT, "--", "echo", "served"), stdout=subprocess.PIPE, text=True)
-        eventually(lambda: _assert(daemon.status["waiting"] == 1))
+        eventually(lambda: holds(daemon.status["waiting"] == 1))
         running.send_signal(signal.SIGINT)
         assert len(borrower.communicate(timeout=40)[0].splitlines()) == 2
         assert lease.communicate(timeout=40)[0] == "served\n"
@@ -191,127 +115,6 @@ def test_its_sentences_and_statuses_are_those_of_every_run(
     done = daemon.run(*words)
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.startswith(said)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_this_run_alone(daemon: Daemon, tmp_path: Path, number: signal.Signals) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    with sleeping(daemon, tmp_path / "a") as one, sleeping(daemon, tmp_path / "b") as other:
-        tree = tree_of(one.pid)
-        one.send_signal(number)
-        assert one.wait(20) == 128 + number
-        assert [pid for pid in tree if is_alive(pid)] == []
-        assert daemon.status["running"] == 1
-        other.send_signal(number)
-        assert other.wait(20) == 128 + number
-
-
-@pytest.mark.parametrize("whom", ["outside", "inside", "launcher"])
-def test_a_killed_client_or_launcher_leaves_nothing(daemon: Daemon, tmp_path: Path, whom: str) -> None:
-    control = SecondController(daemon.lab.state)
-    with sleeping(daemon, tmp_path) as running:
-        tree = tree_of(running.pid)
-        scratch = scratch_of(tree)
-        victim = {"outside": tree[0], "inside": tree[1], "launcher": tree[2]}[whom]
-        os.kill(victim, signal.SIGKILL)
-        _, said = running.communicate(timeout=20)
-        eventually(lambda: _assert([pid for pid in tree if is_alive(pid)] == []))
-        eventually_idle(daemon)
-        eventually(lambda: _assert(not scratch.exists()))
-        if whom == "launcher":
-            assert (running.returncode, said.startswith("exitpin: shim: the launcher of the client")) == (125, True)
-    assert daemon.run("-e", EXIT, "--", "echo", "next").stdout == "next\n"
-    assert control.streams("web.test") == []
-
-
-def test_a_killed_daemon_ends_the_runs_and_the_next_call_does_without(lab: Lab, tmp_path: Path) -> None:
-    daemon = Daemon(lab)
-    assert daemon.verb("start").returncode == 0
-    with sleeping(daemon, tmp_path) as running:
-        tree = tree_of(running.pid)
-        scratch = scratch_of(tree)
-        os.kill(daemon.pid, signal.SIGKILL)
-        _, said = running.communicate(timeout=20)
-        assert (running.returncode, said) == (125, GONE)
-        assert [pid for pid in tree if is_alive(pid)] == []
-    assert daemon.run("-e", EXIT, "--", "echo", "next").stdout == "next\n"
-    assert not scratch.parent.exists()
-    assert daemon.verb("start").returncode == 0
-    assert daemon.run("-e", EXIT, "--", "echo", "again").stdout == "again\n"
-    assert daemon.verb("stop").returncode == 0
-
-
-def test_stopped_it_ends_the_runs_with_a_sentence(lab: Lab, tmp_path: Path) -> None:
-    daemon = Daemon(lab)
-    assert daemon.verb("start").returncode == 0
-    with sleeping(daemon, tmp_path) as running:
-        assert daemon.verb("stop").returncode == 0
-        _, said = running.communicate(timeout=20)
-    assert (running.returncode, said) == (125, "exitpin: interrupted: the daemon was ended\n")
-
-
-def test_there_is_one_at_a_time(daemon: Daemon) -> None:
-    second = daemon.verb("start")
-    assert second.returncode == 125
-    assert "a daemon is running already (pid " in second.stderr
-    assert daemon.run("-e", EXIT, "--", "true").returncode == 0
-
-
-def test_the_terminal_is_the_tools_and_comes_back(daemon: Daemon) -> None:
-    ours, theirs = pty.openpty()
-    inner = "trap 'echo caught' INT; test -t 0 && echo ready; read -r line; echo said $line"
-    words = " ".join(f"'{word}'" for word in daemon.argv("-e", EXIT, "--", "bash", "-c"))
-    script = f'{words} "$0"; echo status $?; read -r line; echo back $line'
-    argv = ["setsid", "--ctty", "--wait", "bash", "-c", script, inner]
-    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as running:
-        os.close(theirs)
-        try:
-            _read_until(ours, b"ready")
-            os.write(ours, b"\x03")
-            _read_until(ours, b"caught")
-            os.write(ours, b"one\n")
-            _read_until(ours, b"said one")
-            _read_until(ours, b"status 0")
-            os.write(ours, b"two\n")
-            _read_until(ours, b"back two")
-            assert running.wait(20) == 0
-        finally:
-            running.kill()
-            os.close(ours)
-
-
-def test_a_shell_stops_and_continues_it(daemon: Daemon) -> None:
-    ours, theirs = pty.openpty()
-    words = " ".join(daemon.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; cat'"))
-    with subprocess.Popen(
-        ["setsid", "--ctty", "--wait", "bash", "--norc", "-i"], stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**os.environ, "PS1": "", "TERM": "dumb"},
-    ) as running:  # fmt: skip
-        os.close(theirs)
-        try:
-            os.write(ours, f"{words}\n".encode())
-            _read_until(ours, b"ready")
-            os.write(ours, b"\x1a")
-            _read_until(ours, b"Stopped")
-            os.write(ours, b"fg; echo sta''tus $?\n")
-            _read_until(ours, b"cat'\r\n")
-            os.write(ours, b"after\n")
-            _read_until(ours, b"after\r\nafter")
-            os.write(ours, b"\x04")
-            _read_until(ours, b"status 0")
-            os.write(ours, b"exit\n")
-            assert running.wait(20) == 0
-        finally:
-            running.kill()
-            os.close(ours)
-
-
-def _read_until(terminal: int, wanted: bytes) -> None:
-    seen, deadline = b"", time.monotonic() + 30
-    while wanted not in seen:
-        assert select.select([terminal], [], [], deadline - time.monotonic())[0], seen
-        seen += os.read(terminal, 4096)
 
 
 def test_a_stream_of_bytes_passes_whole_and_a_closed_pipe_ends_it(daemon: Daemon) -> None:

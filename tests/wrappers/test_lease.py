@@ -192,7 +192,7 @@ def test_the_socket_of_a_service_manager_is_taken_and_stays(tmp_path: Path) -> N
         listener.bind(str(path))
         listener.listen()
         script = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{listener.fileno()}'
-        command = ["sh", "-c", script, "sh", sys.executable, "-c", ACTIVATED, str(path)]
+        command = ["bash", "-c", script, "bash", sys.executable, "-c", ACTIVATED, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=(listener.fileno(),)) as activated:
             client = connect_to_daemon(path)
             assert client is not None

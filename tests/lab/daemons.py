@@ -1,0 +1,88 @@
+"""A daemon of the lab, as its user has it, for tests."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .conftest import Lab, eventually, is_alive
+from .running import SecondController
+
+CLIENT = str(Path(sys.executable).with_name("exitpin"))
+EXIT = "exit01"
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon of the session's lab."""
+
+    lab: Lab
+
+    def verb(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        argv = [CLIENT, "daemon", words[0], "--lab", "--name", self.lab.state.name, *words[1:]]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.verb("status", "--json").stdout)
+        return told
+
+    @property
+    def pid(self) -> int:
+        """As it is seen from outside of the lab."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(str(self.lab.state.directory.parent.parent / f"daemon-lab-{self.lab.state.name}"))
+            return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
+
+    def argv(self, *words: str, verb: str = "run") -> list[str]:
+        return [CLIENT, verb, "--lab", "--name", self.lab.state.name, *words]
+
+    def run(self, *words: str, verb: str = "run", **options: Any) -> "subprocess.CompletedProcess[str]":
+        given = {"capture_output": True, "text": True, "timeout": 60, "check": False, **options}
+        if "input" not in given:
+            given.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(self.argv(*words, verb=verb), **given)
+
+
+def holds(condition: object) -> None:
+    assert condition
+
+
+def eventually_idle(daemon: Daemon) -> None:
+    eventually(lambda: holds(daemon.status["running"] == 0), 20)
+
+
+@contextmanager
+def sleeping(daemon: Daemon, directory: Path, **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """A leased run whose tool has started a child that would never end, in a session of its own."""
+    script = 'setsid tail -f /dev/null & : > "$0"; wait'
+    there = directory / "there"
+    argv = daemon.argv("-e", EXIT, "--", "sh", "-c", script, str(there))
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options) as running:
+        try:
+            eventually(lambda: holds(there.exists()), 30)
+            yield running
+        finally:
+            running.kill()
+
+
+@contextmanager
+def serving(lab: Lab) -> Iterator[Daemon]:
+    """One that serves; afterwards nothing of it is there."""
+    one = Daemon(lab)
+    started = one.verb("start")
+    assert (started.returncode, started.stderr) == (0, "")
+    pid = one.pid
+    yield one
+    assert one.verb("stop").returncode == 0
+    eventually(lambda: holds(not is_alive(pid)))
+    control = SecondController(lab.state)
+    for relay in lab.state.relays:
+        if relay.role == "exit":
+            eventually(lambda: holds(control.circuits(relay.fingerprint) == []))  # noqa: B023 - called at once
+    assert one.verb("status").returncode == 3

@@ -1,0 +1,147 @@
+"""Whoever of client, launcher and daemon is interrupted, stopped or killed: nothing of a lease is left."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Lab, eventually, is_alive
+from .daemons import EXIT, Daemon, eventually_idle, holds, serving, sleeping
+from .running import SecondController, scratch_of, tree_of
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+GONE = "exitpin: the daemon has gone: nothing of this run is attributed. Try again, without it.\n"
+
+
+@pytest.fixture
+def daemon(lab: Lab) -> Iterator[Daemon]:
+    with serving(lab) as one:
+        yield one
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_this_run_alone(daemon: Daemon, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with sleeping(daemon, tmp_path / "a") as one, sleeping(daemon, tmp_path / "b") as other:
+        tree = tree_of(one.pid)
+        one.send_signal(number)
+        assert one.wait(20) == 128 + number
+        assert [pid for pid in tree if is_alive(pid)] == []
+        assert daemon.status["running"] == 1
+        other.send_signal(number)
+        assert other.wait(20) == 128 + number
+
+
+@pytest.mark.parametrize("whom", ["outside", "inside", "launcher"])
+def test_a_killed_client_or_launcher_leaves_nothing(daemon: Daemon, tmp_path: Path, whom: str) -> None:
+    control = SecondController(daemon.lab.state)
+    with sleeping(daemon, tmp_path) as running:
+        tree = tree_of(running.pid)
+        scratch = scratch_of(tree)
+        victim = {"outside": tree[0], "inside": tree[1], "launcher": tree[2]}[whom]
+        os.kill(victim, signal.SIGKILL)
+        _, said = running.communicate(timeout=20)
+        eventually(lambda: holds([pid for pid in tree if is_alive(pid)] == []))
+        eventually_idle(daemon)
+        eventually(lambda: holds([path.suffix for path in scratch.iterdir()] == [".so"]))
+        if whom == "launcher":
+            assert (running.returncode, said.startswith("exitpin: shim: the launcher of the client")) == (125, True)
+    assert daemon.run("-e", EXIT, "--", "echo", "next").stdout == "next\n"
+    assert control.streams("web.test") == []
+
+
+def test_a_killed_daemon_ends_the_runs_and_the_next_call_does_without(lab: Lab, tmp_path: Path) -> None:
+    daemon = Daemon(lab)
+    assert daemon.verb("start").returncode == 0
+    with sleeping(daemon, tmp_path) as running:
+        tree = tree_of(running.pid)
+        scratch = scratch_of(tree)
+        os.kill(daemon.pid, signal.SIGKILL)
+        _, said = running.communicate(timeout=20)
+        assert (running.returncode, said) == (125, GONE)
+        assert [pid for pid in tree if is_alive(pid)] == []
+    assert daemon.run("-e", EXIT, "--", "echo", "next").stdout == "next\n"
+    assert not scratch.exists()
+    assert daemon.verb("start").returncode == 0
+    assert daemon.run("-e", EXIT, "--", "echo", "again").stdout == "again\n"
+    assert daemon.verb("stop").returncode == 0
+
+
+def test_stopped_it_ends_the_runs_with_a_sentence(lab: Lab, tmp_path: Path) -> None:
+    daemon = Daemon(lab)
+    assert daemon.verb("start").returncode == 0
+    with sleeping(daemon, tmp_path) as running:
+        assert daemon.verb("stop").returncode == 0
+        _, said = running.communicate(timeout=20)
+    assert (running.returncode, said) == (125, "exitpin: interrupted: the daemon was ended\n")
+
+
+def test_there_is_one_at_a_time(daemon: Daemon) -> None:
+    second = daemon.verb("start")
+    assert second.returncode == 125
+    assert "a daemon is running already (pid " in second.stderr
+    assert daemon.run("-e", EXIT, "--", "true").returncode == 0
+
+
+def test_the_terminal_is_the_tools_and_comes_back(daemon: Daemon) -> None:
+    ours, theirs = pty.openpty()
+    inner = "trap 'echo caught' INT; test -t 0 && echo ready; read -r line; echo said $line"
+    words = " ".join(f"'{word}'" for word in daemon.argv("-e", EXIT, "--", "bash", "-c"))
+    script = f'{words} "$0"; echo status $?; read -r line; echo back $line'
+    argv = ["setsid", "--ctty", "--wait", "bash", "-c", script, inner]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        try:
+            _read_until(ours, b"ready")
+            os.write(ours, b"\x03")
+            _read_until(ours, b"caught")
+            os.write(ours, b"one\n")
+            _read_until(ours, b"said one")
+            _read_until(ours, b"status 0")
+            os.write(ours, b"two\n")
+            _read_until(ours, b"back two")
+            assert running.wait(20) == 0
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+def test_a_shell_stops_and_continues_it(daemon: Daemon) -> None:
+    ours, theirs = pty.openpty()
+    words = " ".join(daemon.argv("-e", EXIT, "--", "sh", "-c", "'echo rea''dy; exec cat'"))
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", "bash", "--norc", "-i"], stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**os.environ, "PS1": "", "TERM": "dumb"},
+    ) as running:  # fmt: skip
+        os.close(theirs)
+        try:
+            os.write(ours, f"{words}\n".encode())
+            _read_until(ours, b"ready")
+            os.write(ours, b"\x1a")
+            _read_until(ours, b"Stopped")
+            os.write(ours, b"fg; echo sta''tus $?\n")
+            _read_until(ours, b"cat'\r\n")
+            os.write(ours, b"after\n")
+            _read_until(ours, b"after\r\nafter")
+            os.write(ours, b"\x04")
+            _read_until(ours, b"status 0")
+            os.write(ours, b"exit\n")
+            assert running.wait(20) == 0
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+def _read_until(terminal: int, wanted: bytes) -> None:
+    seen, deadline = b"", time.monotonic() + 30
+    while wanted not in seen:
+        assert select.select([terminal], [], [], deadline - time.monotonic())[0], seen
+        seen += os.read(terminal, 4096)
