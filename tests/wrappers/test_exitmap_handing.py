@@ -107,7 +107,7 @@ def test_a_consensus_is_told_by_fingerprint_and_parsed_where_it_is_looked_at(con
 
 def test_an_exit_s_descriptor_is_stem_s_when_more_of_it_is_wanted() -> None:
     text = "router some 203.0.113.9 9001 0 0\nfingerprint " + "AB " * 20 + "\nreject *:25\naccept *:*\n"
-    descriptor = ExitDescriptor("AB" * 20, text)
+    descriptor = ExitDescriptor("AB" * 20, text, "some", "203.0.113.9")
     assert (descriptor.nickname, descriptor.address, descriptor.fingerprint) == ("some", "203.0.113.9", "AB" * 20)
     assert descriptor.exit_policy.can_exit_to(port=80) and not descriptor.exit_policy.can_exit_to(port=25)
     from stem.descriptor.server_descriptor import ServerDescriptor

@@ -84,10 +84,11 @@ def _probe(module: ModuleType, files: ScanFiles, spec: Spec) -> None:
     from .names import command
 
     handing.hand_on(files.globals.read_bytes(), module, Consensus(files.consensus))
-    descriptor, allowed = files.exit(os.environ["EXITPIN_EXIT_FP"])
+    fingerprint, nickname, address = (os.environ[f"EXITPIN_EXIT_{what}"] for what in ("FP", "NICK", "IP"))
+    descriptor, allowed = files.exit(fingerprint)
     host, port = spec.target
     known = {
-        "exit_desc": ExitDescriptor(os.environ["EXITPIN_EXIT_FP"], descriptor),
+        "exit_desc": ExitDescriptor(fingerprint, descriptor, nickname, address),
         "run_python_over_tor": command.run_python_over_tor(),
         "run_cmd_over_tor": command.Command(),
         "destinations": AnyDestination() if allowed is None else frozenset(allowed),

@@ -12,17 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-_ROUTER = re.compile(r"^router (\S+) (\S+) ", re.MULTILINE)
-
 
 class ExitDescriptor:
     """Stands for stem's server descriptor of an exit, whose class it says it has, and becomes it as soon as more than
-    these is asked for. `text`: as the relay published it."""
+    these is asked for. `text`: as the relay published it, empty where it is not known; nickname and address are the
+    consensus' then, and always."""
 
-    def __init__(self, fingerprint: str, text: str) -> None:
-        router = _ROUTER.search(text)
-        self.fingerprint = fingerprint
-        self.nickname, self.address = (router[1], router[2]) if router else ("", "")
+    def __init__(self, fingerprint: str, text: str, nickname: str, address: str) -> None:
+        self.fingerprint, self.nickname, self.address = fingerprint, nickname, address
         self._text = text
 
     @cached_property
