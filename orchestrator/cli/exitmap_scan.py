@@ -39,9 +39,9 @@ class ModuleScan(Scan):
         self._outline = Outline.of(module)
         self._began = time.time()
         self._destinations: tuple[Destination, ...] = ()
-        self._asked_resolve = args.resolve
         args.resolve = args.resolve or ("exit" if "torsocks" in self._outline.imports else "mapped")
         super().__init__(args, vantage, Asked(command_of("probe", module), environment))
+        self._scan.update(verb="exitmap", words=self._words())
 
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first probe, never after."""
@@ -80,6 +80,12 @@ class ModuleScan(Scan):
             mine = None if prepared.destinations is None else allowed(relay, self._destinations)
             self._files.tell_exit(relay.fingerprint, text, mine)
         return selection
+
+    def _words(self) -> list[str]:
+        """What says on a command line which module it is, and how it is run."""
+        args = self._args
+        given = {"--host": args.host, "--port": args.port, "--setup": None if args.setup == OFFLINE else args.setup}
+        return [str(self._module), *(f"{name}={value}" for name, value in given.items() if value is not None)]
 
     def _spec(self) -> Spec:
         args, first_hops = self._args, self._settings.first_hops

@@ -230,6 +230,8 @@ def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Pa
     }
     assert done.status == 123
     records = done.by_exit()
+    again = records["exit02"]["reproduce"]
+    assert again.startswith("exitpin exitmap -e ") and again.endswith("tried.py --host=web.test --port=80"), again
     assert records["exit01"]["facts"]["raised"] == r"ValueError: no\nway"
     assert records["exit01"]["process"]["stderr"].splitlines()[1].endswith('tried.py", line 9, in probe')
     assert logged(records["exit05"]) == [("info", "command: ConnectionRefusedError: swallowed")]

@@ -1,6 +1,7 @@
 """The names that modules import, and the commands that they run; a module loaded with them."""
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -156,10 +157,21 @@ def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
     files.tell_prepared([("a.test", 80)], {"lock": "why"})
     prepared = files.prepared()
     assert prepared is not None and (prepared.destinations, prepared.missing) == ((("a.test", 80),), {"lock": "why"})
-    for wrong in ("", "[]", "{}", '{"destinations": 3, "missing": {}}', '{"destinations": [["a"]], "missing": {}}'):
+    for wrong in (
+        "",
+        "[" * 100_000,
+        "[]",
+        "{}",
+        '{"destinations": 3, "missing": {}}',
+        '{"destinations": [["a"]], "missing": {}}',
+    ):
         (files.path / "prepared.json").write_text(wrong)
         with pytest.raises(ValueError):
             files.prepared()
+    (files.path / "prepared.json").unlink()
+    os.mkfifo(files.path / "prepared.json")
+    with pytest.raises(ValueError):
+        files.prepared()
 
 
 def test_a_source_is_looked_at_without_being_carried_out(tmp_path: Path) -> None:

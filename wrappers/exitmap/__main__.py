@@ -26,7 +26,7 @@ def main(part: str, path: Path) -> int:
     if folder is None:
         print("exitpin: this is for `exitpin exitmap`, which starts it inside of a run", file=sys.stderr)
         return MISUSED
-    files = ScanFiles(folder)
+    files, sys.argv = ScanFiles(folder), [str(path)]
     spec = files.spec()
     facts = logged.begin(spec.verbosity, os.environ.get("EXITPIN_FACTS"), os.environ.get("EXITPIN_EVIDENCE"))
     loading.provide_names()

@@ -86,15 +86,18 @@ class ScanFiles:
     def prepared(self) -> Prepared | None:
         """What setup() left, as a process of the module wrote it; None: it did not come so far. Raises ValueError for
         what is not of this form."""
+        from ..harvest import read_artifact
+        from ..values import Unreadable
+
         try:
-            with open(self.path / "prepared.json", encoding="utf-8") as file:
-                told = json.loads(file.read(ANSWER_MAX))
+            content = read_artifact(str(self.path), "prepared.json", ANSWER_MAX)
+            if content is None:
+                return None
+            told = json.loads(content)
             given = told["destinations"]
             destinations = None if given is None else tuple((str(host), int(port)) for host, port in given)
             return Prepared(destinations, {str(name): str(why) for name, why in told["missing"].items()})
-        except FileNotFoundError:
-            return None
-        except (AttributeError, KeyError, TypeError, OSError) as error:
+        except (AttributeError, KeyError, TypeError, OSError, RecursionError, Unreadable) as error:
             raise ValueError(f"prepared.json: {error!r}") from None
 
     def tell_stats(self, stats: Mapping[str, object]) -> None:
