@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
         raise OperatorError(f"{args.port} is no port.", "", EXIT_USAGE)
     files = {"--events": args.events, "--joblog": args.joblog}
     if args.analysis_dir:
-        files["--analysis-dir"] = f"{args.analysis_dir}/."
+        files["--analysis-dir"] = f"{args.analysis_dir}/{path.stem}"
     folders = [*folders_of(files)]
     environment = Caller.of_this_process().environment
 

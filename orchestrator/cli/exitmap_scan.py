@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...wrappers.exitmap.imports import Outline
 from ...wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
 from ...wrappers.output import printable
 from ...wrappers.runtime import scratch_directory
+from ..errors import OperatorError
 from ..model import Destination
 from ..network import Network, Vantage
 from ..observation import failure_of
@@ -38,6 +40,7 @@ class ModuleScan(Scan):
         self._module = module
         self._outline = Outline.of(module)
         self._began = time.time()
+        self._is_set_up = False
         self._destinations: tuple[Destination, ...] = ()
         args.resolve = args.resolve or ("exit" if "torsocks" in self._outline.imports else "mapped")
         super().__init__(args, vantage, Asked(command_of("probe", module), environment))
@@ -52,14 +55,27 @@ class ModuleScan(Scan):
                 directory, self._environment, self._containment, self._settings, self._rng,
                 self._module, self.scan_id, self._kept(),
             )  # fmt: skip
-            status = await super().execute()
-            if "teardown" not in self._outline.functions:
-                return status
-            if status > 128:
+            try:
+                status = await super().execute()
+            except OperatorError:
+                await self._tear_down()
+                raise
+            if status > 128 and self._has_teardown:
                 _say("interrupted: teardown() was not run")
                 return status
-            self._files.tell_stats(self._stats())
-            return await self._parts.tear_down() or status
+            return await self._tear_down() or status
+
+    @property
+    def _has_teardown(self) -> bool:
+        """Whether there is anything to be done at the end."""
+        return self._is_set_up and "teardown" in self._outline.functions
+
+    async def _tear_down(self) -> int:
+        """teardown(), if setup() came to its end; an exit status, 0: all is well."""
+        if not self._has_teardown:
+            return 0
+        self._files.tell_stats(self._stats())
+        return await self._parts.tear_down()
 
     async def _select(self, network: Network) -> Selection:
         """setup(), and then the exits that allow one of the destinations that it left."""
@@ -73,6 +89,7 @@ class ModuleScan(Scan):
         else:
             await self._parts.set_up_through(network, self._vantage, where, self._scan)
         prepared = self._parts.prepared(self._files)
+        self._is_set_up = True
         self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
         selection = choose(args, snapshot, self._rng, self._destinations)
         for relay in selection.exits:
@@ -94,7 +111,8 @@ class ModuleScan(Scan):
             stamp = time.strftime("%Y-%m-%d_%H:%M:%S%z", time.localtime(self._began))
             folder = str(Path(args.analysis_dir).absolute() / f"{stamp}_{self._module.stem}")
         first_hop = first_hops[0] if len(first_hops) == 1 else None
-        return Spec(str(self._module), (args.host, args.port), args.verbosity, folder, first_hop)
+        digest = sha256(self._module.read_bytes()).hexdigest()
+        return Spec(str(self._module), digest, (args.host, args.port), args.verbosity, folder, first_hop)
 
     def _wanted(self) -> dict[str, str]:
         wanted = super()._wanted()
@@ -118,10 +136,9 @@ class ModuleScan(Scan):
         return self._kept()
 
     def _in_words(self, given: Given) -> Iterator[str]:
-        """The lines of the log have been shown as they came."""
-        facts = {name: value for name, value in given.facts.items() if name != "level" and not name.startswith("log.")}
+        """What was dumped: lines of the log, and what was raised, have been shown as they came."""
         dumped = tuple(path for path in given.evidence if not path.endswith("/log.txt"))
-        return given_in_words(replace(given, facts=facts, evidence=dumped))
+        return given_in_words(replace(given, facts={}, evidence=dumped))
 
     def _stats(self) -> dict[str, Any]:
         """How the probes ended, as teardown() is told."""

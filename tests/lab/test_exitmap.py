@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def test_python_commands_and_subprocesses_leave_by_the_exit_of_their_probe(lab: 
         address = record["exit"]["addresses"][0]
         assert logged(record) == [("info", f"tried: {record['exit']['nickname']} sees {address}")]
         assert record["facts"]["level"] == "info"
+        assert record["facts"]["module"] == f"tried.py sha256:{sha256(MANY.encode()).hexdigest()}"
         kept = {Path(one["file"]).name: Path(one["file"]) for one in record["evidence"]}
         dumped = [file.read_text() for name, file in kept.items() if name.startswith(record["exit"]["fingerprint"])]
         assert dumped == [f"dumped {address}"]
@@ -194,6 +196,14 @@ def test_a_setup_that_wants_a_network_and_has_none_ends_the_scan(
     done = Scanned(lab, tmp_path, WANTS.replace("WHAT", what), "-e", "exit01")
     assert (done.status, done.records, done.log.peers()) == (125, [], [])
     assert f"setup() of tried.py has no network, and wanted {wanted}." in done.stderr
+
+
+def test_a_scan_that_is_refused_after_setup_is_torn_down(lab: Lab, tmp_path: Path) -> None:
+    text = "def setup(): print('begun')\ndef probe(a, b, c): pass\ndef teardown(): print('ended')\n"
+    done = Scanned(lab, tmp_path, text, "-e", nickname(lab.state, "only-80"), "-H", "web.test", "-p", "443")
+    assert (done.status, done.records) == (125, [])
+    said = [line for line in done.stderr.splitlines() if not line.endswith("exits (1: policy)")]
+    assert said[:2] == ["setup\tbegun", "teardown\tended"] and "the selection is empty" in said[2]
 
 
 def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clear(lab: Lab, tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def test_lines_are_facts_at_once_as_far_as_there_is_room(tmp_path: Path) -> None
 
 def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
     files = ScanFiles(tmp_path / "scan")
-    files.begin(Spec("m.py", ("a.test", 80)), "r x")
-    assert files.spec() == Spec("m.py", ("a.test", 80)) and files.prepared() is None
+    files.begin(Spec("m.py", "digest", ("a.test", 80)), "r x")
+    assert files.spec() == Spec("m.py", "digest", ("a.test", 80)) and files.prepared() is None
     files.tell_prepared([("a.test", 80)], {"lock": "why"})
     prepared = files.prepared()
     assert prepared is not None and (prepared.destinations, prepared.missing) == ((("a.test", 80),), {"lock": "why"})

@@ -31,6 +31,7 @@ def main(part: str, path: Path) -> int:
     facts = logged.begin(spec.verbosity, os.environ.get("EXITPIN_FACTS"), os.environ.get("EXITPIN_EVIDENCE"))
     loading.provide_names()
     _set_analysis_dir(spec)
+    facts.give("module", f"{path.name} sha256:{spec.digest}")
     try:
         module = loading.load(path)
         {"setup": _setup, "probe": _probe, "teardown": _teardown}[part](module, files, spec)

@@ -23,9 +23,10 @@ ANSWER_MAX: Final = 4 << 20
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What was asked for. `target`: host and port of the command line; `verbosity`: the least level of log lines;
-    `first_hop`: the one that all circuits have, if there is but one."""
+    `first_hop`: the one that all circuits have, if there is but one; `digest`: SHA-256 of the module's file."""
 
     module: str
+    digest: str = ""
     target: tuple[str | None, int | None] = (None, None)
     verbosity: str = "info"
     analysis_dir: str | None = None

@@ -1,11 +1,8 @@
 """`util`: exitmap's functions for modules. `analysis_dir` is set before setup(), and made by whoever writes there."""
 
-import json
 import logging
 import os
 import re
-import shutil
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +32,9 @@ def exiturl(exit_fpr: str) -> str:
 def dump_to_file(blurb: str | bytes, exit_fpr: str) -> str | None:
     """Write what came of an exit to a new file in `analysis_dir`, and to the evidence of the run; its name, None when
     it can't be written."""
+    import shutil
+    import tempfile
+
     evidence = os.environ.get("EXITPIN_EVIDENCE")
     try:
         if analysis_dir is not None:
@@ -88,6 +88,7 @@ def relay_in_consensus(fingerprint: str, cached_consensus_path: str) -> bool:
 def get_relays_in_country(country_code: str) -> list[str]:
     """The fingerprints of a country's relays, as Onionoo has them: it is asked from where this is called, and refused
     where there is no network. Raises OSError."""
+    import json
     from urllib.request import urlopen
 
     with urlopen(COUNTRIES + country_code.lower()) as answer:
