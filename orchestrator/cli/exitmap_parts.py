@@ -22,7 +22,7 @@ from ...wrappers.exitmap.scan_files import Prepared, ScanFiles
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import printable
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
-from ..circuits import Pace
+from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError
 from ..evidence import EvidenceLog
@@ -31,7 +31,7 @@ from ..model import Relay, Run
 from ..network import Network, Vantage
 from ..observation import failure_of
 from ..plan import NONCE_BYTES, run_address
-from ..ports import Launch
+from ..ports import Control, Launch
 from ..runs import Life
 from ..settings import Settings
 from .guarding import guarding
@@ -172,7 +172,9 @@ class Parts:
             run_address(self._rng.getrandbits(22)), self._rng.randbytes(NONCE_BYTES), self._settings.timeout_s,
         )  # fmt: skip
 
-    def _session(self, control, socks, evidence, pace, first_hops) -> Session:  # type: ignore[no-untyped-def]
+    def _session(
+        self, control: Control, socks: tuple[str, int], evidence: EvidenceLog, pace: Pace, first_hops: FirstHops
+    ) -> Session:
         """A session of one run. What comes of names is what an exit found, and never a stand-in for it: setup() may
         hand it on."""
         launcher = ToolLauncher(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections import Counter
 from hashlib import sha256
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from exitpin.wrappers.machine import abilities
 
 from .conftest import Lab
 from .running import EXITPIN, Log, nickname
@@ -223,6 +226,19 @@ def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clea
     assert done.status == 0 and relay.address not in done.log.peers("http"), done.stderr
 
 
+@pytest.mark.skipif(bool(abilities().notify_problem), reason="nobody sees what asks name servers by itself")
+def test_a_setup_that_asks_name_servers_by_itself_is_answered_by_its_exit(lab: Lab, tmp_path: Path) -> None:
+    text = "import dns.resolver\n\ndef setup():\n    global found\n" \
+           "    found = dns.resolver.resolve('v4.test')[0].address\n\ndef probe(a, b, c):\n    print(found)\n"  # fmt: skip
+    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "exit02")
+    assert done.status == 0, done.stderr
+    assert [record["process"]["stdout"] for record in done.records] == ["192.0.2.11\n"]
+    assert done.records[0]["containment"]["level"] == "notify"
+    done = Scanned(lab, tmp_path, text, "-e", "exit01")
+    assert (done.status, done.records) == (125, [])
+    assert "setup() of tried.py has no network, and wanted v4.test" in done.stderr
+
+
 def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Path) -> None:
     done = Scanned(
         lab, tmp_path, ENDS, "-e", "exit01,exit02,exit03,exit04,exit05", "-H", "web.test", "-p", "80", "--timeout", "4s"
@@ -260,14 +276,27 @@ def test_names_are_resolved_by_the_exit_of_the_probe(lab: Lab, tmp_path: Path) -
         assert [stream["is_lookup"] for stream in record["streams"]] == [True, True]
 
 
-def test_ctrl_c_in_setup_ends_all_and_says_so(lab: Lab, tmp_path: Path) -> None:
+SLEEPS = "    print('begun', flush=True)\n    __import__('time').sleep(60)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "begun", "said"),
+    [
+        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "setup\tbegun", "exitpin: interrupted in setup()."),
+        (f"def probe(a, b, c):\n{SLEEPS}def teardown(): print('never')\n", "exit01/", "teardown() was not run"),
+    ],
+    ids=["setup", "probe"],
+)
+def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, begun: str, said: str) -> None:
     module = tmp_path / "tried.py"
-    module.write_text("import time\n\ndef setup():\n    print('begun', flush=True)\n    time.sleep(60)\n\n"
-                      "def probe(a, b, c):\n    pass\n")  # fmt: skip
-    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, str(module)]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == "setup\tbegun\n"
-        os.killpg(process.pid, 2)
-        said = process.stderr.read()
-    assert (process.returncode, said) == (130, "exitpin: interrupted in setup().\n")
+    module.write_text(text)
+    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "-e", "exit01", str(module)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(argv, **options) as process:  # type: ignore[call-overload]
+        line = process.stdout.readline()
+        while not line.startswith(begun):
+            line = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert said in rest and "Traceback" not in rest and "never" not in rest
