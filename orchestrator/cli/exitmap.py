@@ -28,7 +28,7 @@ exit status: 0 every probe returned; 123 one raised, exited or hung; 125 a run c
              teardown() failed; 2 exitpin was misused; 128+N exitpin was interrupted by signal N
 
 examples:
-  exitpin exitmap --lab ./checktest.py --host web.test --port 80
+  exitpin exitmap --lab -e exit01,exit02 ./dnsresolution.py --host v4.test
   exitpin exitmap ./dnspoison.py --setup direct --sample 20 --json > scan.ndjson
   exitpin exitmap ./patchingCheck.py --setup FINGERPRINT -e all --not-flag BadExit --wide -a ./analysis
 """

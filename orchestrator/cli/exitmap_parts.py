@@ -14,6 +14,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -101,7 +102,8 @@ class Parts:
     async def set_up_through(self, network: Network, vantage: Vantage, exit: Relay, scan: Mapping[str, object]) -> None:
         """Run setup() through an exit, with a record of it beside the scan's events."""
         path = self._kept.with_name(f"setup-{self._kept.name}")
-        header = {"session": self._scan_id, "tor": network.tor_version, "started": self._scan_id}
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        header = {"session": self._scan_id, "tor": network.tor_version, "started": started}
         try:
             evidence = EvidenceLog(path, header)
         except OSError as error:
@@ -120,7 +122,10 @@ class Parts:
             "vantage": {"kind": vantage.kind, "name": vantage.name, "tor": network.tor_version},
         }  # fmt: skip
         record = path.with_name(f"{path.name}.record")
-        record.write_bytes(b"".join(record_line(life, launch, told) for life, launch in self._lives))
+        try:
+            record.write_bytes(b"".join(record_line(life, launch, told) for life, launch in self._lives))
+        except OSError as error:
+            raise OperatorError(f"{record} can't be written: {error.strerror}.", "No probe was started.") from error
         _say(f"setup() went through {exit.nickname}/{exit.fingerprint[:8]}: {record}")
 
     async def tear_down(self) -> int:

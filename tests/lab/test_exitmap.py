@@ -14,99 +14,10 @@ import pytest
 from exitpin.wrappers.machine import abilities
 
 from .conftest import Lab
+from .exitmap_modules import ENDS, MANY, RESOLVES, STATE, WANTS
 from .running import EXITPIN, Log, nickname
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
-
-MANY = """
-import logging, subprocess, urllib.request
-import util
-log = logging.getLogger(__name__)
-destinations = [("web.test", 80)]
-
-def python(exit_desc):
-    seen = urllib.request.urlopen("http://web.test/ip", timeout=30).read().decode().strip()
-    log.log(logging.INFO if seen == exit_desc.address else logging.CRITICAL, "%s sees %s", exit_desc.nickname, seen)
-    subprocess.run(["curl", "-sS", "-o", "/dev/null", "http://web.test/ip"], check=True)
-
-def probe(exit_desc, run_python_over_tor, run_cmd_over_tor, **kwargs):
-    run_python_over_tor(python, exit_desc)
-    lines = []
-    curl = ["curl", "-sSv", "http://web.test/ip"]
-    out = run_cmd_over_tor.execute(curl, 30, lambda line, kill: not lines.append(line))
-    assert out == (b"", None) and exit_desc.address in lines, (out, lines)
-    util.dump_to_file("dumped " + exit_desc.address, exit_desc.fingerprint)
-"""
-STATE = """
-import logging, os, threading, util
-log = logging.getLogger(__name__)
-folder, seen, lock, destinations = None, [], None, [("example.org", 25)]
-
-def setup(consensus={}, target=None):
-    global folder, lock, destinations
-    folder, lock, destinations = util.analysis_dir, threading.Lock(), [("web.test", 80), ("web.test", 443)]
-    seen.append(len(consensus) > 4 and all(fp == entry.fingerprint for fp, entry in consensus.items()))
-    os.makedirs(folder)
-    log.info("setup for %s", target)
-
-def probe(desc, python, cmd, destinations):
-    seen.append("never seen by anybody else")
-    allowed = sorted(port for host, port in destinations if host == "web.test")
-    with open(os.path.join(folder, desc.nickname), "w") as file:
-        print(seen[0], len(seen), allowed, desc.exit_policy.can_exit_to(port=80), file=file)
-    if desc.nickname == "exit01":
-        lock.acquire()
-
-def teardown(stats=None, controller=None, terminated_relays=None):
-    log.warning("teardown %s %s %s %s", seen, stats.total_circuits, sorted(os.listdir(folder))[:2], terminated_relays)
-"""
-WANTS = """
-import socket
-try:
-    socket.create_connection(("web.test", 80))
-except OSError:
-    pass
-def setup():
-    WHAT
-destinations = None
-def probe(exit_desc, run_python_over_tor, run_cmd_over_tor):
-    raise AssertionError
-"""
-ENDS = """
-import os, subprocess, sys, time
-destinations = None
-def fail():
-    raise ConnectionRefusedError("swallowed")
-def probe(exit_desc, target_host, target_port, run_python_over_tor, run_cmd_over_tor, first_hop, socks_port, **kwargs):
-    assert (target_host, target_port, first_hop) == ("web.test", 80, None) and ("any", 1) in kwargs["destinations"]
-    what = int(exit_desc.nickname[-1])
-    if what == 1: raise ValueError("no\\nway")
-    if what == 2: sys.exit(7)
-    if what == 3: os._exit(0)
-    if what == 4: subprocess.run(["sleep", "60"])
-    run_python_over_tor(fail)
-"""
-RESOLVES = """
-import logging
-import error, socket, torsocks
-import util, command, stats, relayselector, eventhandler, exitmap, log as own_log
-log = logging.getLogger(__name__)
-destinations = None
-def resolve(exit_desc):
-    for name in "v4.test", "no-such-name.test":
-        sock = torsocks.torsocket()
-        sock.settimeout(10)
-        try:
-            log.info("%s is %s", name, sock.resolve(name))
-        except error.SOCKSv5Error as err:
-            log.error("%s: %s", name, err)
-def probe(exit_desc, run_python_over_tor, run_cmd_over_tor, **kwargs):
-    run_python_over_tor(resolve, exit_desc)
-    try:
-        torsocks.torsocket(socket.AF_INET6)
-    except OSError as why:
-        log.debug(why)
-"""
 
 
 class Scanned:
@@ -228,8 +139,8 @@ def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clea
 
 @pytest.mark.skipif(bool(abilities().notify_problem), reason="nobody sees what asks name servers by itself")
 def test_a_setup_that_asks_name_servers_by_itself_is_answered_by_its_exit(lab: Lab, tmp_path: Path) -> None:
-    text = "import dns.resolver\n\ndef setup():\n    global found\n" \
-           "    found = dns.resolver.resolve('v4.test')[0].address\n\ndef probe(a, b, c):\n    print(found)\n"  # fmt: skip
+    setup = "global found\n    found = dns.resolver.resolve('v4.test')[0].address"
+    text = f"import dns.resolver\n\ndef setup():\n    {setup}\n\ndef probe(a, b, c):\n    print(found)\n"
     done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "exit02")
     assert done.status == 0, done.stderr
     assert [record["process"]["stdout"] for record in done.records] == ["192.0.2.11\n"]
