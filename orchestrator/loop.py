@@ -157,7 +157,7 @@ class Session:
 
     def _begin(self, run: Run) -> None:
         run_id = run.run_id
-        resolve = run.setup.resolve if run.setup is not None else self._resolve
+        resolve = run.setup.resolve if run.setup is not None else run.resolve or self._resolve
         life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
             launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))

@@ -95,7 +95,8 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One tool, through one exit, once. `address`: the loopback address that its connections come from; `timeout_s`
-    may be infinite; `setup` None: as the caller's own command; `avoid`: hops that its circuit does without, if it can.
+    may be infinite; `resolve`: mapped or exit, empty for the session's; `setup` None: as the caller's own command;
+    `avoid`: hops that its circuit does without, if it can.
     """
 
     run_id: str
@@ -106,6 +107,7 @@ class Run:
     nonce: bytes
     timeout_s: float
     attempt: int = 1
+    resolve: str = ""
     setup: Setup | None = None
     avoid: frozenset[Fingerprint] = frozenset()
 

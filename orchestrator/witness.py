@@ -4,7 +4,7 @@ Listens to what the evidence log is given. Decides nothing: `verify.py` does, on
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
 from .verify import read_evidence, verify
@@ -15,11 +15,19 @@ Entry = tuple[int, Mapping[str, object]]
 
 
 class Witness:
-    """Keeps the entries of each run until they are asked for. `shares_circuits`: one may serve several runs."""
+    """Keeps the entries of each run until they are asked for. `shares_circuits`: one may serve several runs; `is_kept`:
+    whether anybody will ask for those of a run."""
 
-    def __init__(self, header: Mapping[str, object], *, shares_circuits: bool = False) -> None:
+    def __init__(
+        self,
+        header: Mapping[str, object],
+        *,
+        shares_circuits: bool = False,
+        is_kept: Callable[[str], bool] = lambda run_id: True,
+    ) -> None:
         self._header = header
         self._shares_circuits = shares_circuits
+        self._is_kept = is_kept
         self._place = 0
         self._runs: dict[str, list[Entry]] = {}
         self._circuits: dict[int, list[Entry]] = {}
@@ -30,6 +38,8 @@ class Witness:
         self._place += 1
         run_id, line = entry.get("run"), entry.get("tor")
         if isinstance(run_id, str):
+            if not self._is_kept(run_id):
+                return
             self._runs.setdefault(run_id, []).append((self._place, entry))
         elif isinstance(line, str):
             self._note_line(line, (self._place, entry))

@@ -127,18 +127,17 @@ struct exitpin_order {
 /* Between a client and the daemon, on the daemon's socket. Strings (each ended by NUL) and texts travel in files of
  * memfd_create(2), by SCM_RIGHTS: whatever their size, nobody waits for a reader. */
 enum exitpin_lease_kind {
-	EXITPIN_LEASE_ASK = 1,	     /* a file: the working directory, `arguments` of a command line, `variables`.
-				      * number: 1 if whoever asks has to go to the daemon's namespaces first */
-	EXITPIN_LEASE_COME = 2,	     /* to that one: go there */
-	EXITPIN_LEASE_HERE = 3,	     /* from the process there, which the kernel names (SCM_CREDENTIALS) */
+	EXITPIN_LEASE_ASK = 1,	     /* a file: the working directory, `arguments` of a command line, `variables` */
+	EXITPIN_LEASE_COME = 2,	     /* you may have it: make the process that is to be the root of the run's tree */
+	EXITPIN_LEASE_HERE = 3,	     /* from that one, which the kernel names (SCM_CREDENTIALS), in our namespaces */
 	EXITPIN_LEASE_INTERRUPT = 4, /* number: the signal that asks the client to end */
 	EXITPIN_LEASE_DECLINE = 5,   /* that command line is no daemon's: go on as if there were none */
 	EXITPIN_LEASE_GRANT = 6,     /* a file: `arguments` of the launcher, `variables`; its control socket; and, if the
 				      * tool does not have the client's own, three standard descriptors */
 	EXITPIN_LEASE_END = 7,	     /* number: the exit status; two files: text for stdout, and for stderr */
-	EXITPIN_LEASE_BORROW = 8,    /* let me have tor to myself for as long as this connection lasts. END: it is yours */
+	EXITPIN_LEASE_BORROW = 8,    /* let me have tor to myself for as long as this connection lasts: its lock says when */
 	EXITPIN_LEASE_STATUS = 9,    /* END: JSON for stdout */
-	EXITPIN_LEASE_STOP = 10,     /* end. END: it is about to */
+	EXITPIN_LEASE_STOP = 10,     /* end. The connection's end: it has ended */
 	EXITPIN_LEASE_SAY = 11,	     /* a file: text for the client's stderr */
 };
 

@@ -78,6 +78,22 @@ def ask_daemon(path: Path, kind: int) -> bytes | None:
         close_all(descriptors)
 
 
+def stop_daemon(path: Path, timeout_s: float) -> bool | None:
+    """Ask the daemon there to end, and wait until it has: whether it did. None: there is no daemon."""
+    connection = connect_to_daemon(path)
+    if connection is None:
+        return None
+    with contextlib.closing(connection):
+        connection.settimeout(timeout_s)
+        try:
+            connection.send(bindings.encode_lease(Lease(LeaseKind.STOP)), socket.MSG_NOSIGNAL)
+            return not connection.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+
 def credentials_of(connection: socket.socket) -> tuple[int, int]:
     """pid and uid of who connected, or of who listens: SO_PEERCRED."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -85,11 +101,16 @@ def credentials_of(connection: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
+def is_activated() -> bool:
+    """Whether a service manager listens for us."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid())
+
+
 @contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
     """The daemon's socket, for as long as the block lasts: 0600, in a folder that is the user's alone; or the one that
     a service manager listens on. Raises OperatorError when a daemon listens there."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+    if is_activated():
         yield _from_the_service_manager()
         return
     private_directory(path.parent)

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..orchestrator import events
 from ..shim.bindings import Lease, LeaseKind
 from .lease import LeaseConnection, memory_file, packed
+from .orphans import look_at
 from .process import LaunchedProcess, Tree, launcher_command
 
 
@@ -31,6 +32,7 @@ class LeasedProcess(LaunchedProcess):
     ) -> None:
         super().__init__(tree, post, on_calls)
         self._lease = lease
+        self._root, _ = look_at(client)
         tree.launcher = client
 
     def start(
@@ -61,10 +63,11 @@ class LeasedProcess(LaunchedProcess):
         """SIGKILL to all below the client, and hang up; LauncherLost is posted after that."""
         import psutil
 
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(self._tree.launcher).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        with contextlib.suppress(psutil.Error, OSError):
+            if look_at(self._root.pid)[0] == self._root:
+                for process in psutil.Process(self._root.pid).children(recursive=True):
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
         if self._control is not None:
             self._hung_up()
 

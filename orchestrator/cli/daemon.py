@@ -88,6 +88,9 @@ def _run(args: argparse.Namespace) -> int:
 def _start(args: argparse.Namespace) -> int:
     from ...wrappers.runtime import private_directory, runtime_directory
 
+    pid = _pid_of_daemon(args)
+    if pid is not None:
+        raise OperatorError(f"a daemon is running already (pid {pid}).", "`exitpin daemon stop` ends it.")
     name = f"daemon-lab-{_lab_of(args)}.log" if _lab_of(args) else "daemon.log"
     path = private_directory(runtime_directory()) / name
     reading, writing = os.pipe()
@@ -140,20 +143,14 @@ def _stop(args: argparse.Namespace) -> int:
 
 
 def _tell_to_stop(vantage: Vantage) -> int:
-    from ...shim.bindings import LeaseKind
-    from ...wrappers.lease import connect_to_daemon, daemon_socket
+    from ...wrappers.lease import daemon_socket, stop_daemon
 
-    if _ask(vantage, LeaseKind.STOP) is None:
+    _refuse_control(vantage)
+    has_ended = stop_daemon(daemon_socket(vantage.kind, vantage.name), STOP_TIMEOUT_S)
+    if has_ended is None:
         print("exitpin: no daemon is running", file=sys.stderr)
-        return 0
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while (connection := connect_to_daemon(daemon_socket(vantage.kind, vantage.name))) is not None:
-        connection.close()
-        if time.monotonic() > deadline:
-            raise OperatorError(
-                f"the daemon has not ended within {STOP_TIMEOUT_S:g} s.", "`kill -9` ends its tools, too."
-            )
-        time.sleep(0.02)
+    elif not has_ended:
+        raise OperatorError(f"the daemon has not ended within {STOP_TIMEOUT_S:g} s.", "`kill -9` ends its tools, too.")
     return 0
 
 
@@ -174,6 +171,17 @@ def _lab_of(args: argparse.Namespace) -> str:
     """The name of the lab that is meant; empty: none is."""
     given = os.environ.get("EXITPIN_LAB", "")
     return args.name or given or "default" if args.lab or (given and not args.control) else ""
+
+
+def _pid_of_daemon(args: argparse.Namespace) -> int | None:
+    """None: there is none."""
+    from ...wrappers.lease import connect_to_daemon, credentials_of, daemon_socket
+
+    connection = connect_to_daemon(daemon_socket("lab" if _lab_of(args) else "own", _lab_of(args)))
+    if connection is None:
+        return None
+    with contextlib.closing(connection):
+        return credentials_of(connection)[0]
 
 
 def _again(args: argparse.Namespace) -> Sequence[str]:

@@ -7,6 +7,8 @@ next who asks makes it try again. Clients that ask meanwhile wait.
 """
 
 import asyncio
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -20,17 +22,19 @@ from pathlib import Path
 
 from ...shim.bindings import Lease, LeaseKind
 from ...wrappers.household import Household
-from ...wrappers.lease import LeaseConnection, close_all, credentials_of, daemon_socket, listening
+from ...wrappers.lease import LeaseConnection, close_all, credentials_of, daemon_socket, is_activated, listening
 from ...wrappers.output import printable
 from ...wrappers.runtime import scratch_directory
 from ..circuits import Pace
 from ..errors import OperatorError
 from ..network import Vantage, open_network
 from ..settings import Settings
-from .daemon_lease import Client, Declined
+from .daemon_lease import Client
+from .daemon_question import Declined
 from .daemon_tenure import Numbers, Tenure
-from .guarding import guarding
+from .guarding import SIGNALS, guarding
 
+NOTICE_S, DEAF_S = 1.0, 0.1
 WARM_S = 600.0
 """As old as Tor lets a circuit become that takes new streams (MaxCircuitDirtiness)."""
 
@@ -52,6 +56,8 @@ class Daemon:
         self._wake = asyncio.Event()
         self._served = 0
         self._listener: socket.socket | None = None
+        self._was_open = False
+        self._is_activated = is_activated()
 
     async def run(self) -> int:
         """Serve until SIGTERM, SIGINT, SIGHUP or a client's word. Raises OperatorError when there is a daemon already,
@@ -79,12 +85,15 @@ class Daemon:
                 self._problem = ""
                 self._tenure = Tenure(network, self._settings, self._pace, household, directory, numbers, self._count)
                 self._on_ready()
+                self._was_open = True
                 if self._is_ending or self._borrowers:
-                    self._tenure.session.finish()
+                    self._tenure.close()
                 else:
                     self._settle_all()
-                await self._tenure.session.serve()
+                await self._tenure.serve()
         except OperatorError as error:
+            if not (self._was_open or self._is_activated):
+                raise
             self._problem = str(error)
             _say(f"tor can't be used: {error}")
             waiting, self._waiting = self._waiting, []
@@ -109,20 +118,23 @@ class Daemon:
         if tenure is None:
             self._waiting.append(client)
             self._wake.set()
+            asyncio.get_running_loop().call_later(NOTICE_S, self._say_that_it_waits, client)
         else:
             client.settle(tenure)
 
+    def _say_that_it_waits(self, client: Client) -> None:
+        if client in self._waiting:
+            whom = "exitpin, which has borrowed tor from the daemon" if self._borrowers else "the daemon's tor"
+            with contextlib.suppress(OSError):
+                client.say(f"exitpin: waiting for {whom}\n")
+
     def _open_tenure(self) -> Tenure | None:
         """The one in which a run can begin, if there is one."""
-        if self._tenure is not None and self._tenure.is_over:
-            self._close_tenure()
-        return None if self._borrowers or self._is_ending else self._tenure
-
-    def _close_tenure(self) -> None:
-        """Nothing more begins in it; it lasts until all that runs has ended."""
-        if self._tenure is not None:
-            self._tenure.session.finish()
-            self._tenure = None
+        tenure = self._tenure
+        if tenure is not None and tenure.session.trust_lost is not None:
+            tenure.close()
+        is_closed = tenure is None or tenure.is_closing or self._borrowers or self._is_ending
+        return None if is_closed else tenure
 
     def arrived(self, client: Client, pid: int) -> None:
         """A client is where we are."""
@@ -141,7 +153,7 @@ class Daemon:
         self._wake.set()
         if self._tenure is not None:
             self._tenure.session.interrupt("the daemon was ended")
-            self._tenure.session.finish()
+            self._tenure.close()
 
     # Connections.
 
@@ -150,18 +162,22 @@ class Daemon:
         assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # it has gone again, or there are too many open files: it knocks until it is heard
+        except OSError as error:  # it has gone again; or it knocks until there are fewer open files
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                loop, door = asyncio.get_running_loop(), self._listener.fileno()
+                loop.remove_reader(door)
+                loop.call_later(DEAF_S, loop.add_reader, door, self._admit)
             return
         if credentials_of(connection)[1] != os.geteuid():
             connection.close()
             return
         Visit(self, connection)
 
-    def asked(self, visit: "Visit", lease: Lease, descriptors: list[int], pid: int) -> None:
+    def asked(self, visit: "Visit", lease: Lease, descriptors: list[int]) -> None:
         """The first word of a visitor."""
         if lease.kind == LeaseKind.ASK:
             try:
-                visit.client = Client(visit.connection, self._vantage, lease, descriptors, pid)
+                visit.client = Client(visit.connection, self._vantage, lease, descriptors)
             except Declined:
                 visit.connection.decline()
             else:
@@ -170,11 +186,11 @@ class Daemon:
         close_all(descriptors)
         if lease.kind == LeaseKind.BORROW:
             self._borrowers.append(visit.connection)
-            self._close_tenure()
+            if self._tenure is not None:
+                self._tenure.close()
         elif lease.kind == LeaseKind.STATUS:
             visit.connection.end(0, json.dumps(self.status()).encode() + b"\n")
-        elif lease.kind == LeaseKind.STOP:
-            visit.connection.end(0)
+        elif lease.kind == LeaseKind.STOP:  # it stays connected, and sees us go
             self._end()
         else:
             visit.connection.close()
@@ -218,12 +234,12 @@ class Visit:
     def _heard(self, lease: Lease, descriptors: list[int], pid: int) -> None:
         if not self._is_known:
             self._is_known = True
-            self._daemon.asked(self, lease, descriptors, pid)
+            self._daemon.asked(self, lease, descriptors)
             return
         close_all(descriptors)
         if self.client is not None and lease.kind == LeaseKind.HERE:
             self._daemon.arrived(self.client, pid)
-        elif self.client is not None and lease.kind == LeaseKind.INTERRUPT:
+        elif self.client is not None and lease.kind == LeaseKind.INTERRUPT and lease.number in SIGNALS:
             self.client.interrupt(lease.number)
 
 

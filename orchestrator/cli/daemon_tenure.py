@@ -1,41 +1,50 @@
 """What the daemon has open: one tor, one session on it, and what its runs have in common.
 
-It ends when tor is lent, lost, or so long open that its consensus is old; the daemon (`daemon_serve.py`) then begins
-another one.
+It ends when tor is lent or lost; the daemon (`daemon_serve.py`) then begins another one.
 """
 
+import asyncio
+import contextlib
 import os
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from ...wrappers.daemons import Daemons
+from ...wrappers.directory import read_snapshot
 from ...wrappers.household import Household
+from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope
 from ..circuits import Pace
 from ..containment import Containment
+from ..errors import OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
-from ..model import Fingerprint, Run
+from ..model import Fingerprint, Relay, Run, Snapshot
 from ..network import Network
+from ..plan import make_plan, run_address
 from ..ports import Launch, Post
 from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import Settings
 from ..witness import Witness
 from .daemon_lease import Client
+from .run_record import new_scan_id
 
 CONSENSUS_S = 3600.0
-"""After so long a session ends as soon as nobody uses it, and the next one has a fresh consensus."""
+"""So often the consensus is read anew: what is chosen from is never older."""
+FIRST_ADDRESS = secrets.randbelow(1 << 22)
+"""From here on each run of this process has the next address."""
 
 Numbers = Iterator[int]
 
 
 class Tenure:
-    """One session on one open tor; it begins when that is opened, and ends when it is lent, lost, or old."""
+    """One session on one open tor."""
 
     def __init__(
         self,
@@ -48,53 +57,72 @@ class Tenure:
         on_served: Callable[[], None],
     ) -> None:
         self.network = network
+        self.settings = settings
         self.household = household
         self.directory = directory
-        self.opened = time.monotonic()
         self.abilities = abilities()
         self.may_supervise = not yama_scope() or os.geteuid() == 0 or self.abilities.has_namespaces
         """Yama lets none but an ancestor look into a tool, and a daemon is none; in a user namespace of the tool's own,
         and as root, it may."""
+        self.is_closing = False
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[tuple[str, ...], Daemons] = {}
         self._clients: dict[str, Client] = {}
+        self._exits: dict[str, Fingerprint] = {}
+        self._recorded: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         header = {
             "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
-        self.witness = Witness(header, shares_circuits=True)
-        own = [Fingerprint(name) for name in settings.first_hops]
+        self.witness = Witness(header, shares_circuits=True, is_kept=self._recorded.__contains__)
+        self._choose_hops = self._chooser(network.snapshot)
         self.session = Session(
-            network.channel, self, pace=pace, rng=Random(),
-            first_hops=first_hop_chooser(network.snapshot, own, (), settings.hops),
+            network.channel, self, pace=pace, rng=Random(), first_hops=self._first_hops,
             evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished,
         )  # fmt: skip
         network.channel.on_lost = self.lose_trust
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more can begin in it."""
-        is_old = time.monotonic() - self.opened > CONSENSUS_S and not self.session.active_count
-        return self.session.trust_lost is not None or is_old
+    async def serve(self) -> None:
+        """Returns when it was closed and every run has ended, and been told of."""
+        refreshing = asyncio.create_task(self._refresh())
+        try:
+            await self.session.serve()
+            await asyncio.gather(*self._tasks)
+        finally:
+            refreshing.cancel()
+
+    def close(self) -> None:
+        """Nothing more begins in it."""
+        self.is_closing = True
+        self.session.finish()
 
     def lose_trust(self, why: str) -> None:
         """Nothing can be proven any more: all runs end, and so does this."""
         self.session.lose_trust(why)
-        self.session.finish()
+        self.close()
 
     def daemons(self, containment: Containment) -> Daemons:
         """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
         allowed = tuple(sorted(containment.unix))
         return self._sockets.setdefault(allowed, Daemons(str(self.directory), allowed))
 
-    def next_number(self) -> int:
-        """One that no run of this daemon had."""
-        return next(self._numbers)
+    def make_run(self, exit: Relay, command: Sequence[str], timeout_s: float, resolve: str) -> Run:
+        """A run with an id, an index and an address that no other of this daemon has."""
+        number, scan_id = next(self._numbers), new_scan_id()
+        (run,) = make_plan([exit], command, scan_id=scan_id, timeout_s=timeout_s, rng=Random())
+        address = run_address(FIRST_ADDRESS + number)
+        return replace(run, run_id=f"{scan_id}-{number:04d}", index=number, address=address, resolve=resolve)
 
-    def begin(self, run: Run, client: Client) -> None:
-        """Start a client's run."""
+    def begin(self, run: Run, client: Client, *, is_recorded: bool) -> None:
+        """Start a client's run. `is_recorded`: somebody will ask for its evidence."""
+        if run.run_id in self._clients:
+            raise AssertionError("BUG: two runs have one id")
         self._clients[run.run_id] = client
+        self._exits[run.run_id] = run.exit.fingerprint
+        if is_recorded:
+            self._recorded.add(run.run_id)
         self.session.start(run)
 
     def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
@@ -102,5 +130,30 @@ class Tenure:
         return self._clients[run.run_id].prepare(run, post, on_report)
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
-        self._clients.pop(life.run.run_id).finished(life, launch)
+        assert launch is None or isinstance(launch, ToolLaunch)
+        client = self._clients.pop(life.run.run_id)
+        del self._exits[life.run.run_id]
+        self._recorded.discard(life.run.run_id)
+        self._do(client.finish(life, launch))
         self._on_served()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(CONSENSUS_S)
+            with contextlib.suppress(OperatorError, OSError):  # the old one stays, and tells its age
+                snapshot = await read_snapshot(self.network.channel)
+                self._choose_hops = self._chooser(snapshot)
+                self.network = replace(self.network, snapshot=snapshot)
+
+    def _chooser(self, snapshot: Snapshot) -> Callable[..., Sequence[Fingerprint]]:
+        own = [Fingerprint(name) for name in self.settings.first_hops]
+        return first_hop_chooser(snapshot, own, (), self.settings.hops)
+
+    def _first_hops(self, exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random) -> Sequence[Fingerprint]:
+        """None of the exits that others are looking at, if there are any besides."""
+        return self._choose_hops(exit, tried.union(self._exits.values()), rng)

@@ -52,8 +52,9 @@ def notes_on(environment: Mapping[str, str]) -> Iterator[str]:
 
 def events_path(environment: Mapping[str, str], scan_id: str) -> Path:
     """Where the evidence of records is kept that name no other place."""
-    home = environment.get("HOME") or os.path.expanduser("~")
-    base = environment.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+    base = environment.get("XDG_STATE_HOME", "")
+    if not base.startswith("/"):  # XDG Base Directory: a relative one is ignored
+        base = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
     return Path(base, "exitpin", "events", f"{scan_id}.ndjson.gz")
 
 

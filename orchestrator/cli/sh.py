@@ -4,6 +4,7 @@ is decided here, all else in `run.py`."""
 import argparse
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def interpreter_of(script: str, place: str) -> list[str]:
     from ...wrappers.shebang import first_line
 
     try:
+        if not stat.S_ISREG(os.stat(place).st_mode) and not os.path.isdir(place):
+            return ["sh"]  # a pipe can be read once
         words = first_line(place)
     except OSError as error:
         status = 127 if isinstance(error, FileNotFoundError) else 126

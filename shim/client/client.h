@@ -24,8 +24,9 @@ struct place {
 };
 int reach_daemon(const struct sockaddr_un *address, bool is_lab, struct place *place);
 
-/* To the daemon's namespaces. Returns in a child there; the parent attends to it and ends as it does. False: they can't be
- * entered, and nothing has changed. */
+/* Makes the root of the run's tree: a child of ours without other children, whatever we inherited by exec, in the daemon's
+ * namespaces. Returns in it; the parent attends to it and ends as it does. False: they can't be entered, and nothing has
+ * changed. */
 bool go_there(const struct place *place);
 
 /* packet.c */

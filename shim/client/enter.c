@@ -144,19 +144,25 @@ int reach_daemon(const struct sockaddr_un *address, bool is_lab, struct place *p
 
 bool go_there(const struct place *place)
 {
+	const pid_t parent = place->namespaces & CLONE_NEWPID ? 0 : getpid(); /* as the child sees us */
 	sigset_t before;
 
 	remember_terminal();
-	if (!enter(place))
+	if (place->namespaces != 0 && !enter(place))
 		return false;
+	signal(SIGCHLD, SIG_DFL); /* who ignores it is not told of its children */
 	block(&before);
 	pid_t child = fork();
 
 	if (child > 0)
 		attend(child);
+	if (child < 0) {
+		fprintf(stderr, "exitpin: no process can be made: %s.\n", strerror(errno));
+		_exit(EXIT_FAILED);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (child < 0 || getppid() != 0) /* our parent has no number here, unless it is gone */
+	if (getppid() != parent)
 		_exit(EXIT_FAILED);
 	return true;
 }

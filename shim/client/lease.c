@@ -16,13 +16,16 @@
 
 #include "client.h"
 
-enum { PATIENCE_MS = 10000, LOOK_MS = 5, LOOKS_MAX = 2000 };
+/* Who has asked us to end asks often twice, in one go (timeout(1)): a second later it is meant. */
+enum { PATIENCE_MS = 10000, INSISTS_MS = 1000, LOOK_MS = 5, LOOKS_MAX = 2000 };
 
 struct tenancy {
 	int connection, signals;
 	pid_t launcher;	   /* 0: not started, or gone */
-	bool had_launcher;
-	int64_t waits_until_ms; /* for the daemon's last word, when the launcher is gone */
+	bool was_granted;
+	int interrupted_by; /* the first signal that asked us to end */
+	int64_t insists_from_ms;
+	int64_t waits_until_ms; /* for the daemon's last word; 0: as long as it takes */
 };
 
 extern char **environ;
@@ -43,10 +46,10 @@ static bool write_strings(int file, char **strings, uint32_t *count)
 	return true;
 }
 
-static bool ask(int connection, const struct place *place, char **arguments)
+static bool ask(int connection, char **arguments)
 {
-	struct exitpin_lease lease = {.magic = EXITPIN_MAGIC, .version = EXITPIN_WIRE_VERSION, .kind = EXITPIN_LEASE_ASK,
-				      .number = place->namespaces != 0};
+	struct exitpin_lease lease = {
+		.magic = EXITPIN_MAGIC, .version = EXITPIN_WIRE_VERSION, .kind = EXITPIN_LEASE_ASK};
 	char directory[PATH_MAX];
 	int file = memfd_create("exitpin", MFD_CLOEXEC);
 
@@ -59,11 +62,6 @@ static bool ask(int connection, const struct place *place, char **arguments)
 
 	close(file);
 	return is_asked;
-}
-
-static void say(const char *text)
-{
-	write_whole(STDERR_FILENO, text, strlen(text));
 }
 
 /* Whatever still runs of the tree has no parent but us. */
@@ -83,14 +81,14 @@ static void end_tree(struct tenancy *tenancy)
 	take_back_terminal();
 }
 
-static _Noreturn void lose(struct tenancy *tenancy)
+static _Noreturn void lose(struct tenancy *tenancy, const char *why)
 {
 	close(tenancy->connection);
 	if (tenancy->launcher > 0)
 		kill(tenancy->launcher, SIGTERM);
 	end_tree(tenancy);
-	say("exitpin: the daemon has gone: nothing of this run is attributed. Try again, without it.\n");
-	_exit(EXIT_FAILED);
+	fprintf(stderr, "exitpin: %s: nothing of this run is attributed.\n", why);
+	_exit(tenancy->interrupted_by != 0 ? 128 + tenancy->interrupted_by : EXIT_FAILED);
 }
 
 static _Noreturn void end(struct tenancy *tenancy, const struct packet *packet)
@@ -98,7 +96,8 @@ static _Noreturn void end(struct tenancy *tenancy, const struct packet *packet)
 	size_t size = 0;
 	int status = packet->lease.number;
 
-	end_tree(tenancy);
+	if (tenancy->was_granted)
+		end_tree(tenancy);
 	char *text = read_whole(packet->fds[0], &size);
 
 	if (text != NULL && !write_whole(STDOUT_FILENO, text, size)) {
@@ -125,7 +124,7 @@ static void begin(struct tenancy *tenancy, const struct packet *grant)
 		tenancy->launcher = 0;
 		fprintf(stderr, "exitpin: the launcher could not be started: %s.\n", strerror(errno));
 	}
-	tenancy->had_launcher = true;
+	tenancy->was_granted = true;
 	if (tenancy->launcher == 0)
 		tenancy->waits_until_ms = now_ms() + PATIENCE_MS;
 }
@@ -151,7 +150,7 @@ static void heed(struct tenancy *tenancy, const struct packet *packet)
 {
 	if (packet->lease.kind == EXITPIN_LEASE_END)
 		end(tenancy, packet);
-	if (packet->lease.kind == EXITPIN_LEASE_GRANT && !tenancy->had_launcher)
+	if (packet->lease.kind == EXITPIN_LEASE_GRANT && !tenancy->was_granted)
 		begin(tenancy, packet);
 }
 
@@ -173,10 +172,18 @@ static void read_signals(struct tenancy *tenancy)
 			.magic = EXITPIN_MAGIC, .version = EXITPIN_WIRE_VERSION, .kind = EXITPIN_LEASE_INTERRUPT,
 			.number = (int)info.ssi_signo};
 
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD) {
 			reap(tenancy);
-		else
-			send_packet(tenancy->connection, &interrupt, -1);
+			continue;
+		}
+		if (tenancy->interrupted_by != 0 && now_ms() >= tenancy->insists_from_ms)
+			lose(tenancy, "the daemon had not ended it");
+		if (tenancy->interrupted_by == 0) {
+			tenancy->interrupted_by = (int)info.ssi_signo;
+			tenancy->insists_from_ms = now_ms() + INSISTS_MS;
+			tenancy->waits_until_ms = now_ms() + PATIENCE_MS;
+		}
+		send_packet(tenancy->connection, &interrupt, -1);
 	}
 }
 
@@ -208,16 +215,18 @@ void take_lease(int connection, const struct place *place, char **arguments)
 	struct tenancy tenancy = {.connection = connection};
 	struct packet packet;
 
-	if (!ask(connection, place, arguments) || !next_packet(connection, &packet) ||
-	    packet.lease.kind == EXITPIN_LEASE_DECLINE)
+	if (!ask(connection, arguments) || !next_packet(connection, &packet))
 		return;
-	if (packet.lease.kind == EXITPIN_LEASE_COME && !go_to_the_daemon(connection, place))
+	if (packet.lease.kind == EXITPIN_LEASE_END)
+		end(&tenancy, &packet);
+	if (packet.lease.kind != EXITPIN_LEASE_COME || !go_to_the_daemon(connection, place))
 		return;
 	tenancy.signals = take_signals();
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	prepare_tree();
+	if (tenancy.signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 || !prepare_tree()) {
+		fprintf(stderr, "exitpin: the run can't be prepared: %s.\n", strerror(errno));
+		_exit(EXIT_FAILED);
+	}
 	remember_terminal();
-	heed(&tenancy, &packet);
 	for (;;) {
 		struct pollfd ready[2] = {{tenancy.connection, POLLIN, 0}, {tenancy.signals, POLLIN, 0}};
 		bool is_waiting = tenancy.waits_until_ms != 0;
@@ -225,9 +234,10 @@ void take_lease(int connection, const struct place *place, char **arguments)
 		poll(ready, 2, is_waiting ? PATIENCE_MS : -1);
 		if (ready[1].revents)
 			read_signals(&tenancy);
-		if ((is_waiting && now_ms() >= tenancy.waits_until_ms) ||
-		    (ready[0].revents && !next_packet(tenancy.connection, &packet)))
-			lose(&tenancy);
+		if (is_waiting && now_ms() >= tenancy.waits_until_ms)
+			lose(&tenancy, "the daemon does not answer");
+		if (ready[0].revents && !next_packet(tenancy.connection, &packet))
+			lose(&tenancy, "the daemon has gone");
 		if (ready[0].revents)
 			heed(&tenancy, &packet);
 	}

@@ -9,6 +9,8 @@ static int terminal = -1;
 
 void remember_terminal(void)
 {
+	if (terminal >= 0) /* our parent's */
+		close(terminal);
 	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (terminal >= 0 && tcgetpgrp(terminal) != getpgrp()) {
 		close(terminal);

@@ -57,6 +57,19 @@ def test_its_record_is_whole_and_its_evidence_agrees(daemon: Daemon, tmp_path: P
     assert circuits[0] == circuits[1]
 
 
+def test_its_options_hold_for_each_run(daemon: Daemon) -> None:
+    words = ("-e", EXIT, "--", "getent", "ahostsv4", "web.test")
+    assert daemon.run("--resolve", "exit", *words).stdout.split()[0] == "192.0.2.10"
+    assert daemon.run(*words).stdout.startswith("198.18.")
+    assert daemon.status["served"] == 2
+
+
+def test_a_script_that_can_be_read_once_is_left_to_the_client(daemon: Daemon) -> None:
+    argv = " ".join(daemon.argv("-e", EXIT, verb="sh"))
+    done = subprocess.run(["bash", "-c", f"{argv} <(echo echo once)"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "once\n")
+
+
 def test_a_circuit_on_which_a_run_failed_serves_no_other(daemon: Daemon, tmp_path: Path) -> None:
     def circuit(host: str) -> int:
         words = ("-e", EXIT, "--json", "--", "curl", "-sS", "-m", "20", f"http://{host}/ip")

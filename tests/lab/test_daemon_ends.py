@@ -17,7 +17,7 @@ from .running import SecondController, scratch_of, tree_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
-GONE = "exitpin: the daemon has gone: nothing of this run is attributed. Try again, without it.\n"
+GONE = "exitpin: the daemon has gone: nothing of this run is attributed.\n"
 
 
 @pytest.fixture
@@ -82,6 +82,20 @@ def test_stopped_it_ends_the_runs_with_a_sentence(lab: Lab, tmp_path: Path) -> N
         assert daemon.verb("stop").returncode == 0
         _, said = running.communicate(timeout=20)
     assert (running.returncode, said) == (125, "exitpin: interrupted: the daemon was ended\n")
+
+
+def test_stopped_while_it_lends_it_ends_the_runs_too(lab: Lab, tmp_path: Path) -> None:
+    daemon = Daemon(lab)
+    assert daemon.verb("start").returncode == 0
+    with sleeping(daemon, tmp_path) as running:
+        words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
+        borrower = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert borrower.stderr is not None
+        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+        assert daemon.status["running"] == 1
+        assert daemon.verb("stop").returncode == 0
+        assert running.wait(20) == 125
+        assert len(borrower.communicate(timeout=40)[0].splitlines()) == 2
 
 
 def test_there_is_one_at_a_time(daemon: Daemon) -> None:

@@ -72,7 +72,10 @@ class Daemon:
             os.close(file)
 
     def grant(self, script: str, stdio: Sequence[int] = ()) -> None:
-        """A launcher that is a shell script; its control socket is descriptor 3."""
+        """Call the client, which comes, and give it a launcher that is a shell script; its control socket is
+        descriptor 3."""
+        self.say(Lease(LeaseKind.COME))
+        assert self.heard()[0] == Lease(LeaseKind.HERE)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(WAIT_S)
         command, variables = ["/bin/sh", "-c", script], ["GIVEN=by the daemon", f"PATH={os.environ['PATH']}"]
