@@ -60,14 +60,16 @@ def evidence_files(scan: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def _command_line(life: Life, scan: Mapping[str, object]) -> str:
-    """What to type to have this run again, on the same network."""
-    words = ["exitpin", "run", "-e", life.run.exit.fingerprint, *vantage_words(scan.get("vantage"))]
+    """What to type to have this run again, on the same network. `verb` and `words` of the scan: another one than `run`,
+    and what ends its command line."""
+    verb, tail = scan.get("verb", "run"), scan.get("words")
+    words = ["exitpin", str(verb), "-e", life.run.exit.fingerprint, *vantage_words(scan.get("vantage"))]
     words += _containment_words(scan.get("containment"))
     if life.resolve != "mapped":
         words += ["--resolve", life.resolve]
     if not isinf(life.run.timeout_s):
         words += ["--timeout", f"{life.run.timeout_s:g}s"]
-    return shlex.join([*words, "--", *life.run.argv])
+    return shlex.join([*words, *(map(str, tail) if isinstance(tail, list) else ("--", *life.run.argv))])
 
 
 def _containment_words(containment: object) -> list[str]:

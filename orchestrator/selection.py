@@ -18,10 +18,12 @@ from .model import Destination, Fingerprint, Relay, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asked for. `names`: fingerprints, nicknames, `all` or `any`."""
+    """What the user asked for. `names`: fingerprints, nicknames, `all` or `any`; `destinations`: all of them must be
+    allowed; `either`: one of them must, if there are any."""
 
     names: tuple[str, ...] = ("all",)
     destinations: tuple[Destination, ...] = ()
+    either: tuple[Destination, ...] = ()
     flags: tuple[str, ...] = ()
     not_flags: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
@@ -125,10 +127,16 @@ def _filters(wanted: Wanted, everybody: bool) -> list[tuple[str, Callable[[Relay
     contact = wanted.contact
     if contact is not None:
         filters.append(("contact", lambda r: contact.search(r.contact) is not None))
-    if wanted.destinations:
+    if wanted.destinations or wanted.either:
         filters.append(("no descriptor", lambda r: r.policy is not None))
-        filters.append(("policy", allows_all))
+        filters.append(("policy", lambda r: allows_all(r) and (not wanted.either or bool(allowed(r, wanted.either)))))
     return filters
+
+
+def allowed(relay: Relay, destinations: Iterable[Destination]) -> tuple[Destination, ...]:
+    """Those that a relay's policy allows; without a descriptor none."""
+    policy = relay.policy
+    return () if policy is None else tuple(one for one in destinations if policy.allows(*one))
 
 
 def first_hop_chooser(

@@ -38,7 +38,7 @@ FLAGS = ("Authority", "BadExit", "Exit", "Fast", "Guard", "HSDir", "MiddleOnly",
 UNNAMED = frozenset(
     {
         *("HOST:PORT", "RE", "N", "TIME", "IP", "CODE", "[TOOL.]NAME=VALUE", "NAME=VALUE", "NAME=KIND", "N/m", "ID"),
-        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB"),
+        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB", "HOST", "PORT"),
     }
 )
 """What nobody can name beforehand, or only with the store in hand; a choice names itself."""
@@ -74,7 +74,7 @@ def takes(action: argparse.Action) -> "Takes | None":
         "FILE": Takes.FILES, "PATH": Takes.FILES, "SOCKET": Takes.FILES, "SCRIPT ARG...": Takes.FILES,
         "NAME|FILE": Takes.PROFILES_OR_FILES, "CMD": Takes.COMMANDS, "-- CMD ARG...": Takes.COMMANDS,
         "CMD ARG...": Takes.COMMANDS, "FLAG": Takes.FLAGS, "S,..": Takes.STATUSES, "WHAT": Takes.TOOLS_OR_FILES,
-        "ID|FILE": Takes.FILES,
+        "ID|FILE": Takes.FILES, "MODULE.py": Takes.FILES,
     }  # fmt: skip
     by_name = {"tool": Takes.TOOLS, "allow": Takes.ALLOWED, "name": Takes.LABS}
     metavar = str(action.metavar)

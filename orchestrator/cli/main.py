@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 VERBS = {
     "run": "run a command through one or more exits",
     "sh": "run a script, or a shell, through one or more exits",
+    "exitmap": "run modules of exitmap, unmodified, through exits",
     "audit": "judge exits with declared tools",
     "exits": "list the exits that a selection names, and why others are dropped",
     "daemon": "tor and circuits held open, so that loops are fast",

@@ -42,9 +42,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(execute=execute, asked=asked)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says through which exits, how, and what is recorded."""
-    add_selectors(parser, required=True)
+def add_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add what says through which exits, how, and what is recorded. `required`: exits must be named."""
+    add_selectors(parser, required=required)
     how = parser.add_argument_group("how")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument(

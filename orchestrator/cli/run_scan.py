@@ -5,12 +5,14 @@ import asyncio
 import math
 import secrets
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from ...shim import bindings
+from ...wrappers.desk import Given
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
@@ -23,6 +25,7 @@ from ..observation import failure_of
 from ..plan import make_plan
 from ..ports import Launch
 from ..runs import Life
+from ..selection import Selection
 from ..settings import BUILT_IN
 from .asked import Asked
 from .conclusion import Ending, concluded, refusal
@@ -48,7 +51,7 @@ class Scan:
         self._rng = Random(args.seed) if args.seed is not None else Random(secrets.randbits(64))
         self._settings = settings_in_force(args, environment, vantage)
         self.scan_id = new_scan_id()
-        self._containment = containment_of(args, wanted_by_command(args, asked.command[0], environment))
+        self._containment = containment_of(args, self._wanted())
         self._lives: list[Life] = []
         self._unread = 0  # runs that gave facts which can't be read
         self._is_foreground = False
@@ -62,12 +65,12 @@ class Scan:
     async def execute(self) -> int:
         """Carry everything out. Raises OperatorError before the first run, never after."""
         async with open_network(self._vantage) as network:
-            selection = choose(self._args, network.snapshot, self._rng)
+            selection = await self._select(network)
             if len(selection.exits) != 1 or selection.dropped:
                 _say(selection.account())
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
-            self._is_foreground = len(selection.exits) * self._args.repeat == 1 and not self._args.json
+            self._is_foreground = self._wants_foreground(len(selection.exits) * self._args.repeat)
             if self._asked.is_foreground and not self._is_foreground:
                 raise OperatorError("several shells can't share one input.", "Name a script, or one exit.", EXIT_USAGE)
             plan = make_plan(
@@ -84,6 +87,18 @@ class Scan:
             for sentence in notes_on(self._environment):
                 _say(sentence)
             return await self._carry_out(network, plan)
+
+    def _wanted(self) -> dict[str, str]:
+        """The level that the command wants, and why."""
+        return wanted_by_command(self._args, self._asked.command[0], self._environment)
+
+    async def _select(self, network: Network) -> Selection:
+        """The exits."""
+        return choose(self._args, network.snapshot, self._rng)
+
+    def _wants_foreground(self, runs: int) -> bool:
+        """Whether the command is to have the caller's terminal."""
+        return runs == 1 and not self._args.json
 
     async def _carry_out(self, network: Network, plan: list[Run]) -> int:
         events_path = self._events_path()
@@ -165,12 +180,16 @@ class Scan:
                 detail = failure.detail if life.refused is None else refusal(life)
                 self._tell(f"{_tag(life.run)}: {failure.kind} (blame: {failure.blame}): {detail}")
         if not self._args.json:
-            for sentence in given_in_words(given):
+            for sentence in self._in_words(given):
                 self._tell(sentence if self._is_foreground else f"{_tag(life.run)}: {sentence}")
         if self._joblog is not None:
             self._joblog.add(life, launch.stdout.size if launch and launch.stdout else 0)
         if not self._is_foreground and sys.stderr.isatty():
             self._writers["stderr"].put(f"\r{len(self._lives)} runs done\r".encode())
+
+    def _in_words(self, given: Given) -> Iterator[str]:
+        """What is said of what a run was given."""
+        return given_in_words(given)
 
     def _show_line(self, run: Run, name: str, line: bytes) -> None:
         stream = sys.stdout if name == "stdout" else sys.stderr

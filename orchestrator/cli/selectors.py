@@ -42,13 +42,17 @@ def parse_destination(text: str) -> Destination:
     return Destination(host, int(port))
 
 
-def choose(args: argparse.Namespace, snapshot: Snapshot, rng: Random) -> Selection:
-    """The exits that the options name. Raises OperatorError for a name or a filter that can't be understood."""
+def choose(
+    args: argparse.Namespace, snapshot: Snapshot, rng: Random, either: tuple[Destination, ...] = ()
+) -> Selection:
+    """The exits that the options name; `either`: that allow one of these, if there are any. Raises OperatorError for a
+    name or a filter that can't be understood."""
     if args.sample is not None and args.sample < 1:
         raise OperatorError("--sample wants a number from 1.", "", EXIT_USAGE)
     wanted = Wanted(
         names=_names(args.exits or ["all"]),
         destinations=tuple(parse_destination(text) for text in args.destinations),
+        either=either,
         flags=tuple(args.flag),
         not_flags=tuple(args.not_flag),
         families=tuple(args.family),

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import connect
+import exitmap
 import load
 import loop
 import report
@@ -30,6 +31,7 @@ from exitpin.wrappers.namespaces import run_inside
 
 LAB_PARTS = ("start", "connect", "load", "loop")
 OTHER_PARTS = {
+    "exitmap": (exitmap.measures, "modules of exitmap, in a lab of their own"),
     "scan": (scan.measures, "a big scan"),
     "report": (report.measures, "the report of a big scan"),
     "results": (results.measures, "900,000 results"),
@@ -49,10 +51,10 @@ def main() -> int:
     scanned: list[Measure] = []
     for part, (measures, what) in OTHER_PARTS.items():
         if part in (args.only or PARTS):
-            _say(f"{what}, without a lab")
+            _say(what)
             scanned += measures(1 if args.quick else 3)
     if not set(args.only or PARTS) & set(LAB_PARTS):
-        _tell(args, scanned, len(scanned[0].sides["ours"]), "no tor")
+        _tell(args, scanned, len(scanned[0].sides["ours"]), "the tor of another lab, or none")
         return 0
     state, was_running, _ = lab.up(args.name, EXITS + SPECIAL_EXITS)
     # in a child: who has entered a lab stays there, and could not end it

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.model import Destination, Relay, Snapshot
 from exitpin.orchestrator.policy import parse_policy
-from exitpin.orchestrator.selection import Selection, Wanted, find_relay, first_hop_chooser, select
+from exitpin.orchestrator.selection import Selection, Wanted, allowed, find_relay, first_hop_chooser, select
 
 from .values import FLAGS, fingerprint, relay
 
@@ -30,6 +30,7 @@ RELAYS = (
 )
 SNAPSHOT = Snapshot("2026-01-02 03:00:00", {one.fingerprint: one for one in RELAYS})
 SSH = (Destination("example.com", 22),)
+HTTPS = Destination("example.org", 443)
 
 
 def chosen(selection: Selection) -> list[int]:
@@ -49,6 +50,8 @@ def chosen(selection: Selection) -> list[int]:
         (Wanted(names=("relay3",)), [3], {}),
         (Wanted(names=(fingerprint(5), "relay4", "relay4")), [5], {"not running": 1}),
         (Wanted(names=("relay2",), destinations=SSH), [], {"policy": 1}),
+        (Wanted(names=("relay1", "relay2", "relay5"), either=(*SSH, HTTPS)), [1, 2], {"policy": 1}),
+        (Wanted(names=("relay1", "relay2"), either=(HTTPS,), destinations=SSH), [1], {"policy": 1}),
     ],
 )
 def test_a_selection_says_why_each_of_the_others_was_dropped(
@@ -167,3 +170,9 @@ def test_no_two_relays_of_a_path_know_each_other(seed: int, hops: int) -> None:
     assert len(path) == hops - 1
     networks = [seen.relays[hop].address.split(".")[1] for hop in (*path, EXIT.fingerprint)]
     assert len(set(networks)) == hops
+
+
+def test_what_a_relay_allows_of_several_destinations_is_told() -> None:
+    assert allowed(RELAYS[0], (*SSH, HTTPS)) == (*SSH, HTTPS)
+    assert allowed(RELAYS[1], (*SSH, HTTPS)) == (HTTPS,)
+    assert allowed(RELAYS[5], (HTTPS,)) == ()

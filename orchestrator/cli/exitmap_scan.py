@@ -1,0 +1,156 @@
+"""What `exitpin exitmap` does that `exitpin run` does not: setup() first, destinations from it, what each probe is told
+of its exit, teardown() last. Between them it is a scan of runs, whose command is one probe.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ...wrappers.desk import Given
+from ...wrappers.exitmap.imports import Outline
+from ...wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
+from ...wrappers.output import printable
+from ...wrappers.runtime import scratch_directory
+from ..errors import OperatorError
+from ..model import Destination
+from ..network import Network, Vantage
+from ..observation import failure_of
+from ..selection import Selection, allowed, find_relay
+from .asked import Asked
+from .exitmap_parts import DIRECT, OFFLINE, Parts, command_of
+from .run_given import given_in_words
+from .run_record import events_path
+from .run_scan import Scan
+from .selectors import choose, parse_destination
+
+ASKS_BY_ITSELF = "asks name servers itself, over UDP"
+
+
+class ModuleScan(Scan):
+    """One `exitpin exitmap`. `module`: its file."""
+
+    def __init__(
+        self, args: argparse.Namespace, vantage: Vantage, module: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._module = module
+        self._outline = Outline.of(module)
+        self._began = time.time()
+        self._is_set_up = False
+        self._destinations: tuple[Destination, ...] = ()
+        args.resolve = args.resolve or ("exit" if "torsocks" in self._outline.imports else "mapped")
+        super().__init__(args, vantage, Asked(command_of("probe", module), environment))
+        self._scan.update(verb="exitmap", words=self._words())
+
+    async def execute(self) -> int:
+        """Carry everything out. Raises OperatorError before the first probe, never after."""
+        with scratch_directory() as directory:
+            self._files = ScanFiles(directory / "module")
+            self._environment = {**self._environment, FOLDER: str(self._files.path)}
+            self._parts = Parts(
+                directory, self._environment, self._containment, self._settings, self._rng,
+                self._module, self.scan_id, self._kept(),
+            )  # fmt: skip
+            try:
+                status = await super().execute()
+            except OperatorError:
+                await self._tear_down()
+                raise
+            if status > 128 and self._has_teardown:
+                _say("interrupted: teardown() was not run")
+                return status
+            return await self._tear_down() or status
+
+    @property
+    def _has_teardown(self) -> bool:
+        """Whether there is anything to be done at the end."""
+        return self._is_set_up and "teardown" in self._outline.functions
+
+    async def _tear_down(self) -> int:
+        """teardown(), if setup() came to its end; an exit status, 0: all is well."""
+        if not self._has_teardown:
+            return 0
+        self._files.tell_stats(self._stats())
+        return await self._parts.tear_down()
+
+    async def _select(self, network: Network) -> Selection:
+        """setup(), and then the exits that allow one of the destinations that it left."""
+        args, snapshot = self._args, network.snapshot
+        where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
+        self._files.begin(self._spec(), snapshot.consensus)
+        if args.setup == DIRECT:
+            await self._parts.set_up_directly()
+        elif where is None:
+            await self._parts.set_up_offline()
+        else:
+            await self._parts.set_up_through(network, self._vantage, where, self._scan)
+        prepared = self._parts.prepared(self._files)
+        self._is_set_up = True
+        self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
+        selection = choose(args, snapshot, self._rng, self._destinations)
+        for relay in selection.exits:
+            text = snapshot.descriptors.get(relay.fingerprint, "")
+            mine = None if prepared.destinations is None else allowed(relay, self._destinations)
+            self._files.tell_exit(relay.fingerprint, text, mine)
+        return selection
+
+    def _words(self) -> list[str]:
+        """What says on a command line which module it is, and how it is run."""
+        args = self._args
+        given = {"--host": args.host, "--port": args.port, "--setup": None if args.setup == OFFLINE else args.setup}
+        return [str(self._module), *(f"{name}={value}" for name, value in given.items() if value is not None)]
+
+    def _spec(self) -> Spec:
+        args, first_hops = self._args, self._settings.first_hops
+        folder = None
+        if args.analysis_dir:
+            stamp = time.strftime("%Y-%m-%d_%H:%M:%S%z", time.localtime(self._began))
+            folder = str(Path(args.analysis_dir).absolute() / f"{stamp}_{self._module.stem}")
+        first_hop = first_hops[0] if len(first_hops) == 1 else None
+        digest = sha256(self._module.read_bytes()).hexdigest()
+        return Spec(str(self._module), digest, (args.host, args.port), args.verbosity, folder, first_hop)
+
+    def _wanted(self) -> dict[str, str]:
+        wanted = super()._wanted()
+        if self._args.containment is None and "dns" in self._outline.imports:
+            wanted = {**wanted, "notify": f"{self._module.name} imports dnspython, which {ASKS_BY_ITSELF}"}
+        return wanted
+
+    def _wants_foreground(self, runs: int) -> bool:
+        return False
+
+    def _named(self) -> list[Destination]:
+        return [*(parse_destination(text) for text in self._args.destinations), *self._destinations]
+
+    def _kept(self) -> Path:
+        """Where this scan's evidence is kept: always, for findings are files and lines of a log here."""
+        if self._args.events:
+            return Path(self._args.events).absolute()
+        return events_path(self._environment, self.scan_id)
+
+    def _events_path(self) -> Path:
+        return self._kept()
+
+    def _in_words(self, given: Given) -> Iterator[str]:
+        """What was dumped: lines of the log, and what was raised, have been shown as they came."""
+        dumped = tuple(path for path in given.evidence if not path.endswith("/log.txt"))
+        return given_in_words(replace(given, facts={}, evidence=dumped))
+
+    def _stats(self) -> dict[str, Any]:
+        """How the probes ended, as teardown() is told."""
+        failures = [(life.run.exit.fingerprint, failure_of(life)) for life in self._lives]
+        lost = {
+            fingerprint: failure.detail
+            for fingerprint, failure in failures
+            if failure is not None and failure.kind in ("circuit", "circuit-lost")
+        }
+        hung = [fingerprint for fingerprint, failure in failures if failure is not None and failure.kind == "timeout"]
+        return {"started": self._began, "probes": len(self._lives), "failed": lost, "terminated_relays": hung}
+
+
+def _say(text: str) -> None:
+    print(f"exitpin: {printable(text)}", file=sys.stderr)

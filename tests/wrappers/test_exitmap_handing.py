@@ -1,0 +1,124 @@
+"""Globals that setup() set, in a process that begins with the module as it is loaded."""
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from exitpin.wrappers.exitmap.handing import Globals, Missing, NotHandedOn, hand_on
+from exitpin.wrappers.exitmap.loading import load
+from exitpin.wrappers.exitmap.relays import AnyDestination, Consensus, ExitDescriptor
+
+DIGEST = "A" * 26
+ENTRY = f"r {{name}} {DIGEST}{{end}} {DIGEST}A 2038-01-01 00:00:00 203.0.113.7 9001 0\ns Exit Running\nw Bandwidth=5\n"
+SOURCE = """
+import os, threading
+class Kept:
+    pass
+names, lock, count, untouched = {"a.test": []}, threading.Lock(), 0, [1]
+def setup(consensus):
+    global count, kept, relays, same
+    names["a.test"].append("192.0.2.1")
+    count, kept, relays, same = 7, Kept(), consensus, names
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Iterator[ModuleType]:
+    path = tmp_path / "handed.py"
+    path.write_text(SOURCE)
+    yield load(path)
+    for name in ("modules", "modules.handed"):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def consensus(tmp_path: Path) -> Consensus:
+    text = (
+        "network-status-version 3\n" + "".join(ENTRY.format(name=end, end=end) for end in "Q4") + "directory-footer\n"
+    )
+    (tmp_path / "consensus").write_text(text)
+    return Consensus(tmp_path / "consensus")
+
+
+def again(module: ModuleType, content: bytes, consensus: Consensus) -> ModuleType:
+    """The module as another process has it."""
+    assert module.__file__ is not None
+    fresh = load(Path(module.__file__))
+    hand_on(content, fresh, consensus)
+    return fresh
+
+
+def test_what_was_changed_is_handed_on_and_nothing_else(module: ModuleType, consensus: Consensus) -> None:
+    before = Globals(module)
+    module.setup(consensus)
+    content, missing = before.changed()
+    assert missing == {}
+    assert b"untouched" not in content and b"Exit Running" not in content
+    probe = again(module, content, consensus)
+    assert (probe.names, probe.count) == ({"a.test": ["192.0.2.1"]}, 7)
+    assert probe.same is probe.names and type(probe.kept) is probe.Kept and probe.relays is consensus
+
+
+def test_what_can_not_be_handed_on_raises_as_soon_as_it_is_used(module: ModuleType, consensus: Consensus) -> None:
+    before = Globals(module)
+    module.file, module.names = open(os.devnull), threading.Lock()  # noqa: SIM115
+    content, missing = before.changed()
+    module.file.close()
+    assert list(missing) == ["names", "file"]
+    probe = again(module, content, consensus)
+    assert isinstance(probe.file, Missing) and probe.lock.acquire(blocking=False)
+    for use in (lambda: probe.file.read(), lambda: len(probe.names), lambda: probe.names["a"], lambda: str(probe.file)):
+        with pytest.raises(
+            NotHandedOn, match=r"setup\(\) set (file|names), which can't be handed to a probe: .*pickle"
+        ):
+            use()
+
+
+def test_the_environment_and_the_timeout_of_sockets_are_handed_on(
+    module: ModuleType, consensus: Consensus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Globals(module)
+    monkeypatch.setenv("EXITMAP_TRIED", "set")
+    socket.setdefaulttimeout(3.5)
+    try:
+        content, _ = before.changed()
+        socket.setdefaulttimeout(None)
+        monkeypatch.delenv("EXITMAP_TRIED")
+        again(module, content, consensus)
+        assert (os.environ["EXITMAP_TRIED"], socket.getdefaulttimeout()) == ("set", 3.5)
+    finally:
+        socket.setdefaulttimeout(None)
+        os.environ.pop("EXITMAP_TRIED", None)
+
+
+def test_a_consensus_is_told_by_fingerprint_and_parsed_where_it_is_looked_at(consensus: Consensus) -> None:
+    first, second = consensus
+    assert first == "0" * 39 + "4" and len(consensus) == 2 and second in consensus and "F" * 40 not in consensus
+    assert (consensus[first].fingerprint, consensus[first].nickname, consensus[first].flags) == (
+        first, "Q", ["Exit", "Running"],
+    )  # fmt: skip
+
+
+def test_an_exit_s_descriptor_is_stem_s_when_more_of_it_is_wanted() -> None:
+    text = "router some 203.0.113.9 9001 0 0\nfingerprint " + "AB " * 20 + "\nreject *:25\naccept *:*\n"
+    descriptor = ExitDescriptor("AB" * 20, text, "some", "203.0.113.9")
+    assert (descriptor.nickname, descriptor.address, descriptor.fingerprint) == ("some", "203.0.113.9", "AB" * 20)
+    assert descriptor.exit_policy.can_exit_to(port=80) and not descriptor.exit_policy.can_exit_to(port=25)
+    from stem.descriptor.server_descriptor import ServerDescriptor
+
+    assert isinstance(descriptor, ServerDescriptor)
+    with pytest.raises(AttributeError):
+        _ = descriptor.no_such_thing
+
+
+def test_any_destination_is_in_what_can_not_be_told_one_by_one() -> None:
+    universal = AnyDestination()
+    assert ("192.0.2.1", 80) in universal and universal and len(universal) == sys.maxsize
+    with pytest.raises(TypeError):
+        iter(universal)  # type: ignore[call-overload]

@@ -1,0 +1,114 @@
+"""What setup() set, handed to each probe: a probe is a process of its own and begins with the module as it is loaded.
+
+exitmap forks, so its children have all that their parent had. Here the globals that setup() changed are pickled; so are
+the environment, the default timeout of sockets and `util.analysis_dir`, if it changed those. What can't be pickled (an
+open file, a thread, a lock) is told by name, and raises in a probe as soon as it is used, and not before.
+"""
+
+import io
+import os
+import pickle
+import socket
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from .relays import Consensus
+
+
+class NotHandedOn(RuntimeError):
+    """A probe used a global that setup() had set, and that no other process can have."""
+
+
+class Missing:
+    """Stands for such a global."""
+
+    def __init__(self, name: str, why: str) -> None:
+        object.__setattr__(self, "_told", f"setup() set {name}, which can't be handed to a probe: {why}")
+
+    def _used(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotHandedOn(object.__getattribute__(self, "_told"))
+
+    __getattr__ = __setattr__ = __delattr__ = __call__ = __iter__ = __len__ = __bool__ = __getitem__ = _used
+    __setitem__ = __contains__ = __eq__ = __enter__ = __str__ = _used
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Pickler(pickle.Pickler):
+    def persistent_id(self, obj: object) -> str | None:
+        return "consensus" if isinstance(obj, Consensus) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, consensus: Consensus) -> None:
+        super().__init__(io.BytesIO(content))
+        self._consensus = consensus
+
+    def persistent_load(self, pid: object) -> Consensus:
+        return self._consensus
+
+
+class Globals:
+    """A module's globals as they were before setup()."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._before = {name: (value, _pickled(value)) for name, value in _own(module).items()}
+        self._environment = dict(os.environ)
+        self._timeout = socket.getdefaulttimeout()
+
+    def changed(self) -> tuple[bytes, dict[str, str]]:
+        """The pickle of what is different now; and by name what can't be pickled, and why."""
+        changed: dict[str, Any] = {}
+        missing: dict[str, str] = {}
+        for name, value in _own(self._module).items():
+            before, pickled = self._before.get(name, (self, None))
+            now = _pickled(value)
+            if isinstance(now, bytes):
+                if now != pickled:
+                    changed[name] = value
+            elif value is not before or isinstance(pickled, bytes):
+                missing[name] = now
+        environment = {name: value for name, value in os.environ.items() if self._environment.get(name) != value}
+        timeout = socket.getdefaulttimeout()
+        around = {"environment": environment, "timeout": timeout, "has_timeout": timeout != self._timeout}
+        content = _pickled({"globals": changed, "missing": missing, "around": around})
+        if not isinstance(content, bytes):  # each alone can be, and all together can't
+            return _pickled_bytes(
+                {"globals": {}, "missing": dict.fromkeys(changed, content), "around": around}
+            ), missing
+        return content, missing
+
+
+def hand_on(content: bytes, module: ModuleType, consensus: Consensus) -> None:
+    """Set in this process what was set in setup's. Raises whatever unpickling raises."""
+    told = _Unpickler(content, consensus).load()
+    vars(module).update(told["globals"])
+    for name, why in told["missing"].items():
+        setattr(module, name, Missing(name, why))
+    os.environ.update(told["around"]["environment"])
+    if told["around"]["has_timeout"]:
+        socket.setdefaulttimeout(told["around"]["timeout"])
+
+
+def _own(module: ModuleType) -> Mapping[str, Any]:
+    """Its globals, but for modules and what Python itself puts there."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not (name.startswith("__") and name.endswith("__")) and not isinstance(value, ModuleType)
+    }
+
+
+def _pickled(value: object) -> bytes | str:
+    """The pickle, or why there is none."""
+    try:
+        return _pickled_bytes(value)
+    except Exception as error:  # whatever somebody's __reduce__ raises
+        return f"{type(error).__name__}: {error}"
+
+
+def _pickled_bytes(value: object) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
