@@ -60,6 +60,7 @@ class Daemon:
         self._wake = asyncio.Event()
         self._served = 0
         self._listener: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._was_open = False
         self._is_activated = is_activated()
 
@@ -76,7 +77,12 @@ class Daemon:
                     loop.add_reader(self._life, self._orphaned, self._life)
                 try:
                     while not self._is_ending:
-                        await self._serve_once(household, directory, numbers)
+                        self._serving = asyncio.create_task(self._serve_once(household, directory, numbers))
+                        try:
+                            await self._serving
+                        except asyncio.CancelledError:
+                            if not self._is_ending:
+                                raise
                 finally:
                     loop.remove_reader(door.fileno())
                     for client in self._waiting:
@@ -160,6 +166,8 @@ class Daemon:
         if self._tenure is not None:
             self._tenure.session.interrupt("the daemon was ended")
             self._tenure.close()
+        elif self._serving is not None:
+            self._serving.cancel()  # it waits for tor, or for whoever has it
 
     def _orphaned(self, life: int) -> None:
         asyncio.get_running_loop().remove_reader(life)

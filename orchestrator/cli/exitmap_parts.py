@@ -25,7 +25,7 @@ from ...wrappers.output import printable
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
-from ..errors import EXIT_FAILED, OperatorError
+from ..errors import EXIT_FAILED, OperatorError, status_of_signal
 from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Relay, Run
@@ -205,7 +205,9 @@ class Parts:
             await session.run([run], 1)
             await self._launcher.household.settle()
         if interrupted:
-            raise OperatorError(f"interrupted in {run.run_id.rpartition('-')[2]}().", "", 128 + interrupted[0])
+            raise OperatorError(
+                f"interrupted in {run.run_id.rpartition('-')[2]}().", "", status_of_signal(interrupted[0])
+            )
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert launch is None or isinstance(launch, ToolLaunch)

@@ -14,7 +14,7 @@ import pytest
 
 from ..ended import ended_by
 from .conftest import Lab, eventually, is_alive
-from .daemons import EXIT, Daemon, eventually_idle, holds, serving, sleeping
+from .daemons import CLIENT, EXIT, Daemon, eventually_idle, holds, serving, sleeping
 from .running import SecondController, scratch_of, tree_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -98,6 +98,18 @@ def test_stopped_while_it_lends_it_ends_the_runs_too(lab: Lab, tmp_path: Path) -
         assert daemon.verb("stop").returncode == 0
         assert running.wait(20) == 125
         assert len(borrower.communicate(timeout=40)[0].splitlines()) == 2
+
+
+def test_one_that_waits_for_tor_ends_when_it_is_told_to(lab: Lab, tmp_path: Path) -> None:
+    alone = {**os.environ, "EXITPIN_NO_DAEMON": "1"}
+    with sleeping(Daemon(lab), tmp_path, env=alone) as running:
+        argv = [CLIENT, "daemon", "run", "--lab", "--name", lab.state.name]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stderr is not None
+            assert "waiting for exitpin (pid " in waiting.stderr.readline()
+            waiting.send_signal(signal.SIGTERM)
+            assert waiting.wait(20) == 0
+        running.send_signal(signal.SIGTERM)
 
 
 def test_a_borrower_that_has_gone_holds_up_nobody(daemon: Daemon, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from exitpin.wrappers.machine import abilities
 
+from ..ended import ended_by
 from .conftest import Lab
 from .exitmap_modules import ENDS, MANY, RESOLVES, STATE, WANTS
 from .running import EXITPIN, Log, nickname
@@ -209,5 +210,5 @@ def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, begun:
             line = process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read()
-    assert process.returncode == 130
+    assert process.returncode == ended_by(signal.SIGINT)
     assert said in rest and "Traceback" not in rest and "never" not in rest

@@ -48,7 +48,6 @@ def test_an_exit_has_an_ipv6_address_of_its_own(lab: Lab) -> None:
     [
         ("rejects-443", "192.0.2.10", 443, b"refused EXITPOLICY\n"),
         ("only-80", "192.0.2.10", 9000, b"refused EXITPOLICY\n"),
-        ("dns-silent", "web.test", 80, b"refused RESOLVEFAILED\n"),
         ("plain", "nowhere.test", 80, b"refused RESOLVEFAILED\n"),
         ("plain", "servfail.test", 80, b"refused RESOLVEFAILED\n"),
         ("plain", "refused.test", 81, b"refused MISC\n"),
@@ -58,6 +57,12 @@ def test_an_exit_has_an_ipv6_address_of_its_own(lab: Lab) -> None:
 def test_exits_and_targets_behave_as_declared(lab: Lab, behaviour: str, host: str, port: int, outcome: bytes) -> None:
     exit_ = next(one for one in lab.state.relays if one.role == "exit" and one.behaviour == behaviour)
     assert lab.through(exit_.nickname, host, port) == outcome
+
+
+def test_a_silent_resolver_fails_sooner_or_later(lab: Lab) -> None:
+    """The exit says so; or, once it has given its resolver up, not before the client has lost patience."""
+    exit_ = next(one for one in lab.state.relays if one.role == "exit" and one.behaviour == "dns-silent")
+    assert lab.through(exit_.nickname, "web.test", 80) in (b"refused RESOLVEFAILED\n", b"refused local\n")
 
 
 def test_answers_to_the_slow_exit_are_late(lab: Lab, own_address: str) -> None:
