@@ -75,7 +75,7 @@ def build_launcher(target: Path) -> None:
 
 
 def build_client(target: Path) -> None:
-    files = [*sources("client", ()), str(SHIM / "launch" / "tree.c")]
+    files = [*sources("client", ()), *(str(SHIM / "launch" / name) for name in ("terminal.c", "tree.c"))]
     run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 

@@ -61,7 +61,8 @@ pid_t start_launcher(const struct packet *grant, char *strings, size_t size);
 void remember_terminal(void);
 void take_back_terminal(void);
 
-/* ../launch/tree.c */
+/* ../launch/terminal.c, tree.c */
+int own_terminal(void);
 bool prepare_tree(void);
 unsigned signal_descendants(int signo);
 

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,11 +10,7 @@ void remember_terminal(void)
 {
 	if (terminal >= 0) /* our parent's */
 		close(terminal);
-	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	if (terminal >= 0 && tcgetpgrp(terminal) != getpgrp()) {
-		close(terminal);
-		terminal = -1;
-	}
+	terminal = own_terminal();
 }
 
 void take_back_terminal(void)

@@ -71,7 +71,10 @@ bool hide(const struct request *request);
 /* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
 bool guard(const struct request *request);
 
-/* terminal.c: who reads the terminal. Without one, or in the background of it, these do nothing. */
+/* terminal.c: the controlling terminal, if our group has it now; -1. */
+int own_terminal(void);
+
+/* Who reads the terminal. Without one, or in the background of it, these do nothing. */
 void terminal_take(pid_t group);
 void terminal_give_back(void);
 

@@ -19,8 +19,8 @@ static bool may_read(int file)
 	return may;
 }
 
-/* The controlling terminal, if our group has it now; a tool whose stdin is a pipe may still ask it for a password. */
-static int own_terminal(void)
+/* A tool whose stdin is a pipe may still ask it for a password. */
+int own_terminal(void)
 {
 	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
