@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from ..wrappers.directory import read_snapshot
-from ..wrappers.runtime import private_directory, runtime_directory
+from ..wrappers.runtime import is_locked, private_directory, runtime_directory
 from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepare
 from .errors import OperatorError
 from .model import Snapshot
@@ -75,7 +75,7 @@ async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIte
 
 async def read_consensus(vantage: Vantage) -> Snapshot:
     """What relays there are, for whom that is enough: beside whoever uses this tor. Raises OperatorError."""
-    if not _is_in_use(vantage):
+    if not is_locked(_lock_path(vantage)):
         async with open_network(vantage) as network:
             return network.snapshot
     channel = ControlChannel(authenticate(vantage.control_socket))
@@ -90,7 +90,7 @@ async def _borrowed(vantage: Vantage, is_daemon: bool) -> AsyncIterator[None]:
     """Ask the daemon of this vantage for its tor, for as long as the block lasts; the lock says when it is free."""
     connection = None
     if vantage.kind != "control":
-        from ..wrappers.lease import ask_to_lend, daemon_socket, usual_socket
+        from ..wrappers.daemon_socket import ask_to_lend, daemon_socket, usual_socket
 
         own, usual = daemon_socket(vantage.kind, vantage.name), usual_socket(vantage.kind, vantage.name)
         if not is_daemon or own != usual:  # a daemon of somebody's own borrows like all others
@@ -100,20 +100,6 @@ async def _borrowed(vantage: Vantage, is_daemon: bool) -> AsyncIterator[None]:
     finally:
         if connection is not None:
             connection.close()
-
-
-def _is_in_use(vantage: Vantage) -> bool:
-    try:
-        lock = os.open(_lock_path(vantage), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 @asynccontextmanager

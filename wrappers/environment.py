@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from ..orchestrator.model import Run
-from .lease import NAMED
+from .daemon_socket import NAMED
 from .torsocks import passthrough_dir
 from .workspace import workspace_environment
 

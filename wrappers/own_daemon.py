@@ -7,7 +7,6 @@ Decides nothing about runs. Called by what `import exitpin` offers. Sources: pid
 
 import contextlib
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import IO
 
 from ..orchestrator.errors import OperatorError
+from .daemon_socket import NAMED
+from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
 
-READY, LIFE, NAMED = "EXITPIN_READY_FD", "EXITPIN_LIFE_FD", "EXITPIN_DAEMON"
 LOG = "daemon.log"
-NOTICE_S, START_S, STOP_S, VERB_S = 3.0, 300.0, 30.0, 300.0
+STOP_S, VERB_S = 30.0, 300.0
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
 
 
@@ -60,28 +60,18 @@ class OwnDaemon:
 
     def _begin(self, log: Path) -> IO[bytes]:
         """Where its first word will be read."""
-        reading, writing = os.pipe()
         life = os.pidfd_open(os.getpid())
-        word = os.fdopen(reading, "rb")
         try:
             with log.open("wb") as said, self._lock:
                 if self._is_ended:
                     raise OperatorError("it was ended before it began.")
-                self._process = subprocess.Popen(
-                    [*IN_PYTHON, "daemon", "run", *self.network],
-                    stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
-                    pass_fds=(writing, life), env={**self.environment(None), READY: str(writing), LIFE: str(life)},
-                )  # fmt: skip
+                self._process, word = start_daemon(self.network, said, self.environment(None), life)
         finally:
             os.close(life)
-            os.close(writing)
         return word
 
     def _wait_for(self, word: IO[bytes]) -> None:
-        with word:
-            if not select.select([word], [], [], NOTICE_S)[0]:
-                print("exitpin: waiting for tor, or for who uses it", file=sys.stderr)
-            is_ready = bool(select.select([word], [], [], START_S)[0]) and word.read(1) == b"1"
+        is_ready = serves(word, lambda: print("exitpin: waiting for tor, or for who uses it", file=sys.stderr))
         if not is_ready and self._directory is not None:
             told = (self._directory / LOG).read_text(errors="replace") if (self._directory / LOG).exists() else ""
             raise OperatorError(told.strip().removeprefix("exitpin: ") or "the daemon could not be started.")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
 from .runtime import data_directory as data_directory
-from .runtime import private_directory, runtime_directory
+from .runtime import is_locked, private_directory, runtime_directory
 from .tor import ControlChannel
 from .torrc import Line, client_torrc
 
@@ -67,17 +67,7 @@ def _start_keeper() -> "subprocess.Popen[bytes]":
 
 
 def _is_kept() -> bool:
-    try:
-        lock = os.open(_keeper_lock(), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return is_locked(_keeper_lock())
 
 
 def _answers() -> bool:

@@ -72,6 +72,21 @@ def _private_directory(path: Path) -> Path:
     return path
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of this file (flock(2)); nobody holds one that is not there."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
     """A directory in `runtime_directory()` for as long as the block lasts.

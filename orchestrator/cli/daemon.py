@@ -5,11 +5,9 @@ import asyncio
 import contextlib
 import json
 import os
-import select
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
@@ -39,12 +37,7 @@ examples:
 """
 
 NOT_RUNNING = 3
-NOTICE_S, START_TIMEOUT_S = 3.0, 300.0
 STOP_TIMEOUT_S = 30.0
-LIFE = "EXITPIN_LIFE_FD"
-"""A descriptor of the process (pidfd_open(2)) with which a daemon ends that is that one's own."""
-READY = "EXITPIN_READY_FD"
-"""The descriptor on which a daemon that was started in the background says that it serves."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,7 +64,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _run(args: argparse.Namespace) -> int:
-    ready, life = _ready_descriptor(), os.environ.pop(LIFE, "")
+    from ...wrappers.daemon_start import LIFE, on_serving
+
+    ready, life = on_serving(), os.environ.pop(LIFE, "")
 
     def work(vantage: Vantage) -> int:
         from .daemon_serve import Daemon
@@ -91,7 +86,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _start(args: argparse.Namespace) -> int:
-    from ...wrappers.lease import daemon_log
+    from ...wrappers.daemon_socket import daemon_log
+    from ...wrappers.daemon_start import serves, start_daemon
     from ...wrappers.runtime import private_directory
 
     pid = _pid_of_daemon(args)
@@ -99,19 +95,10 @@ def _start(args: argparse.Namespace) -> int:
         raise OperatorError(f"a daemon is running already (pid {pid}).", "`exitpin daemon stop` ends it.")
     path = daemon_log("lab" if _lab_of(args) else "own", _lab_of(args))
     private_directory(path.parent)
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "exitpin", "daemon", "run", *_again(args)]
-    environment = {**os.environ, READY: str(writing)}
-    with path.open("wb") as log, contextlib.closing(os.fdopen(reading, "rb")) as word:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(writing,),
-            env=environment,
-        )  # fmt: skip
-        os.close(writing)
-        if not select.select([word], [], [], NOTICE_S)[0]:
-            print(f"exitpin: waiting for tor; what the daemon says stands in {path}", file=sys.stderr)
-        is_ready = bool(select.select([word], [], [], START_TIMEOUT_S)[0]) and word.read(1) == b"1"
-    if is_ready:
+    with path.open("wb") as log:
+        child, word = start_daemon(_again(args), log, os.environ)
+    late = f"exitpin: waiting for tor; what the daemon says stands in {path}"
+    if serves(word, lambda: print(late, file=sys.stderr)):
         child.returncode = 0  # it stays, and is nobody's to wait for
         return 0
     child.terminate()
@@ -122,7 +109,7 @@ def _start(args: argparse.Namespace) -> int:
 
 def _status(args: argparse.Namespace) -> int:
     from ...shim.bindings import LeaseKind
-    from ...wrappers.lease import ask_daemon
+    from ...wrappers.daemon_socket import ask_daemon
 
     answered = ask_daemon(_socket(args), LeaseKind.STATUS)
     if answered is None:
@@ -143,7 +130,7 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _stop(args: argparse.Namespace) -> int:
-    from ...wrappers.lease import daemon_log, stop_daemon
+    from ...wrappers.daemon_socket import daemon_log, stop_daemon
 
     path = _socket(args)
     pid = _pid_of_daemon(args)
@@ -163,7 +150,7 @@ def _stop(args: argparse.Namespace) -> int:
 
 def _socket(args: argparse.Namespace) -> Path:
     """Where the daemon of this vantage listens."""
-    from ...wrappers.lease import daemon_socket
+    from ...wrappers.daemon_socket import daemon_socket
 
     if args.control:
         raise OperatorError("a daemon holds an own tor, or the lab's.", "Leave --control away.", EXIT_USAGE)
@@ -184,7 +171,7 @@ def _lab_of(args: argparse.Namespace) -> str:
 
 def _pid_of_daemon(args: argparse.Namespace) -> int | None:
     """None: there is none."""
-    from ...wrappers.lease import connect_to_daemon, credentials_of
+    from ...wrappers.daemon_socket import connect_to_daemon, credentials_of
 
     connection = connect_to_daemon(_socket(args))
     if connection is None:
@@ -197,18 +184,4 @@ def _again(args: argparse.Namespace) -> Sequence[str]:
     """The options, as they were given."""
     options = {"--build-delay": args.build_delay, "--build-jitter": args.build_jitter, "--name": args.name}
     words = [word for option, value in options.items() if value for word in (option, value)]
-    return [*words, *(["--lab"] if args.lab else []), *(["--control", args.control] if args.control else [])]
-
-
-def _ready_descriptor() -> Callable[[], None]:
-    """What to call when clients are served: whoever started us in the background waits for that."""
-    descriptor = os.environ.pop(READY, "")
-
-    def tell() -> None:
-        nonlocal descriptor
-        if descriptor:
-            os.write(int(descriptor), b"1")
-            os.close(int(descriptor))
-            descriptor = ""
-
-    return tell
+    return [*words, *(["--lab"] if args.lab else [])]

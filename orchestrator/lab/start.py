@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...wrappers.lease import daemon_log, daemon_socket
+from ...wrappers.daemon_socket import daemon_log, daemon_socket
 from ..errors import OperatorError
 from . import network
 from .conduct import Conduct, digest, encode
