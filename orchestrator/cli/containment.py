@@ -4,11 +4,11 @@ import argparse
 import ipaddress
 import os
 import stat
-import sys
 from collections.abc import Iterable, Mapping
 
 from ..containment import APART, LEVELS, Abilities, Containment, contain
 from ..tool import Tool
+from .say import say
 
 UNIX = "unix:"
 
@@ -48,12 +48,12 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
         dns_server=args.dns_server, wanted=wanted,
     )  # fmt: skip
     if args.containment not in (None, containment.level):
-        _say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
+        say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
     for sentence in containment.idle:
-        _say(sentence)
+        say(sentence)
     for path in paths:
         if path.startswith("/") and not _is_socket(path):
-            _say(f"--allow unix:{path}: there is no socket, and until there is one this has no effect")
+            say(f"--allow unix:{path}: there is no socket, and until there is one this has no effect")
     return containment
 
 
@@ -93,10 +93,4 @@ def _allowed(word: str) -> str:
 def warn_of(containment: Containment) -> None:
     """Say on stderr what the level leaves open, if it is the weakest."""
     for line in containment.warning.splitlines():
-        _say(line)
-
-
-def _say(text: str) -> None:
-    from ...wrappers.output import printable
-
-    print(f"exitpin: {printable(text)}", file=sys.stderr)
+        say(line)

@@ -9,33 +9,29 @@ import asyncio
 import contextlib
 import io
 import math
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ...shim import bindings
 from ...shim.bindings import Lease, LeaseKind
-from ...wrappers.daemons import Daemons
-from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.lease import LeaseConnection, memory_file
 from ...wrappers.leased import LeasedProcess
 from ...wrappers.output import printable
 from .. import events
-from ..containment import Abilities, Containment
+from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError, status_of_signal
 from ..evidence import EvidenceLog
-from ..loop import Session
-from ..model import Relay, Run
-from ..network import Network, Vantage
+from ..model import Run
+from ..network import Vantage
 from ..ports import Launch, Post
 from ..runs import Life
-from ..settings import BUILT_IN, Settings
-from ..witness import Witness
+from ..settings import BUILT_IN
 from .asked import Asked
 from .conclusion import Ending, concluded
 from .containment import containment_of, warn_of
@@ -45,29 +41,27 @@ from .recording import Recording
 from .run import check
 from .run_given import given_in_words
 from .run_record import events_path, given_of, notes_on, record_line, wanted_by_command
+from .say import say
 from .selectors import choose
 
+if TYPE_CHECKING:
+    from .daemon_tenure import Tenure
 
-class Term(Protocol):
-    """What the daemon has open: one tor, and one session on it."""
 
-    network: Network
-    settings: Settings
-    session: Session
-    witness: Witness
-    directory: Path
-    household: Household
-    abilities: Abilities
-    may_supervise: bool
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a client's run will be, in one tenure. `scan`: what its record shares with those of a whole command."""
 
-    def daemons(self, containment: Containment) -> Daemons:
-        """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
+    tenure: "Tenure"
+    asked: Asked
+    containment: Containment
+    run: Run
+    scan: Mapping[str, object]
 
-    def make_run(self, exit: Relay, command: Sequence[str], timeout_s: float, resolve: str) -> Run:
-        """A run with an id, an index and an address that no other of this daemon has."""
-
-    def begin(self, run: Run, client: "Client", *, is_recorded: bool) -> None:
-        """Start a client's run: the client prepares it, and hears of its end."""
+    @property
+    def events(self) -> Path | None:
+        """Where its evidence is kept; None: it is not."""
+        return Path(str(self.scan["events"])) if self.scan["events"] else None
 
 
 class Client:
@@ -83,7 +77,7 @@ class Client:
         self._args, self._caller = read_question(ask, descriptors, vantage)
         self._is_called = False
         self._pid = 0
-        self._term: Term | None = None
+        self._chosen: Chosen | None = None
         self._launcher: ToolLauncher | None = None
         self._recording: Recording | None = None
         self._interrupted_by: int | None = None
@@ -94,35 +88,36 @@ class Client:
         return self._launcher is not None
 
     @property
-    def _is_recorded(self) -> bool:
+    def is_recorded(self) -> bool:
+        """Whether somebody will ask for the evidence of its run."""
         return bool(self._args.json or self._args.record)
 
-    def settle(self, term: Term) -> None:
+    def settle(self, tenure: "Tenure") -> None:
         """Choose, and send for the process that is to be the root of the run's tree, or begin where that has come; or
         decline, or say what is wrong, and hang up."""
         with self._of_this_client():
             said = io.StringIO()
             with contextlib.redirect_stderr(said):  # what is said meanwhile is for who asks
-                self._choose(term)
+                self._chosen = self._choose(tenure)
             if self._pid:
-                self._begin(term)
+                self._begin(self._chosen)
             else:
                 self.say(said.getvalue())
                 self.connection.send(Lease(LeaseKind.COME))
                 self._is_called = True
 
-    def arrived(self, pid: int, term: Term | None) -> bool:
-        """Its process is there. `term`: the one that is open now; False: the run has to be settled anew."""
+    def arrived(self, pid: int, tenure: "Tenure | None") -> bool:
+        """Its process is there. `tenure`: the one that is open now; False: the run has to be settled anew."""
         if self._pid or not self._is_called:
             return True
         if pid == 0:
             self.refuse(OperatorError("the client is not where the daemon is.", "Try again, without it."))
             return True
         self._pid = pid
-        if term is None or term is not self._term:
+        if self._chosen is None or self._chosen.tenure is not tenure:
             return False
         with self._of_this_client():
-            self._begin(term)
+            self._begin(self._chosen)
         return True
 
     def say(self, text: str) -> None:
@@ -138,9 +133,9 @@ class Client:
     def interrupt(self, signo: int | None) -> None:
         """A signal has come to the client; None: it is gone."""
         self._interrupted_by = signo
-        if self.has_begun and self._term is not None:
+        if self.has_begun and self._chosen is not None:
             why = "interrupted by the user" if signo is not None else "the client has gone"
-            self._term.session.post(self._run.run_id, events.Interrupted(why))
+            self._chosen.tenure.session.post(self._chosen.run.run_id, events.Interrupted(why))
         elif signo is not None:
             self.connection.end(status_of_signal(signo))
 
@@ -151,20 +146,21 @@ class Client:
 
     async def finish(self, life: Life, launch: ToolLaunch | None) -> None:
         """Its run is over: tell what came of it, once what is kept of it is written."""
-        assert self._term is not None and self._launcher is not None
+        assert self._chosen is not None
+        chosen, tenure = self._chosen, self._chosen.tenure
         with self._of_this_client():
-            evidence = self._term.witness.of(self._run.run_id, [used.circuit_id for used in life.circuits])
+            evidence = tenure.witness.of(chosen.run.run_id, [used.circuit_id for used in life.circuits])
             given, record, problem = given_of(launch), b"", ""
-            if self._is_recorded:
-                record = record_line(life, launch, self._scan)
-                problem = await asyncio.to_thread(_keep, Path(str(self._scan["events"])), evidence)
+            if chosen.events is not None:
+                record = record_line(life, launch, chosen.scan)
+                problem = await asyncio.to_thread(_keep, chosen.events, evidence)
             if self._recording is not None:
                 self._recording.add(record)
                 self._recording.close()
                 problem = problem or self._recording.problem
-            ending = Ending([life], 1, self._term.session.trust_lost, 0, self._interrupted_by)
+            ending = Ending([life], 1, tenure.session.trust_lost, 0, self._interrupted_by)
             sentences, status = concluded(
-                ending, self._launcher.containment, is_foreground=not self._args.json, has_unread=bool(given.problem)
+                ending, chosen.containment, is_foreground=not self._args.json, has_unread=bool(given.problem)
             )
             if not self._args.json:
                 sentences = [*given_in_words(given), *sentences]
@@ -188,51 +184,50 @@ class Client:
             traceback.print_exc()
             self.refuse(OperatorError(f"internal error of the daemon: {error!r}.", "Its log has more."))
 
-    def _choose(self, term: Term) -> None:
+    def _choose(self, tenure: "Tenure") -> Chosen:
         args, caller = self._args, self._caller
         asked: Asked = args.asked(args, caller)
         check(args)
         settings = settings_in_force(args, asked.environment, self._vantage)
-        decline_other_settings(settings, term.settings)
-        selection = choose(args, term.network.snapshot, Random(args.seed))
+        decline_other_settings(settings, tenure.settings)
+        selection = choose(args, tenure.network.snapshot, Random(args.seed))
         if len(selection.exits) != 1:
             raise Declined
         command = asked.command[0]
         place = caller.place(command) if "/" in command else command
-        containment = containment_of(args, wanted_by_command(args, place, asked.environment), term.abilities)
-        if containment.is_supervised and not term.may_supervise:
+        containment = containment_of(args, wanted_by_command(args, place, asked.environment), tenure.abilities)
+        if containment.is_supervised and not tenure.may_supervise:
             raise Declined
         if selection.dropped:
-            _say(selection.account())
+            say(selection.account())
         if not self._vantage.is_lab:
             warn_of(containment)
         for sentence in notes_on(asked.environment):
-            _say(sentence)
-        self._asked, self._containment, self._term = asked, containment, term
+            say(sentence)
         is_timed = settings.origin("timeout") != BUILT_IN or args.json
-        self._run = term.make_run(
+        run = tenure.make_run(
             selection.exits[0], asked.command, settings.timeout_s if is_timed else math.inf, args.resolve
         )
-        run_id, network = self._run.run_id, term.network
+        network = tenure.network
         if args.record and self._recording is None:
             self._recording = Recording(Path(caller.place(args.record)))
-        self._scan: dict[str, object] = {
-            "scan_id": run_id.rpartition("-")[0], "containment": containment.told(),
+        return Chosen(tenure, asked, containment, run, {
+            "scan_id": run.run_id.rpartition("-")[0], "containment": containment.told(),
             "consensus": network.snapshot.valid_after,
-            "events": str(events_path(asked.environment, run_id)) if self._is_recorded else None,
+            "events": str(events_path(asked.environment, run.run_id)) if self.is_recorded else None,
             "vantage": {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version},
-        }  # fmt: skip
+        })  # fmt: skip
 
-    def _begin(self, term: Term) -> None:
-        events = self._scan["events"]
+    def _begin(self, chosen: Chosen) -> None:
+        tenure, kept = chosen.tenure, chosen.events
         self._launcher = ToolLauncher(
-            term.directory, bindings.PRELOAD, term.network.socks, self._asked.environment,
-            containment=self._containment, foreground=not self._args.json,
-            evidence=Path(f"{events}.evidence") if events else None,
-            household=term.household, daemons=term.daemons(self._containment),
+            tenure.directory, bindings.PRELOAD, tenure.network.socks, chosen.asked.environment,
+            containment=chosen.containment, foreground=not self._args.json,
+            evidence=kept.with_name(f"{kept.name}.evidence") if kept is not None else None,
+            household=tenure.household, daemons=tenure.daemons(chosen.containment),
             process=partial(LeasedProcess, self.connection, self._pid),
         )  # fmt: skip
-        term.begin(self._run, self, is_recorded=self._is_recorded)
+        tenure.begin(chosen.run, self)
 
 
 def _keep(path: Path, entries: Sequence[Mapping[str, object]]) -> str:
@@ -246,7 +241,3 @@ def _keep(path: Path, entries: Sequence[Mapping[str, object]]) -> str:
     except OSError as error:
         return f"{path} could not be written: {error.strerror}. There is no proof of what was run."
     return ""
-
-
-def _say(sentence: str) -> None:
-    print(f"exitpin: {printable(sentence)}", file=sys.stderr)

@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,9 +20,9 @@ from itertools import count
 from pathlib import Path
 
 from ...shim.bindings import Lease, LeaseKind
+from ...wrappers.daemon_socket import credentials_of, daemon_socket, is_activated, listening
 from ...wrappers.household import Household
-from ...wrappers.lease import LeaseConnection, close_all, credentials_of, daemon_socket, is_activated, listening
-from ...wrappers.output import printable
+from ...wrappers.lease import LeaseConnection, close_all
 from ...wrappers.runtime import scratch_directory
 from ..circuits import Pace
 from ..errors import OperatorError
@@ -33,6 +32,7 @@ from .daemon_lease import Client
 from .daemon_question import Declined
 from .daemon_tenure import Numbers, Tenure
 from .guarding import SIGNALS, guarding
+from .say import say
 
 NOTICE_S, DEAF_S = 1.0, 0.1
 WARM_S = 600.0
@@ -107,7 +107,7 @@ class Daemon:
             if not (self._was_open or self._is_activated):
                 raise
             self._problem = str(error)
-            _say(f"tor can't be used: {error}")
+            say(f"tor can't be used: {error}")
             waiting, self._waiting = self._waiting, []
             for client in waiting:
                 client.refuse(error)
@@ -263,7 +263,3 @@ class Visit:
             self._daemon.arrived(self.client, pid)
         elif self.client is not None and lease.kind == LeaseKind.INTERRUPT and lease.number in SIGNALS:
             self.client.interrupt(lease.number)
-
-
-def _say(sentence: str) -> None:
-    print(f"exitpin: {printable(sentence)}", file=sys.stderr)

@@ -68,15 +68,13 @@ class Tenure:
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[tuple[str, ...], Daemons] = {}
-        self._clients: dict[str, Client] = {}
-        self._exits: dict[str, Fingerprint] = {}
-        self._recorded: set[str] = set()
+        self._leases: dict[str, tuple[Run, Client]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         header = {
             "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
-        self.witness = Witness(header, shares_circuits=True, is_kept=self._recorded.__contains__)
+        self.witness = Witness(header, shares_circuits=True, is_kept=self._is_recorded)
         self._choose_hops = self._chooser(network.snapshot)
         self.session = Session(
             network.channel, self, pace=pace, rng=Random(), first_hops=self._first_hops,
@@ -120,25 +118,20 @@ class Tenure:
         address = run_address(FIRST_ADDRESS + number)
         return replace(run, run_id=f"{scan_id}-{number:04d}", index=number, address=address, resolve=resolve)
 
-    def begin(self, run: Run, client: Client, *, is_recorded: bool) -> None:
-        """Start a client's run. `is_recorded`: somebody will ask for its evidence."""
-        if run.run_id in self._clients:
+    def begin(self, run: Run, client: Client) -> None:
+        """Start a client's run: the client prepares it, and hears of its end."""
+        if run.run_id in self._leases:
             raise AssertionError("BUG: two runs have one id")
-        self._clients[run.run_id] = client
-        self._exits[run.run_id] = run.exit.fingerprint
-        if is_recorded:
-            self._recorded.add(run.run_id)
+        self._leases[run.run_id] = run, client
         self.session.start(run)
 
     def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
         """As `Launcher`: by the client whose run it is."""
-        return self._clients[run.run_id].prepare(run, post, on_report)
+        return self._leases[run.run_id][1].prepare(run, post, on_report)
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert launch is None or isinstance(launch, ToolLaunch)
-        client = self._clients.pop(life.run.run_id)
-        del self._exits[life.run.run_id]
-        self._recorded.discard(life.run.run_id)
+        _, client = self._leases.pop(life.run.run_id)
         self._do(client.finish(life, launch))
         self._on_served()
 
@@ -161,4 +154,7 @@ class Tenure:
 
     def _first_hops(self, exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random) -> Sequence[Fingerprint]:
         """None of the exits that others are looking at, if there are any besides."""
-        return self._choose_hops(exit, tried.union(self._exits.values()), rng)
+        return self._choose_hops(exit, tried.union(run.exit.fingerprint for run, _ in self._leases.values()), rng)
+
+    def _is_recorded(self, run_id: str) -> bool:
+        return run_id in self._leases and self._leases[run_id][1].is_recorded

@@ -38,6 +38,7 @@ from ..settings import Settings
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of
 from .run_record import record_line
+from .say import say
 
 OFFLINE, DIRECT = "offline", "direct"
 INDICES = {"setup": 0, "teardown": -1}
@@ -82,7 +83,7 @@ class Parts:
 
     async def set_up_directly(self) -> None:
         """Run setup() with this machine's network."""
-        _say("setup() has this machine's own network: it connects in the clear")
+        say("setup() has this machine's own network: it connects in the clear")
         process = await asyncio.create_subprocess_exec(
             *command_of("setup", self._module), stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno(),
             env=self._environment,
@@ -126,15 +127,15 @@ class Parts:
             record.write_bytes(b"".join(record_line(life, launch, told) for life, launch in self._lives))
         except OSError as error:
             raise OperatorError(f"{record} can't be written: {error.strerror}.", "No probe was started.") from error
-        _say(f"setup() went through {exit.nickname}/{exit.fingerprint[:8]}: {record}")
+        say(f"setup() went through {exit.nickname}/{exit.fingerprint[:8]}: {record}")
 
     async def tear_down(self) -> int:
         """Run teardown(); an exit status, 0: all is well."""
         problem, wanted = await self._offline("teardown")
         if wanted:
-            _say(f"teardown() has no network, and wanted {_listed(wanted)}")
+            say(f"teardown() has no network, and wanted {_listed(wanted)}")
         if problem is not None:
-            _say(f"teardown() failed: {problem}")
+            say(f"teardown() failed: {problem}")
             return EXIT_FAILED
         return 0
 
@@ -156,7 +157,7 @@ class Parts:
             why = self._problem or "it ended without an end"
             raise OperatorError(f"setup() of {name} failed: {why}.", "What it said is above.", EXIT_FAILED)
         for one, why in prepared.missing.items():
-            _say(f"{one}, which setup() set, can't be handed to probes ({why}): a probe that uses it fails")
+            say(f"{one}, which setup() set, can't be handed to probes ({why}): a probe that uses it fails")
         return prepared
 
     # How a part is run.
@@ -231,7 +232,3 @@ def _listed(wanted: list[str]) -> str:
 
 def _say_line(part: str, line: bytes) -> None:
     print(f"{part}\t{printable(line)}", file=sys.stderr)
-
-
-def _say(text: str) -> None:
-    print(f"exitpin: {printable(text)}", file=sys.stderr)

@@ -3,7 +3,6 @@ of its exit, teardown() last. Between them it is a scan of runs, whose command i
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,7 +13,6 @@ from typing import Any
 from ...wrappers.desk import Given
 from ...wrappers.exitmap.imports import Outline
 from ...wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
-from ...wrappers.output import printable
 from ...wrappers.runtime import scratch_directory
 from ..errors import OperatorError
 from ..model import Destination
@@ -26,6 +24,7 @@ from .exitmap_parts import DIRECT, OFFLINE, Parts, command_of
 from .run_given import given_in_words
 from .run_record import events_path
 from .run_scan import Scan
+from .say import say
 from .selectors import choose, parse_destination
 
 ASKS_BY_ITSELF = "asks name servers itself, over UDP"
@@ -61,7 +60,7 @@ class ModuleScan(Scan):
                 await self._tear_down()
                 raise
             if status > 128 and self._has_teardown:
-                _say("interrupted: teardown() was not run")
+                say("interrupted: teardown() was not run")
                 return status
             return await self._tear_down() or status
 
@@ -150,7 +149,3 @@ class ModuleScan(Scan):
         }
         hung = [fingerprint for fingerprint, failure in failures if failure is not None and failure.kind == "timeout"]
         return {"started": self._began, "probes": len(self._lives), "failed": lost, "terminated_relays": hung}
-
-
-def _say(text: str) -> None:
-    print(f"exitpin: {printable(text)}", file=sys.stderr)

@@ -36,6 +36,7 @@ from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_
 from .recording import Recording
 from .run_given import given_in_words
 from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
+from .say import say
 from .selectors import choose, parse_destination
 
 
@@ -67,7 +68,7 @@ class Scan:
         async with open_network(self._vantage) as network:
             selection = await self._select(network)
             if len(selection.exits) != 1 or selection.dropped:
-                _say(selection.account())
+                say(selection.account())
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
             self._is_foreground = self._wants_foreground(len(selection.exits) * self._args.repeat)
@@ -85,7 +86,7 @@ class Scan:
                 refuse_a_wide_scan(self._settings, len(plan), self._named(), is_allowed=self._args.wide)
                 warn_of(self._containment)
             for sentence in notes_on(self._environment):
-                _say(sentence)
+                say(sentence)
             return await self._carry_out(network, plan)
 
     def _wanted(self) -> dict[str, str]:
@@ -227,10 +228,6 @@ def _close(evidence: EvidenceLog, path: Path | None) -> None:
     except OSError as error:
         problem = f"{path} could not be written to its end: {error.strerror}."
         raise OperatorError(problem, "There is no proof of what was run.") from error
-
-
-def _say(text: str) -> None:
-    print(f"exitpin: {printable(text)}", file=sys.stderr)
 
 
 def _tag(run: Run) -> str:

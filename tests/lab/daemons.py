@@ -86,3 +86,13 @@ def serving(lab: Lab) -> Iterator[Daemon]:
         if relay.role == "exit":
             eventually(lambda: holds(control.circuits(relay.fingerprint) == []))  # noqa: B023 - called at once
     assert one.verb("status").returncode == 3
+
+
+@contextmanager
+def borrowing(daemon: Daemon) -> Iterator["subprocess.Popen[str]"]:
+    """Somebody who wants tor to itself, and waits for it."""
+    words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as borrower:
+        assert borrower.stderr is not None
+        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+        yield borrower

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Lab, eventually
-from .daemons import EXIT, Daemon, holds, serving, sleeping
+from .daemons import EXIT, Daemon, borrowing, holds, serving, sleeping
 from .running import EXITPIN, Log
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -93,11 +93,7 @@ def test_what_is_no_lease_borrows_tor_and_gives_it_back(daemon: Daemon, tmp_path
 
 
 def test_who_wants_tor_to_itself_waits_for_the_leases_and_the_next_ones_for_it(daemon: Daemon, tmp_path: Path) -> None:
-    with sleeping(daemon, tmp_path) as running:
-        words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
-        borrower = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert borrower.stderr is not None
-        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+    with sleeping(daemon, tmp_path) as running, borrowing(daemon) as borrower:
         lease = subprocess.Popen(daemon.argv("-e", EXIT, "--", "echo", "served"), stdout=subprocess.PIPE, text=True)
         eventually(lambda: holds(daemon.status["waiting"] == 1))
         running.send_signal(signal.SIGINT)

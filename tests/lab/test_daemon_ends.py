@@ -14,7 +14,7 @@ import pytest
 
 from ..ended import ended_by
 from .conftest import Lab, eventually, is_alive
-from .daemons import CLIENT, EXIT, Daemon, eventually_idle, holds, serving, sleeping
+from .daemons import CLIENT, EXIT, Daemon, borrowing, eventually_idle, holds, serving, sleeping
 from .running import SecondController, scratch_of, tree_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -89,11 +89,7 @@ def test_stopped_it_ends_the_runs_with_a_sentence(lab: Lab, tmp_path: Path) -> N
 def test_stopped_while_it_lends_it_ends_the_runs_too(lab: Lab, tmp_path: Path) -> None:
     daemon = Daemon(lab)
     assert daemon.verb("start").returncode == 0
-    with sleeping(daemon, tmp_path) as running:
-        words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
-        borrower = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert borrower.stderr is not None
-        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+    with sleeping(daemon, tmp_path) as running, borrowing(daemon) as borrower:
         assert daemon.status["running"] == 1
         assert daemon.verb("stop").returncode == 0
         assert running.wait(20) == 125
@@ -113,11 +109,7 @@ def test_one_that_waits_for_tor_ends_when_it_is_told_to(lab: Lab, tmp_path: Path
 
 
 def test_a_borrower_that_has_gone_holds_up_nobody(daemon: Daemon, tmp_path: Path) -> None:
-    with sleeping(daemon, tmp_path) as running:
-        words = daemon.argv("-e", "exit01,exit02", "--json", "--", "true")
-        borrower = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert borrower.stderr is not None
-        assert "waiting for exitpin (pid " in borrower.stderr.readline()
+    with sleeping(daemon, tmp_path) as running, borrowing(daemon) as borrower:
         waiting = subprocess.Popen(daemon.argv("-e", EXIT, "--", "echo", "served"), stdout=subprocess.PIPE, text=True)
         eventually(lambda: holds(daemon.status["waiting"] == 1))
         assert (daemon.status["state"], daemon.status["running"]) == ("lending", 1)
