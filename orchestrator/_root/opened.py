@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.own_daemon import OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
 
-P = ParamSpec("P")
 T = TypeVar("T")
 TIMEOUT_S = 120.0
 

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-VERB = "__names"
 FINGERPRINT_AT_LEAST = 2
 """Digits of a fingerprint from which on fingerprints are offered: before that there are thousands."""
 SAID_MAX = 100  # characters

@@ -222,7 +222,7 @@ void take_lease(int connection, const struct place *place, char **arguments)
 	struct pollfd answer = {connection, POLLIN, 0};
 
 	if (poll(&answer, 1, PATIENCE_MS) == 0) { /* one that has to wait says so */
-		fputs("exitpin: the daemon does not answer. `exitpin daemon stop` tells its pid; EXITPIN_NO_DAEMON=1 does"
+		fputs("exitpin: the daemon does not answer. `exitpin daemon status` tells its pid; EXITPIN_NO_DAEMON=1 does"
 		      " without.\n", stderr);
 		_exit(EXIT_FAILED);
 	}

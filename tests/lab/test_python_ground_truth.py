@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,7 @@ from exitpin.orchestrator.lab.ground_truth import read_arrivals, read_claims
 from exitpin.orchestrator.lab.network import PROBE_ADDRESS
 from exitpin.orchestrator.lab.state import LabState, load
 
-from .conftest import lab_or_skip
+from .conftest import eventually, lab_or_skip
 from .test_ground_truth import EXITS, LIMIT_S, PLANNED, PROGRAMS, TOOLS
 
 Records = list[Mapping[str, Any]]
@@ -41,10 +40,11 @@ def variables(meeting: Path, number: int) -> dict[str, str]:
 
 def let_go(meeting: Path, lock: Any) -> None:
     """The tools go on when all of them are there."""
-    deadline = time.monotonic() + 60
-    while len(list(meeting.iterdir())) < TOOLS + 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def are_there() -> None:
+        assert len(list(meeting.iterdir())) == TOOLS + 1
+
+    eventually(are_there, 60)
     fcntl.flock(lock, fcntl.LOCK_UN)
 
 
