@@ -26,7 +26,7 @@ from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint, Relay, Run, Snapshot
 from ..network import Network
-from ..plan import make_plan, run_address
+from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch, Post
 from ..runs import Life
 from ..selection import first_hop_chooser
@@ -109,14 +109,17 @@ class Tenure:
     def daemons(self, containment: Containment) -> Daemons:
         """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
         allowed = tuple(sorted(containment.unix))
-        return self._sockets.setdefault(allowed, Daemons(str(self.directory), allowed))
+        if allowed not in self._sockets:
+            self._sockets[allowed] = Daemons(str(self.directory), allowed)
+        return self._sockets[allowed]
 
     def make_run(self, exit: Relay, command: Sequence[str], timeout_s: float, resolve: str) -> Run:
         """A run with an id, an index and an address that no other of this daemon has."""
-        number, scan_id = next(self._numbers), new_scan_id()
-        (run,) = make_plan([exit], command, scan_id=scan_id, timeout_s=timeout_s, rng=Random())
-        address = run_address(FIRST_ADDRESS + number)
-        return replace(run, run_id=f"{scan_id}-{number:04d}", index=number, address=address, resolve=resolve)
+        number = next(self._numbers)
+        return Run(
+            f"{new_scan_id()}-{number:04d}", number, exit, tuple(command), run_address(FIRST_ADDRESS + number),
+            secrets.token_bytes(NONCE_BYTES), timeout_s, resolve=resolve,
+        )  # fmt: skip
 
     def begin(self, run: Run, client: Client) -> None:
         """Start a client's run: the client prepares it, and hears of its end."""
