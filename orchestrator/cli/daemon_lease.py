@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 from ...shim import bindings
 from ...shim.bindings import Lease, LeaseKind
@@ -36,6 +35,7 @@ from .asked import Asked
 from .conclusion import Ending, concluded
 from .containment import containment_of, warn_of
 from .daemon_question import Declined, decline_other_settings, read_question
+from .daemon_tenure import Tenure
 from .politeness import settings_in_force
 from .recording import Recording
 from .run import check
@@ -44,15 +44,12 @@ from .run_record import events_path, given_of, notes_on, record_line, wanted_by_
 from .say import say
 from .selectors import choose
 
-if TYPE_CHECKING:
-    from .daemon_tenure import Tenure
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What a client's run will be, in one tenure. `scan`: what its record shares with those of a whole command."""
 
-    tenure: "Tenure"
+    tenure: Tenure
     asked: Asked
     containment: Containment
     run: Run
@@ -92,7 +89,7 @@ class Client:
         """Whether somebody will ask for the evidence of its run."""
         return bool(self._args.json or self._args.record)
 
-    def settle(self, tenure: "Tenure") -> None:
+    def settle(self, tenure: Tenure) -> None:
         """Choose, and send for the process that is to be the root of the run's tree, or begin where that has come; or
         decline, or say what is wrong, and hang up."""
         with self._of_this_client():
@@ -106,7 +103,7 @@ class Client:
                 self.connection.send(Lease(LeaseKind.COME))
                 self._is_called = True
 
-    def arrived(self, pid: int, tenure: "Tenure | None") -> bool:
+    def arrived(self, pid: int, tenure: Tenure | None) -> bool:
         """Its process is there. `tenure`: the one that is open now; False: the run has to be settled anew."""
         if self._pid or not self._is_called:
             return True
@@ -184,7 +181,7 @@ class Client:
             traceback.print_exc()
             self.refuse(OperatorError(f"internal error of the daemon: {error!r}.", "Its log has more."))
 
-    def _choose(self, tenure: "Tenure") -> Chosen:
+    def _choose(self, tenure: Tenure) -> Chosen:
         args, caller = self._args, self._caller
         asked: Asked = args.asked(args, caller)
         check(args)

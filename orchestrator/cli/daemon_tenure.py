@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from ...wrappers.daemons import Daemons
 from ...wrappers.directory import read_snapshot
@@ -32,7 +32,6 @@ from ..runs import Life
 from ..selection import first_hop_chooser
 from ..settings import Settings
 from ..witness import Witness
-from .daemon_lease import Client
 from .run_record import new_scan_id
 
 CONSENSUS_S = 3600.0
@@ -41,6 +40,20 @@ FIRST_ADDRESS = secrets.randbelow(1 << 22)
 """From here on each run of this process has the next address."""
 
 Numbers = Iterator[int]
+
+
+class Holder(Protocol):
+    """Whose a run is."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether somebody will ask for the evidence of the run."""
+
+    def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
+        """The run's hold on the world."""
+
+    async def finish(self, life: Life, launch: ToolLaunch | None) -> None:
+        """The run is over."""
 
 
 class Tenure:
@@ -68,7 +81,7 @@ class Tenure:
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[tuple[str, ...], Daemons] = {}
-        self._leases: dict[str, tuple[Run, Client]] = {}
+        self._leases: dict[str, tuple[Run, Holder]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         header = {
             "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
@@ -121,21 +134,21 @@ class Tenure:
             secrets.token_bytes(NONCE_BYTES), timeout_s, resolve=resolve,
         )  # fmt: skip
 
-    def begin(self, run: Run, client: Client) -> None:
-        """Start a client's run: the client prepares it, and hears of its end."""
+    def begin(self, run: Run, holder: Holder) -> None:
+        """Start somebody's run."""
         if run.run_id in self._leases:
             raise AssertionError("BUG: two runs have one id")
-        self._leases[run.run_id] = run, client
+        self._leases[run.run_id] = run, holder
         self.session.start(run)
 
     def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
-        """As `Launcher`: by the client whose run it is."""
+        """As `Launcher`: by whose run it is."""
         return self._leases[run.run_id][1].prepare(run, post, on_report)
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert launch is None or isinstance(launch, ToolLaunch)
-        _, client = self._leases.pop(life.run.run_id)
-        self._do(client.finish(life, launch))
+        _, holder = self._leases.pop(life.run.run_id)
+        self._do(holder.finish(life, launch))
         self._on_served()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
