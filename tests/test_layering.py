@@ -23,6 +23,7 @@ SHELL = {
             "checking",
             "exact_facts",
             "scan_lock",
+            "sightings",
             "store",
             "stored",
             "sweep",

@@ -12,6 +12,10 @@ from .vantage import add_vantage, inside
 
 if TYPE_CHECKING:
     from ..network import Vantage
+    from .audit_resume import Resumed
+
+RANDOM, NEED = ORDERS = ("random", "need")
+"""Who is asked first: it is left to chance, or those who need it most."""
 
 HELP = """\
 Run declared tools through every chosen exit, compare what they see with controls, confirm what looks wrong, and give a
@@ -60,6 +64,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="a tool's parameter (`exitpin tools show TOOL`); repeatable",
     )  # fmt: skip
     how.add_argument("--repeat", type=int, metavar="N", help="N probes of each exit by each tool (1)")
+    how.add_argument(
+        "--order", choices=ORDERS, default=RANDOM,
+        help="who comes first: random, or need: newcomers, then who was found out, then who was not asked for longest",
+    )  # fmt: skip
+    how.add_argument("--newcomers", metavar="TIME", default="48h", help="for how long an exit is one (48h)")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
@@ -96,13 +105,19 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--runs", action="store_true", help="with --json: also a record of each run")
     out.add_argument("--events", metavar="FILE", help="keep the evidence there (.gz: compressed)")
     out.add_argument("--store", metavar="FILE", help="keep the records there instead of in your own store")
+    out.add_argument("--iteration", type=iteration, help=argparse.SUPPRESS)  # `exitpin watch` says it
+
+
+def iteration(text: str) -> dict[str, object]:
+    """Which iteration of which scan of which watch, as the record of a scan tells it. Raises ValueError."""
+    watch, scan, number = text.split("/")
+    return {"watch": watch, "scan": scan, "number": int(number)}
 
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan; its exit status."""
     from ..results.store import store_path
     from .audit_resume import find
-    from .audit_scan import AuditScan
     from .lab_place import folders_of
 
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
@@ -114,6 +129,20 @@ def execute(args: argparse.Namespace) -> int:
     def work(vantage: "Vantage") -> int:
         for folder in folders:
             folder.refuse_another()
-        return asyncio.run(AuditScan(args, vantage, dict(os.environ), resumed).execute())
+        return _carry_out(args, vantage, resumed)
 
     return inside(args, work)
+
+
+def _carry_out(args: argparse.Namespace, vantage: "Vantage", resumed: "Resumed | None") -> int:
+    """One scan, by as many consensuses as it lives through."""
+    from . import audit_resume
+    from .audit_scan import AuditScan
+
+    is_waiting = args.iteration is not None
+    while True:
+        scan = AuditScan(args, vantage, dict(os.environ), resumed, is_waiting=is_waiting)
+        status = asyncio.run(scan.execute())
+        if not scan.has_outlived:
+            return status
+        resumed, is_waiting = audit_resume.same_scan(scan.scan_id, scan.store), True

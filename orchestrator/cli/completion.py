@@ -78,7 +78,12 @@ def takes(action: argparse.Action) -> "Takes | None":
     }  # fmt: skip
     by_name = {"tool": Takes.TOOLS, "allow": Takes.ALLOWED, "name": Takes.LABS}
     metavar = str(action.metavar)
-    if action.nargs == 0 or action.choices or isinstance(action, argparse._SubParsersAction):
+    if (
+        action.nargs == 0
+        or action.help is argparse.SUPPRESS
+        or action.choices
+        or isinstance(action, argparse._SubParsersAction)
+    ):
         return None
     if action.dest in by_name:
         return by_name[action.dest]
