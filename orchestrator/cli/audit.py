@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
@@ -50,19 +51,26 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     parser.add_argument("tools", nargs="*", metavar="TOOL", help="ids, @tags, ./paths of tools")
     add_selectors(parser, required=False)
-    _add_how(parser)
+    _add_what(parser)
+    add_how(parser)
     _add_going_on(parser)
     _add_outcome(parser)
     add_vantage(parser)
     parser.set_defaults(execute=execute)
 
 
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    how = parser.add_argument_group("how")
-    how.add_argument(
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what")
+    what.add_argument(
         "-p", "--param", dest="params", action="append", default=[], metavar="[TOOL.]NAME=VALUE",
         help="a tool's parameter (`exitpin tools show TOOL`); repeatable",
     )  # fmt: skip
+    what.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    """Add what the plan of a watch may say of each of its scans, too."""
+    how = parser.add_argument_group("how")
     how.add_argument("--repeat", type=int, metavar="N", help="N probes of each exit by each tool (1)")
     how.add_argument(
         "--order", choices=ORDERS, default=RANDOM,
@@ -80,7 +88,6 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_containment(how)
     how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
-    how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
 
 
 def _add_going_on(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +127,10 @@ def execute(args: argparse.Namespace) -> int:
     from .audit_resume import find
     from .lab_place import folders_of
 
+    if args.iteration is not None:
+        from ...shim import bindings
+
+        bindings.set_death_signal(signal.SIGTERM)  # of the watch that has started us
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
         raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)
