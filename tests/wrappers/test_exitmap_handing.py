@@ -32,7 +32,7 @@ def setup(consensus):
 def module(tmp_path: Path) -> Iterator[ModuleType]:
     path = tmp_path / "handed.py"
     path.write_text(SOURCE)
-    yield load(path)
+    yield load(path, path.read_bytes())
     for name in ("modules", "modules.handed"):
         del sys.modules[name]
 
@@ -49,7 +49,7 @@ def consensus(tmp_path: Path) -> Consensus:
 def again(module: ModuleType, content: bytes, consensus: Consensus) -> ModuleType:
     """The module as another process has it."""
     assert module.__file__ is not None
-    fresh = load(Path(module.__file__))
+    fresh = load(Path(module.__file__), SOURCE.encode())
     hand_on(content, fresh, consensus)
     return fresh
 
