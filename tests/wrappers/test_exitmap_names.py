@@ -144,6 +144,15 @@ def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
         "{}",
         '{"destinations": 3, "missing": {}}',
         '{"destinations": [["a"]], "missing": {}}',
+        '{"destinations": [["a", Infinity]], "missing": {}}',
+        '{"destinations": [["a", 0]], "missing": {}}',
+        '{"destinations": [["a", 65536]], "missing": {}}',
+        '{"destinations": [["a", -1]], "missing": {}}',
+        '{"destinations": [["", 80]], "missing": {}}',
+        '{"destinations": [["a b", 80]], "missing": {}}',
+        '{"destinations": [["a\\u001b[2J", 80]], "missing": {}}',
+        '{"destinations": null, "missing": []}',
+        "\xff",
     ):
         (files.path / "prepared.json").write_text(wrong)
         with pytest.raises(ValueError):

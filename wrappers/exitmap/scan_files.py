@@ -96,7 +96,7 @@ class ScanFiles:
                 return None
             told = json.loads(content)
             given = told["destinations"]
-            destinations = None if given is None else tuple((str(host), int(port)) for host, port in given)
+            destinations = None if given is None else tuple(_destination(host, port) for host, port in given)
             return Prepared(destinations, {str(name): str(why) for name, why in told["missing"].items()})
         except (AttributeError, KeyError, TypeError, OSError, RecursionError, Unreadable) as error:
             raise ValueError(f"prepared.json: {error!r}") from None
@@ -115,3 +115,11 @@ class ScanFiles:
 
     def _read(self, name: str) -> Any:
         return json.loads((self.path / name).read_text("utf-8"))
+
+
+def _destination(host: object, port: object) -> tuple[str, int]:
+    """A destination, as a module gave it. Raises ValueError for what can be none."""
+    is_host = isinstance(host, str) and host.isprintable() and host and " " not in host
+    if not is_host or type(port) is not int or not 0 < port < 65536:
+        raise ValueError(f"{(host, port)!r} is no destination")
+    return str(host), port
