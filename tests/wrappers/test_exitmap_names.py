@@ -67,6 +67,18 @@ def test_a_callback_may_kill_the_command() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_a_callback_that_raises_ends_the_command() -> None:
+    run, began = command.Command(), time.monotonic()
+
+    def fail(line: str, kill: command.Kill) -> bool:
+        raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own"):
+        run.execute(["sh", "-c", "echo begun; sleep 60"], timeout=30, output_callback=fail)
+    assert run.process is not None and run.process.returncode == -9
+    assert time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize(
     "script",
     ["sleep 60 & sleep 60", "sleep 60 & exit 0", "yes", "exec >&- 2>&-; sleep 60", "setsid sleep 3 & sleep 60"],
