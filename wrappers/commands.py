@@ -10,7 +10,6 @@ Called by `exitpin.Tor`. Source: sh 2.4, whose `RunningCommand` and `OProc` this
 
 import contextlib
 import io
-import json
 import os
 import signal
 import threading
@@ -21,13 +20,15 @@ from typing import Any, ClassVar, Protocol
 
 import sh
 
-from .own_daemon import take_record
+from .client import take_record
 
 KEPT_MAX = 16 << 20
 """Bytes of stdout, and of stderr, that are kept in memory."""
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
 HABITS = {"tty_out": False, "bg_exc": False, "new_session": True, "timeout_signal": signal.SIGTERM}
 """Defaults that differ from those of `sh`."""
+UNPROVEN = 125
+"""The status of `exitpin run` where nothing is proven."""
 FOREGROUND = {"_in": 0, "_out": 1, "_err": 2, "_new_session": False}
 
 
@@ -122,6 +123,10 @@ class Running(sh.RunningCommand):
         stdout, stderr = self._keep(call_args, stdout, stderr)
         try:
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
+        except BaseException:
+            if self._lines is not None:
+                self._lines.close()
+            raise
         finally:
             if writing is not None:
                 os.close(writing)
@@ -175,8 +180,11 @@ class Running(sh.RunningCommand):
         return self
 
     def handle_command_exit_code(self, code: int) -> None:
-        """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too."""
+        """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too; a success of
+        which there is no record is none."""
         self._settle()
+        if code == 0 and self._record is None and self._file is not None:
+            code = self.process.exit_code = UNPROVEN
         process = (self._record or {}).get("process") or {}
         if process.get("signal") and process["signal"] == code - 128:
             code = self.process.exit_code = -process["signal"]
@@ -199,8 +207,7 @@ class Running(sh.RunningCommand):
             self.process.wait()  # for the threads that read
             for name, kept in self._kept.items():
                 getattr(self.process, f"_std{name}").append(kept.take())
-            line = take_record(self._file)
-            self._record = json.loads(line) if line else None
+            self._record = take_record(self._file)
 
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:

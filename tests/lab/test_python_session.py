@@ -65,8 +65,37 @@ def test_where_there_was_no_run_it_says_so(within: Within) -> None:
         with pytest.raises(exitpin.OperatorError, match="nosuch"):
             async for _ in session.audit("nosuch"):
                 pass
+        with pytest.raises(exitpin.OperatorError, match="one exit is wanted, and not 'all'"):
+            await session.run("all", ["true"])
+        with pytest.raises(exitpin.OperatorError, match="2 runs, and one was wanted"):
+            await session.run("exit01", ["true"], options=["--repeat=2"])
+        with pytest.raises(exitpin.OperatorError, match="is no regular expression"):
+            await session.exits(contact="(")
 
     within(body)
+
+
+def test_who_is_not_open_runs_nothing(lab: Lab) -> None:
+    """Without a daemon of its own an audit would find the usual one."""
+
+    async def main() -> None:
+        session = exitpin.Session(lab=True, name=lab.state.name)
+        uses: list[Callable[[], Awaitable[object]]] = [
+            lambda: session.run("exit01", ["true"]),
+            lambda: session.python("exit01", len, ""),
+            session.exits,
+            session.audit("dns-path", "exit01").__anext__,
+        ]
+        for use in uses:
+            with pytest.raises(exitpin.OperatorError, match="not open"):
+                await use()
+        async with session:
+            assert (await session.run("exit01", ["true"]))["status"] == "ok"
+        for use in uses[:3]:
+            with pytest.raises(exitpin.OperatorError, match="not open"):
+                await use()
+
+    asyncio.run(main())
 
 
 def test_many_at_once_each_through_its_exit(lab: Lab, within: Within) -> None:
@@ -105,6 +134,7 @@ def test_who_is_cancelled_has_ended_the_run(within: Within, tmp_path: Path) -> N
             async with asyncio.timeout(0.5):
                 await session.run("exit01", ["sleep", "60"])
         assert (await session.run("exit01", ["true"]))["status"] == "ok"
+        assert not [*session._daemon.record_path().parent.glob("*.json")]
 
     within(body)
 
