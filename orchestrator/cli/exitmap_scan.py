@@ -86,12 +86,12 @@ class ModuleScan(Scan):
         where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
         self._files.begin(self._spec(), snapshot.consensus)
         if args.setup == DIRECT:
-            await self._parts.set_up_directly()
+            ended = await self._parts.set_up_directly()
         elif where is None:
-            await self._parts.set_up_offline()
+            ended = await self._parts.set_up_offline()
         else:
-            await self._parts.set_up_through(network, self._vantage, where, self._scan)
-        prepared = self._parts.prepared(self._files)
+            ended = await self._parts.set_up_through(network, self._vantage, where, self._scan)
+        prepared = self._parts.prepared(self._files, ended)
         self._is_set_up = True
         self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
         selection = choose(args, snapshot, self._rng, self._destinations)
