@@ -13,7 +13,7 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -166,18 +166,25 @@ class Running(sh.RunningCommand):
         if self._lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
             self._lines.close()
         try:
-            super().wait(timeout)
+            with self._passing_ctrl_c_on():
+                super().wait(timeout)
         except sh.TimeoutException as error:
             if self.process.timed_out:
                 self._settle()
                 error.exit_code = self.call_args["timeout_signal"]
             error.record = self._record  # type: ignore[attr-defined]
             raise
+        return self
+
+    @contextlib.contextmanager
+    def _passing_ctrl_c_on(self) -> Iterator[None]:
+        """It has a session of its own, where no terminal sends it any."""
+        try:
+            yield
         except KeyboardInterrupt:
             with contextlib.suppress(ProcessLookupError):
                 self.process.signal(signal.SIGINT)
             raise
-        return self
 
     def handle_command_exit_code(self, code: int) -> None:
         """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too; a success of
@@ -212,7 +219,8 @@ class Running(sh.RunningCommand):
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:
             return super().__next__()
-        line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
+        with self._passing_ctrl_c_on():
+            line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
         if line:
             with contextlib.suppress(UnicodeDecodeError):
                 return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
