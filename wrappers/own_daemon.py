@@ -65,10 +65,11 @@ class OwnDaemon:
         """Where its first word will be read."""
         life = os.pidfd_open(os.getpid())
         try:
-            with log.open("wb") as said, self._lock:
+            with self._lock:
                 if self._is_ended:
                     raise OperatorError("this was closed while it was opened.", "Make another one.")
-                self._process, word = start_daemon(self.network, said, self.environment(None), life)
+                with log.open("wb") as said:
+                    self._process, word = start_daemon(self.network, said, self.environment(None), life)
         finally:
             os.close(life)
         return word

@@ -66,6 +66,13 @@ def test_it_is_opened_once(opened: Opened) -> None:
         opened.start()
 
 
+def test_who_closes_it_while_it_is_opened_is_the_reason_that_is_told(opened: Opened, tmp_path: Path) -> None:
+    """Its folder may have gone by then."""
+    opened.stop()
+    with pytest.raises(OperatorError, match="closed while it was opened"):
+        opened._begin(tmp_path / "gone" / "daemon.log")
+
+
 def test_a_forked_process_has_records_of_its_own(opened: Opened, child: str) -> None:
     assert child and child != str(opened.record_path())
 
