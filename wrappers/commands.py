@@ -245,7 +245,7 @@ class Running(sh.RunningCommand):
 def command_class(way: Way, exit_: str) -> type[sh.Command]:
     """The commands of one exit."""
 
-    class Pinned(sh.Command):
+    class PinnedCommand(sh.Command):
         _call_args: ClassVar[dict[str, Any]] = {**sh.Command._call_args, **HABITS}  # type: ignore[misc]
         RunningCommandCls = partial(Running, way, exit_)  # type: ignore[assignment]
 
@@ -261,7 +261,7 @@ def command_class(way: Way, exit_: str) -> type[sh.Command]:
             super().__call__(*args, **{**kwargs, **FOREGROUND, "_fg": False})
             return None
 
-    return Pinned
+    return PinnedCommand
 
 
 def find(commands: type[sh.Command], name: str) -> sh.Command:

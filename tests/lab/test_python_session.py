@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import exitpin
@@ -137,6 +138,28 @@ def test_who_is_cancelled_has_ended_the_run(within: Within, tmp_path: Path) -> N
         assert not [*session._daemon.record_path().parent.glob("*.json")]
 
     within(body)
+
+
+def test_a_list_that_nobody_waits_for_any_more_has_ended(within: Within) -> None:
+    def asked() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if "exits" in cmdline_of(child)]
+
+    async def body(session: exitpin.Session) -> None:
+        listing = asyncio.create_task(session.exits())
+        await asyncio.to_thread(eventually, lambda: _assert(asked()))
+        listing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listing
+        assert not asked()
+
+    within(body)
+
+
+def cmdline_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _start_orphan(path: str) -> None:
