@@ -150,9 +150,13 @@ class Running(sh.RunningCommand):
         return given["out"], given["err"]
 
     def _end_for_its_size(self) -> None:
-        if self.process is not None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, signo: int) -> None:
+        """Send it, unless it was waited for: its number may be another's by then."""
+        if self.process is not None and self.process.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.signal(signal.SIGTERM)
+                self.process.signal(signo)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -182,8 +186,7 @@ class Running(sh.RunningCommand):
         try:
             yield
         except KeyboardInterrupt:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.signal(signal.SIGINT)
+            self._signal(signal.SIGINT)
             raise
 
     def handle_command_exit_code(self, code: int) -> None:
