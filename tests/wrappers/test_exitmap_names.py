@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.exitmap.imports import Outline
 from exitpin.wrappers.exitmap.loading import NAMES
 from exitpin.wrappers.exitmap.names import command, error, torsocks, util
@@ -140,6 +141,13 @@ def test_the_functions_of_util_do_as_exitmap_s() -> None:
     stats = Statistics.of(told)
     assert (stats.total_circuits, stats.failed_circuits, stats.successful_circuits) == (4, 1, 3)
     assert list(stats.get_failed_circuit_relays()) == [FP] and "1/4 circuits failed (25.00%)" in str(stats)
+
+
+def test_where_a_scan_can_not_write_it_says_so(tmp_path: Path) -> None:
+    files = ScanFiles(tmp_path / "gone" / "scan")
+    for write in (lambda: files.begin(Spec("m.py"), ""), lambda: files.tell_exit(FP, "", None)):
+        with pytest.raises(OperatorError, match=r"gone/scan.* can't be written: No such file"):
+            write()
 
 
 def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
