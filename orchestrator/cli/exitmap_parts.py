@@ -14,8 +14,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,14 +98,19 @@ class Parts:
             *command_of("setup", self._module), stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno(),
             env=self._environment, start_new_session=True,
         )  # fmt: skip
+
+        def kill() -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                status = await process.wait()
+            with _interruptible("setup", kill, say):
+                async with asyncio.timeout(self._settings.timeout_s):
+                    status = await process.wait()
         except TimeoutError:
             return PartEnded(f"timeout: over {self._settings.timeout_s:g} s")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill()
             await process.wait()
         return PartEnded(None if status == 0 else f"exit status {status}")
 
@@ -193,7 +198,7 @@ class Parts:
         for it: setup() may hand it on."""
         launcher = ToolLauncher(
             self._directory, bindings.PRELOAD, socks, self._environment, containment=self._containment,
-            on_line=lambda run, stream, line: _say_line(run.run_id.rpartition("-")[2], line),
+            on_line=lambda run, stream, line: _say_line(_part_of(run), line),
             evidence=self._kept.with_name(f"{self._kept.name}.evidence"),
         )  # fmt: skip
         self._lives.clear()
@@ -204,19 +209,9 @@ class Parts:
         return session, launcher
 
     async def _carry_out(self, session: Session, launcher: ToolLauncher, run: Run) -> None:
-        interrupted: list[int] = []
-
-        def interrupt(signo: int) -> None:
-            interrupted.append(signo)
-            session.interrupt()
-
-        with guarding(interrupt, session.lose_trust):
+        with _interruptible(_part_of(run), session.interrupt, session.lose_trust):
             await session.run([run], 1)
             await launcher.household.settle()
-        if interrupted:
-            raise OperatorError(
-                f"interrupted in {run.run_id.rpartition('-')[2]}().", "", status_of_signal(interrupted[0])
-            )
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert launch is None or isinstance(launch, ToolLaunch)
@@ -230,6 +225,25 @@ class Parts:
         wanted += [f"{denied.what} ({denied.reason})" for denied in life.denied]
         problem = session.trust_lost or (None if failure is None else f"{failure.kind}: {failure.detail}")
         return PartEnded(problem, list(dict.fromkeys(wanted)))
+
+
+@contextmanager
+def _interruptible(part: str, interrupt: Callable[[], None], lose_trust: Callable[[str], None]) -> Iterator[None]:
+    """Within it a signal is `interrupt`'s to answer; it is an OperatorError when the block has ended."""
+    signals: list[int] = []
+
+    def interrupted(signo: int) -> None:
+        signals.append(signo)
+        interrupt()
+
+    with guarding(interrupted, lose_trust):
+        yield
+    if signals:
+        raise OperatorError(f"interrupted in {part}().", "", status_of_signal(signals[0]))
+
+
+def _part_of(run: Run) -> str:
+    return run.run_id.rpartition("-")[2]
 
 
 def _listed(wanted: Sequence[str]) -> str:

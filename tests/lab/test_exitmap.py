@@ -211,17 +211,18 @@ SLEEPS = "    print('begun', flush=True)\n    __import__('time').sleep(60)\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "begun", "said"),
+    ("text", "where", "begun", "said"),
     [
-        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "setup\tbegun", "exitpin: interrupted in setup()."),
-        (f"def probe(a, b, c):\n{SLEEPS}def teardown(): print('never')\n", "exit01/", "teardown() was not run"),
+        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "offline", "setup\tbegun", "interrupted in setup()."),
+        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "direct", "begun", "interrupted in setup()."),
+        (f"def probe(a, b, c):\n{SLEEPS}def teardown(): print('never')\n", "offline", "exit01/", "was not run"),
     ],
-    ids=["setup", "probe"],
+    ids=["setup", "direct", "probe"],
 )
-def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, begun: str, said: str) -> None:
+def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, where: str, begun: str, said: str) -> None:
     module = tmp_path / "tried.py"
     module.write_text(text)
-    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "-e", "exit01", str(module)]
+    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "-e", "exit01", "--setup", where, str(module)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with subprocess.Popen(argv, **options) as process:  # type: ignore[call-overload]
         line = process.stdout.readline()
