@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from .callee import HEADER, RAISED, RETURNED
-from .client import take_record, timeout_words
+from .client import timeout_words
 from .own_daemon import OwnDaemon
 
 ANSWER_MAX = 64 << 20
@@ -53,6 +53,7 @@ class Call:
         self.record: Mapping[str, Any] | None = None
         self._status = 0
         self._daemon = daemon
+        self._exit = exit_
         self._path = daemon.record_path()
         self._files = contextlib.ExitStack()
         self._files.callback(self._path.unlink, missing_ok=True)  # of a call that is broken off
@@ -70,7 +71,8 @@ class Call:
         os.ftruncate(self._answer, ANSWER_MAX)
         fcntl.fcntl(self._answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         child = ("-P", "-c", "from exitpin.wrappers.callee import main; main()", str(self._asked), str(self._answer))
-        self.command = self._daemon.command(exit_, [sys.executable, *child], self._path, timeout_words(timeout_s))
+        self._argv = [sys.executable, *child]
+        self.command = self._daemon.command(exit_, self._argv, self._path, timeout_words(timeout_s))
         self.descriptors = (self._asked, self._answer)
 
     def __enter__(self) -> "Call":
@@ -96,7 +98,7 @@ class Call:
     def ended(self, status: int) -> None:
         """The run is over; the exit status of its client."""
         self._status = status
-        self.record = take_record(self._path)
+        self.record = self._daemon.take_record(self._path, self._exit, self._argv)
 
     def result(self) -> Any:
         """What the function returned. Raises what it raised, and RunFailed: nothing is read, then, or was not to be

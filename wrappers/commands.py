@@ -20,8 +20,6 @@ from typing import Any, ClassVar, Protocol
 
 import sh
 
-from .client import take_record
-
 KEPT_MAX = 16 << 20
 """Bytes of stdout, and of stderr, that are kept in memory."""
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
@@ -47,6 +45,7 @@ class Way(Protocol):
     nothing: int
 
     def record_path(self) -> Path: ...
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None: ...
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]: ...
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
 
@@ -102,6 +101,7 @@ class Running(sh.RunningCommand):
     def __init__(
         self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
     ) -> None:
+        self._way, self._exit, self._asked = way, exit_, cmd
         self._file: Path | None = None
         self._record: Mapping[str, Any] | None = None
         self._kept: dict[str, Kept] = {}
@@ -217,7 +217,7 @@ class Running(sh.RunningCommand):
             self.process.wait()  # for the threads that read
             for name, kept in self._kept.items():
                 getattr(self.process, f"_std{name}").append(kept.take())
-            self._record = take_record(self._file)
+            self._record = self._way.take_record(self._file, self._exit, self._asked)
 
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:

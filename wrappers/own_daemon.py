@@ -7,16 +7,17 @@ Decides nothing about runs. Called by what `import exitpin` offers. Sources: pid
 
 import contextlib
 import os
+import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..orchestrator.errors import OperatorError
-from .client import client_path, one_exit, refusal, unanswered
+from .client import client_path, one_exit, refusal, take_record, unanswered
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
@@ -115,9 +116,16 @@ class OwnDaemon:
         return {**(os.environ if given is None else given), **self._settings, **named}
 
     def record_path(self) -> Path:
-        """Where the record of one more run goes; no other process that was forked from ours has the same. Raises
-        OperatorError when it is not open."""
-        return self._opened() / f"{os.getpid()}-{next(self._numbers)}.json"
+        """Where the record of one more run goes: no other run has the same, in whatever process that was forked from
+        ours. Raises OperatorError when it is not open."""
+        return self._opened() / f"{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(4)}.json"
+
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
+        """The record of such a run that has ended, once; None: there is none. Raises OperatorError for one that can't
+        be read or is of another run, and in a process that did not start it."""
+        if not path.name.startswith(f"{os.getpid()}-"):
+            raise OperatorError("this run was started by another process.", "Ask for its record there.")
+        return take_record(path, exit_, argv)
 
     def _opened(self) -> Path:
         """The private folder."""

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from exitpin.wrappers.awaited import end, ended, read, uninterrupted
-from exitpin.wrappers.client import refusal, take_record, timeout_words, unanswered
+from exitpin.wrappers.client import refusal, timeout_words, unanswered
 from exitpin.wrappers.own_daemon import VERB_S, OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
@@ -141,7 +141,7 @@ class Session:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        record = cast(RunRecord | None, take_record(path))
+        record = cast(RunRecord | None, self._daemon.take_record(path, name_of(exit), argv))
         if record is None:
             raise refusal(done.stderr, done.status)
         written = record["process"]

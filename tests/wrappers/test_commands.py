@@ -23,6 +23,13 @@ class Here:
     def record_path(self) -> Path:
         return self._directory / str(next(self._numbers))
 
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None:
+        if not path.exists():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text())
+        path.unlink()
+        return record
+
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
         return {**(os.environ if given is None else given)}
 
