@@ -2,7 +2,7 @@
 
 Two files in memory are inherited by the child (`callee.py`): the call, and its answer, which can't grow over a limit
 that the kernel keeps (a seal). Nothing that the tool prints, and nothing from a socket, is ever unpickled: the answer
-is what the child's own Python wrote to a descriptor that the programs which it starts do not have.
+is what the child's own Python has signed. Programs which it starts have neither the key nor, but by /proc, the file.
 
 Called by `exitpin.Tor` and `exitpin.Session`. Sources: memfd_create(2), F_ADD_SEALS in fcntl(2).
 """
@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from .callee import HEADER, RAISED, RETURNED
+from .callee import HEADER, KEY_BYTES, RAISED, RETURNED, signature
 from .client import timeout_words
 from .own_daemon import OwnDaemon
 
@@ -66,7 +67,8 @@ class Call:
     def _prepare(self, exit_: str, what: tuple[Callable[..., Any], Any, Any], timeout_s: float | None) -> None:
         import cloudpickle
 
-        self._asked = self._file(pickle.dumps(sys.path) + cloudpickle.dumps(what))
+        self._key = secrets.token_bytes(KEY_BYTES)
+        self._asked = self._file(self._key + pickle.dumps(sys.path) + cloudpickle.dumps(what))
         self._answer = self._file(b"")
         os.ftruncate(self._answer, ANSWER_MAX)
         fcntl.fcntl(self._answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
@@ -110,11 +112,14 @@ class Call:
             raise self._failed(f"{failure['kind']}: {failure['detail']}")
         if self._status != 0:
             raise self._failed(f"exit status {self._status}")
-        kind, size = HEADER.unpack(os.pread(self._answer, HEADER.size, 0))
+        kind, size, signed = HEADER.unpack(os.pread(self._answer, HEADER.size, 0))
         if kind not in (RETURNED, RAISED) or size > ANSWER_MAX - HEADER.size:
             raise self._failed("its process ended without one")
+        content = os.pread(self._answer, size, HEADER.size)
+        if signed != signature(self._key, kind, content):
+            raise self._failed("what stands there was not written by its process")
         try:
-            answer = pickle.loads(os.pread(self._answer, size, HEADER.size))
+            answer = pickle.loads(content)
             error, told = (None, "") if kind == RETURNED else answer
         except Exception as why:  # whatever somebody's __setstate__ raises
             raise self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}") from why

@@ -2,15 +2,20 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exitpin.wrappers.callee import HEADER, RAISED, RETURNED
+from exitpin.wrappers.callee import RAISED, RETURNED
 from exitpin.wrappers.calls import ANSWER_MAX, Call, RunFailed
+from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.own_daemon import OwnDaemon
+
+from .test_ordinary_user import ORDINARY
 
 PROVEN = {"failure": None}
 DOUBTED = {"failure": {"kind": "attribution", "detail": "they disagree"}}
@@ -31,17 +36,24 @@ class Played(OwnDaemon):
         return list(argv)
 
 
-def outcome(daemon: OwnDaemon, function: Callable[..., Any], *args: Any) -> Any:
-    with Call(daemon, "exit01", (function, args, {}), None) as call:
+def outcome(daemon: OwnDaemon, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with Call(daemon, "exit01", (function, args, kwargs), None) as call:
         call.run()
         return call.result()
 
 
 def answering(header: tuple[int, int], content: bytes) -> Callable[[], None]:
     """A function that was taken over, and writes the answer by itself."""
-    whole = HEADER.pack(*header) + content
+    kind, size = header
 
     def answer() -> None:
+        from exitpin.wrappers.callee import HEADER, signature
+
+        frame = sys._getframe()
+        while "key" not in frame.f_locals:
+            assert frame.f_back is not None
+            frame = frame.f_back
+        whole = HEADER.pack(kind, size, signature(frame.f_locals["key"], kind, content)) + content
         for number in range(256):
             name = f"/proc/self/fd/{number}"
             if os.path.lexists(name) and "exitpin-call" in os.readlink(name):
@@ -90,6 +102,44 @@ def test_no_answer_is_read_that_is_not_proven(tmp_path: Path, record: Any, why: 
     assert raised.value.record is None if record is None else raised.value.record["failure"] == record["failure"]
 
 
+FORGER = """
+import os, sys
+from exitpin.wrappers.callee import HEADER, RETURNED
+seen = []
+for number in os.listdir(f"/proc/{os.getppid()}/fd"):
+    path = f"/proc/{os.getppid()}/fd/{number}"
+    if "exitpin-call" in os.readlink(path):
+        seen += [os.read(os.open(path, os.O_RDONLY), 1 << 20).strip(bytes(1))]
+        os.pwrite(os.open(path, os.O_RDWR), HEADER.pack(RETURNED, 3, bytes(32)) + b"I1\\n.", 0)
+print(seen)
+"""
+
+
+def forged(*, then_exits: bool) -> str:
+    """Has a program of its own write its answer, as /proc lets it where it may."""
+    done = subprocess.run([sys.executable, "-c", FORGER], capture_output=True, text=True, check=False)
+    if then_exits:
+        os._exit(0)
+    return done.stdout or done.stderr.splitlines()[-1]
+
+
+def test_a_program_that_a_function_starts_can_not_answer_in_its_place(tmp_path: Path) -> None:
+    """It may open what its parent has open; the call, and the key, are there no more."""
+    told = outcome(Played(tmp_path), forged, then_exits=False)
+    assert told == "[b'']\n" or told.startswith("PermissionError")
+    with pytest.raises(RunFailed, match="was not written by its process|ended without one"):
+        outcome(Played(tmp_path), forged, then_exits=True)
+
+
+@pytest.mark.skipif(not abilities().has_namespaces, reason="only in a user namespace root becomes ordinary")
+def test_nobody_without_capabilities_looks_into_its_process(tmp_path: Path) -> None:
+    class Ordinary(Played):
+        def command(self, *args: Any, **kwargs: Any) -> list[str]:
+            return [*ORDINARY, *super().command(*args, **kwargs)]
+
+    assert outcome(Ordinary(tmp_path), forged, then_exits=False).startswith("PermissionError")
+
+
 def unmakeable() -> object:
     class Unmakeable:
         def __reduce__(self) -> tuple[type, tuple[str]]:
@@ -102,9 +152,10 @@ def unmakeable() -> object:
     ("function", "why"),
     [
         (unmakeable, "can't be read here: ValueError: invalid literal"),
-        (answering((RETURNED, 100), b""), "can't be read here: UnpicklingError"),
-        (answering((RAISED, 100), b"\x80\x04K\x01."), "can't be read here: TypeError"),
-        (answering((RAISED, 100), b"(K\x01K\x02t."), "it raised what is no exception"),
+        (answering((RETURNED, 1), b"x"), "can't be read here: UnpicklingError"),
+        (answering((RAISED, 5), b"\x80\x04K\x01."), "can't be read here: TypeError"),
+        (answering((RAISED, 7), b"(K\x01K\x02t."), "it raised what is no exception"),
+        (answering((RAISED, 6), b"(K\x01K\x02t."), "was not written by its process"),
         (answering((RETURNED, ANSWER_MAX), b""), "ended without one"),
         (answering((7, 1), b""), "ended without one"),
     ],

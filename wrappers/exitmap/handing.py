@@ -2,8 +2,8 @@
 
 exitmap forks, so its children have all that their parent had. Here the globals that setup() changed are pickled; so are
 what it set on the module's classes and functions, the environment and the default timeout of sockets. What can't be
-pickled (an open file, a lock, whatever holds one, or a lambda) and was seen to change (`traces.py`) is told by name, and
-raises in a probe as soon as it is used, and not before.
+pickled (an open file, a lock, whatever holds one, or a lambda) and was seen to change (`traces.py`) is told by name,
+and raises in a probe as soon as it is used, and not before.
 """
 
 import io
