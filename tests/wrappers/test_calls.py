@@ -127,8 +127,21 @@ def test_a_program_that_a_function_starts_can_not_answer_in_its_place(tmp_path: 
     """It may open what its parent has open; the call, and the key, are there no more."""
     told = outcome(Played(tmp_path), forged, then_exits=False)
     assert told == "[b'']\n" or told.startswith("PermissionError")
-    with pytest.raises(RunFailed, match="was not written by its process|ended without one"):
+    with pytest.raises(RunFailed, match=r"was not written by its process|ended without one"):
         outcome(Played(tmp_path), forged, then_exits=True)
+
+
+@pytest.mark.parametrize("end", ["return 'child'", "raise ValueError('child')", "sys.exit(3)"])
+def test_a_process_that_was_forked_does_not_answer_in_its_parent_s_place(tmp_path: Path, end: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(
+        "import os, sys\ndef forking():\n    child = os.fork()\n"
+        f"    if child == 0:\n        {end}\n"
+        "    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n    return 'parent', status\n",
+        namespace,
+    )
+    status = {"r": 0, "s": 3}[end[0]] if "ValueError" not in end else 1
+    assert outcome(Played(tmp_path), namespace["forking"]) == ("parent", status)
 
 
 @pytest.mark.skipif(not abilities().has_namespaces, reason="only in a user namespace root becomes ordinary")
