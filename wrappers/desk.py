@@ -22,7 +22,7 @@ FILES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`facts` by name; `problem`: why they are not all of them, empty if they are; `evidence`: the files that were kept."""
+    """`facts` by name; `problem`: why they are not all of them, empty if they are; `evidence`: files that were kept."""
 
     facts: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
