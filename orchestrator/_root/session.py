@@ -17,6 +17,7 @@ from exitpin.wrappers.own_daemon import VERB_S, OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
 from .opened import TIMEOUT_S, network_words, pace
+from .options import options_of_a_run, options_of_an_audit
 from .records import RunRecord, VerdictRecord
 
 T = TypeVar("T")
@@ -115,7 +116,8 @@ class Session:
         """Run a command through an exit (a value, fingerprint or nickname); its record, however it ended.
 
         `timeout`: in seconds, None: none; `stdin`: what the command reads there, nothing by default; `env`: all of its
-        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen".
+        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen", as far
+        as it remains one run through this exit.
         `process.stdout` and `process.stderr` are text as in the records of `--json`, of 1 MiB at most each (then
         `truncated` is true); the last lines of stderr may be exitpin's. Cancelled, it returns when the run has ended.
 
@@ -129,8 +131,8 @@ class Session:
         >>> asyncio.run(main())
         'LOUD'
         """
+        chosen = [*options_of_a_run(options), *timeout_words(timeout)]
         path = self._daemon.record_path()
-        chosen = [*options, *timeout_words(timeout)]
         process = await asyncio.create_subprocess_exec(
             *self._daemon.command(name_of(exit), argv, path, chosen),
             stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
@@ -179,7 +181,8 @@ class Session:
         named = [tools] if isinstance(tools, str) else list(tools)
         chosen = [exits] if isinstance(exits, (str, Exit)) else list(exits)
         words = ["-e", ",".join(map(name_of, chosen)), *(f"--param={n}={v}" for n, v in (params or {}).items())]
-        words += [*([] if repeat is None else ["--repeat", str(repeat)]), *options]
+        words += [*([] if repeat is None else ["--repeat", str(repeat)])]
+        words += options_of_an_audit(options)
         process = await asyncio.create_subprocess_exec(
             *self._daemon.verb("audit", "--json", *words, *named), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
             env=self._daemon.environment(None), start_new_session=True, limit=LINE_MAX,
