@@ -54,7 +54,8 @@ def test_what_is_no_destination_is_not_left_out(to: Any) -> None:
 NOT_ONE_RUN = [
     ["--repeat=2"], ["--repeat", "2"], ["-e", "exit02"], ["--exit=all"], ["--record=x"], ["--json"], ["--events", "x"],
     ["--joblog=x"], ["-j2"], ["--help"], ["-h"], ["--dry-run"], ["--"], ["--", "curl"], ["curl"], ["--lab"],
-    ["--name=x"], ["--control=x"], ["--sample=1"], ["--timeout=1s"], ["--build-delay=1s"], ["--rep=2"], ["--resolve=no"],
+    ["--name=x"], ["--control=x"], ["--sample=1"], ["--timeout=1s"], ["--build-delay=1s"], ["--rep=2"],
+    ["--resolve=no"],
 ]  # fmt: skip
 
 

@@ -19,9 +19,9 @@ FOREGROUND: Final = {"_in": 0, "_out": 1, "_err": 2, "_new_session": False}
 TAKEN: Final = frozenset({
     "fg", "bg", "bg_exc", "in", "out", "err", "err_to_out", "in_bufsize", "out_bufsize", "err_bufsize",
     "internal_bufsize", "env", "piped", "iter", "iter_noblock", "iter_poll_time", "ok_code", "cwd", "long_sep",
-    "long_prefix", "tty_in", "tty_out", "unify_ttys", "encoding", "decode_errors", "timeout", "timeout_signal", "no_out",
-    "no_err", "no_pipe", "tee", "done", "tty_size", "truncate_exc", "new_session", "new_group", "arg_preprocess",
-    "log_msg", "close_fds", "pass_fds", "return_cmd", "async",
+    "long_prefix", "tty_in", "tty_out", "unify_ttys", "encoding", "decode_errors", "timeout", "timeout_signal",
+    "no_out", "no_err", "no_pipe", "tee", "done", "tty_size", "truncate_exc", "new_session", "new_group",
+    "arg_preprocess", "log_msg", "close_fds", "pass_fds", "return_cmd", "async",
 })  # fmt: skip
 REFUSED: Final = {
     "with": "before others by `with`, those of `sh` would start past the exit: write exit.env('A=b', 'curl')",

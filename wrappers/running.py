@@ -7,31 +7,29 @@ raised when nothing is left of it; Ctrl-C ends what is waited for; no thread is 
 Called by `commands.py`. Source: sh 2.4, whose `RunningCommand` and `OProc` this builds on.
 """
 
+import asyncio
 import contextlib
 import io
 import os
+import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+import weakref
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import sh
 
-KEPT_MAX = 16 << 20
-"""Bytes of stdout, and of stderr, that are kept in memory."""
+from .awaited import uninterrupted
+from .guarded import arity, guarded_input, guarded_output, weakly
+from .kept import Kept, TooMuchOutput
+
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
+STARTED_S = 5.0
 UNPROVEN = 125
 """The status of `exitpin run` where nothing is proven."""
-
-
-class TooMuchOutput(Exception):
-    """A command was ended, since it wrote more than `KEPT_MAX` bytes that were to be kept in memory: `_out=FILE`, or
-    `_iter=True`, takes any amount. `record`: of its run."""
-
-    def __init__(self, ran: str, record: Mapping[str, Any] | None) -> None:
-        super().__init__(f"over {KEPT_MAX >> 20} MiB of output: {ran}; give it _out=FILE, or _iter=True")
-        self.record = record
 
 
 class Way(Protocol):
@@ -46,9 +44,13 @@ class Way(Protocol):
 
 
 class Printed(str):
-    """What a command wrote to stdout. `running`: the command, as `_return_cmd=True` would have returned it."""
+    """What a command wrote to stdout. `running`: the command, as `_return_cmd=True` would have returned it; a copy is
+    text alone."""
 
     running: "Running"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str.__str__(self),)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -71,55 +73,39 @@ class Printed(str):
         return self.running.exit_code
 
 
-class Kept:
-    """What one stream wrote, as far as it is kept."""
-
-    def __init__(self, on_full: Callable[[], None]) -> None:
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._on_full = on_full
-
-    @property
-    def is_full(self) -> bool:
-        return self._size > KEPT_MAX
-
-    def write(self, chunk: bytes) -> None:
-        if self.is_full:
-            return self._on_full()
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-
-    def take(self) -> bytes:
-        """All of it, once."""
-        chunks, self._chunks = self._chunks, []
-        return b"".join(chunks)
-
-
 class Running(sh.RunningCommand):
-    """A command on its way. `record`: of its run, once that has ended."""
+    """A command on its way. `record`: of its run, once that has ended. One whose lines are read ends when nobody refers
+    to it any more."""
 
     def __init__(
         self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
     ) -> None:
         self._way, self._exit, self._asked = way, exit_, cmd
-        self._file: Path | None = None
         self._record: Mapping[str, Any] | None = None
+        self._problem: BaseException | None = None
         self._kept: dict[str, Kept] = {}
         self._lines: io.BufferedReader | None = None
         self._settling = threading.Lock()
         self._is_settled = self._is_read = False
         self._file = way.record_path()
         call_args["env"] = way.environment(call_args["env"])
+        if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
+            stdin = queue.Queue()  # for what they answer
         if stdin is None and not call_args["tty_in"]:
             stdin = way.nothing
+        is_iterated = call_args["iter"] or call_args["iter_noblock"]
         writing = None
         if self._reads_lines(call_args, stdout):
             reading, writing = os.pipe()
             self._lines = os.fdopen(reading, "rb")
             stdout = writing
-        stdout, stderr = self._keep(call_args, stdout, stderr)
+        stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
         try:
+            stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
+            if is_iterated:
+                self.process.command = weakref.proxy(self)  # type: ignore[attr-defined]  # or its threads keep us
+                weakref.finalize(self, _end, self.process)
         except BaseException:
             if self._lines is not None:
                 self._lines.close()
@@ -141,19 +127,48 @@ class Running(sh.RunningCommand):
             is_queued = queued in ((True, "out") if name == "out" else ("err",))
             is_joined = name == "err" and call_args["err_to_out"]
             if given[name] is None and not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined):
-                given[name] = self._kept[name] = Kept(self._end_for_its_size)
+                given[name] = self._kept[name] = Kept(weakly(self._end_for_its_size))
                 if call_args[f"{name}_bufsize"] == 1:
                     call_args[f"{name}_bufsize"] = CHUNK
         return given["out"], given["err"]
 
-    def _end_for_its_size(self) -> None:
+    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
+        """The outputs, where what they do and raise is told."""
+        running = weakref.ref(self)
+
+        def more() -> tuple[Any, Any]:
+            here = running()
+            return stdin, None if here is None else here._started()
+
+        how = call_args["encoding"], call_args["decode_errors"], more, weakly(self._fail)
+        return (guarded_output(one, *how) for one in (stdout, stderr))
+
+    def _fail(self, error: BaseException) -> None:
+        """What feeds it, or hears it, has raised this: it ends."""
+        self._problem = self._problem or error
+        self._started()
+        self._signal(signal.SIGTERM)
+
+    def _started(self) -> Any:
+        """Its process. Called in threads of it, which may be there before we know it."""
+        deadline = time.monotonic() + STARTED_S
+        while self.process is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.process
+
+    def close(self) -> None:
+        """End it, and wait for its end: for who leaves a loop over lines, and keeps it."""
+        self._signal(signal.SIGTERM)
+        if self._lines is not None:
+            self._lines.close()
+        self.process.wait()
+
+    def _end_for_its_size(self, _: object) -> None:
         self._signal(signal.SIGTERM)
 
     def _signal(self, signo: int) -> None:
-        """Send it, unless it was waited for: its number may be another's by then."""
-        if self.process is not None and self.process.exit_code is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.signal(signo)
+        if self.process is not None:
+            _end(self.process, signo)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -190,11 +205,13 @@ class Running(sh.RunningCommand):
         """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too; a success of
         which there is no record is none."""
         self._settle()
-        if code == 0 and self._record is None and self._file is not None:
+        if code == 0 and self._record is None:
             code = self.process.exit_code = UNPROVEN
         process = (self._record or {}).get("process") or {}
         if process.get("signal") and process["signal"] == code - 128:
             code = self.process.exit_code = -process["signal"]
+        if self._problem is not None:
+            raise self._problem
         if any(kept.is_full for kept in self._kept.values()):
             raise TooMuchOutput(self.ran, self._record)
         if code == -signal.SIGPIPE and self._lines is not None and not self._is_read:
@@ -208,7 +225,7 @@ class Running(sh.RunningCommand):
     def _settle(self) -> None:
         """Its process has ended: take the record, and what was kept, where `sh` looks for it."""
         with self._settling:
-            if self._is_settled or self._file is None:
+            if self._is_settled:
                 return
             self._is_settled = True
             self.process.wait()  # for the threads that read
@@ -229,6 +246,22 @@ class Running(sh.RunningCommand):
         self.wait()
         raise StopIteration
 
+    def __await__(self) -> Generator[Any, None, Any]:
+        """As that of `sh`; who is cancelled has it ended first."""
+
+        complete: asyncio.Event = self.aio_output_complete  # type: ignore[attr-defined]
+
+        async def completed() -> Any:
+            try:
+                await complete.wait()
+            except asyncio.CancelledError:
+                self._signal(signal.SIGTERM)
+                await uninterrupted(complete.wait())
+                raise
+            return self.wait() if self.call_args["return_cmd"] else str(self)
+
+        return completed().__await__()
+
     __hash__ = object.__hash__  # asyncio.gather asks for it
 
     def __len__(self) -> int:
@@ -240,3 +273,10 @@ class Running(sh.RunningCommand):
         text = Printed(super().__str__())
         text.running = self
         return text
+
+
+def _end(process: Any, signo: int = signal.SIGTERM) -> None:
+    """Send a signal, unless it was waited for: its number may be another's by then."""
+    if process.exit_code is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.signal(signo)

@@ -18,7 +18,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from exitpin.orchestrator.errors import OperatorError
     from exitpin.wrappers.calls import ChildTraceback, RunFailed
-    from exitpin.wrappers.running import TooMuchOutput
+    from exitpin.wrappers.kept import TooMuchOutput
 
     from .exits import Exit
     from .opened import Pinned, Tor, open
@@ -42,7 +42,7 @@ __all__ = [
 
 _PLACES = {
     "ChildTraceback": "wrappers.calls", "Exit": "exits", "OperatorError": "orchestrator.errors", "Pinned": "opened",
-    "RunFailed": "wrappers.calls", "RunRecord": "records", "Session": "session", "TooMuchOutput": "wrappers.running",
+    "RunFailed": "wrappers.calls", "RunRecord": "records", "Session": "session", "TooMuchOutput": "wrappers.kept",
     "Tor": "opened", "VerdictRecord": "records", "open": "opened",
 }  # fmt: skip
 

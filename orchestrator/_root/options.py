@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 
-OF_A_RUN = frozenset(
-    ["destinations", "flag", "not_flag", "family", "contact", "bad_exits", "seed", "resolve", "wide", "containment"]
-    + ["allow", "dns_server"]
-)
+OF_A_RUN = frozenset({
+    "destinations", "flag", "not_flag", "family", "contact", "bad_exits", "seed", "resolve", "wide", "containment",
+    "allow", "dns_server",
+})  # fmt: skip
 NOT_OF_AN_AUDIT = ("--dry-run", "--help", "--runs", "--lab", "--name", "--control")
 
 

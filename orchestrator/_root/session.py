@@ -116,8 +116,8 @@ class Session:
         """Run a command through an exit (a value, fingerprint or nickname); its record, however it ended.
 
         `timeout`: in seconds, None: none; `stdin`: what the command reads there, nothing by default; `env`: all of its
-        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen", as far
-        as it remains one run through this exit.
+        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen", as
+        far as it remains one run through this exit.
         `process.stdout` and `process.stderr` are text as in the records of `--json`, of 1 MiB at most each (then
         `truncated` is true); the last lines of stderr may be exitpin's. Cancelled, it returns when the run has ended.
 

@@ -15,7 +15,7 @@ import sh
 
 import exitpin
 from exitpin import Pinned, Tor
-from exitpin.wrappers.running import KEPT_MAX
+from exitpin.wrappers.kept import KEPT_MAX
 
 from .conftest import Lab, eventually, is_alive
 from .running import EXITPIN, Log
