@@ -73,15 +73,38 @@ def _made(file: Any) -> tuple[int, bytes]:
 
     try:
         function, args, kwargs = pickle.load(file)
-        return RETURNED, cloudpickle.dumps(function(*args, **kwargs))
+        returned = function(*args, **kwargs)
     except Exception as error:
-        told = traceback.format_exc()
-        try:
-            pickled = cloudpickle.dumps((error, told))
-            pickle.loads(pickled)
-        except Exception:  # it holds what can't travel, or can't be made anew
-            pickled = cloudpickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), told))
-        return RAISED, pickled
+        return RAISED, _told(error) + _pickled(error)
+    try:
+        return RETURNED, cloudpickle.dumps(returned)
+    except Exception as error:
+        why = f"what the function returned, a {type(returned).__name__}, can't be sent: {_text(error)}"
+        return RAISED, _told(error, why)
+
+
+def _told(error: Exception, message: str | None = None) -> bytes:
+    """The name of its type, its message and its traceback, pickled."""
+    return pickle.dumps((type(error).__qualname__, message or _text(error), "".join(traceback.format_exception(error))))
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception as why:
+        return f"(its own text fails: {type(why).__name__})"
+
+
+def _pickled(error: Exception) -> bytes:
+    """It itself; nothing, where it holds what can't travel, or can't be made anew."""
+    import cloudpickle
+
+    try:
+        pickled: bytes = cloudpickle.dumps(error)
+        pickle.loads(pickled)
+    except Exception:
+        return b""
+    return pickled
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -9,6 +9,7 @@ Called by `exitpin.Tor` and `exitpin.Session`. Sources: memfd_create(2), F_ADD_S
 
 import contextlib
 import fcntl
+import io
 import os
 import pickle
 import secrets
@@ -19,6 +20,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from ..orchestrator.errors import OperatorError
 from .callee import HEADER, KEY_BYTES, RAISED, RETURNED, signature
 from .client import timeout_words
 from .own_daemon import OwnDaemon
@@ -34,8 +36,23 @@ class RunFailed(Exception):
     none."""
 
     def __init__(self, why: str, record: Mapping[str, Any] | None) -> None:
-        super().__init__(why)
+        super().__init__(why, record)
         self.record = record
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RemoteError(Exception):
+    """What a function raised, where that itself can't be had here: it holds a socket or a file, say, or can't be made
+    anew. `type_name`, `message`: the exception's; `traceback`: that of its process, as text."""
+
+    def __init__(self, type_name: str, message: str, traceback: str) -> None:
+        super().__init__(type_name, message, traceback)
+        self.type_name, self.message, self.traceback = type_name, message, traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}"
 
 
 class ChildTraceback(Exception):
@@ -68,7 +85,12 @@ class Call:
         import cloudpickle
 
         self._key = secrets.token_bytes(KEY_BYTES)
-        self._asked = self._file(self._key + pickle.dumps(sys.path) + cloudpickle.dumps(what))
+        try:
+            call = pickle.dumps(sys.path) + cloudpickle.dumps(what)
+        except Exception as why:  # whatever somebody's __reduce__ raises
+            told = f"the function, or an argument of it, can't be sent: {type(why).__name__}: {why}."
+            raise OperatorError(told, "Have it opened, or made, by the function itself.") from why
+        self._asked = self._file(self._key + call)
         self._answer = self._file(b"")
         os.ftruncate(self._answer, ANSWER_MAX)
         fcntl.fcntl(self._answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
@@ -118,16 +140,26 @@ class Call:
         content = os.pread(self._answer, size, HEADER.size)
         if signed != signature(self._key, kind, content):
             raise self._failed("what stands there was not written by its process")
+        if kind == RAISED:
+            raise self._raised(io.BytesIO(content))
         try:
-            answer = pickle.loads(content)
-            error, told = (None, "") if kind == RETURNED else answer
+            return pickle.loads(content)
         except Exception as why:  # whatever somebody's __setstate__ raises
             raise self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}") from why
-        if kind == RETURNED:
-            return answer
+
+    def _raised(self, content: io.BytesIO) -> Exception:
+        """What it raised, or what stands for it."""
+        try:
+            type_name, message, told = map(str, pickle.load(content))
+        except Exception as why:
+            return self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}")
+        error: object = None
+        with contextlib.suppress(Exception):
+            error = pickle.load(content)
         if not isinstance(error, Exception):
-            raise self._failed("it raised what is no exception")
-        raise error from ChildTraceback(told)
+            error = RemoteError(type_name, message, told)
+        error.__cause__ = ChildTraceback(told)
+        return error
 
     def _failed(self, why: str) -> RunFailed:
         return RunFailed(f"the function gave no answer: {why}", self.record)

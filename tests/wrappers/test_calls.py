@@ -2,16 +2,21 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.callee import RAISED, RETURNED
-from exitpin.wrappers.calls import ANSWER_MAX, Call, RunFailed
+from exitpin.wrappers.calls import ANSWER_MAX, Call, ChildTraceback, RemoteError, RunFailed
+from exitpin.wrappers.kept import TooMuchOutput
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.own_daemon import OwnDaemon
 
@@ -102,8 +107,55 @@ def test_no_answer_is_read_that_is_not_proven(tmp_path: Path, record: Any, why: 
     assert raised.value.record is None if record is None else raised.value.record["failure"] == record["failure"]
 
 
+class Odd(ValueError):
+    """An exception that can't be made anew from what it was made of."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def raises_odd() -> None:
+    raise Odd(1, 2)
+
+
+def raises_an_open_one() -> None:
+    raise HTTPError("http://a.test/", 404, "Not Found", {}, open(os.devnull, "rb"))  # type: ignore[arg-type]  # noqa: SIM115
+
+
+def returns_a_lock() -> object:
+    return threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("function", "type_name", "message"),
+    [
+        (raises_odd, "Odd", "1 2"),
+        (raises_an_open_one, "HTTPError", "HTTP Error 404: Not Found"),
+        (returns_a_lock, "TypeError", r"what the function returned, a lock, can't be sent: cannot pickle .*lock.*"),
+    ],
+)
+def test_what_can_not_come_back_is_told_by_an_exception_of_ours(
+    tmp_path: Path, function: Callable[[], object], type_name: str, message: str
+) -> None:
+    with pytest.raises(RemoteError, match=f"{type_name}: {message}") as raised:
+        outcome(Played(tmp_path), function)
+    assert raised.value.type_name == type_name and "Traceback" in raised.value.traceback
+    assert isinstance(raised.value.__cause__, ChildTraceback)
+    for error in (raised.value, RunFailed("why", {"a": 1}), TooMuchOutput("curl", {"a": 1})):
+        copied = pickle.loads(pickle.dumps(error))
+        assert (str(copied), vars(copied)) == (str(error), vars(error))
+
+
+def test_a_call_that_can_not_be_sent_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        OperatorError, match="the function, or an argument of it, can't be sent: TypeError: cannot pickle"
+    ):
+        outcome(Played(tmp_path), len, threading.Lock())
+
+
 FORGER = """
 import os, sys
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.callee import HEADER, RETURNED
 seen = []
 for number in os.listdir(f"/proc/{os.getppid()}/fd"):
@@ -167,7 +219,6 @@ def unmakeable() -> object:
         (unmakeable, "can't be read here: ValueError: invalid literal"),
         (answering((RETURNED, 1), b"x"), "can't be read here: UnpicklingError"),
         (answering((RAISED, 5), b"\x80\x04K\x01."), "can't be read here: TypeError"),
-        (answering((RAISED, 7), b"(K\x01K\x02t."), "it raised what is no exception"),
         (answering((RAISED, 6), b"(K\x01K\x02t."), "was not written by its process"),
         (answering((RETURNED, ANSWER_MAX), b""), "ended without one"),
         (answering((7, 1), b""), "ended without one"),
