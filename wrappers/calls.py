@@ -74,12 +74,15 @@ class Call:
         self._exit = exit_
         self._path = daemon.record_path()
         self._files = contextlib.ExitStack()
-        self._files.callback(self._path.unlink, missing_ok=True)  # of a call that is broken off
+        self._files.callback(daemon.forget, self._path)  # of a call that is broken off
+        self._is_late = False
         try:
             self._prepare(exit_, what, timeout_s)
         except BaseException:
             self._files.close()
             raise
+        self.patience_s = daemon.patience_s(timeout_s)
+        """Seconds within which its process has ended."""
 
     def _prepare(self, exit_: str, what: tuple[Callable[..., Any], Any, Any], timeout_s: float | None) -> None:
         import cloudpickle
@@ -112,21 +115,30 @@ class Call:
             start_new_session=True,
         )  # fmt: skip
         try:
+            process.wait(self.patience_s)
+        except subprocess.TimeoutExpired:
+            self._is_late = True
+            process.send_signal(signal.SIGTERM)
             process.wait()
         except BaseException:
             process.send_signal(signal.SIGTERM)
             process.wait()
             raise
-        self.ended(process.returncode)
+        self.ended(process.returncode, is_late=self._is_late)
 
-    def ended(self, status: int) -> None:
-        """The run is over; the exit status of its client."""
-        self._status = status
+    def ended(self, status: int, *, is_late: bool = False) -> None:
+        """The run is over; the exit status of its client. `is_late`: it was ended, since it had taken too long."""
+        self._status, self._is_late = status, is_late
         self.record = self._daemon.take_record(self._path, self._exit, self._argv)
 
     def result(self) -> Any:
         """What the function returned. Raises what it raised, and RunFailed: nothing is read, then, or was not to be
-        understood."""
+        understood; OperatorError where there was no run."""
+        if self._is_late:
+            raise self._failed(f"it was ended, since it had none after {self.patience_s:g} s, with its circuit")
+        if self.record is None and self._status > 0:
+            told = f"there was no run of the function (exit status {self._status})."
+            raise OperatorError(told, "What exitpin has said of it is on stderr.", self._status)
         if self.record is None:
             raise self._failed(f"exit status {self._status}, and no record")
         failure = self.record["failure"]

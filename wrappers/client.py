@@ -3,6 +3,7 @@ last words. Decides nothing about runs. Called by what `import exitpin` offers.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -49,8 +50,15 @@ def one_exit(name: str) -> str:
 
 
 def timeout_words(timeout_s: float | None) -> list[str]:
-    """The option that says how long a run may take; None: as long as it likes."""
-    return [] if timeout_s is None else ["--timeout", f"{timeout_s * 1000:.0f}ms"]
+    """The option that says how long a run may take; None: as long as it likes. Raises OperatorError for what is no
+    time."""
+    if timeout_s is None:
+        return []
+    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+    if not is_number or not math.isfinite(timeout_s) or timeout_s <= 0:
+        hint = "It is a number of seconds over 0, or None: as long as it takes."
+        raise OperatorError(f"{timeout_s!r} is no timeout.", hint, EXIT_USAGE)
+    return ["--timeout", f"{max(1, math.ceil(timeout_s * 1000))}ms"]
 
 
 def take_record(path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ class Played(OwnDaemon):
         return list(argv)
 
 
-def outcome(daemon: OwnDaemon, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with Call(daemon, "exit01", (function, args, kwargs), None) as call:
+def outcome(daemon: OwnDaemon, function: Callable[..., Any], *args: Any, timeout_s: Any = None, **kwargs: Any) -> Any:
+    with Call(daemon, "exit01", (function, args, kwargs), timeout_s) as call:
         call.run()
         return call.result()
 
@@ -203,6 +204,28 @@ def test_nobody_without_capabilities_looks_into_its_process(tmp_path: Path) -> N
             return [*ORDINARY, *super().command(*args, **kwargs)]
 
     assert outcome(Ordinary(tmp_path), forged, then_exits=False).startswith("PermissionError")
+
+
+def test_a_call_that_takes_too_long_with_all_that_comes_before_it_is_ended(tmp_path: Path) -> None:
+    class Hurried(Played):
+        def patience_s(self, timeout_s: float | None) -> float | None:
+            return timeout_s
+
+    with pytest.raises(RunFailed, match=r"it was ended, since it had none after 0\.3 s"):
+        outcome(Hurried(tmp_path), time.sleep, 60, timeout_s=0.3)
+
+
+def test_where_there_was_no_run_it_is_nobody_s_but_the_caller_s(tmp_path: Path) -> None:
+    class Refusing(Played):
+        def command(self, *_: object, **__: object) -> list[str]:
+            return ["sh", "-c", "exit 2"]
+
+    with pytest.raises(OperatorError, match=r"no run of the function \(exit status 2\)") as raised:
+        outcome(Refusing(tmp_path), os.getpid)
+    assert raised.value.exit_status == 2
+    for timeout_s in (0, -1, float("nan"), float("inf"), "1", True):
+        with pytest.raises(OperatorError, match="is no timeout"):
+            outcome(Played(tmp_path), os.getpid, timeout_s=timeout_s)
 
 
 def unmakeable() -> object:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.wrappers.client import one_exit, take_record
-from exitpin.wrappers.own_daemon import OwnDaemon
+from exitpin.wrappers.client import one_exit, take_record, timeout_words
+from exitpin.wrappers.own_daemon import CIRCUIT_S, OwnDaemon
 
 FINGERPRINT = "A" * 40
 RUN = ("exit01", ["curl", "-s"])
@@ -152,3 +152,20 @@ def test_a_run_is_through_one_exit(name: str) -> None:
 @pytest.mark.parametrize("name", ["any", "exit01", "$" + "A" * 40, "A" * 40 + "~exit01"])
 def test_one_exit_is_named_as_on_a_command_line(name: str) -> None:
     assert one_exit(name) == name
+
+
+def test_a_run_may_take_its_time_a_circuit_s_and_that_of_those_before_it(opened: Opened) -> None:
+    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 5 + CIRCUIT_S)
+    opened._pace_s = 4.0
+    paths = [opened.record_path() for _ in range(3)]
+    assert opened.patience_s(5) == 5 + CIRCUIT_S + 12
+    opened.forget(paths[0])
+    opened.take_record(paths[1], *RUN)
+    assert opened.patience_s(5) == 5 + CIRCUIT_S + 4
+
+
+@pytest.mark.parametrize(
+    ("given", "option"), [(None, []), (0.0001, ["--timeout", "1ms"]), (5, ["--timeout", "5000ms"])]
+)
+def test_a_timeout_is_an_option(given: float | None, option: list[str]) -> None:
+    assert timeout_words(given) == option
