@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.settings import load_settings
-from .client import client_path, one_exit, refusal, take_record, unanswered
+from .client import client_path, one_exit, read_record, refusal, take_record, unanswered, wait_for_record
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
@@ -44,6 +44,7 @@ class OwnDaemon:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._under_way: set[Path] = set()
+        self._left: dict[Path, bytes] = {}
         self._pace_s = 0.0
         self._lock = threading.Lock()
         self._is_begun = self._is_ended = self._serves = False
@@ -119,6 +120,9 @@ class OwnDaemon:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for path in [*self._under_way]:
+            with contextlib.suppress(OSError):
+                self._left[path] = path.read_bytes()
         for key in [key for key, daemon in [*_OPEN.items()] if daemon is self]:
             del _OPEN[key]
         self.nothing = -1  # its number may be another file's from now on
@@ -152,12 +156,19 @@ class OwnDaemon:
         self._under_way.discard(path)
         path.unlink(missing_ok=True)
 
-    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
-        """The record of such a run that has ended, once; None: there is none. Raises OperatorError for one that can't
-        be read or is of another run, and in a process that did not start it."""
+    def take_record(
+        self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool = False
+    ) -> dict[str, Any] | None:
+        """The record of such a run that has ended, once, and also when this was closed since; None: there is none.
+        `is_killed`: its client was, so it may come a little later. Raises OperatorError for one that can't be read or
+        is of another run, and in a process that did not start it."""
         if not path.name.startswith(f"{os.getpid()}-"):
             raise OperatorError("this run was started by another process.", "Ask for its record there.")
+        if is_killed and not self._is_ended:
+            wait_for_record(path)
         self._under_way.discard(path)
+        if path in self._left:
+            return read_record(self._left.pop(path), exit_, argv)
         return take_record(path, exit_, argv)
 
     def _opened(self) -> Path:

@@ -38,7 +38,9 @@ class Way(Protocol):
     nothing: int
 
     def record_path(self) -> Path: ...
-    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None: ...
+    def take_record(
+        self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool
+    ) -> Mapping[str, Any] | None: ...
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]: ...
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
 
@@ -228,10 +230,10 @@ class Running(sh.RunningCommand):
             if self._is_settled:
                 return
             self._is_settled = True
-            self.process.wait()  # for the threads that read
+            status = self.process.wait()  # for the threads that read
             for name, kept in self._kept.items():
                 getattr(self.process, f"_std{name}").append(kept.take())
-            self._record = self._way.take_record(self._file, self._exit, self._asked)
+            self._record = self._way.take_record(self._file, self._exit, self._asked, is_killed=status < 0)
 
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:

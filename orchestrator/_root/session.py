@@ -149,7 +149,8 @@ class Session:
         except BaseException:
             self._daemon.forget(path)
             raise
-        record = cast(RunRecord | None, self._daemon.take_record(path, name_of(exit), argv))
+        found = self._daemon.take_record(path, name_of(exit), argv, is_killed=done.status < 0)
+        record = cast(RunRecord | None, found)
         if record is None:
             raise refusal(done.stderr, done.status)
         written = record["process"]

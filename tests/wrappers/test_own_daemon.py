@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,3 +182,22 @@ def test_a_second_one_of_one_process_does_not_wait_for_the_first(monkeypatch: py
     daemons[0].stop()
     assert not daemons[1]._is_second()
     daemons[1].stop()
+
+
+def test_a_record_is_there_when_its_daemon_has_been_closed(opened: Opened, tmp_path: Path) -> None:
+    """A command in the background may have ended within the block, and be waited for after it."""
+    one, other = opened.record_path(), opened.record_path()
+    one.write_text(json.dumps(RECORD) + "\n")
+    opened.stop()
+    one.unlink()
+    assert opened.take_record(one, *RUN) == RECORD
+    assert opened.take_record(other, *RUN, is_killed=True) is None
+
+
+def test_a_record_that_comes_later_is_waited_for_where_the_client_was_killed(opened: Opened) -> None:
+    path = opened.record_path()
+    path.touch()
+    writing = threading.Timer(0.2, lambda: path.write_text(json.dumps(RECORD) + "\n"))
+    writing.start()
+    assert opened.take_record(path, *RUN, is_killed=True) == RECORD
+    writing.join()
