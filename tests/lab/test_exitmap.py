@@ -181,12 +181,13 @@ def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Pa
     assert found == {
         "exit01": ("error", "tool", 1),
         "exit02": ("error", "tool", 7),
-        "exit03": ("ok", None, 0),
+        "exit03": ("error", "tool", 0),
         "exit04": ("error", "timeout", None),
         "exit05": ("ok", None, 0),
     }
-    assert done.status == 123
+    assert done.status == 123 and "5 of 5 runs: 1 ok, 3 tool, 1 timeout" in done.stderr, done.stderr
     records = done.by_exit()
+    assert records["exit03"]["failure"]["detail"] == "probe() has exited, and not returned"
     again = records["exit02"]["reproduce"]
     assert again.startswith("exitpin exitmap -e ") and again.endswith("tried.py --host=web.test --port=80"), again
     assert records["exit01"]["facts"]["raised"] == r"ValueError: no\nway"
