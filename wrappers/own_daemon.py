@@ -34,10 +34,11 @@ _OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
 
 class OwnDaemon:
     """One daemon. `network`: the words of its command line that say which network it is for; `settings`: variables that
-    hold for it and for its clients, who else would not be served."""
+    hold for it and for its clients, who else would not be served; `options`: those of each run."""
 
-    def __init__(self, network: Sequence[str], settings: Mapping[str, str]) -> None:
+    def __init__(self, network: Sequence[str], settings: Mapping[str, str], options: Sequence[str] = ()) -> None:
         self.network = list(network)
+        self._options = list(options)
         self._settings = dict(settings)
         self._owner = os.getpid()
         self._stack = contextlib.ExitStack()
@@ -179,7 +180,7 @@ class OwnDaemon:
 
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]:
         """What runs `argv` through an exit, as our own child. Raises OperatorError for what can name several."""
-        chosen = [*self.network, "-e", one_exit(exit_), "--record", str(record), *options]
+        chosen = [*self.network, "-e", one_exit(exit_), "--record", str(record), *self._options, *options]
         return [self.client, "run", *chosen, "--", *argv]
 
     def verb(self, *words: str) -> list[str]:

@@ -145,7 +145,8 @@ class ModuleScan(Scan):
         """A probe that left with 0, and did not return, has not done what it was begun for."""
         if isinstance(launch, ToolLaunch):
             facts = dict(launch.given.facts)
-            if facts.pop(RETURNED, None) is None and not launch.given.problem:
+            has_returned = facts.pop(RETURNED, None) is not None
+            if not has_returned and failure_of(life) is None and not launch.given.problem:
                 launch.given = replace(launch.given, problem=EXITED, kind="tool")
             launch.given = replace(launch.given, facts=facts)
         super()._finished(life, launch)
