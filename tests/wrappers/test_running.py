@@ -176,3 +176,9 @@ def test_what_was_printed_can_be_copied_as_text(here: Here) -> None:
     printed = run(here, "echo", "out")
     for copied in (copy.deepcopy(printed), copy.copy(printed), pickle.loads(pickle.dumps(printed))):
         assert (copied, type(copied)) == ("out\n", str)
+
+
+def test_one_without_an_end_is_piped_into_another(here: Here) -> None:
+    endless = run(here, "yes", _piped=True)
+    assert run(here, "head", "-c", "4", _in=endless) == "y\ny\n"
+    assert endless.process.wait() in (-13, 141)
