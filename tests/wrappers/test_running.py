@@ -182,3 +182,20 @@ def test_one_without_an_end_is_piped_into_another(here: Here) -> None:
     endless = run(here, "yes", _piped=True)
     assert run(here, "head", "-c", "4", _in=endless) == "y\ny\n"
     assert endless.process.wait() in (-13, 141)
+
+
+@pytest.mark.parametrize("habits", [{}, {"_bg": True}, {"_iter": True}], ids=str)
+def test_who_is_called_at_the_end_finds_the_record_and_what_he_raises_is_raised(
+    here: Here, habits: dict[str, Any]
+) -> None:
+    found: list[object] = []
+    ran = run(here, "true", _done=lambda running, *_: found.append(running.record), **habits)
+    [*ran] if "_iter" in habits else str(ran)
+    assert found == [{"process": {}}]
+
+    def raises(*_: object) -> None:
+        raise Odd("no more")
+
+    with pytest.raises(Odd):
+        ran = run(here, "true", _done=raises, **habits)
+        [*ran] if "_iter" in habits else str(ran)
