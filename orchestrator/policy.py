@@ -65,6 +65,17 @@ class ExitPolicy:
         """Whether some address may be reached on `port`: an accept comes before the whole of IPv4 is rejected."""
         return next((rule.accept for rule in self._on(port) if rule.accept or rule.covers_all(4)), True)
 
+    def allows_ipv6(self, port: int) -> bool:
+        """Whether some IPv6 address may be reached on `port`."""
+        on_ipv6 = (rule for rule in self._on(port) if 6 in rule.families)
+        return next((rule.accept for rule in on_ipv6 if rule.accept or rule.covers_all(6)), True)
+
+    @property
+    def ipv6(self) -> str:
+        """What the descriptor's `ipv6-policy` line says (`accept 80,443`); empty where there is none."""
+        last = self.text.rpartition("\n")[2]
+        return last.removeprefix("ipv6-policy ") if last.startswith("ipv6-policy ") else ""
+
     def refuses(self, host: str, port: int) -> bool | None:
         """Whether the relay has declared that it refuses this; None for a name whose address decides it."""
         try:
@@ -91,7 +102,23 @@ class ExitPolicy:
 
     def is_reject_all(self) -> bool:
         """Whether nothing at all is allowed: the relay is no exit."""
-        return not any(rule.accept for rule in self.rules) and bool(self.rules)
+        return not self.lets_out(4) and not self.lets_out(6)
+
+    def lets_out(self, family: int) -> bool:
+        """Whether some address of family 4 or 6 may be reached on some port."""
+        closed = 0  # the ports on which all of the family is refused, a bit each
+        for rule in self.rules:
+            if family in rule.families:
+                if rule.accept and _ports(rule.low, rule.high) & ~closed:
+                    return True
+                if not rule.accept and rule.covers_all(family):
+                    closed |= _ports(rule.low, rule.high)
+        return bool(_ports(1, 65535) & ~closed)
+
+
+def _ports(low: int, high: int) -> int:
+    """A bit for each port of a range; 0 is none."""
+    return (1 << high + 1) - (1 << max(low, 1)) if high else 0
 
 
 @lru_cache(maxsize=8192)

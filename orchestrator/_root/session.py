@@ -79,6 +79,7 @@ class Session:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """As `Tor.exits`.
 
@@ -89,7 +90,7 @@ class Session:
         >>> asyncio.run(main())
         2
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
         return read_exits(await asyncio.to_thread(self._daemon.told, "exits", "--json", *choice.words()))
 
     async def run(

@@ -19,6 +19,7 @@ from ..audit.ledger import listening
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
+from ..criteria import NOTHING_MORE
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
@@ -35,7 +36,7 @@ from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
-from .selectors import choose
+from .selectors import choose, known_to
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
 
@@ -57,6 +58,7 @@ class AuditScan:
         self._vantage = vantage
         self._environment = environment
         self._resumed = resumed
+        self._known = NOTHING_MORE  # of relays, beyond what a snapshot says
         self._seed = args.seed if args.seed is not None else secrets.randbits(63)
         self._rng = Random(self._seed if resumed is None else f"{self._seed} {time.time()}")
         self._settings = settings_in_force(args, environment, vantage)
@@ -77,6 +79,8 @@ class AuditScan:
             if self._resumed is not None and not self._args.dry_run:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self._store_path)
+            if self._resumed is None:
+                self._known = await known_to(self._args, network.channel, network.snapshot)
             plan, known = await asyncio.to_thread(self._plan, network, chosen)
             self._tell_plan(plan, known)
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
@@ -119,7 +123,7 @@ class AuditScan:
     def _relays(self, network: Network) -> tuple[Sequence[Relay], list[Fingerprint]]:
         """The exits of the scan, and those that have left the network since it began."""
         if self._resumed is None:
-            selection = choose(self._args, network.snapshot, self._rng)
+            selection = choose(self._args, network.snapshot, self._rng, known=self._known)
             print(f"exitpin: {printable(selection.account())}", file=sys.stderr)
             if not selection.exits:
                 raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")

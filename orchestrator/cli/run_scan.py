@@ -37,7 +37,7 @@ from .recording import Recording
 from .run_given import given_in_words
 from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, known_to, parse_destination
 
 
 class Scan:
@@ -95,7 +95,8 @@ class Scan:
 
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        return choose(self._args, network.snapshot, self._rng)
+        known = await known_to(self._args, network.channel, network.snapshot)
+        return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:
         """Whether the command is to have the caller's terminal."""

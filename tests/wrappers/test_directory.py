@@ -30,7 +30,8 @@ def descriptor(fingerprint: str, *lines: str) -> str:
 
 
 def snapshot(statuses: str, descriptors: str = ""):  # type: ignore[no-untyped-def]
-    return parse_snapshot(statuses, descriptors, "2026-01-02 03:00:00", True)
+    texts = [text.encode("utf-8", "surrogateescape") for text in (statuses, descriptors)]
+    return parse_snapshot(*texts, "2026-01-02 03:00:00", True)
 
 
 def test_a_relay_is_its_status_entry_and_what_its_descriptor_adds() -> None:
