@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .model import Destination, Fingerprint, Relay, Snapshot
+from .policy import literal
 
 UNKNOWN_COUNTRY = "??"
 """How tor writes the country of an address that its GeoIP file does not have."""
@@ -173,13 +174,13 @@ def age(seconds: float) -> str:
 def _policy(wanted: Wanted) -> Criterion:
     def allows(relay: Relay, destination: Destination) -> bool:
         assert relay.policy is not None
-        if wanted.with_ipv6 and not _is_literal(destination.host):
+        if wanted.with_ipv6 and literal(destination.host) is None:
             return relay.policy.allows_ipv6(destination.port)
         return relay.policy.allows(*destination)
 
     def why(relay: Relay) -> str:
         assert relay.policy is not None
-        if wanted.with_ipv6 and not relay.policy.lets_out(6):
+        if wanted.with_ipv6 and 6 not in relay.policy.families:
             return "IPv6: refuses all of it"
         kind = "IPv6" if wanted.with_ipv6 else "policy"
         for destination in wanted.destinations:
@@ -192,13 +193,9 @@ def _policy(wanted: Wanted) -> Criterion:
     return why
 
 
-def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
-
-
 def _told(destination: Destination) -> str:
     """Of a name the port decides."""
-    return str(destination) if _is_literal(destination.host) else str(destination.port)
+    return str(destination.port) if literal(destination.host) is None else str(destination)
 
 
 def _contact(fits: Callable[[str], bool | None]) -> Criterion:

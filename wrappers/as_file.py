@@ -15,12 +15,16 @@ from pathlib import Path
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 
 HINT = "Lines are `PREFIX<TAB>ASN`, `ADDRESS<TAB>LENGTH<TAB>ASN`, or `PREFIX,ASN,NAME`."
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LINE = re.compile(
-    rb"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?:/|\t)([0-9]{1,2})[\t,](?:AS)?([0-9]{1,10}(?:[_,][0-9]{1,10})*)(?:,.*|\s*)"
+    rb"(" + _OCTET + rb"(?:\." + _OCTET + rb"){3})[/\t](3[0-2]|[12]?[0-9])[\t,](?:AS)?"
+    rb"([0-9]{1,10}(?:[_,][0-9]{1,10})*)(?:,.*)?\s*"
 )
 _IPV6 = re.compile(rb"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/|\t)([0-9]{1,3})[\t,](?:AS)?[0-9]{1,10}.*")
 _NUMBERS = re.compile(rb"[0-9]+")
 _NAMES = b"network,"
+_ENDS = {b"8": b".0.0.0", b"16": b".0.0", b"24": b".0", b"32": b""}
+"""How the networks end that most lines are of."""
 
 
 def read_systems(path: Path, addresses: Iterable[str]) -> dict[str, frozenset[int]]:
@@ -33,13 +37,13 @@ def read_systems(path: Path, addresses: Iterable[str]) -> dict[str, frozenset[in
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+                match = _LINE.fullmatch(line)
                 if match is None:
                     if not _may_be_passed_over(line, number):
                         raise _wrong(path, number, line)
                     continue
                 network, length, numbers = match.groups()
-                if not _is_network(network, int(length)):
+                if not _is_network(network, length):
                     raise _wrong(path, number, line)
                 if (network, length) in wanted:
                     systems[network, length] = frozenset(map(int, _NUMBERS.findall(_only(numbers, line))))
@@ -69,13 +73,12 @@ def _prefixes(addresses: Iterable[str]) -> dict[tuple[bytes, bytes], list[str]]:
     return found
 
 
-def _is_network(address: bytes, length: int) -> bool:
-    """Whether it has four octets, and no bit behind its length."""
-    try:
-        value = int.from_bytes(socket.inet_pton(socket.AF_INET, address.decode("ascii")))
-    except OSError:
-        return False
-    return length <= 32 and not value & (1 << 32 - length) - 1
+def _is_network(address: bytes, length: bytes) -> bool:
+    """Whether it has no bit behind its length."""
+    if length in _ENDS:
+        return address.endswith(_ENDS[length])
+    value = int.from_bytes(socket.inet_aton(address.decode("ascii")))
+    return not value & (1 << 32 - int(length)) - 1
 
 
 def _may_be_passed_over(line: bytes, number: int) -> bool:

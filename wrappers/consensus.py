@@ -42,12 +42,11 @@ def entries(text: bytes) -> Iterator[Entry]:
     """The relays, in their order. `text`: a consensus, or what `GETINFO ns/all` says. Raises ValueError."""
     flags_of: dict[bytes, frozenset[str]] = {}
     end = text.find(b"\ndirectory-footer")
-    for part in text[: end if end >= 0 else len(text)].lstrip(b"\n").split(b"\nr "):
+    body = text[: end if end >= 0 else len(text)].lstrip(b"\n")
+    for part in body.split(b"\nr ") if body else ():
         if part.startswith(b"network-status-version"):
             continue
         head, *lines = part.removeprefix(b"r ").split(b"\n")
-        if not head:
-            continue  # of a text that is empty
         relay = _ENTRY.fullmatch(b"r " + head)
         if relay is None:
             raise ValueError(f"an entry that is none of dir-spec: {head[:100]!r}")

@@ -87,7 +87,10 @@ def _line(text: bytes, keyword: bytes) -> bytes:
 
 
 def _policy(one: bytes) -> ExitPolicy | None:
-    rules = b"\n".join(_POLICY.findall(one))
+    first = min((at for at in (one.find(b"\naccept "), one.find(b"\nreject ")) if at >= 0), default=-1)
+    if first < 0:
+        return None  # tor takes none without any
+    rules = b"\n".join(_POLICY.findall(one, first))
     ipv6 = _IPV6_POLICY.search(one) if b"\nipv6-policy " in one else None
     try:
         return parse_descriptor_policy(rules.decode("ascii"), ipv6[1].decode("ascii") if ipv6 else "")

@@ -215,7 +215,7 @@ def _words(action: argparse.Action, value: object) -> Iterator[str]:
         for one in each:
             is_number = isinstance(one, int) and not isinstance(one, bool) and option in ("--as", "--not-as")
             if not (isinstance(one, str) or is_number):
-                raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(value)}")
+                raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(one)}")
             yield f"{option}={one}"
 
 

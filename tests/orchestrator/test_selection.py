@@ -71,6 +71,24 @@ def test_a_sample_is_accounted_for_and_keeps_the_consensus_order(count: int, see
     assert chosen(select(SNAPSHOT, Wanted(sample=count), Random(seed))) == chosen(selection), "seeded"
 
 
+def test_a_sample_hardly_changes_when_the_network_does() -> None:
+    many = {one.fingerprint: one for one in (relay(n) for n in range(100, 200))}
+    before = select(Snapshot("then", many), Wanted(sample=20), Random(5))
+    more = {**many, fingerprint(7): relay(7)}
+    gone = dict(list(more.items())[3:])
+    for now in (more, gone):
+        after = select(Snapshot("now", now), Wanted(sample=20), Random(5))
+        assert len({one.fingerprint for one in before.exits} - {one.fingerprint for one in after.exits}) <= 3
+
+
+def test_a_limit_takes_the_first_ones_of_a_sample() -> None:
+    sampled = chosen(select(SNAPSHOT, Wanted(sample=4), Random(3)))
+    limited = select(SNAPSHOT, Wanted(sample=4, limit=3), Random(3))
+    assert chosen(limited) == sampled[:3]
+    assert limited.dropped == {"BadExit": 1, "not running": 1, "not sampled": 1, "behind the first 3": 1}
+    assert select(SNAPSHOT, Wanted(limit=99), Random(3)).dropped == {"BadExit": 1, "not running": 1}
+
+
 def test_any_is_one_of_them() -> None:
     draws = {chosen(select(SNAPSHOT, Wanted(names=("any",)), Random(seed)))[0] for seed in range(60)}
     assert draws == {1, 2, 6, 8, 9}
