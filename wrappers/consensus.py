@@ -2,7 +2,7 @@
 
 Of each entry its `r`, `s` and `w` lines; keywords that are not known here are passed over, as dir-spec demands. An
 entry that breaks the rules ends the reading: authorities signed it and tor took it, so it is we who misread. stem's
-parser takes five times as long (docs/notes/0024).
+parser takes six times as long (docs/notes/0024).
 """
 
 import binascii

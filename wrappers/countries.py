@@ -1,5 +1,5 @@
 """Which country an address is in, by the GeoIP file of the tor in use (`GETINFO ip-to-country`): offline, and the same
-answer that tor itself goes by. A quarter of a second for all relays (docs/notes/0024)."""
+answer that tor itself goes by. 2,500 relays take 40 ms (docs/notes/0024)."""
 
 from collections.abc import Iterable
 

@@ -194,12 +194,13 @@ class ControlChannel:
     def _take_data(self, data: bytearray, lines: Sequence[bytearray], at: int) -> int:
         """Take the lines of data from `at` on, up to the one that ends it, if that has come; where to go on."""
         try:
-            end = lines.index(b".", at)  # type: ignore[arg-type]
+            end = lines.index(b".", at)
         except ValueError:
             end = len(lines)
-        for line in lines[at:end]:
-            data += line[1:] if line.startswith(b"..") else line
-            data += b"\n"
+        block = lines[at:end]
+        if any(line.startswith(b"..") for line in block):
+            block = [line[1:] if line.startswith(b"..") else line for line in block]
+        data += b"".join((b"\n".join(block), b"\n" if block else b""))
         if end < len(lines):
             self._data = None
             self._end_data(bytes(data))

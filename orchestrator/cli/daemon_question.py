@@ -20,7 +20,7 @@ from .lab_place import OF_THE_PROCESS
 
 VERBS = ("run", "sh")
 
-UNSET = {
+UNSET: dict[str, object] = {
     "events": None, "joblog": None, "control": None, "contact": None, "build_delay": None, "build_jitter": None,
     "repeat": 1, "countries": [], "not_countries": [], "systems": [], "not_systems": [], "as_file": None,
     "first_seen": None,

@@ -100,7 +100,9 @@ async def known_to(
 ) -> Known:
     """What the options ask of relays that no snapshot says; nothing else is looked up. `first_seen`: your history, when
     which relay was first seen. Raises OperatorError where there is nothing to look it up in."""
-    addresses = [relay.address for relay in snapshot.relays.values() if args.exits or could_exit(relay)]
+    names = {word for text in args.exits for word in text.split(",")}
+    is_named = bool(names) and names.isdisjoint({"all", "any"})
+    addresses = [relay.address for relay in snapshot.relays.values() if is_named or could_exit(relay)]
     countries: Mapping[str, str] = {}
     if args.countries or args.not_countries:
         from ...wrappers.countries import countries_of

@@ -8,13 +8,12 @@ of `audit`. Each measurement has a process of its own, and its peak is that of t
 import argparse
 import asyncio
 import json
-import multiprocessing
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
@@ -138,27 +137,14 @@ def peak_kib() -> int:
     return int(status["VmHWM"].split()[0])
 
 
-def _child(directory: Path, answer: Connection) -> None:
-    answer.send(asyncio.run(select_and_plan(directory)))
-
-
 def measure(network: MadeUp) -> Figures:
     """One measurement, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="xb-", dir="/tmp") as name:
         directory = Path(name)
         (directory / "as.dat").write_text(as_table(network.countries, Random(1)))
         PlayedTor(network, directory / "control")
-        process = context.Process(target=_child, args=(directory, theirs))
-        process.start()
-        theirs.close()
-        try:
-            figures: Figures = ours.recv()
-        except EOFError:
-            raise SystemExit("the selection failed") from None
-        finally:
-            process.join()
+        command = [sys.executable, __file__, "--inside", name]
+        figures: Figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return figures
 
 
@@ -189,7 +175,11 @@ def main() -> int:
     parser.add_argument("--relays", type=int, default=RELAYS, metavar="N", help="how many (%(default)s)")
     parser.add_argument("--exits", type=int, default=EXITS, metavar="N", help="how many of them (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one object")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.inside:
+        print(json.dumps(asyncio.run(select_and_plan(args.inside))))
+        return 0
     figures = measure(make(args.relays, args.exits))
     print(json.dumps(figures) if args.json else "\n".join(f"{name:<12}{figures[name]:>12.4g}" for name in figures))
     return 0
