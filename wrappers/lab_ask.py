@@ -1,4 +1,4 @@
-"""Asks a lab that lives for a change, and waits until the consensus of its client shows it. Called by the command line."""
+"""Asks a lab that lives for a change, and waits until the consensus of its client shows it. For the command line."""
 
 import asyncio
 import json
@@ -61,13 +61,9 @@ def _shows(snapshot: Snapshot, one: Changed) -> bool:
     relay = snapshot.relays.get(Fingerprint(one.fingerprint))
     if not one.is_up:
         return relay is None or "Running" not in relay.flags
-    same = [other for other in snapshot.relays.values() if other.nickname == one.nickname]
-    return (
-        relay is not None
-        and "Running" in relay.flags
-        and revision_of(relay.contact) >= one.revision
-        and same == [relay]
-    )
+    if relay is None or "Running" not in relay.flags or revision_of(relay.contact) < one.revision:
+        return False
+    return all(other is relay for other in snapshot.relays.values() if other.nickname == one.nickname)
 
 
 def _is_valid(snapshot: Snapshot, now: float) -> bool:

@@ -280,8 +280,6 @@ def relay_state(
 def note_residents(state: lab_state.LabState) -> None:
     """Begin the book of who lived at which address."""
     with open(state.residents_file, "w") as book:
-        for one in state.relays:
-            addresses = (one.address, one.address6)
-            book.write(
-                line_of(state.started_at, "boot", bool(one.pid), one.nickname, one.fingerprint, addresses, one.policy)
-            )
+        for one in (one for one in state.relays if one.pid):
+            where = (one.address, one.address6)
+            book.write(line_of(state.started_at, "boot", True, one.nickname, one.fingerprint, where, one.policy))

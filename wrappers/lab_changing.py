@@ -23,7 +23,7 @@ async def carry_out(grounds: Grounds, change: Change) -> list[Changed]:
     return [
         Changed(
             relay.nickname, grounds.fingerprint(relay.nickname), relay.address,
-            grounds.revisions.get(relay.nickname, 0), grounds.is_running(relay.nickname),
+            grounds.revisions.get(relay.nickname, 0), grounds.lives(relay),
         )
         for relay in relays
     ]  # fmt: skip

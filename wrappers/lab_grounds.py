@@ -32,9 +32,12 @@ RELOADED = "Received reload signal"
 
 @dataclass
 class Grounds:
-    """What there is to be changed. `revisions`: of the torrcs; `unpublished`: who has one that the authorities may not
-    know, and when it was told last (monotonic); `declaring`: exits that keep, for now, to what they declare. Who changes
-    anything holds the `lock`."""
+    """What there is to be changed. Who changes anything holds the `lock`.
+
+    `revisions`: of the torrcs; `unpublished`: who has one that the authorities may not know, and when it was told last
+    (monotonic); `declaring`: exits that keep, for now, to what they declare; `removed`: those who are off, authorities
+    among them; `former`: fingerprints that are no more.
+    """
 
     boot: Boot
     who: Identities

@@ -14,6 +14,7 @@ from .lab_plant import Plant
 
 PAUSE_LEAST_S, PAUSE_MOST_S = 0.1, 5.0
 WELL_S = 10.0
+GOODBYE_S = 2.0
 
 
 @dataclass
@@ -44,11 +45,15 @@ class Keeper:
             self.on_change()
 
     def stop(self, name: str) -> None:
-        """End a daemon, for good unless it is started; nothing when it does not run."""
+        """End a daemon, for good unless it is started; nothing when it does not run.
+
+        It may say goodbye: a tor whose connection to another was reset does not try that one again for a minute
+        (OR_CONNECT_FAILURE_LIFETIME).
+        """
         if name in self.waiting:
             self.waiting.pop(name).cancel()
         if name in self.plant.pids:
-            self.plant.stop(name)
+            self.plant.stop(name, patience_s=GOODBYE_S)
 
     def started(self, name: str) -> None:
         """Somebody has started it."""

@@ -39,7 +39,7 @@ class Life:
     state: lab_state.LabState
 
     async def live(self, on_ready: Callable[[], None]) -> None:
-        """For good; `on_ready` is called when changes can be asked for. SIGTERM and SIGINT end the process, and with it the lab."""
+        """For good; `on_ready` is called when changes can be asked for. SIGTERM and SIGINT end the lab."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self.grounds.keeper.reap)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -55,10 +55,15 @@ class Plant:
             self.children[name].returncode = os.waitstatus_to_exitcode(status)
         return name
 
-    def stop(self, name: str) -> None:
-        """Kill a daemon and wait for its end."""
+    def stop(self, name: str, *, patience_s: float = 0.0) -> None:
+        """Kill a daemon and wait for its end; it has some time to end by itself first."""
         pid = self.pids.pop(name)
-        os.kill(pid, signal.SIGKILL)
+        if patience_s:
+            os.kill(pid, signal.SIGTERM)
+            descriptor = os.pidfd_open(pid)
+            select.select([descriptor], [], [], patience_s)
+            os.close(descriptor)
+        os.kill(pid, signal.SIGKILL)  # until it is waited for, its pid is nobody else's
         self.children[name].returncode = -signal.SIGKILL
         wait_status(pid)
 

@@ -1,4 +1,4 @@
-"""`exitpin lab change`: add, remove, restore, rekey relays of a lab that lives, change policies, stop its authorities."""
+"""`exitpin lab change`: relays of a lab that lives come, go, change policy and identity; its authorities stop."""
 
 import argparse
 import json

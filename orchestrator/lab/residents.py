@@ -1,4 +1,4 @@
-"""Which relay lived where, and when: the file `relays.jsonl` of a lab, written by its supervisor, read by those who judge.
+"""Which relay lived where, and when: the file `relays.jsonl` of a lab, written by its supervisor, for those who judge.
 
 A line for each change of a relay: {"t": unix time, "change": what was asked for, "is_up": whether it relays from now
 on, "nickname", "fingerprint", "address", "address6", "policy": [rules]}. A relay is said to be up before it is started,
