@@ -49,6 +49,11 @@ class LivingLab:
         argv = [sys.executable, "-m", "exitpin", command, "--lab", "--name", self.name, *words]
         return subprocess.run(argv, capture_output=True, text=True, timeout=2 * COMMAND_S, check=False)
 
+    def exec(self, *argv: str) -> "subprocess.CompletedProcess[str]":
+        """`exitpin lab exec ARGV`."""
+        command = verb("exec", "--name", self.name, "--", *argv)
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+
     def seen_through(self, exit_: str) -> str:
         """The address that a target sees of a run through an exit; what stderr tells, when there is none."""
         done = self.exitpin("run", "-e", exit_, "--", "curl", "-sS", "http://web.test/ip")
@@ -62,8 +67,7 @@ class LivingLab:
 
     def kill(self, pid: int) -> None:
         """SIGKILL a process by its pid inside."""
-        argv = verb("exec", "--name", self.name, "--", "kill", "-KILL", str(pid))
-        subprocess.run(argv, timeout=COMMAND_S, check=True)
+        self.exec("kill", "-KILL", str(pid)).check_returncode()
 
 
 def until(is_so: Callable[[], bool], timeout_s: float, what: str = "") -> None:

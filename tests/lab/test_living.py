@@ -26,16 +26,6 @@ def test_a_new_exit_carries_runs_from_an_address_of_its_own(living_lab: LivingLa
     assert [exit.address for exit in living_lab.exits()].count(told["address"]) == 1
 
 
-def test_a_new_exit_may_be_like_another(living_lab: LivingLab) -> None:
-    """The slow one is late for targets, which have to know of the new one's address."""
-    slow = next(exit for exit in living_lab.exits() if exit.behaviour == "slow")
-    living_lab.change("add", "twin", "--like", slow.nickname)
-    began = time.monotonic()
-    assert living_lab.seen_through("twin") == living_lab.relay("twin").address
-    assert time.monotonic() - began > 1.4
-    assert living_lab.relay("twin").behaviour == "slow"
-
-
 def test_a_removed_exit_is_gone_from_the_list_until_it_is_restored(living_lab: LivingLab) -> None:
     assert "exit01" in listed(living_lab)
     (told,) = living_lab.change("remove", "exit01")
