@@ -16,7 +16,7 @@ from .criteria import NOTHING_MORE, Known, Wanted, allowed, criteria
 from .errors import EXIT_USAGE, OperatorError
 from .model import Fingerprint, Relay, Snapshot
 
-__all__ = ["Known", "Selection", "Wanted", "allowed", "could_exit", "find_relay", "first_hop_chooser", "select"]
+__all__ = ["Known", "Selection", "Wanted", "allowed", "find_relay", "first_hop_chooser", "select"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def select(snapshot: Snapshot, wanted: Wanted, rng: Random, known: Known = NOTHI
     one exit more or less changes one in it at most. Raises OperatorError for a name that nothing matches.
     """
     named = _named(snapshot, wanted.names)
-    candidates = named if named is not None else [r for r in snapshot.relays.values() if could_exit(r)]
+    candidates = named if named is not None else [r for r in snapshot.relays.values() if r.could_exit]
     asked = criteria(wanted, snapshot, known, is_named=named is not None)
     left_out: list[tuple[Relay, str]] = []
     kept: list[Relay] = []
@@ -74,13 +74,6 @@ def _sample(relays: Sequence[Relay], count: int, seed: int) -> frozenset[Fingerp
     """Those whose lot is the lowest: each relay draws its own, whoever else there is."""
     lots = sorted((sha256(f"{seed} {relay.fingerprint}".encode()).digest(), relay.fingerprint) for relay in relays)
     return frozenset(fingerprint for _, fingerprint in lots[:count])
-
-
-def could_exit(relay: Relay) -> bool:
-    """Whether its policy lets anything out; without a descriptor its flag says so."""
-    if relay.policy is not None:
-        return not relay.policy.is_reject_all()
-    return "Exit" in relay.flags
 
 
 def _named(snapshot: Snapshot, names: Sequence[str]) -> list[Relay] | None:

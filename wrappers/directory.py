@@ -6,6 +6,7 @@ and evidence. Parsed in a thread, since a loop that carries runs may be waiting.
 """
 
 import asyncio
+from dataclasses import replace
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
 from . import consensus, descriptors
@@ -17,21 +18,28 @@ TRIES = 3
 async def read_snapshot(channel: ControlChannel) -> Snapshot:
     """The snapshot that this tor has now. Raises ControlError."""
     distinct = (await channel.ask("GETCONF EnforceDistinctSubnets"))[0].partition("=")[2]
-    valid_after = await _valid_after(channel)
+    valid_after = await _time(channel, "valid-after")
     for _ in range(TRIES):
         status = await _signed_consensus(channel, valid_after) or await channel.ask_data("GETINFO ns/all")
         described = await channel.ask_data("GETINFO desc/all-recent")
-        before, valid_after = valid_after, await _valid_after(channel)
+        fresh, valid = await _time(channel, "fresh-until"), await _time(channel, "valid-until")
+        before, valid_after = valid_after, await _time(channel, "valid-after")
         if before == valid_after:  # else tor has taken a new consensus meanwhile
             try:
-                return await asyncio.to_thread(parse_snapshot, status, described, valid_after, distinct != "0")
+                snapshot = await asyncio.to_thread(parse_snapshot, status, described, valid_after, distinct != "0")
             except ValueError as error:
                 raise ControlError(f"the consensus of {valid_after} can't be read: {error}.") from error
+            return replace(snapshot, fresh_until=fresh, valid_until=valid)
     raise ControlError(f"tor took a new consensus {TRIES} times while it was asked for one.", "Try again.")
 
 
-async def _valid_after(channel: ControlChannel) -> str:
-    return (await channel.ask("GETINFO consensus/valid-after"))[0].partition("=")[2].strip('"')
+async def read_fresh_until(channel: ControlChannel) -> str:
+    """Until when tor's consensus is the newest that there should be. Raises ControlError."""
+    return await _time(channel, "fresh-until")
+
+
+async def _time(channel: ControlChannel, name: str) -> str:
+    return (await channel.ask(f"GETINFO consensus/{name}"))[0].partition("=")[2].strip('"')
 
 
 async def _signed_consensus(channel: ControlChannel, valid_after: str) -> bytes:
@@ -58,7 +66,9 @@ def parse_snapshot(status: bytes, described: bytes, valid_after: str, distinct_s
             entry.fingerprint, entry.nickname, entry.address, entry.or_port, entry.flags, own.policy, own.family,
             own.contact, entry.bandwidth, entry.is_measured, own.family_ids,
         )  # fmt: skip
-    return Snapshot(valid_after, relays, distinct_subnets, status.decode("utf-8", "surrogateescape"), published)
+    return Snapshot(
+        valid_after, relays, distinct_subnets, status.decode("utf-8", "surrogateescape"), descriptors=published
+    )
 
 
 NOT_DESCRIBED = descriptors.Described(None, frozenset(), frozenset(), "")

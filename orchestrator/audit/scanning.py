@@ -20,6 +20,7 @@ from ..containment import Containment
 from ..errors import OperatorError
 from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
+from ..model import Fingerprint
 from ..network import Network, Vantage
 from ..tool import Status
 from ..witness import Witness
@@ -36,8 +37,9 @@ from .schedule import Limits, Schedule
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a scan is carried out. By tool id: `given`, the parameters that somebody gave a value; `words`, how the tool
-    was named, where that is not by its id; `versions`, of the programs that it requires."""
+    """How a scan is carried out. `ranks`: which exits come first (`Schedule`). By tool id: `given`, the parameters that
+    somebody gave a value; `words`, how the tool was named, where that is not by its id; `versions`, of the programs
+    that it requires."""
 
     scan_id: str
     vantage: Vantage
@@ -52,6 +54,7 @@ class Work:
     rng: Random
     timeout_max_s: float | None = None
     events: Path | None = None
+    ranks: Mapping[Fingerprint, int] = field(default_factory=dict)
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +81,8 @@ class Scan:
         self._disk = disk
         self._session: Session | None = None
         self.auditor: Auditor | None = None
-        self.schedule = Schedule[Errand](Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s), work.rng)
+        limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
+        self.schedule = Schedule[Errand](limits, work.rng, work.ranks)
         self.trust_lost: str | None = None
 
     async def run(self) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from random import Random
 from ..criteria import Known
 from ..errors import OperatorError
 from ..model import Relay
-from .selectors import add_selectors, choose, known_to
+from .selectors import add_selectors, choose, history_of, known_to
 from .vantage import add_vantage, inside
 
 HELP = """\
@@ -52,7 +53,7 @@ async def _list(args: argparse.Namespace, vantage: object) -> int:
 
     assert isinstance(vantage, Vantage)
     async with consulted(vantage) as (channel, snapshot):
-        known = await known_to(args, channel, snapshot)
+        known = await known_to(args, channel, snapshot, history_of(vantage.network, os.environ))
         selection = choose(args, snapshot, Random(args.seed), known=known)
         shown = selection.left_out if args.dropped else tuple((relay, "") for relay in selection.exits)
         if args.json and not known.countries:
@@ -79,7 +80,7 @@ def _lines(args: argparse.Namespace, shown: Iterable[tuple[Relay, str]], known: 
 def _object(relay: Relay, known: Known) -> dict[str, object]:
     """What is not known is null; `first_seen`, `as` and `country` are looked up when they are asked for, the last one
     whenever tor has a GeoIP file."""
-    seen = known.first_seen.get(relay.fingerprint)
+    seen = known.first_seen.get(relay.fingerprint) or None  # 0: before the history began
     systems = known.systems.get(relay.address)
     return {
         "fingerprint": relay.fingerprint,

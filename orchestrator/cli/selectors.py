@@ -5,19 +5,27 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
-from typing import NoReturn
 
 from ...wrappers.tor import ControlChannel
 from ..criteria import NOTHING_MORE, Known
 from ..errors import EXIT_USAGE, OperatorError
 from ..model import Destination, Fingerprint, Snapshot
-from ..selection import Selection, could_exit, select
+from ..selection import Selection, select
+from .option_tables import OptionsParser, option_arguments
 from .selector_values import exit_names, parse_destination, wanted
 
-__all__ = ["add_selectors", "choose", "known_to", "parse_destination", "selector_arguments", "selectors_given"]
+__all__ = [
+    "add_selectors",
+    "choose",
+    "history_of",
+    "known_to",
+    "parse_destination",
+    "selector_arguments",
+    "selectors_given",
+]
 
 
 def add_selectors(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -87,22 +95,32 @@ def _add_origin(group: "argparse._ArgumentGroup") -> None:
     )  # fmt: skip
 
 
-def nothing_seen() -> Mapping[Fingerprint, float]:
-    """Of whom nobody keeps a history."""
-    return {}
+def history_of(
+    network: str, environment: Mapping[str, str], store: Path | None = None
+) -> Callable[[], Mapping[Fingerprint, float]]:
+    """What asks a store (by default the user's own) when which relay of a network (`Vantage.network`) was seen
+    first."""
+
+    def read() -> Mapping[Fingerprint, float]:
+        from ..results.sightings import first_seen_of
+        from ..results.store import store_path
+
+        return first_seen_of(store or store_path(environment), network)
+
+    return read
 
 
 async def known_to(
     args: argparse.Namespace,
     channel: ControlChannel,
     snapshot: Snapshot,
-    first_seen: Callable[[], Mapping[Fingerprint, float]] = nothing_seen,
+    history: Callable[[], Mapping[Fingerprint, float]],
 ) -> Known:
-    """What the options ask of relays that no snapshot says; nothing else is looked up. `first_seen`: your history, when
-    which relay was first seen. Raises OperatorError where there is nothing to look it up in."""
+    """What the options ask of relays that no snapshot says; nothing else is looked up. `history`: when the user saw
+    which relay first. Raises OperatorError where there is nothing to look it up in."""
     names = {word for text in args.exits for word in text.split(",")}
     is_named = bool(names) and names.isdisjoint({"all", "any"})
-    addresses = [relay.address for relay in snapshot.relays.values() if is_named or could_exit(relay)]
+    addresses = [relay.address for relay in snapshot.relays.values() if is_named or relay.could_exit]
     countries: Mapping[str, str] = {}
     if args.countries or args.not_countries:
         from ...wrappers.countries import countries_of
@@ -115,7 +133,7 @@ async def known_to(
         systems = await asyncio.to_thread(read_systems, _as_file(args), addresses)
     seen: Mapping[Fingerprint, float] = {}
     if args.first_seen is not None:
-        seen = await asyncio.to_thread(first_seen)
+        seen = await asyncio.to_thread(history)
         if not seen:
             hint = "The first scan sees them all: leave --first-seen out once, and every later one can tell."
             raise OperatorError("no relay was ever seen yet, so all would be new.", hint, EXIT_USAGE)
@@ -154,82 +172,21 @@ def _as_file(args: argparse.Namespace) -> Path:
     return Path(path)
 
 
-# As a table: the keys are the options' names, with _ for -; only -e is `exits` there.
-
-
 def selector_arguments(table: Mapping[str, object]) -> list[str]:
-    """The options that a table of a plan stands for (`to = ["example.org:443"]`, `limit = 10`, `ipv6 = true`).
-
-    Raises OperatorError with a line for all that is wrong: keys that there are not, values of another type, and values
-    that an option would refuse.
+    """The options that a table of a plan stands for (`to = ["example.org:443"]`, `limit = 10`, `ipv6 = true`); -e is
+    `exits` there. Raises OperatorError with a line for all that is wrong, values that an option would refuse as well.
     """
-    from ...wrappers.tool_problems import nearest
-
-    options = {_key(action): action for action in _parser()._actions}
-    words: list[str] = []
-    wrong: list[str] = []
-    for key, value in table.items():
-        if key not in options:
-            wrong.append(f"{key}: no such key; {nearest(key, options)}")
-            continue
-        try:
-            mine = list(_words(options[key], value))
-            _check(mine)
-        except (OperatorError, ValueError) as error:
-            wrong.append(f"{key}: {error}")
-        else:
-            words += mine
-    if wrong:
-        raise OperatorError("\n".join(wrong), "", EXIT_USAGE)
-    return words
+    return option_arguments(table, _parser(), _check, {"exits": "exits"})
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message.partition(": ")[2] or message)
-
-
-def _parser() -> _Parser:
-    parser = _Parser(add_help=False, allow_abbrev=False)
+def _parser() -> OptionsParser:
+    parser = OptionsParser()
     add_selectors(parser, required=False)
     return parser
 
 
-def _key(action: argparse.Action) -> str:
-    option = action.option_strings[-1].removeprefix("--").replace("-", "_")
-    return "exits" if option == "exit" else option
-
-
-def _words(action: argparse.Action, value: object) -> Iterator[str]:
-    """`--option=value`, for each value. Raises ValueError."""
-    option = action.option_strings[-1]
-    if action.nargs == 0:
-        if not isinstance(value, bool):
-            raise ValueError(f"must be true or false, not {_shown(value)}")
-        yield from [option] if value else []
-    elif action.type is int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"must be a whole number, not {_shown(value)}")
-        yield f"{option}={value}"
-    else:
-        is_several = isinstance(action, argparse._AppendAction)
-        each = value if is_several and isinstance(value, list | tuple) else [value]
-        for one in each:
-            is_number = isinstance(one, int) and not isinstance(one, bool) and option in ("--as", "--not-as")
-            if not (isinstance(one, str) or is_number):
-                raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(one)}")
-            yield f"{option}={one}"
-
-
-def _check(words: list[str]) -> None:
+def _check(args: argparse.Namespace) -> None:
     """Raises OperatorError or ValueError for values that the options would refuse."""
-    args = _parser().parse_args(words)
     if any(word == "-" for text in args.exits for word in text.split(",")):
         raise ValueError("- is what a command line's input says; write @FILE")
     wanted(args, ("all",))
-
-
-def _shown(value: object) -> str:
-    from ...wrappers.tool_problems import shown
-
-    return shown(value)

@@ -73,6 +73,16 @@ def test_probes_start_in_random_order() -> None:
     assert order(1) != order(2) != list(range(20))
 
 
+def test_exits_of_a_lower_rank_come_first_and_equals_in_random_order() -> None:
+    ranks = {Fingerprint(letter): rank for rank, letter in enumerate("CAB")}
+    schedule = Schedule[Errand](Limits(100, 100, 0, 0), Random(1), ranks)
+    for letter in "ABCABC":
+        schedule.add(Errand(Fingerprint(letter)))
+    schedule.add(Errand(Fingerprint("B"), urgency=1))
+    taken = [job.exit for _ in range(7) if (job := schedule.take(0))]
+    assert taken == ["B", "C", "C", "A", "A", "B", "B"]
+
+
 def test_when_most_circuits_fail_fewer_runs_are_started_and_more_again_later() -> None:
     schedule = a_schedule(jobs=16, per_exit=100)
     for _ in range(WINDOW):
