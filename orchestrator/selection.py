@@ -21,7 +21,8 @@ __all__ = ["Known", "Selection", "Wanted", "allowed", "find_relay", "first_hop_c
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen exits in the snapshot's order, and whom else there was, each with the first reason against it."""
+    """The chosen exits, in the snapshot's order or that which was asked for, and whom else there was, each with the
+    first reason against it."""
 
     exits: tuple[Relay, ...]
     left_out: tuple[tuple[Relay, str], ...] = ()
@@ -42,8 +43,14 @@ class Selection:
         return f"{len(self.exits)} of {self.considered} exits" + (f" ({why})" if why else "")
 
 
-def select(snapshot: Snapshot, wanted: Wanted, rng: Random, known: Known = NOTHING_MORE) -> Selection:
-    """The exits that `wanted` names and its filters leave; of those a sample, and of that the first ones.
+def select(
+    snapshot: Snapshot,
+    wanted: Wanted,
+    rng: Random,
+    known: Known = NOTHING_MORE,
+    order: Callable[[Sequence[Relay]], Sequence[Relay]] = tuple,
+) -> Selection:
+    """The exits that `wanted` names and its filters leave; of those a sample, and of that the first ones by `order`.
 
     A sample depends on `rng` (which is drawn from once) and on who there is, and on nothing else: with the same seed,
     one exit more or less changes one in it at most. Raises OperatorError for a name that nothing matches.
@@ -64,10 +71,10 @@ def select(snapshot: Snapshot, wanted: Wanted, rng: Random, known: Known = NOTHI
         drawn = _sample(kept, count, rng.getrandbits(64))
         left_out += [(relay, "not sampled") for relay in kept if relay.fingerprint not in drawn]
         kept = [relay for relay in kept if relay.fingerprint in drawn]
-    if wanted.limit is not None:
-        left_out += [(relay, f"behind the first {wanted.limit}") for relay in kept[wanted.limit :]]
-        kept = kept[: wanted.limit]
-    return Selection(tuple(kept), tuple(left_out))
+    ordered = tuple(order(kept))
+    last = len(ordered) if wanted.limit is None else wanted.limit
+    left_out += [(relay, f"behind the first {wanted.limit}") for relay in ordered[last:]]
+    return Selection(ordered[:last], tuple(left_out))
 
 
 def _sample(relays: Sequence[Relay], count: int, seed: int) -> frozenset[Fingerprint]:

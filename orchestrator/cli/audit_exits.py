@@ -43,12 +43,13 @@ class Place:
 
 
 def chosen_exits(args: argparse.Namespace, snapshot: Snapshot, place: Place, rng: Random, known: Known) -> Exits:
-    """Those that the options name; `known`: of `known_to`. Raises OperatorError when none is left."""
-    selection = choose(args, snapshot, rng, known=known)
+    """Those that the options name, of --limit the first by --order; `known`: of `known_to`. Raises OperatorError when
+    none is left."""
+    selection = choose(args, snapshot, rng, known=known, order=lambda relays: _ordered(args, relays, place, rng))
     say(selection.account())
     if not selection.exits:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
-    return Exits(selection.exits, ranks=_ranks(args, selection.exits, place, rng))
+    return Exits(selection.exits, ranks=_ranks(args, selection.exits))
 
 
 def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
@@ -59,18 +60,22 @@ def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, 
         hint = "Is it the same? A lab that was started anew has other relays: begin a new scan."
         raise OperatorError(f"no exit of scan {resumed.scan_id} is in this network.", hint)
     gone = [name for name in names if name not in snapshot.relays]
-    return Exits(there, gone, _ranks(args, there, place, rng))
+    return Exits(there, gone, _ranks(args, _ordered(args, there, place, rng)))
 
 
-def _ranks(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> dict[Fingerprint, int]:
-    """Who comes first; nobody, if that is left to chance."""
+def _ordered(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> Sequence[Relay]:
+    """Who needs it most first; as they are, if that is left to chance."""
     if args.order != NEED:
-        return {}
+        return exits
     since = time.time() - age_s(args.newcomers, "--newcomers")
-    ordered = by_need(
+    return by_need(
         exits, first_seen_of(place.store, place.network), _pasts(exits, place.store), newcomers_since=since, rng=rng
     )
-    return {relay.fingerprint: rank for rank, relay in enumerate(ordered)}
+
+
+def _ranks(args: argparse.Namespace, ordered: Sequence[Relay]) -> dict[Fingerprint, int]:
+    """Who comes first; nobody, if that is left to chance."""
+    return {relay.fingerprint: rank for rank, relay in enumerate(ordered)} if args.order == NEED else {}
 
 
 def _pasts(exits: Sequence[Relay], store: Path) -> dict[Fingerprint, Past]:

@@ -5,14 +5,14 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
 from ...wrappers.tor import ControlChannel
 from ..criteria import NOTHING_MORE, Known
 from ..errors import EXIT_USAGE, OperatorError
-from ..model import Destination, Fingerprint, Snapshot
+from ..model import Destination, Fingerprint, Relay, Snapshot
 from ..selection import Selection, select
 from .option_tables import OptionsParser, option_arguments
 from .selector_values import exit_names, parse_destination, wanted
@@ -146,12 +146,13 @@ def choose(
     rng: Random,
     either: tuple[Destination, ...] = (),
     known: Known = NOTHING_MORE,
+    order: Callable[[Sequence[Relay]], Sequence[Relay]] = tuple,
 ) -> Selection:
-    """The exits that the options name; `either`: that allow one of these, if there are any; `known`: of `known_to`.
-    With --seed nothing that was drawn from `rng` before matters. Raises OperatorError for a name or a filter that can't
-    be understood."""
+    """The exits that the options name; `either`: that allow one of these, if there are any; `known`: of `known_to`;
+    `order`: whom --limit counts as the first. With --seed nothing that was drawn from `rng` before matters. Raises
+    OperatorError for a name or a filter that can't be understood."""
     asked = wanted(args, exit_names(args.exits or ["all"]), either)
-    return select(snapshot, asked, rng if args.seed is None else Random(args.seed), known)
+    return select(snapshot, asked, rng if args.seed is None else Random(args.seed), known, order)
 
 
 def selectors_given(args: argparse.Namespace) -> list[str]:
