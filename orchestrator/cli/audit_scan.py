@@ -213,23 +213,20 @@ class AuditScan:
         from exitpin import __version__
 
         snapshot, now = network.snapshot, time.time()
-        asked = dict.fromkeys(relay.fingerprint for _, relay in plan.pairs)
+        asked = dict.fromkeys(relay.fingerprint for relay in plan.relays())
         published = "".join(snapshot.descriptors.get(name, "") for name in asked)
         documents = {"consensus": snapshot.consensus, "descriptors": published}
         exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
         if self._resumed is not None:
             scan = scan_record.go_on(self._resumed.scan, now, consensus=snapshot.valid_after, snapshot=exhibits)
         else:
-            exits = dict.fromkeys(
-                relay.fingerprint for relay in (*(r for _, r in plan.pairs), *(one.relay for one in plan.skipped))
-            )
             scan = scan_record.begin(
                 self.scan_id, now,
                 exitpin=__version__,
                 vantage={"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version},
                 consensus=snapshot.valid_after, snapshot=exhibits,
                 tools=[scan_record.tool_of_scan(tool_use(work, audit), audit.key) for audit in plan.audits],
-                exits=list(exits), settings=audit_resume.settings_of(self._args, self._seed),
+                exits=list(asked), settings=audit_resume.settings_of(self._args, self._seed),
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
         return scan
