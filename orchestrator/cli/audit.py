@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
+from .alert_options import add_alerts, check_alerts
 from .containment import add_containment
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
@@ -26,6 +27,7 @@ EPILOG = """\
 exit status: 0 no finding from --fail-on on (`suspect` and `broken` are below its default); 1 there is one
              2 exitpin was misused; 3 not every exit could be judged (an error, or a program that is missing here)
              125 exitpin or Tor failed; 130 interrupted (once: running jobs end; twice: they are ended)
+             a command of --on that fails changes none of these: the last lines on stderr tell
 
 examples:
   exitpin audit --lab @all
@@ -34,6 +36,7 @@ examples:
   exitpin audit ./my-check.sh -p host=www.example.org -e FINGERPRINT --json
   exitpin audit --resume            go on with the last scan that was interrupted
   exitpin audit --retry-failed      ask again what ended in an error
+  exitpin audit tls-cert -p host=www.example.org --on tampered -- mail -s "an exit lies" me@example.org
   exitpin results list              what the last scan found
 """
 
@@ -50,6 +53,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_going_on(parser)
     _add_outcome(parser)
     add_vantage(parser)
+    add_alerts(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -105,6 +109,7 @@ def execute(args: argparse.Namespace) -> int:
     from .audit_scan import AuditScan
     from .lab_place import folders_of
 
+    check_alerts(args, os.environ)
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
         raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -15,10 +16,14 @@ SHOW_S = 0.25
 
 
 class Guard:
-    """A context around `Scan.run`. The first signal lets running jobs end, the second one ends them."""
+    """A context around `Scan.run`. The first signal lets running jobs end, the second one ends them, and whatever else
+    is under way (`on_end`)."""
 
-    def __init__(self, scan: Scan, account: Account, *, is_shown: bool) -> None:
+    def __init__(
+        self, scan: Scan, account: Account, *, is_shown: bool, on_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._scan = scan
+        self._on_end = on_end
         self._account = account
         self._is_shown = is_shown
         self._loop = asyncio.get_running_loop()
@@ -57,6 +62,7 @@ class Guard:
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
+            self._on_end()
 
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)

@@ -15,6 +15,7 @@ from random import Random
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
 from ..audit import scan_record
+from ..audit.alerts import Alerts
 from ..audit.ledger import listening
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
@@ -28,7 +29,9 @@ from ..results.scan_lock import held
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
 from . import audit_resume
+from .alert_options import plan_sentence
 from .audit_account import Account, exit_status, plan_sentences
+from .audit_alerts import Alerting, untold
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
@@ -135,6 +138,8 @@ class AuditScan:
         said = []
         if self._resumed is not None:
             said.append(audit_resume.account_sentence(self._resumed, plan, known))
+        if self._args.on:
+            said.append(plan_sentence(self._args))
         if plan.pairs or self._resumed is None:
             said += plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab)
         for sentence in said:
@@ -149,21 +154,35 @@ class AuditScan:
         stays = [verdict.record for verdict in standing(plan, known)]
         account = Account(plan, self._store_path, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
-        keepers = [store.add, listening(account.add)]
+        keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
         work = self._work(network, plan, chosen)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
-        guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
-        store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
+        alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
+        alerting = Alerting(
+            alerts, self._args, self._environment, scan.guests,
+            lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
+        )  # fmt: skip
+        is_shown = sys.stderr.isatty() and not self._args.json
+        guard = Guard(scan, account, is_shown=is_shown, on_end=alerting.stop)
+
+        def lose(why: str) -> None:
+            scan.interrupt(f"a record could not be written: {why}")
+            alerting.lost()
+
+        store.on_problem, store.on_recorded = lose, alerting.recorded
         for record in known.superseded:
             store.add(record)
+        alerting.catch_up(await asyncio.to_thread(untold, alerts, stays, self._store_path))
         with guard:  # to the last word: whoever is impatient still hears how to go on
             try:
                 await scan.run()
             finally:
+                await alerting.finish()
                 guard.hide_progress()
+                told = scan_record.with_alerted(told, alerts.told)
                 store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
                 try:
                     await store.close()
@@ -171,7 +190,8 @@ class AuditScan:
                     account.problem(str(error))
                     account.recorded = await asyncio.to_thread(self._recorded)
                 await writer.close()
-            for sentence in account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost):
+            sentences = account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost)
+            for sentence in [*sentences, *alerts.sentences(again)]:
                 print(f"exitpin: {printable(sentence)}", file=sys.stderr)
             if not self._args.json:
                 print(findings_table(account.findings_recorded, self.scan_id), end="", flush=True)
