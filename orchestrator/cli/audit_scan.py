@@ -17,6 +17,7 @@ from ...wrappers.requirements import Requirements
 from ..audit import scan_record
 from ..audit.alerts import Alerts
 from ..audit.ledger import listening
+from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
@@ -25,6 +26,7 @@ from ..model import Fingerprint, Relay
 from ..network import Network, Vantage, open_network
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
+from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
@@ -37,7 +39,7 @@ from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, wanted_by, warn_of
-from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
+from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 from .selectors import choose
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
@@ -81,7 +83,7 @@ class AuditScan:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self._store_path)
             plan, known = await asyncio.to_thread(self._plan, network, chosen)
-            self._tell_plan(plan, known)
+            self._tell_plan(plan, known, await asyncio.to_thread(self._load, plan))
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
@@ -134,14 +136,26 @@ class AuditScan:
             raise OperatorError(f"no exit of scan {self.scan_id} is in this network.", hint)
         return there, [name for name in names if name not in network.snapshot.relays]
 
-    def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
+    def _load(self, plan: ScanPlan) -> Load:
+        """What the plan means for others, by what this store knows of its tools."""
+        reader = open_store(self._store_path)
+        ids = dict.fromkeys(audit.tool.id for audit in plan.audits)
+        known = {}
+        if reader is not None:
+            with reader:
+                known = {name: found for name in ids if (found := measured(reader, name)) is not None}
+        pace = pace_of(self._settings, self._vantage)
+        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
+        return load_of(plan, pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2, known)
+
+    def _tell_plan(self, plan: ScanPlan, known: Recollection, load: Load) -> None:
         said = []
         if self._resumed is not None:
             said.append(audit_resume.account_sentence(self._resumed, plan, known))
         if self._args.on:
             said.append(plan_sentence(self._args))
         if plan.pairs or self._resumed is None:
-            said += plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab)
+            said += plan_sentences(plan, self._settings, load, is_lab=self._vantage.is_lab)
         for sentence in said:
             print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
 
@@ -209,6 +223,7 @@ class AuditScan:
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
         is_lab = self._vantage.is_lab
+        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -216,8 +231,8 @@ class AuditScan:
             containment=self._containment,
             jobs=self._settings.jobs,
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
-            spacing_s=0.0 if is_lab else self._settings.build_delay_s,
-            jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
+            spacing_s=spacing_s,
+            jitter_s=jitter_s,
             pace=pace_of(self._settings, self._vantage),
             first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
