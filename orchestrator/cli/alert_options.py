@@ -23,7 +23,7 @@ def add_alerts(parser: argparse.ArgumentParser) -> None:
     """Add them. The parser's positional arguments end at `--` from now on."""
     group = parser.add_argument_group("alerts")
     group.add_argument(
-        "--on", metavar="STATUS,..", type=_statuses, default=frozenset(),
+        "--on", metavar="S,..", type=_statuses, default=frozenset(),
         help=f"run CMD for each verdict that is one of these ({', '.join(STATUSES)}), as soon as it is recorded, with"
         f" its record as a line of JSON on standard input; beyond {ALERTS_MAX} of a scan one line for all at the end",
     )  # fmt: skip

@@ -74,7 +74,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
     add_containment(how)
-    how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
+    how.add_argument(
+        "--wide",
+        action="store_true",
+        help="on the real network: more than 20 runs at a target not yours (docs/ethics.rst)",
+    )
     how.add_argument("--dry-run", action="store_true", help="print the plan and its load, and start no run")
 
 

@@ -35,6 +35,11 @@ class Alerting:
         self._running: list[AlertCommand] = []
         self._changed = asyncio.Event()
 
+    @property
+    def under_way(self) -> int:
+        """How many commands run."""
+        return len(self._running)
+
     def judged(self, record: Mapping[str, Any]) -> None:
         """A verdict that is about to be recorded, or any other record."""
         self.alerts.judged(record)

@@ -4,26 +4,24 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from ..audit.scanning import Scan
+from ..counted import counted
 from .audit_account import GRAVITY, Account
+from .audit_alerts import Alerting
 from .guarding import ours
 
 SHOW_S = 0.25
 
 
 class Guard:
-    """A context around `Scan.run`. The first signal lets running jobs end, the second one ends them, and whatever else
-    is under way (`on_end`)."""
+    """A context around `Scan.run`. The first signal lets running jobs and alerts end, the second one ends them."""
 
-    def __init__(
-        self, scan: Scan, account: Account, *, is_shown: bool, on_end: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, scan: Scan, account: Account, alerting: Alerting, *, is_shown: bool) -> None:
         self._scan = scan
-        self._on_end = on_end
+        self._alerting = alerting
         self._account = account
         self._is_shown = is_shown
         self._loop = asyncio.get_running_loop()
@@ -58,11 +56,12 @@ class Guard:
         self.interrupted_by = signo
         if is_first:
             running = self._scan.auditor.running if self._scan.auditor is not None else 0
-            self._say(f"interrupted: {running} running jobs may end; once more ends them")
+            alerts = f" and {counted(told, 'alert')}" if (told := self._alerting.under_way) else ""
+            self._say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
-            self._on_end()
+            self._alerting.stop()
 
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)

@@ -179,8 +179,7 @@ class AuditScan:
             alerts, self._args, self._environment, scan.guests,
             lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
         )  # fmt: skip
-        is_shown = sys.stderr.isatty() and not self._args.json
-        guard = Guard(scan, account, is_shown=is_shown, on_end=alerting.stop)
+        guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
 
         def lose(why: str) -> None:
             scan.interrupt(f"a record could not be written: {why}")

@@ -9,14 +9,15 @@ from pathlib import Path
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store
-from .report_options import age_s
+from .report_options import add_watch_state, age_s, watch_told
 from .results_store import add_store
 from .whole_file import STDOUT, whole_file
 
 HELP = """\
 Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
 verdicts by tool and status, findings by exit, when it began and ended, and whether it is complete. A scan that is under
-way changes nothing until it has ended. Scans of a lab have network="lab NAME", all others network="tor".
+way changes nothing until it has ended. Scans of a lab have network="lab NAME", all others network="tor". With
+--watch-state FILE also what a watch says of itself: its iteration, when the next is due, its snapshot, why it pauses.
 """
 
 EPILOG = """\
@@ -40,6 +41,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--max-age", metavar="TIME", default="30d", help="leave out jobs whose last scan began longer ago (30d)"
     )
+    add_watch_state(parser)
     add_store(parser)
     parser.set_defaults(execute=execute)
 
@@ -50,13 +52,15 @@ def execute(args: argparse.Namespace) -> int:
     from ..report.watch import watched
 
     since = time.time() - age_s(args.max_age)
+    told = watch_told(args.watch_state)
+    watches = [] if told is None else [told]
     path = args.store or store_path(os.environ)
     reader = open_store(path)
     if reader is None:
-        text = exposition([], sizes(path))
+        text = exposition([], sizes(path), watches)
     else:
         with reader:
-            text = exposition(watched(reader, since), sizes(path))
+            text = exposition(watched(reader, since), sizes(path), watches)
     with whole_file(args.output or STDOUT, MODE) as file:
         file.write(text.encode())
     return 0
