@@ -70,7 +70,7 @@ class Alerts:
         """Whether somebody wants to be told of it, and was not."""
         if record.get("schema") != VERDICT or record.get("interrupted") or record.get("status") not in self._on:
             return False
-        return self.told.get(str(record.get("verdict_id"))) != record["status"]
+        return self.told.get(str(record.get("verdict_id"))) != str(record["status"])
 
     def judged(self, record: Record) -> None:
         """A record that will be on disk soon."""

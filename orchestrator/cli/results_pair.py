@@ -102,7 +102,7 @@ def _ended(reader: Reader, tool: str | None, watch: str | None) -> Iterator[Ende
     """The latest first; as many are read as somebody wants."""
     name, _, part = (watch or "").partition("/")
     for *fields, tools, exit, iteration in reader.rows(_ENDED):
-        row = ScanRow(*fields, "")
+        row = ScanRow._make([*fields, ""])
         of = table(_parsed(iteration))
         is_wanted = watch is None or (text(of, "watch") == name and part in ("", text(of, "scan")))
         asks = tool is None or tool in row.tools.split(",")

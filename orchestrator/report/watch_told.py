@@ -52,6 +52,7 @@ def read_watch(content: bytes) -> WatchTold:
     state, written = text(found, "state"), number(found, "written")
     if state not in STATES or written is None:
         raise ValueError(f"it does not say since when it is {', '.join(STATES[:-1])} or {STATES[-1]}")
-    words = {name: text(found, name)[:TEXT_MAX] for name in ("watch", "scan", "scan_id", "paused")}
-    times = {name: number(found, name) for name in ("last_ended", "due", "valid_after")}
-    return WatchTold(state=state, written=written, iteration=whole(found, "iteration"), **words, **times)
+    watch, scan, scan_id, paused = (text(found, name)[:TEXT_MAX] for name in ("watch", "scan", "scan_id", "paused"))
+    last_ended, due, valid_after = (number(found, name) for name in ("last_ended", "due", "valid_after"))
+    iteration = whole(found, "iteration")
+    return WatchTold(watch, state, written, iteration, scan, scan_id, last_ended, due, valid_after, paused)
