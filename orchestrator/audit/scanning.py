@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from ...shim import bindings
+from ...wrappers.household import Household
 from ...wrappers.launch import ToolLauncher
 from ...wrappers.redaction import redactor
 from ...wrappers.runtime import scratch_directory
@@ -84,6 +85,8 @@ class Scan:
         limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
         self.schedule = Schedule[Errand](limits, work.rng, work.ranks)
         self.trust_lost: str | None = None
+        self.guests: set[int] = set()
+        """Children of this process that are none of the scan's runs: `Household.guests`."""
 
     async def run(self) -> None:
         """Carry out the plan. Returns when every pair has its verdict, or the scan was ended."""
@@ -96,8 +99,9 @@ class Scan:
         evidence = _open_evidence(work.events, header, witness)
         with scratch_directory() as scratch:
             launcher = ToolLauncher(
-                scratch, bindings.PRELOAD, network.socks, work.environment, containment=work.containment
-            )
+                scratch, bindings.PRELOAD, network.socks, work.environment, containment=work.containment,
+                household=Household(self.guests),
+            )  # fmt: skip
             assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
             terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s, self._known.first_index)
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)

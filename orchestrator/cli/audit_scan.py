@@ -15,7 +15,9 @@ from random import Random
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
 from ..audit import scan_record
+from ..audit.alerts import Alerts
 from ..audit.ledger import listening
+from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
@@ -24,12 +26,15 @@ from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
+from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
 from . import audit_resume
+from .alert_options import plan_sentence
 from .audit_account import Account, exit_status, plan_sentences
+from .audit_alerts import Alerting, untold
 from .audit_consensus import Expiry, valid_network
 from .audit_exits import Exits, Place, chosen_exits, known_exits
 from .audit_findings import findings_table
@@ -37,7 +42,7 @@ from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, wanted_by, warn_of
-from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
+from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 from .say import say
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
@@ -91,7 +96,7 @@ class AuditScan:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
             plan, known = await asyncio.to_thread(self._plan, network, chosen)
-            self._tell_plan(plan, known)
+            self._tell_plan(plan, known, await asyncio.to_thread(self._load, plan))
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
@@ -140,12 +145,26 @@ class AuditScan:
             return known_exits(self._args, network.snapshot, self._resumed, place, self._rng)
         return chosen_exits(self._args, network.snapshot, place, self._rng)
 
-    def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
+    def _load(self, plan: ScanPlan) -> Load:
+        """What the plan means for others, by what this store knows of its tools."""
+        reader = open_store(self.store)
+        ids = dict.fromkeys(audit.tool.id for audit in plan.audits)
+        known = {}
+        if reader is not None:
+            with reader:
+                known = {name: found for name in ids if (found := measured(reader, name)) is not None}
+        pace = pace_of(self._settings, self._vantage)
+        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
+        return load_of(plan, pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2, known)
+
+    def _tell_plan(self, plan: ScanPlan, known: Recollection, load: Load) -> None:
         said = []
         if self._resumed is not None:
             said.append(audit_resume.account_sentence(self._resumed, plan, known))
+        if self._args.on:
+            said.append(plan_sentence(self._args))
         if plan.pairs or self._resumed is None:
-            said += plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab)
+            said += plan_sentences(plan, self._settings, load, is_lab=self._vantage.is_lab)
         for sentence in said:
             print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
 
@@ -158,23 +177,36 @@ class AuditScan:
         stays = [verdict.record for verdict in standing(plan, known)]
         account = Account(plan, self.store, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
-        keepers = [store.add, listening(account.add)]
+        keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
         work = self._work(network, plan, chosen)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
-        guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
-        store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
+        alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
+        alerting = Alerting(
+            alerts, self._args, self._environment, scan.guests,
+            lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
+        )  # fmt: skip
+        guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
+
+        def lose(why: str) -> None:
+            scan.interrupt(f"a record could not be written: {why}")
+            alerting.lost()
+
+        store.on_problem, store.on_recorded = lose, alerting.recorded
         for record in known.superseded:
             store.add(record)
+        alerting.catch_up(await asyncio.to_thread(untold, alerts, stays, self.store))
         with guard:  # to the last word: whoever is impatient still hears how to go on
             expiry = Expiry(network.snapshot, scan.drain)
             try:
                 await scan.run()
             finally:
                 expiry.cancel()
+                await alerting.finish()
                 guard.hide_progress()
+                told = scan_record.with_alerted(told, alerts.told)
                 store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
                 try:
                     await store.close()
@@ -187,7 +219,8 @@ class AuditScan:
             if self.has_outlived:
                 say(account.outlived(network.snapshot.valid_after))
                 return EXIT_FAILED
-            for sentence in account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost):
+            sentences = account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost)
+            for sentence in [*sentences, *alerts.sentences(again)]:
                 print(f"exitpin: {printable(sentence)}", file=sys.stderr)
             if not self._args.json:
                 print(findings_table(account.findings_recorded, self.scan_id), end="", flush=True)
@@ -205,6 +238,7 @@ class AuditScan:
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
         is_lab = self._vantage.is_lab
+        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -212,8 +246,8 @@ class AuditScan:
             containment=self._containment,
             jobs=self._settings.jobs,
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
-            spacing_s=0.0 if is_lab else self._settings.build_delay_s,
-            jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
+            spacing_s=spacing_s,
+            jitter_s=jitter_s,
             pace=pace_of(self._settings, self._vantage),
             first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
@@ -230,7 +264,7 @@ class AuditScan:
         from exitpin import __version__
 
         snapshot, now = network.snapshot, time.time()
-        asked = dict.fromkeys(relay.fingerprint for _, relay in plan.pairs)
+        asked = dict.fromkeys(relay.fingerprint for relay in plan.relays())
         published = "".join(snapshot.descriptors.get(name, "") for name in asked)
         documents = {"consensus": snapshot.consensus, "descriptors": published}
         exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
@@ -243,16 +277,13 @@ class AuditScan:
                 self._resumed.scan, now, consensus=snapshot.valid_after, snapshot=exhibits, change=changed
             )
         else:
-            exits = dict.fromkeys(
-                relay.fingerprint for relay in (*(r for _, r in plan.pairs), *(one.relay for one in plan.skipped))
-            )
             scan = scan_record.begin(
                 self.scan_id, now,
                 exitpin=__version__,
                 vantage={"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version},
                 consensus=snapshot.valid_after, snapshot=exhibits,
                 tools=[scan_record.tool_of_scan(tool_use(work, audit), audit.key) for audit in plan.audits],
-                exits=list(exits), settings=audit_resume.settings_of(self._args, self._seed),
+                exits=list(asked), settings=audit_resume.settings_of(self._args, self._seed),
                 iteration=self._args.iteration, change=changed,
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])

@@ -39,6 +39,11 @@ def pace_of(settings: Settings, vantage: Vantage) -> Pace:
     return Pace(delay_s, settings.build_jitter_s, pending)
 
 
+def spacing_of(settings: Settings, vantage: Vantage) -> tuple[float, float]:
+    """How far apart two runs at one destination start, in seconds, and what is added to it at random at most."""
+    return (0.0, 0.0) if vantage.is_lab else (settings.build_delay_s, settings.build_jitter_s)
+
+
 def first_hops_of(settings: Settings, snapshot: Snapshot, tested: Iterable[Relay]) -> FirstHops:
     """First hops: the user's own, or good guards, and no exit that is under test."""
     own = [Fingerprint(name) for name in settings.first_hops]
