@@ -60,6 +60,7 @@ class Settings:
     hops: int = 2
     destinations: tuple[str, ...] = ()
     control: str = ""
+    as_file: str = ""
     params: Params = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -272,6 +273,12 @@ def _text(given: Any) -> str:
     return given
 
 
+def _file(given: Any) -> str:
+    if not _text(given).startswith("/"):
+        raise ValueError
+    return str(given)
+
+
 def _control(given: Any) -> str:
     text = _text(given)
     if not text.startswith("/") and not re.search(r"[^:]:\d+$", _destination(text)):
@@ -289,4 +296,5 @@ KEYS = (
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
+    Key("as_file", "as_file", _file, "the path of a file, from / on"),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from ..audit.need import Past, by_need
+from ..criteria import Known
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay, Snapshot
 from ..results.sightings import first_seen_of
@@ -41,13 +42,13 @@ class Place:
     network: str
 
 
-def chosen_exits(args: argparse.Namespace, snapshot: Snapshot, place: Place, rng: Random) -> Exits:
-    """Those that the options name. Raises OperatorError when none is left."""
-    selection = choose(args, snapshot, rng)
+def chosen_exits(args: argparse.Namespace, snapshot: Snapshot, place: Place, rng: Random, known: Known) -> Exits:
+    """Those that the options name. `known`: what else is known of them. Raises OperatorError when none is left."""
+    selection = choose(args, snapshot, rng, known=known, in_order=lambda exits: _in_order(args, exits, place, rng))
     say(selection.account())
     if not selection.exits:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
-    return Exits(selection.exits, ranks=_ranks(args, selection.exits, place, rng))
+    return Exits(selection.exits, ranks=_ranks(args, selection.exits))
 
 
 def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
@@ -58,18 +59,21 @@ def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, 
         hint = "Is it the same? A lab that was started anew has other relays: begin a new scan."
         raise OperatorError(f"no exit of scan {resumed.scan_id} is in this network.", hint)
     gone = [name for name in names if name not in snapshot.relays]
-    return Exits(there, gone, _ranks(args, there, place, rng))
+    return Exits(there, gone, _ranks(args, _in_order(args, there, place, rng)))
 
 
-def _ranks(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> dict[Fingerprint, int]:
-    """Who comes first; nobody, if that is left to chance."""
+def _in_order(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> Sequence[Relay]:
+    """Who needs it most first, if that is asked for."""
     if args.order != NEED:
-        return {}
-    since = time.time() - age_s(args.newcomers, "--newcomers")
-    ordered = by_need(
-        exits, first_seen_of(place.store, place.network), _pasts(exits, place.store), newcomers_since=since, rng=rng
-    )
-    return {relay.fingerprint: rank for rank, relay in enumerate(ordered)}
+        return exits
+    seen, pasts = first_seen_of(place.store, place.network), _pasts(exits, place.store)
+    newcomers_since = time.time() - age_s(args.newcomers, "--newcomers")
+    return by_need(exits, seen, pasts, newcomers_since=newcomers_since, rng=rng)
+
+
+def _ranks(args: argparse.Namespace, exits: Sequence[Relay]) -> dict[Fingerprint, int]:
+    """Who comes first; nobody, if that is left to chance."""
+    return {relay.fingerprint: rank for rank, relay in enumerate(exits)} if args.order == NEED else {}
 
 
 def _pasts(exits: Sequence[Relay], store: Path) -> dict[Fingerprint, Past]:

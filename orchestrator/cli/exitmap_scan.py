@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from .run_given import given_in_words
 from .run_record import events_path
 from .run_scan import Scan
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, known_to, parse_destination, seen_by
 
 ASKS_BY_ITSELF = "asks name servers itself, over UDP"
 
@@ -84,6 +85,7 @@ class ModuleScan(Scan):
         """setup(), and then the exits that allow one of the destinations that it left."""
         args, snapshot = self._args, network.snapshot
         where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
+        known = await known_to(args, network.channel, snapshot, partial(seen_by, args, self._vantage.network))
         self._files.begin(self._spec(), snapshot.consensus)
         if args.setup == DIRECT:
             ended = await self._parts.set_up_directly()
@@ -94,7 +96,7 @@ class ModuleScan(Scan):
         prepared = self._parts.prepared(self._files, ended)
         self._is_set_up = True
         self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
-        selection = choose(args, snapshot, self._rng, self._destinations)
+        selection = choose(args, snapshot, self._rng, self._destinations, known)
         for relay in selection.exits:
             text = snapshot.descriptors.get(relay.fingerprint, "")
             mine = None if prepared.destinations is None else allowed(relay, self._destinations)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -45,7 +46,7 @@ from .run_record import (
     wanted_by_command,
 )
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, known_to, parse_destination, seen_by
 
 
 class Scan:
@@ -103,7 +104,10 @@ class Scan:
 
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        return choose(self._args, network.snapshot, self._rng)
+        known = await known_to(
+            self._args, network.channel, network.snapshot, partial(seen_by, self._args, self._vantage.network)
+        )
+        return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:
         """Whether the command is to have the caller's terminal."""
