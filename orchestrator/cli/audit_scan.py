@@ -22,7 +22,7 @@ from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
-from ..criteria import NOTHING_MORE
+from ..criteria import NOTHING_MORE, Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network

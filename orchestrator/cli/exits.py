@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -80,7 +81,7 @@ def _lines(args: argparse.Namespace, shown: Iterable[tuple[Relay, str]], known: 
 def _object(relay: Relay, known: Known) -> dict[str, object]:
     """What is not known is null; `first_seen`, `as` and `country` are looked up when they are asked for, the last one
     whenever tor has a GeoIP file."""
-    seen = known.first_seen.get(relay.fingerprint)
+    seen = known.first_seen.get(relay.fingerprint) or None  # 0: before the history began
     systems = known.systems.get(relay.address)
     return {
         "fingerprint": relay.fingerprint,

@@ -28,9 +28,14 @@ class OptionsParser(argparse.ArgumentParser):
         return self._keys.get(key, key)
 
 
-def option_arguments(table: Mapping[str, object], parser: OptionsParser, check: Check = lambda args: None) -> list[str]:
+def option_arguments(
+    table: Mapping[str, object],
+    parser: OptionsParser,
+    check: Check = lambda args: None,
+    names: Mapping[str, str] | None = None,
+) -> list[str]:
     """The options that a table stands for, each a word `--option=value`. `check` may refuse values, too, by an
-    OperatorError or a ValueError.
+    OperatorError or a ValueError; `names`: keys that are not their option's name, by `dest`.
 
     Raises OperatorError with a line for all that is wrong: keys that there are not, and values that are refused.
     """

@@ -20,17 +20,11 @@ def statuses(text: str) -> frozenset[str]:
     return frozenset(name for word in words for name in (FINDINGS if word == "findings" else (word,)))
 
 
-def age_s(text: str) -> int | None:
-    """`7d` in seconds; None for what is no time."""
-    match = _AGE.fullmatch(text)
-    return int(match[1]) * _SECONDS[match[2]] if match else None
-
-
 def since(text: str) -> float:
     """`7d` ago, or a date: in seconds since the epoch."""
-    ago_s = age_s(text)
-    if ago_s is not None:
-        return time.time() - ago_s
+    match = _AGE.fullmatch(text)
+    if match:
+        return time.time() - int(match[1]) * _SECONDS[match[2]]
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -17,6 +17,7 @@ from ...wrappers.desk import Given
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
+from ..criteria import Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..loop import Session
 from ..model import Destination, Run
@@ -101,6 +102,11 @@ class Scan:
     def _wanted(self) -> dict[str, str]:
         """The level that the command wants, and why."""
         return wanted_by_command(self._args, self._asked.command[0], self._environment)
+
+    async def _known(self, network: Network) -> Known:
+        """What the options ask of relays that no snapshot says."""
+        history = history_of(self._vantage.network, self._environment)
+        return await known_to(self._args, network.channel, network.snapshot, history)
 
     async def _select(self, network: Network) -> Selection:
         """The exits."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ..criteria import UNKNOWN_COUNTRY, Wanted
 from ..errors import EXIT_USAGE, OperatorError
 from ..model import Destination
-from .results_options import age_s
+from .report_options import age_s
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ def _system(text: str) -> int:
 
 
 def _age(text: str | None) -> float | None:
-    seconds = None if text is None else age_s(text)
-    if text is not None and not seconds:
-        raise OperatorError(f"--first-seen {text!r} is no time.", "Write e.g. 48h or 7d.", EXIT_USAGE)
+    seconds = None if text is None else age_s(text, "--first-seen")
+    if seconds == 0:
+        raise OperatorError(f"--first-seen {text}: nobody was seen first within no time.", "", EXIT_USAGE)
     return seconds

@@ -89,9 +89,19 @@ def _add_origin(group: "argparse._ArgumentGroup") -> None:
     )  # fmt: skip
 
 
-def nothing_seen() -> Mapping[Fingerprint, float]:
-    """Of whom nobody keeps a history."""
-    return {}
+def history_of(
+    network: str, environment: Mapping[str, str], store: Path | None = None
+) -> Callable[[], Mapping[Fingerprint, float]]:
+    """What asks a store (by default the user's own) when which relay of a network (`Vantage.network`) was seen
+    first."""
+
+    def read() -> Mapping[Fingerprint, float]:
+        from ..results.sightings import first_seen_of
+        from ..results.store import store_path
+
+        return first_seen_of(store or store_path(environment), network)
+
+    return read
 
 
 def seen_by(args: argparse.Namespace, network: str) -> Mapping[Fingerprint, float]:
@@ -106,10 +116,10 @@ async def known_to(
     args: argparse.Namespace,
     channel: ControlChannel,
     snapshot: Snapshot,
-    first_seen: Callable[[], Mapping[Fingerprint, float]] = nothing_seen,
+    history: Callable[[], Mapping[Fingerprint, float]],
 ) -> Known:
-    """What the options ask of relays that no snapshot says; nothing else is looked up. `first_seen`: your history, when
-    which relay was first seen. Raises OperatorError where there is nothing to look it up in."""
+    """What the options ask of relays that no snapshot says; nothing else is looked up. `history`: when the user saw
+    which relay first. Raises OperatorError where there is nothing to look it up in."""
     names = {word for text in args.exits for word in text.split(",")}
     is_named = bool(names) and names.isdisjoint({"all", "any"})
     addresses = [relay.address for relay in snapshot.relays.values() if is_named or relay.could_exit]
@@ -125,7 +135,7 @@ async def known_to(
         systems = await asyncio.to_thread(read_systems, _as_file(args), addresses)
     seen: Mapping[Fingerprint, float] = {}
     if args.first_seen is not None:
-        seen = await asyncio.to_thread(first_seen)
+        seen = await asyncio.to_thread(history)
         if not seen:
             hint = "The first scan sees them all: leave --first-seen out once, and every later one can tell."
             raise OperatorError("no relay was ever seen yet, so all would be new.", hint, EXIT_USAGE)

@@ -16,7 +16,6 @@ from exitpin.orchestrator.cli.selectors import (
     add_selectors,
     choose,
     known_to,
-    nothing_seen,
     parse_destination,
     selector_arguments,
     selectors_given,
@@ -49,7 +48,7 @@ class Unasked:
 
 def known(*words: str, seen: Mapping[Fingerprint, float] | None = None) -> object:
     args = parsed(*words)
-    return asyncio.run(known_to(args, Unasked(), SNAPSHOT, (lambda: seen) if seen else nothing_seen))  # type: ignore[arg-type]
+    return asyncio.run(known_to(args, Unasked(), SNAPSHOT, lambda: seen or {}))  # type: ignore[arg-type]
 
 
 # What they mean.
@@ -87,8 +86,8 @@ def test_what_is_no_destination_is_told_how_to_write_one(text: str) -> None:
         (["--family", "nickname"], "names no relay and no family"),
         (["--family", "ed25519:short"], "names no relay and no family"),
         (["--flag", "Stable,Fast"], "'Stable,Fast' is no relay flag"),
-        (["--first-seen", "soon"], "'soon' is no time"),
-        (["--first-seen", "0h"], "'0h' is no time"),
+        (["--first-seen", "soon"], "--first-seen soon: say a time such as 26h or 7d"),
+        (["--first-seen", "0h"], "within no time"),
         (["--contact", "("], "is no regular expression"),
         (["--sample", "0"], "--sample wants a number from 1"),
         (["--limit", "0"], "--limit wants a number from 1"),
@@ -177,7 +176,8 @@ def test_which_as_announces_a_relay_is_read_from_the_file_that_is_named(
     (tmp_path / "set.dat").write_text("198.2.0.0/16\t64496\n")
     given = known("--as", "64496", "--as-file", str(tmp_path / "given.dat"))
     from_settings = known("--as", "64496")
-    assert (given.systems, from_settings.systems) == ({"198.1.0.1": {64496}}, {"198.2.0.1": {64496}})  # type: ignore[attr-defined]
+    assert given.systems == {"198.1.0.1": {64496}}  # type: ignore[attr-defined]
+    assert from_settings.systems == {"198.2.0.1": {64496}}  # type: ignore[attr-defined]
 
 
 def test_without_what_had_to_be_looked_up_nobody_is_chosen() -> None:
@@ -193,7 +193,8 @@ def test_each_option_has_a_key_and_a_table_becomes_the_options() -> None:
     table = {
         "exits": ["relay1", "relay2,relay3"], "to": ["example.org:443", "[2001:db8::1]:443"], "ipv6": True,
         "flag": "Stable", "not_flag": ["Guard"], "bad_exits": False, "family": ["$" + fingerprint(1)],
-        "contact": "-e .*=x", "country": ["de", "nl"], "not_country": "us", "as": [64496, "AS64497"], "not_as": 64498,
+        "contact": "-e .*=x", "country": ["de", "nl"], "not_country": "us",
+        "as": ["64496", "AS64497"], "not_as": "64498",
         "as_file": "/x", "bandwidth_min": 10, "bandwidth_max": 20, "measured": "yes", "first_seen": "48h", "sample": 5,
         "limit": 3, "seed": 7,
     }  # fmt: skip

@@ -93,3 +93,15 @@ def test_an_audit_takes_exits_by_as_and_begins_with_the_first(lab: Lab, tmp_path
     done = subprocess.run(audit_command(lab.state, *words), capture_output=True, text=True, timeout=90, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{file}:1: 'nonsense' is no prefix" in done.stderr
+
+
+def test_newcomers_are_those_of_ones_own_history(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    done = listed(lab, "--first-seen", "48h")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no relay was ever seen yet" in done.stderr
+    command = audit_command(lab.state, "dns-path", "--limit", "1")
+    assert subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
+    dropped = nicknames(lab, "--first-seen", "48h", "--dropped")
+    assert {one["dropped"] for one in dropped.values()} == {"not first seen within 48h"}, "they were there before"
+    assert len(dropped) == 8 and {one["first_seen"] for one in dropped.values()} == {None}

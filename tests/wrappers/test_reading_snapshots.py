@@ -32,6 +32,8 @@ def asked(hours: Sequence[str], consensus: str) -> Snapshot:
         key = question.split()[1]
         if key == "consensus/valid-after":
             return [f"250-{key}={left.pop(0) if len(left) > 1 else left[0]}", "250 OK"]
+        if key in ("consensus/fresh-until", "consensus/valid-until"):
+            return [f"250-{key}=2026-01-02 0{key.count('v')}:00:00", "250 OK"]
         if key == "EnforceDistinctSubnets":
             return ["250 EnforceDistinctSubnets=1"]
         if key == "dir/status-vote/current/consensus" and not consensus:
@@ -61,6 +63,7 @@ def asked(hours: Sequence[str], consensus: str) -> Snapshot:
 def test_the_signed_consensus_is_read_and_kept() -> None:
     seen = asked([FIRST], signed(FIRST, "signed"))
     assert (seen.relays[ONE].nickname, seen.relays[ONE].is_measured) == ("signed", False)
+    assert (seen.fresh_until, seen.valid_until) == ("2026-01-02 00:00:00", "2026-01-02 01:00:00")
     assert (seen.consensus, seen.valid_after) == (signed(FIRST, "signed"), FIRST)
     assert seen.relays[ONE].policy is not None
 
