@@ -4,6 +4,7 @@ Called by `audit_scan.py`, with the snapshot that it judges by.
 """
 
 import argparse
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ from pathlib import Path
 from random import Random
 
 from ..audit.need import Past, by_need
-from ..criteria import Known
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay, Snapshot
+from ..network import Network
 from ..results.sightings import first_seen_of
 from ..results.standing import pasts_of
 from ..results.stored import open_store
@@ -21,7 +22,7 @@ from .audit import NEED
 from .audit_resume import Resumed
 from .report_options import age_s
 from .say import say
-from .selectors import choose
+from .selectors import choose, history_of, known_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,17 @@ class Place:
     network: str
 
 
-def chosen_exits(args: argparse.Namespace, snapshot: Snapshot, place: Place, rng: Random, known: Known) -> Exits:
-    """Those that the options name. `known`: what else is known of them. Raises OperatorError when none is left."""
-    selection = choose(args, snapshot, rng, known=known, in_order=lambda exits: _in_order(args, exits, place, rng))
+async def chosen_exits(
+    args: argparse.Namespace, network: Network, place: Place, rng: Random, environment: Mapping[str, str]
+) -> Exits:
+    """Those that the options name. Raises OperatorError when none is left."""
+    snapshot = network.snapshot
+    known = await known_to(args, network.channel, snapshot, history_of(place.network, environment, place.store))
+
+    def in_order(exits: Sequence[Relay]) -> Sequence[Relay]:
+        return _in_order(args, exits, place, rng)
+
+    selection = await asyncio.to_thread(choose, args, snapshot, rng, known=known, in_order=in_order)
     say(selection.account())
     if not selection.exits:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -22,7 +21,6 @@ from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
-from ..criteria import NOTHING_MORE, Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
@@ -46,7 +44,6 @@ from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 from .say import say
-from .selectors import known_to, seen_by
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
 
@@ -72,7 +69,6 @@ class AuditScan:
         self._environment = environment
         self._resumed = resumed
         self._is_waiting = is_waiting
-        self._known = NOTHING_MORE  # of relays, beyond what a snapshot says
         self._seed = args.seed if args.seed is not None else secrets.randbits(63)
         self._rng = Random(self._seed if resumed is None else f"{self._seed} {time.time()}")
         self._settings = settings_in_force(args, environment, vantage)
@@ -99,11 +95,9 @@ class AuditScan:
             if self._resumed is not None and not self._args.dry_run:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
-            if self._resumed is None:
-                self._known = await known_to(
-                    self._args, network.channel, network.snapshot, partial(seen_by, self._args, self._vantage.network)
-                )
-            plan, known = await asyncio.to_thread(self._plan, network, chosen)
+            exits = await self._exits(network)
+            self._ranks = exits.ranks
+            plan, known = await asyncio.to_thread(self._plan, network, chosen, exits)
             self._tell_plan(plan, known, await asyncio.to_thread(self._load, plan))
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
@@ -132,9 +126,7 @@ class AuditScan:
 
     # The plan.
 
-    def _plan(self, network: Network, chosen: Chosen) -> tuple[ScanPlan, Recollection]:
-        exits = self._exits(network)
-        self._ranks = exits.ranks
+    def _plan(self, network: Network, chosen: Chosen, exits: Exits) -> tuple[ScanPlan, Recollection]:
         tools = [tool for tool, _, _ in chosen.bound]
         unmet = {tool.id: why for tool in tools if (why := self._requirements.unmet(tool)) is not None}
         whole = make_scan_plan(
@@ -147,11 +139,11 @@ class AuditScan:
         known = audit_resume.recollect(self._resumed, whole, self.store)
         return left_to_do(whole, known, retry_failed=self._is_retry), known
 
-    def _exits(self, network: Network) -> Exits:
+    async def _exits(self, network: Network) -> Exits:
         place = Place(self.store, self._vantage.network)
         if self._resumed is not None:
-            return known_exits(self._args, network.snapshot, self._resumed, place, self._rng)
-        return chosen_exits(self._args, network.snapshot, place, self._rng, self._known)
+            return await asyncio.to_thread(known_exits, self._args, network.snapshot, self._resumed, place, self._rng)
+        return await chosen_exits(self._args, network, place, self._rng, self._environment)
 
     def _load(self, plan: ScanPlan) -> Load:
         """What the plan means for others, by what this store knows of its tools."""

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from .run_given import given_in_words
 from .run_record import events_path
 from .run_scan import Scan
 from .say import say
-from .selectors import choose, known_to, parse_destination, seen_by
+from .selectors import choose, parse_destination
 
 ASKS_BY_ITSELF = "asks name servers itself, over UDP"
 
@@ -85,7 +84,7 @@ class ModuleScan(Scan):
         """setup(), and then the exits that allow one of the destinations that it left."""
         args, snapshot = self._args, network.snapshot
         where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
-        known = await known_to(args, network.channel, snapshot, partial(seen_by, args, self._vantage.network))
+        known = await self._known(network)
         self._files.begin(self._spec(), snapshot.consensus)
         if args.setup == DIRECT:
             ended = await self._parts.set_up_directly()

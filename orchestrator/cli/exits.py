@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from random import Random
 
 from ..criteria import Known
 from ..errors import OperatorError
 from ..model import Relay
-from .selectors import add_selectors, choose, known_to, seen_by
+from .selectors import add_selectors, choose, history_of, known_to
 from .vantage import add_vantage, inside
 
 HELP = """\
@@ -54,7 +53,7 @@ async def _list(args: argparse.Namespace, vantage: object) -> int:
 
     assert isinstance(vantage, Vantage)
     async with consulted(vantage) as (channel, snapshot):
-        known = await known_to(args, channel, snapshot, partial(seen_by, args, vantage.network))
+        known = await known_to(args, channel, snapshot, history_of(vantage.network, os.environ))
         selection = choose(args, snapshot, Random(args.seed), known=known)
         shown = selection.left_out if args.dropped else tuple((relay, "") for relay in selection.exits)
         if args.json and not known.countries:

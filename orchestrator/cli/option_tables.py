@@ -32,10 +32,9 @@ def option_arguments(
     table: Mapping[str, object],
     parser: OptionsParser,
     check: Check = lambda args: None,
-    names: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The options that a table stands for, each a word `--option=value`. `check` may refuse values, too, by an
-    OperatorError or a ValueError; `names`: keys that are not their option's name, by `dest`.
+    OperatorError or a ValueError.
 
     Raises OperatorError with a line for all that is wrong: keys that there are not, and values that are refused.
     """

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -47,7 +46,7 @@ from .run_record import (
     wanted_by_command,
 )
 from .say import say
-from .selectors import choose, known_to, parse_destination, seen_by
+from .selectors import choose, history_of, known_to
 
 
 class Scan:
@@ -110,9 +109,7 @@ class Scan:
 
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        known = await known_to(
-            self._args, network.channel, network.snapshot, partial(seen_by, self._args, self._vantage.network)
-        )
+        known = await self._known(network)
         return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:

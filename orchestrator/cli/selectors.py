@@ -18,7 +18,7 @@ from .option_tables import OptionsParser, option_arguments
 from .selector_values import exit_names, parse_destination, wanted
 
 __all__ = [
-    "add_selectors", "choose", "known_to", "parse_destination", "seen_by", "selector_arguments", "selectors_given",
+    "add_selectors", "choose", "history_of", "known_to", "parse_destination", "selector_arguments", "selectors_given",
 ]  # fmt: skip
 
 
@@ -102,14 +102,6 @@ def history_of(
         return first_seen_of(store or store_path(environment), network)
 
     return read
-
-
-def seen_by(args: argparse.Namespace, network: str) -> Mapping[Fingerprint, float]:
-    """When which relay of a network (`Vantage.network`) was first seen: the history of the store in use."""
-    from ..results.sightings import first_seen_of
-    from ..results.store import store_path
-
-    return first_seen_of(Path(getattr(args, "store", None) or store_path(os.environ)), network)
 
 
 async def known_to(
