@@ -46,7 +46,7 @@ from .run_record import (
     wanted_by_command,
 )
 from .say import say
-from .selectors import choose, history_of, known_to
+from .selectors import choose, history_of, known_to, parse_destination
 
 
 class Scan:
