@@ -23,13 +23,13 @@ from ..circuits import Pace
 from ..containment import Containment
 from ..errors import OperatorError
 from ..evidence import EvidenceLog
+from ..first_hops import first_hop_chooser
 from ..loop import Session
 from ..model import Fingerprint, Relay, Run, Snapshot
 from ..network import Network
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch, Post
 from ..runs import Life
-from ..selection import first_hop_chooser
 from ..settings import Settings
 from ..witness import Witness
 from .run_record import new_scan_id

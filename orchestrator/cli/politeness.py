@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..circuits import FirstHops, Pace
 from ..errors import EXIT_USAGE, OperatorError
+from ..first_hops import first_hop_chooser
 from ..model import Destination, Fingerprint, Relay, Snapshot
 from ..network import Vantage
-from ..selection import first_hop_chooser
 from ..settings import BUILT_IN, Settings, load_settings
 
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
