@@ -38,7 +38,8 @@ def join_host_port(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor)."""
+    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor).
+    `is_measured`: bandwidth authorities have seen how fast it is."""
 
     fingerprint: Fingerprint
     nickname: str
@@ -49,6 +50,7 @@ class Relay:
     family: frozenset[str] = frozenset()
     contact: str = ""
     bandwidth: int = 0
+    is_measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Guard:
         self.interrupted_by = signo
         if is_first:
             running = self._scan.auditor.running if self._scan.auditor is not None else 0
-            self._say(f"interrupted: {running} running jobs may end; once more ends them")
+            self.say(f"interrupted: {running} running jobs may end; once more ends them")
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
@@ -62,7 +62,8 @@ class Guard:
         loop.default_exception_handler(context)
         self._scan.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Say it now, whatever stands on the terminal's last line."""
         clear = "\r\x1b[K" if self._is_shown else ""
         print(f"{clear}exitpin: {sentence}", file=sys.stderr, flush=True)
 

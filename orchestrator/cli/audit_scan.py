@@ -27,12 +27,14 @@ from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
+from ..surroundings import Surroundings
 from . import audit_resume
 from .audit_account import Account, exit_status, plan_sentences
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
+from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, timeout_max_of
 from .selectors import choose
@@ -152,7 +154,14 @@ class AuditScan:
         keepers = [store.add, listening(account.add)]
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
-        work = self._work(network, plan, chosen)
+
+        def stop(why: str) -> None:
+            account.problem(f"stopped: {why}")
+            scan.interrupt(why)
+
+        wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
+        around = of_a_scan(self._settings, wait_s, lambda sentence: guard.say(sentence), stop)
+        work = self._work(network, plan, chosen, around)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
         store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
@@ -187,8 +196,8 @@ class AuditScan:
         with reader:
             return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
-    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
-        is_lab = self._vantage.is_lab
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings) -> Work:
+        is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -198,8 +207,9 @@ class AuditScan:
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
             spacing_s=0.0 if is_lab else self._settings.build_delay_s,
             jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
-            pace=pace_of(self._settings, self._vantage),
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
+            pace=pace_of(self._settings, self._vantage, is_scan=True),
+            first_hops=first_hops_of(self._settings, network.snapshot, tested, around.health),
+            surroundings=around,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             events=Path(self._args.events).absolute() if self._args.events else None,
             rng=self._rng,
