@@ -78,7 +78,9 @@ class Attacher:
 
     async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
         """Whether each of these hops before an exit has answered since then (loop's time), or does when it is asked
-        now. Unknown is well."""
+        now. Unknown is well; an answer that comes when an outage is over says nothing about the time before."""
+        if self._pool.reach.outage.is_on:
+            return False
         if self._pool.health.heard_since(hops, since) or (found := self._looks.begin(hops)) is None:
             return True
         self._schedule_pool()
@@ -226,6 +228,7 @@ class Attacher:
         self._looks.ended(wish)
 
     def _network_told(self, wish: fx.NetworkChanged) -> None:
+        self.give_up_looks()
         self._on_network(wish)
 
     def _tell_of_stream(self, wish: fx.StreamJoined | fx.StreamSent | fx.StreamOpened | fx.StreamFailed) -> None:
