@@ -12,7 +12,7 @@ from types import TracebackType
 from exitpin.orchestrator.lab.state import LabState
 
 from .conftest import eventually
-from .running import Audited, Log, audit_command, tree_of, verb_of_lab
+from .running import EXITPIN, Audited, Log, audit_command, tree_of, verb_of_lab
 
 CHAIN = "table ip faults {{\nchain out {{\ntype filter hook output priority 0;\n{rules}}}\n}}\n"
 WAYS = {"silent": "drop", "refused": "reject with tcp reset"}
@@ -59,11 +59,19 @@ def _inside(lab: LabState, *words: str, given: str = "") -> None:
 class Auditing:
     """An audit under way; its stderr is read as it comes."""
 
-    def __init__(self, lab: LabState, directory: Path, *words: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        lab: LabState,
+        directory: Path,
+        *words: str,
+        environment: dict[str, str] | None = None,
+        by: Sequence[str] = EXITPIN,
+    ) -> None:
+        """`by`: what is run instead of exitpin."""
         self.store = directory / "store.sqlite"
         self._log = Log.of(lab)
         self._said: list[str] = []
-        argv: Sequence[str] = audit_command(lab, "--store", str(self.store), *words)
+        argv = [*by, *audit_command(lab, "--store", str(self.store), *words)[len(EXITPIN) :]]
         self._process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **(environment or {})},
