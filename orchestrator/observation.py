@@ -35,7 +35,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "exit": exit_table(run.exit, scan.get("consensus")),
         "source_address": run.address,
         "circuits": [{"id": c.circuit_id, "path": list(c.path), "reason": c.reason} for c in life.circuits],
-        "failed_circuits": [_failed_circuit(one) for one in life.failed_circuits],
+        "unbuilt": [_unbuilt(one) for one in life.unbuilt],
         "streams": [_stream(connection) for connection in life.connections],
         "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
         "denied_count": life.denied_count,
@@ -49,7 +49,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
     }
 
 
-def _failed_circuit(failed: CircuitFailed) -> dict[str, object]:
+def _unbuilt(failed: CircuitFailed) -> dict[str, object]:
     return {
         "id": failed.circuit_id, "path": list(failed.path), "reached": failed.reached, "reason": failed.reason,
         "suspects": list(failed.suspects), "blame": failed.blame,

@@ -35,7 +35,7 @@ DRAIN_S = 3.0
 TERM_GRACE_S = 2.0
 KILL_AFTER_S = 5.0
 DENIED_MAX = 200
-FAILED_CIRCUITS_MAX = 50
+UNBUILT_MAX = 50
 CONNECTIONS_MAX = 100_000
 
 GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "clock", "tool", "timeout", "interrupted")
@@ -74,7 +74,7 @@ class Life:
     circuit_id: int | None = None
     is_circuit_wanted: bool = False
     circuits: list[UsedCircuit] = field(default_factory=list)
-    failed_circuits: list[fx.CircuitFailed] = field(default_factory=list)
+    unbuilt: list[fx.CircuitFailed] = field(default_factory=list)
     admission: Admission = field(init=False)
     connections: Connections = field(default_factory=Connections)
     denied: list[ev.Denied] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Life:
     @property
     def circuit_ids(self) -> list[int]:
         """Of all circuits that it had, or was to have."""
-        failed = [one.circuit_id for one in self.failed_circuits if one.circuit_id is not None]
+        failed = [one.circuit_id for one in self.unbuilt if one.circuit_id is not None]
         return [*(circuit.circuit_id for circuit in self.circuits), *failed]
 
     def step(self, event: object, now: float) -> list[Effect]:
@@ -161,8 +161,8 @@ class Life:
         return self.fail(Failure("circuit", event.blame, True, detail))
 
     def _circuit_failed(self, event: fx.CircuitFailed, now: float) -> list[Effect]:
-        if len(self.failed_circuits) < FAILED_CIRCUITS_MAX:
-            self.failed_circuits.append(event)
+        if len(self.unbuilt) < UNBUILT_MAX:
+            self.unbuilt.append(event)
         return []
 
     def _circuit_closed(self, event: fx.CircuitClosed, now: float) -> list[Effect]:

@@ -27,7 +27,7 @@ def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
         path = evidence.built.get(circuit_id, (0, None))[1]
         if path is not None and tuple(list_of(circuit, "path")) != path:
             yield f"the record's path of circuit {circuit_id} is not the one that Tor built"
-    for circuit in list_of(record, "failed_circuits"):
+    for circuit in list_of(record, "unbuilt"):
         circuit_id = circuit.get("id") if isinstance(circuit, Mapping) else None
         if not isinstance(circuit, Mapping) or type(circuit_id) not in (int, type(None)):
             yield f"a failed circuit of the record can't be read: {circuit!r:.200}"
