@@ -53,7 +53,7 @@ class Relay:
     family: frozenset[str] = frozenset()
     contact: str = ""
     bandwidth: int = 0
-    is_measured: bool = False
+    is_measured: bool = True
     family_ids: frozenset[str] = frozenset()
 
     @property

@@ -132,7 +132,7 @@ async def replay(
         replayer = Replayer(audit, relay, times, terms, places, assessor, witness, ledger)
         session = Session(
             network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-            evidence=evidence, on_finished=replayer.finished,
+            evidence=evidence, on_finished=replayer.finished, around=work.surroundings,
         )  # fmt: skip
         try:
             with guard(replayer):

@@ -23,6 +23,7 @@ from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint
 from ..network import Network, Vantage
+from ..surroundings import Surroundings
 from ..tool import Status
 from ..witness import Witness
 from .assessing import Assessor
@@ -59,6 +60,7 @@ class Work:
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class Scan:
@@ -107,7 +109,7 @@ class Scan:
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-                evidence=evidence, on_finished=auditor.finished,
+                evidence=evidence, on_finished=auditor.finished, around=work.surroundings,
             )  # fmt: skip
             recall_controls(plan.audits, self._known)
             try:

@@ -58,7 +58,7 @@ class Guard:
             running = self._scan.auditor.running if self._scan.auditor is not None else 0
             told = self._alerting.under_way if self._alerting is not None else 0
             alerts = f" and {counted(told, 'alert')}" if told else ""
-            self._say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
+            self.say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
@@ -69,7 +69,8 @@ class Guard:
         loop.default_exception_handler(context)
         self._scan.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """Say it now, whatever stands on the terminal's last line."""
         clear = "\r\x1b[K" if self._is_shown else ""
         print(f"{clear}exitpin: {sentence}", file=sys.stderr, flush=True)
 

@@ -31,6 +31,7 @@ from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
+from ..surroundings import Surroundings
 from . import audit_resume
 from .alert_options import plan_sentence
 from .audit_account import Account, exit_status, plan_sentences
@@ -41,6 +42,7 @@ from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_tools import Chosen, choose_tools
+from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 from .say import say
@@ -180,7 +182,14 @@ class AuditScan:
         keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
-        work = self._work(network, plan, chosen)
+
+        def stop(why: str) -> None:
+            account.problem(f"stopped: {why}")
+            scan.interrupt(why)
+
+        wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
+        around = of_a_scan(self._settings, wait_s, lambda sentence: guard.say(sentence), stop)
+        work = self._work(network, plan, chosen, around)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
         alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
@@ -236,8 +245,8 @@ class AuditScan:
         with reader:
             return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
-    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
-        is_lab = self._vantage.is_lab
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings) -> Work:
+        is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}
         spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
         return Work(
             scan_id=self.scan_id,
@@ -248,8 +257,9 @@ class AuditScan:
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
             spacing_s=spacing_s,
             jitter_s=jitter_s,
-            pace=pace_of(self._settings, self._vantage),
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
+            pace=pace_of(self._settings, self._vantage, is_scan=True),
+            first_hops=first_hops_of(self._settings, network.snapshot, tested, around.health),
+            surroundings=around,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             events=Path(self._args.events).absolute() if self._args.events else None,
             rng=self._rng,

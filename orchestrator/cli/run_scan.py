@@ -28,6 +28,7 @@ from ..runs import Life
 from ..selection import Selection
 from ..settings import BUILT_IN
 from .asked import Asked
+from .changes_told import of_runs
 from .conclusion import Ending, concluded, refusal
 from .containment import containment_of, warn_of
 from .guarding import guarding
@@ -131,11 +132,14 @@ class Scan:
                 flow=lambda name: self._writers["stdout" if self._args.json else name],
                 evidence=None if events_path is None else events_path.with_name(f"{events_path.name}.evidence"),
             )  # fmt: skip
+            pace = pace_of(self._settings, self._vantage)
+            around = of_runs(self._settings, pace.outage_max_s, self._tell)
             session = Session(
                 network.channel,
                 launcher,
-                pace=pace_of(self._settings, self._vantage),
-                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan]),
+                pace=pace,
+                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan], around.health),
+                around=around,
                 rng=self._rng,
                 evidence=evidence,
                 on_finished=self._finished,
