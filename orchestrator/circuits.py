@@ -8,6 +8,8 @@ stream was open the run is over; if it was idle (Tor retires a circuit after a f
 replacement to the same exit. Where the pace keeps circuits warm, one whose run is over and has not failed serves the
 next run to its exit, until it is too old.
 
+What other processes started, and what is allowed in all, is asked of `take_start` before each launch.
+
 Pure: time comes in as `now` (monotonic seconds), chance as `rng`; `next_launch` says when to call `launch` again.
 """
 
@@ -80,6 +82,13 @@ class Want:
 FirstHops = Callable[[Fingerprint, frozenset[Fingerprint], Random], Sequence[Fingerprint]]
 """(exit, first hops that failed) -> the hops before the exit, in order; empty: none can be had."""
 
+TakeStart = Callable[[], float]
+"""0: one circuit may be built now, and is counted; else seconds after which it is worth asking again."""
+
+
+def _at_once() -> float:
+    return 0.0
+
 
 @dataclass(slots=True)
 class Pool:
@@ -88,6 +97,7 @@ class Pool:
     pace: Pace
     first_hops: FirstHops
     rng: Random
+    take_start: TakeStart = _at_once
     wanted: deque[Want] = field(default_factory=deque)
     requests: dict[int, Circuit] = field(default_factory=dict)
     circuits: dict[int, Circuit] = field(default_factory=dict)
@@ -121,8 +131,11 @@ class Pool:
             want = next((want for want in self.wanted if want.not_before <= now), None)
             if want is None:
                 break
-            self.wanted.remove(want)
             hops = self.first_hops(want.exit, want.tried, self.rng)
+            if hops and (wait_s := self.take_start()) > 0:
+                self._not_before = now + wait_s
+                break
+            self.wanted.remove(want)
             if not hops:
                 effects.append(CircuitUnavailable(want.run_id, want.last_reason or "no first hop"))
                 continue

@@ -14,6 +14,7 @@ from random import Random
 
 from . import effects as fx
 from . import events
+from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
 from .evidence import EvidenceLog
@@ -23,6 +24,7 @@ from .ports import Control, Launch, Launcher
 from .runs import Life, Phase
 from .streams import Streams
 
+Begun = Callable[[str], None]
 Finished = Callable[[Life, Launch | None], None]
 
 
@@ -39,7 +41,8 @@ class Session:
     """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
-    that could not even be prepared. It may call `start`.
+    that could not even be prepared. It may call `start`. `on_begun(run_id)` is called when the tool is about to be
+    started. `starts`: what is asked before each circuit.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class Session:
         on_finished: Finished,
         resolve: str = "mapped",
         streams: Streams | None = None,
+        starts: Starts | None = None,
+        on_begun: Begun | None = None,
     ) -> None:
-        pool = Pool(pace, first_hops, rng)
+        pool = Pool(pace, first_hops, rng, (starts or Unlimited()).take_circuit)
         self._attacher = Attacher(control, pool, streams or Streams(), evidence, self.post, self.lose_trust)
         self._launcher = launcher
         self._evidence = evidence
         self._on_finished = on_finished
+        self._on_begun = on_begun
         self._resolve = resolve
         self._loop = asyncio.get_running_loop()
         self._active: dict[str, Active] = {}
@@ -218,6 +224,8 @@ class Session:
         self._attacher.want_circuit(wish.run_id, run.exit.fingerprint, run.avoid)
 
     def _start_process(self, wish: fx.StartProcess) -> None:
+        if self._on_begun is not None:
+            self._on_begun(wish.run_id)
         problem = self._active[wish.run_id].launch.start()
         if problem is not None:
             self.post(wish.run_id, events.LauncherLost(problem))

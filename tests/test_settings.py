@@ -38,7 +38,7 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     user = str(tmp_path / "exitpin" / "config.toml")
     origins = {key.name: settings.origin(key.name) for key in KEYS}
     assert origins == {
-        **dict.fromkeys(["build_jitter", "timeout", "destinations", "control"], "built-in"),
+        **dict.fromkeys(["build_jitter", "per_destination", "timeout", "destinations", "control"], "built-in"),
         "hops": str(system),
         "first_hops": str(system),
         "build_delay": user,

@@ -15,6 +15,7 @@ from ...shim import bindings
 from ...wrappers.launch import ToolLauncher
 from ...wrappers.redaction import redactor
 from ...wrappers.runtime import scratch_directory
+from ..allowance import Starts, Unlimited
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import OperatorError
@@ -55,6 +56,7 @@ class Work:
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    starts: Starts = field(default_factory=Unlimited)
 
 
 class Scan:
@@ -78,7 +80,8 @@ class Scan:
         self._disk = disk
         self._session: Session | None = None
         self.auditor: Auditor | None = None
-        self.schedule = Schedule[Errand](Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s), work.rng)
+        limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
+        self.schedule = Schedule[Errand](limits, work.rng, work.starts)
         self.trust_lost: str | None = None
 
     async def run(self) -> None:
@@ -99,7 +102,7 @@ class Scan:
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-                evidence=evidence, on_finished=auditor.finished,
+                evidence=evidence, on_finished=auditor.finished, starts=work.starts, on_begun=auditor.begun,
             )  # fmt: skip
             recall_controls(plan.audits, self._known)
             try:

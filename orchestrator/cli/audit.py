@@ -62,6 +62,10 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--repeat", type=int, metavar="N", help="N probes of each exit by each tool (1)")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
+    how.add_argument(
+        "--per-destination", metavar="N/m",
+        help="at most N runs towards one destination in a time, e.g. 120/h (its default; in the lab, and for yours: no limit)",
+    )  # fmt: skip
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
     how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less (45s in the lab)")

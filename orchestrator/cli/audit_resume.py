@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
-UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
+UNLESS_SAID = ("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout")
 """Settings that may be other ones when it goes on."""
 
 

@@ -14,6 +14,7 @@ from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
+from ..allowance import Starts
 from ..audit import scan_record
 from ..audit.ledger import listening
 from ..audit.recalling import Recollection, left_to_do, standing
@@ -28,6 +29,7 @@ from ..results.scan_lock import held
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
 from . import audit_resume
+from .allowing import Waits, load_sentence, open_starts
 from .audit_account import Account, exit_status, plan_sentences
 from .audit_findings import findings_table
 from .audit_guard import Guard
@@ -90,7 +92,8 @@ class AuditScan:
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
                 self._hold(stack)
-            return await self._carry_out(network, plan, known, chosen, store)
+            starts = stack.enter_context(open_starts(self._settings, self._vantage, self._environment))
+            return await self._carry_out(network, plan, known, chosen, store, starts)
 
     def _hold(self, stack: AsyncExitStack) -> None:
         """Hold the scan's lock from here on: what is known of it is read after that."""
@@ -137,13 +140,15 @@ class AuditScan:
             said.append(audit_resume.account_sentence(self._resumed, plan, known))
         if plan.pairs or self._resumed is None:
             said += plan_sentences(plan, self._settings, is_lab=self._vantage.is_lab)
+            limits = load_sentence(plan, self._settings, self._vantage, self._environment)
+            said += [limits] if limits is not None else []
         for sentence in said:
             print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
 
     # The scan.
 
     async def _carry_out(
-        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
+        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store, starts: Starts
     ) -> int:
         again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
         stays = [verdict.record for verdict in standing(plan, known)]
@@ -152,10 +157,16 @@ class AuditScan:
         keepers = [store.add, listening(account.add)]
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
-        work = self._work(network, plan, chosen)
+        work = self._work(network, plan, chosen, starts)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         guard = Guard(scan, account, is_shown=sys.stderr.isatty() and not self._args.json)
         store.on_problem = lambda why: scan.interrupt(f"a record could not be written: {why}")
+
+        def unlimited(why: str) -> None:
+            account.problem(why)
+            asyncio.get_running_loop().call_soon(scan.interrupt, why)
+
+        starts.watch(unlimited, Waits(self._settings, guard.say))
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
         for record in known.superseded:
             store.add(record)
@@ -187,7 +198,7 @@ class AuditScan:
         with reader:
             return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
-    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, starts: Starts) -> Work:
         is_lab = self._vantage.is_lab
         return Work(
             scan_id=self.scan_id,
@@ -199,6 +210,7 @@ class AuditScan:
             spacing_s=0.0 if is_lab else self._settings.build_delay_s,
             jitter_s=0.0 if is_lab else self._settings.build_jitter_s,
             pace=pace_of(self._settings, self._vantage),
+            starts=starts,
             first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             events=Path(self._args.events).absolute() if self._args.events else None,

@@ -26,7 +26,7 @@ UNSET = {
 }  # fmt: skip
 """Options that no lease has, and their values when nobody gave them: files of the client's, a tor or a pace of its own,
 several runs, a pattern that may take its time."""
-OF_THE_DAEMON = ("first_hops", "hops", "build_delay_s", "build_jitter_s", "control")
+OF_THE_DAEMON = ("first_hops", "hops", "build_delay_s", "build_jitter_s", "rate", "control")
 """Settings that hold for all runs of a daemon."""
 OF_THE_CALLER = ("TORSOCKS_CONF_FILE",)
 """Variables that name files of the client's."""

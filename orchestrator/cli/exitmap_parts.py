@@ -23,6 +23,7 @@ from ...wrappers.exitmap.scan_files import Prepared, ScanFiles
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import printable
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
+from ..allowance import Starts, Unlimited
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError, status_of_signal
@@ -35,6 +36,7 @@ from ..plan import NONCE_BYTES, run_address
 from ..ports import Control, Launch
 from ..runs import Life
 from ..settings import Settings
+from .allowing import Waits, open_starts
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of
 from .run_record import record_line
@@ -109,12 +111,13 @@ class Parts:
             evidence = EvidenceLog(path, header)
         except OSError as error:
             raise OperatorError(f"{path} can't be written: {error.strerror}.", "Nothing was started.") from error
-        session = self._session(
-            network.channel, network.socks, evidence, pace_of(self._settings, vantage),
-            first_hops_of(self._settings, network.snapshot, [exit]),
-        )  # fmt: skip
         try:
-            await self._carry_out(session, self._run("setup", exit))
+            with open_starts(self._settings, vantage, self._environment) as starts:
+                session = self._session(
+                    network.channel, network.socks, evidence, pace_of(self._settings, vantage),
+                    first_hops_of(self._settings, network.snapshot, [exit]), starts,
+                )  # fmt: skip
+                await self._carry_out(session, self._run("setup", exit))
         finally:
             evidence.close()
         self._problem, _ = self._ended(session)
@@ -167,8 +170,9 @@ class Parts:
         nobody, first = stand_in_relay(1), stand_in_relay(2)
         with closing(tor):
             session = self._session(
-                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,)
-            )
+                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,),
+                Unlimited(),
+            )  # fmt: skip
             await self._carry_out(session, self._run(part, nobody))
         return self._ended(session)
 
@@ -179,7 +183,13 @@ class Parts:
         )  # fmt: skip
 
     def _session(
-        self, control: Control, socks: tuple[str, int], evidence: EvidenceLog, pace: Pace, first_hops: FirstHops
+        self,
+        control: Control,
+        socks: tuple[str, int],
+        evidence: EvidenceLog,
+        pace: Pace,
+        first_hops: FirstHops,
+        starts: Starts,
     ) -> Session:
         """A session of one run. What comes of names is what an exit found, and never a stand-in for it: setup() may
         hand it on."""
@@ -190,10 +200,18 @@ class Parts:
         )  # fmt: skip
         self._launcher = launcher
         self._lives.clear()
-        return Session(
+        session = Session(
             control, launcher, pace=pace, first_hops=first_hops, rng=self._rng, evidence=evidence,
-            on_finished=self._finished, resolve="exit",
+            on_finished=self._finished, resolve="exit", starts=starts,
         )  # fmt: skip
+        loop = asyncio.get_running_loop()
+
+        def stop(why: str) -> None:
+            say(why)
+            loop.call_soon(session.interrupt, why)
+
+        starts.watch(stop, Waits(self._settings))
+        return session
 
     async def _carry_out(self, session: Session, run: Run) -> None:
         interrupted: list[int] = []

@@ -3,13 +3,14 @@ no wide scan unasked."""
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..circuits import FirstHops, Pace
 from ..errors import EXIT_USAGE, OperatorError
 from ..model import Destination, Fingerprint, Relay, Snapshot
 from ..network import Vantage
 from ..selection import first_hop_chooser
-from ..settings import BUILT_IN, Settings, load_settings
+from ..settings import BUILT_IN, COMMAND_LINE, Settings, load_settings
 
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
 LAB_TIMEOUT_MAX_S = 45.0
@@ -24,12 +25,16 @@ def settings_in_force(args: argparse.Namespace, environment: Mapping[str, str], 
         "timeout": args.timeout,
         "jobs": args.jobs,
         "rate": getattr(args, "rate", None),
+        "per_destination": getattr(args, "per_destination", None),
     }
     if vantage.is_lab:
         given["build_delay"] = given["build_delay"] or "0s"
         given["build_jitter"] = given["build_jitter"] or "0s"
         given["jobs"] = given["jobs"] or LAB_JOBS
-    return load_settings(environment, given)
+    settings = load_settings(environment, given)
+    if vantage.is_lab and settings.origin("rate") != COMMAND_LINE:
+        return replace(settings, rate=None)
+    return settings
 
 
 def pace_of(settings: Settings, vantage: Vantage) -> Pace:
