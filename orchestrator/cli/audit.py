@@ -64,7 +64,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
     how.add_argument(
         "--per-destination", metavar="N/m",
-        help="at most N runs towards one destination in a time, e.g. 120/h (its default; in the lab, and for yours: no limit)",
+        help="at most N runs towards one destination, e.g. 120/h (the default; none in the lab, and for yours)",
     )  # fmt: skip
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
