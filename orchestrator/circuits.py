@@ -131,14 +131,15 @@ class Pool:
             want = next((want for want in self.wanted if want.not_before <= now), None)
             if want is None:
                 break
-            hops = self.first_hops(want.exit, want.tried, self.rng)
-            if hops and (wait_s := self.take_start()) > 0:
-                self._not_before = now + wait_s
-                break
             self.wanted.remove(want)
+            hops = self.first_hops(want.exit, want.tried, self.rng)
             if not hops:
                 effects.append(CircuitUnavailable(want.run_id, want.last_reason or "no first hop"))
                 continue
+            if (wait_s := self.take_start()) > 0:
+                self._not_before = now + wait_s
+                self.wanted.appendleft(want)
+                break
             self._requests_made += 1
             path = (*hops, want.exit)
             self.requests[self._requests_made] = Circuit(want.run_id, want.exit, path, want.attempt, now, want.tried)

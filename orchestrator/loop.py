@@ -60,7 +60,7 @@ class Session:
         starts: Starts | None = None,
         on_begun: Begun | None = None,
     ) -> None:
-        pool = Pool(pace, first_hops, rng, (starts or Unlimited()).take_circuit)
+        pool = Pool(pace, first_hops, rng, take_start=(starts or Unlimited()).take_circuit)
         self._attacher = Attacher(control, pool, streams or Streams(), evidence, self.post, self.lose_trust)
         self._launcher = launcher
         self._evidence = evidence

@@ -82,8 +82,9 @@ class Waits:
             limit = f"{delay_s:g} s between two" if rate is None else f"at most {_told(rate)}"
             why = f"the next circuit: {limit}"
         else:
-            why = f"{destination}: at most {_told(self._settings.per_destination)} go there (per_destination)"
-        self._tell(f"waiting {span(wait_s)} for {why}, those of earlier commands counted; others wait alike")
+            limit = _told(self._settings.per_destination)
+            why = f"{destination}: at most {limit} towards one destination (--per-destination)"
+        self._tell(f"waiting {span(wait_s)} for {why}, those of earlier commands counted")
 
 
 def load_sentence(plan: ScanPlan, settings: Settings, vantage: Vantage, environment: Mapping[str, str]) -> str | None:

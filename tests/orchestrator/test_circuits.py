@@ -264,7 +264,7 @@ def test_whatever_comes_a_ready_circuit_is_its_runs_own_and_ends_at_its_exit(sto
 
 def test_a_launch_waits_for_what_others_started() -> None:
     asked = iter([0.0, 5.0, 0.0])
-    shared = Pool(AT_ONCE, lambda *_: (GUARDS[0],), Random(1), lambda: next(asked))
+    shared = Pool(AT_ONCE, lambda *_: (GUARDS[0],), Random(1), take_start=lambda: next(asked))
     for number in range(2):
         shared.want(f"r{number}", EXIT)
     assert len(shared.launch(0.0)) == 1
@@ -274,6 +274,11 @@ def test_a_launch_waits_for_what_others_started() -> None:
 
 def test_nothing_is_counted_where_no_first_hop_can_be_had() -> None:
     asked: list[float] = []
-    shared = Pool(AT_ONCE, lambda *_: (), Random(1), lambda: asked.append(0.0) or 0.0)  # type: ignore[func-returns-value]
+
+    def take() -> float:
+        asked.append(0.0)
+        return 0.0
+
+    shared = Pool(AT_ONCE, lambda *_: (), Random(1), take_start=take)
     shared.want("r", EXIT)
     assert shared.launch(0.0) == [CircuitUnavailable("r", "no first hop")] and asked == []
