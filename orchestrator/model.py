@@ -50,19 +50,26 @@ class Relay:
     contact: str = ""
     bandwidth: int = 0
 
+    @property
+    def could_exit(self) -> bool:
+        """Whether it lets something out: by its own policy, whatever the authorities call it; without one, by flag."""
+        return "Exit" in self.flags if self.policy is None else not self.policy.is_reject_all()
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consensus with its descriptors: immutable for as long as a scan uses it.
 
-    `consensus`: the document as the authorities signed it (dir-spec), as far as tor gave it; `descriptors`: the server
-    descriptors, as they were published, of all relays that let something out.
+    Times are UTC, as dir-spec has them. `consensus`: the document as the authorities signed it, as far as tor gave it;
+    `descriptors`: the server descriptors, as they were published, of all relays that let something out.
     """
 
     valid_after: str
     relays: Mapping[Fingerprint, Relay]
     distinct_subnets: bool = True
     consensus: str = ""
+    fresh_until: str = ""
+    valid_until: str = ""
     descriptors: Mapping[Fingerprint, str] = field(default_factory=dict)
 
 

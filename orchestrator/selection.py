@@ -50,7 +50,7 @@ def select(snapshot: Snapshot, wanted: Wanted, rng: Random) -> Selection:
     """The exits that `wanted` names and its filters leave. Raises OperatorError for a name that nothing matches."""
     named = _named(snapshot, wanted.names)
     everybody = named is None
-    candidates = named if named is not None else [r for r in snapshot.relays.values() if _could_exit(r)]
+    candidates = named if named is not None else [r for r in snapshot.relays.values() if r.could_exit]
     dropped: Counter[str] = Counter()
     kept: list[Relay] = []
     for relay in candidates:
@@ -103,12 +103,6 @@ def find_relay(snapshot: Snapshot, name: str) -> Relay:
         "Name the fingerprint: " + ", ".join(relay.fingerprint for relay in matches[:5]) + ".",
         EXIT_USAGE,
     )
-
-
-def _could_exit(relay: Relay) -> bool:
-    if relay.policy is not None:
-        return not relay.policy.is_reject_all()
-    return "Exit" in relay.flags
 
 
 def _filters(wanted: Wanted, everybody: bool) -> list[tuple[str, Callable[[Relay], bool]]]:

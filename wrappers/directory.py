@@ -24,10 +24,20 @@ async def read_snapshot(channel: ControlChannel) -> Snapshot:
     """The snapshot that this tor has now. Raises ControlError."""
     status = (await channel.ask("GETINFO ns/all"))[0].partition("=")[2]
     descriptors = (await channel.ask("GETINFO desc/all-recent"))[0].partition("=")[2]
-    valid_after = (await channel.ask("GETINFO consensus/valid-after"))[0].partition("=")[2].strip('"')
+    valid_after = await _time(channel, "valid-after")
     distinct = (await channel.ask("GETCONF EnforceDistinctSubnets"))[0].partition("=")[2]
     snapshot = parse_snapshot(status, descriptors, valid_after, distinct != "0")
-    return replace(snapshot, consensus=await _signed_consensus(channel) or status)
+    fresh, valid = await _time(channel, "fresh-until"), await _time(channel, "valid-until")
+    return replace(snapshot, consensus=await _signed_consensus(channel) or status, fresh_until=fresh, valid_until=valid)
+
+
+async def read_fresh_until(channel: ControlChannel) -> str:
+    """Until when tor's consensus is the newest that there should be. Raises ControlError."""
+    return await _time(channel, "fresh-until")
+
+
+async def _time(channel: ControlChannel, name: str) -> str:
+    return (await channel.ask(f"GETINFO consensus/{name}"))[0].partition("=")[2].strip('"')
 
 
 async def _signed_consensus(channel: ControlChannel) -> str:
@@ -54,7 +64,7 @@ def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_sub
             fingerprint, entry.nickname, entry.address, entry.or_port, frozenset(entry.flags), policy, family, contact,
             entry.bandwidth or 0,
         )  # fmt: skip
-    return Snapshot(valid_after, relays, distinct_subnets, status, published)
+    return Snapshot(valid_after, relays, distinct_subnets, status, descriptors=published)
 
 
 def _descriptors(

@@ -179,7 +179,7 @@ class Pinned:
         run.
 
         Raises what the function raises, with the traceback of that process as its cause; RunFailed if there is no
-        answer: a timeout, a signal, `os._exit`, over 64 MiB, or an attribution in doubt.
+        answer: a timeout, a signal, `os._exit`, over 64 MiB, what can't be unpickled here, or an attribution in doubt.
 
         >>> import exitpin
         >>> from urllib.request import urlopen

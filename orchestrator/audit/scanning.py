@@ -21,6 +21,7 @@ from ..containment import Containment
 from ..errors import OperatorError
 from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
+from ..model import Fingerprint
 from ..network import Network, Vantage
 from ..tool import Status
 from ..witness import Witness
@@ -37,8 +38,9 @@ from .schedule import Limits, Schedule
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How a scan is carried out. By tool id: `given`, the parameters that somebody gave a value; `words`, how the tool
-    was named, where that is not by its id; `versions`, of the programs that it requires."""
+    """How a scan is carried out. `ranks`: which exits come first (`Schedule`). By tool id: `given`, the parameters that
+    somebody gave a value; `words`, how the tool was named, where that is not by its id; `versions`, of the programs
+    that it requires."""
 
     scan_id: str
     vantage: Vantage
@@ -53,6 +55,7 @@ class Work:
     rng: Random
     timeout_max_s: float | None = None
     events: Path | None = None
+    ranks: Mapping[Fingerprint, int] = field(default_factory=dict)
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +84,7 @@ class Scan:
         self._session: Session | None = None
         self.auditor: Auditor | None = None
         limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
-        self.schedule = Schedule[Errand](limits, work.rng, work.starts)
+        self.schedule = Schedule[Errand](limits, work.rng, work.ranks, starts=work.starts)
         self.trust_lost: str | None = None
 
     async def run(self) -> None:

@@ -79,6 +79,13 @@ class Account:
         if sentence not in self.problems:
             self.problems.append(sentence)
 
+    def outlived(self, valid_after: str) -> str:
+        """What to say when the scan goes on by another consensus."""
+        return (
+            f"scan {self.scan_id}: {self.statuses.total() - self.unfinished} of {self.planned} verdicts; the consensus"
+            f" of {valid_after} is no longer valid: going on by the next one"
+        )
+
     def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
         """What to say at the end."""
         if self.recorded is not None:

@@ -23,7 +23,7 @@ from .same_question import changes
 
 Json = dict[str, Any]
 
-AS_IT_WAS = ("repeat", "seed", "direct_control", "wide")
+AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
 UNLESS_SAID = ("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout")
 """Settings that may be other ones when it goes on."""
@@ -80,11 +80,17 @@ def _unfinished(reader: Reader) -> str | None:
 
 def read_again(resumed: Resumed, store: Path) -> Resumed:
     """The same, as it stands now that its lock is held: another session may have gone on with it meanwhile."""
+    return replace(resumed, scan=same_scan(resumed.scan_id, store).scan)
+
+
+def same_scan(scan_id: str, store: Path) -> Resumed:
+    """A scan of the store, to go on with all that is left of it."""
     reader = open_store(store)
     assert reader is not None
     with reader:
-        scan = reader.scan(resumed.scan_id)
-    return resumed if scan is None else replace(resumed, scan=scan)
+        scan = reader.scan(scan_id)
+    assert scan is not None
+    return Resumed(scan, is_retry=False)
 
 
 def _take_settings(args: argparse.Namespace, scan: Json) -> None:

@@ -99,8 +99,9 @@ def variables(path: tuple[str, ...], options: set[str]) -> list[tuple[str, str]]
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    """All spellings."""
-    return {option for action in parser._actions for option in action.option_strings}
+    """All spellings of those that are for people."""
+    shown = [action for action in parser._actions if action.help is not argparse.SUPPRESS]
+    return {option for action in shown for option in action.option_strings}
 
 
 def others(path: tuple[str, ...], inner: list[str]) -> list[str]:

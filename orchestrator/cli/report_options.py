@@ -9,12 +9,12 @@ from ..results.wanted import STATUSES
 from .results_store import shown
 
 
-def age_s(text: str) -> float:
+def age_s(text: str, option: str = "--max-age") -> float:
     """`26h`, `30d`. Raises OperatorError."""
     try:
         return duration_s(text)
     except ValueError:
-        raise OperatorError(f"--max-age {shown(text)}: say a time such as 26h or 7d.", "", EXIT_USAGE) from None
+        raise OperatorError(f"{option} {shown(text)}: say a time such as 26h or 7d.", "", EXIT_USAGE) from None
 
 
 def statuses(text: str, option: str) -> frozenset[str]:

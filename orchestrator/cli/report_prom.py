@@ -27,6 +27,7 @@ examples:
   exitpin audit tls-cert --sample 50; exitpin report prom -o /var/lib/prometheus/node-exporter/exitpin.prom
 """
 
+MAX_AGE = "30d"
 MODE = 0o644  # whoever collects it is another user
 
 
@@ -38,7 +39,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write them there, by rename (stdout)")
     parser.add_argument(
-        "--max-age", metavar="TIME", default="30d", help="leave out jobs whose last scan began longer ago (30d)"
+        "--max-age", metavar="TIME", default=MAX_AGE, help="leave out jobs whose last scan began longer ago (30d)"
     )
     add_store(parser)
     parser.set_defaults(execute=execute)
@@ -46,20 +47,23 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write the metrics. Where nothing was recorded yet they say that there is nothing."""
+    text = metrics(args.store or store_path(os.environ), args.max_age)
+    with whole_file(args.output or STDOUT, MODE) as file:
+        file.write(text)
+    return 0
+
+
+def metrics(store: Path, max_age: str = MAX_AGE) -> bytes:
+    """The metrics of a store, without the jobs whose last scan began longer ago than that. Raises OperatorError."""
     from ..report.prom import exposition
     from ..report.watch import watched
 
-    since = time.time() - age_s(args.max_age)
-    path = args.store or store_path(os.environ)
-    reader = open_store(path)
+    since = time.time() - age_s(max_age)
+    reader = open_store(store)
     if reader is None:
-        text = exposition([], sizes(path))
-    else:
-        with reader:
-            text = exposition(watched(reader, since), sizes(path))
-    with whole_file(args.output or STDOUT, MODE) as file:
-        file.write(text.encode())
-    return 0
+        return exposition([], sizes(store)).encode()
+    with reader:
+        return exposition(watched(reader, since), sizes(store)).encode()
 
 
 def sizes(store: Path) -> dict[str, int]:

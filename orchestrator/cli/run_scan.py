@@ -18,7 +18,6 @@ from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
 from ..allowance import Starts
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
-from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Destination, Run
 from ..network import Network, Vantage, open_network
@@ -37,7 +36,16 @@ from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .recording import Recording
 from .run_given import given_in_words
-from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
+from .run_record import (
+    close_evidence,
+    events_path,
+    given_of,
+    new_scan_id,
+    notes_on,
+    open_evidence,
+    record_line,
+    wanted_by_command,
+)
 from .say import say
 from .selectors import choose, parse_destination
 
@@ -109,10 +117,7 @@ class Scan:
         events_path = self._events_path()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": self.scan_id, "tor": network.tor_version, "started": started}
-        try:
-            evidence = EvidenceLog(events_path, header)
-        except OSError as error:
-            raise OperatorError(f"{events_path} can't be written: {error.strerror}.", "Nothing was started.") from error
+        evidence = open_evidence(events_path, header)
         self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
         with scratch_directory() as directory:
@@ -142,7 +147,7 @@ class Scan:
                         await launcher.household.settle()
                     finally:
                         await self._writers["stdout"].close(self._interrupted)
-                        _close(evidence, events_path)
+                        close_evidence(evidence)
                     status = self._conclude(session, len(plan))
                 finally:
                     await self._writers["stderr"].close(self._interrupted)
@@ -233,14 +238,6 @@ class Scan:
         if not self._args.json and self._recording is None:
             return None
         return events_path(self._environment, self.scan_id)
-
-
-def _close(evidence: EvidenceLog, path: Path | None) -> None:
-    try:
-        evidence.close()
-    except OSError as error:
-        problem = f"{path} could not be written to its end: {error.strerror}."
-        raise OperatorError(problem, "There is no proof of what was run.") from error
 
 
 def _tag(run: Run) -> str:

@@ -3,12 +3,14 @@
 import argparse
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
 from ..errors import EXIT_USAGE, OperatorError
 from ..model import Destination, Snapshot
 from ..selection import Selection, Wanted, select
+from .option_tables import OptionsParser, option_arguments
 
 
 def add_selectors(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -61,6 +63,13 @@ def choose(
         sample=args.sample,
     )
     return select(snapshot, wanted, rng)
+
+
+def selector_arguments(table: Mapping[str, object]) -> list[str]:
+    """The options that a table of a plan stands for. Raises OperatorError."""
+    parser = OptionsParser()
+    add_selectors(parser, required=False)
+    return option_arguments({"exit" if key == "exits" else key: value for key, value in table.items()}, parser)
 
 
 def _names(given: list[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from .wanted import FINDINGS, STATUSES, exit_condition
 
 AT_ONCE = 500  # values of one statement; SQLite takes more
 REASON_MAX = 4096  # characters
+LATEST_MAX = 32  # verdicts on an exit, of which those of its latest scan are looked at
 
 
 class Rows(Protocol):
@@ -129,3 +130,19 @@ def scans_told(reader: Rows, scan_ids: Sequence[str]) -> dict[str, ScanTold]:
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), AT_ONCE):
         yield values[start : start + AT_ONCE]
+
+
+def pasts_of(reader: Rows, exits: Iterable[str]) -> dict[str, tuple[float, bool]]:
+    """Of each of these exits that has a verdict: when the latest was, and whether the latest scan with one found
+    something. Raises OperatorError."""
+    statement = (
+        "SELECT scan_id, status, ended FROM runs WHERE exit_fingerprint = ? AND kind = 'verdict'"
+        f" ORDER BY ended DESC LIMIT {LATEST_MAX}"
+    )
+    found: dict[str, tuple[float, bool]] = {}
+    for name in exits:
+        latest = list(reader.rows(statement, [name]))
+        if latest:
+            scan_id, _, ended = latest[0]
+            found[name] = ended, any(status in FINDINGS for scan, status, _ in latest if scan == scan_id)
+    return found

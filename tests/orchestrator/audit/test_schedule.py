@@ -75,6 +75,16 @@ def test_probes_start_in_random_order() -> None:
     assert order(1) != order(2) != list(range(20))
 
 
+def test_exits_of_a_lower_rank_come_first_and_equals_in_random_order() -> None:
+    ranks = {Fingerprint(letter): rank for rank, letter in enumerate("CAB")}
+    schedule = Schedule[Errand](Limits(100, 100, 0, 0), Random(1), ranks)
+    for letter in "ABCABC":
+        schedule.add(Errand(Fingerprint(letter)))
+    schedule.add(Errand(Fingerprint("B"), urgency=1))
+    taken = [job.exit for _ in range(7) if (job := schedule.take(0))]
+    assert taken == ["B", "C", "C", "A", "A", "B", "B"]
+
+
 def test_when_most_circuits_fail_fewer_runs_are_started_and_more_again_later() -> None:
     schedule = a_schedule(jobs=16, per_exit=100)
     for _ in range(WINDOW):
@@ -130,7 +140,7 @@ class Shared(Unlimited):
 
 def test_a_run_waits_for_what_others_started_and_lets_those_pass_that_need_not() -> None:
     shared, web, ssh = Shared(web=60.0), Destination("web", 80), Destination("ssh", 22)
-    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), shared)
+    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), starts=shared)
     for places in ((web,), (web, ssh), (ssh,)):
         schedule.add(Errand(destinations=places))
     taken = schedule.take(10.0)
@@ -143,7 +153,7 @@ def test_a_run_waits_for_what_others_started_and_lets_those_pass_that_need_not()
 
 def test_a_run_begins_once_for_others_be_it_that_its_tool_starts_or_that_it_never_will() -> None:
     shared, web = Shared(), Destination("web", 80)
-    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), shared)
+    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), starts=shared)
     for _ in range(2):
         schedule.add(Errand(destinations=(web,)))
     first, second = schedule.take(0.0), schedule.take(0.0)

@@ -137,7 +137,7 @@ def test_the_version_is_the_number_of_migrations(path: Path) -> None:
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-    assert tables == [("runs",), ("scans",)]
+    assert tables == [("runs",), ("scans",), ("sightings",)]
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 
