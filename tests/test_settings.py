@@ -39,7 +39,10 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     origins = {key.name: settings.origin(key.name) for key in KEYS}
     assert origins == {
         **dict.fromkeys(
-            ["first_hops_fallback", "build_jitter", "timeout", "network_wait", "destinations", "control", "as_file"],
+            [
+                *("first_hops_fallback", "build_jitter", "per_destination", "timeout", "network_wait", "destinations"),
+                *("control", "as_file"),
+            ],
             "built-in",
         ),
         "hops": str(system),

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ...wrappers.output import printable
 from ..audit.scanning import Scan
 from ..counted import counted
 from .audit_account import GRAVITY, Account
@@ -70,9 +71,9 @@ class Guard:
         self._scan.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
     def say(self, sentence: str) -> None:
-        """Say it now, whatever stands on the terminal's last line."""
+        """A sentence beside the progress."""
         clear = "\r\x1b[K" if self._is_shown else ""
-        print(f"{clear}exitpin: {sentence}", file=sys.stderr, flush=True)
+        print(f"{clear}exitpin: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def _show(self) -> None:
         self._timer = self._loop.call_later(SHOW_S, self._show)

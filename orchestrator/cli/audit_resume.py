@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
-UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout", "hops", "network_wait")
+UNLESS_SAID = (*("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),)
 """Settings that may be other ones when it goes on."""
 
 

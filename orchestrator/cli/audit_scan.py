@@ -14,10 +14,10 @@ from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
+from ..allowance import Starts
 from ..audit import scan_record
 from ..audit.alerts import Alerts
 from ..audit.ledger import listening
-from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
@@ -26,21 +26,21 @@ from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
-from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path
 from ..results.stored import Wanted, open_store
 from ..surroundings import Surroundings
 from . import audit_resume
-from .alert_options import plan_sentence
-from .audit_account import Account, exit_status, plan_sentences
+from .allowing import Waits, open_starts
+from .audit_account import Account, exit_status
 from .audit_alerts import Alerting, untold
 from .audit_consensus import Expiry, valid_network
 from .audit_exits import Exits, Place, chosen_exits, known_exits
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
+from .audit_told import PlanTold
 from .audit_tools import Chosen, choose_tools
 from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
@@ -100,7 +100,7 @@ class AuditScan:
             exits = await self._exits(network)
             self._ranks = exits.ranks
             plan, known = await asyncio.to_thread(self._plan, network, chosen, exits)
-            self._tell_plan(plan, known, await asyncio.to_thread(self._load, plan))
+            await asyncio.to_thread(self._tell_plan, plan, known)
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
@@ -112,7 +112,8 @@ class AuditScan:
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
                 self._hold(stack)
-            return await self._carry_out(network, plan, known, chosen, store)
+            starts = stack.enter_context(open_starts(self._settings, self._vantage, self._environment))
+            return await self._carry_out(network, plan, known, chosen, store, starts)
 
     def _hold(self, stack: AsyncExitStack) -> None:
         """Hold the scan's lock from here on: what is known of it is read after that."""
@@ -147,33 +148,15 @@ class AuditScan:
             return await asyncio.to_thread(known_exits, self._args, network.snapshot, self._resumed, place, self._rng)
         return await chosen_exits(self._args, network, place, self._rng, self._environment)
 
-    def _load(self, plan: ScanPlan) -> Load:
-        """What the plan means for others, by what this store knows of its tools."""
-        reader = open_store(self.store)
-        ids = dict.fromkeys(audit.tool.id for audit in plan.audits)
-        known = {}
-        if reader is not None:
-            with reader:
-                known = {name: found for name in ids if (found := measured(reader, name)) is not None}
-        pace = pace_of(self._settings, self._vantage)
-        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
-        return load_of(plan, pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2, known)
-
-    def _tell_plan(self, plan: ScanPlan, known: Recollection, load: Load) -> None:
-        said = []
-        if self._resumed is not None:
-            said.append(audit_resume.account_sentence(self._resumed, plan, known))
-        if self._args.on:
-            said.append(plan_sentence(self._args))
-        if plan.pairs or self._resumed is None:
-            said += plan_sentences(plan, self._settings, load, is_lab=self._vantage.is_lab)
-        for sentence in said:
+    def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
+        told = PlanTold(self._args, self._settings, self._vantage, self._environment, self.store)
+        for sentence in told.sentences(plan, known, self._resumed):
             print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
 
     # The scan.
 
     async def _carry_out(
-        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
+        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store, starts: Starts
     ) -> int:
         again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
         stays = [verdict.record for verdict in standing(plan, known)]
@@ -189,7 +172,7 @@ class AuditScan:
 
         wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
         around = of_a_scan(self._settings, wait_s, lambda sentence: guard.say(sentence), stop)
-        work = self._work(network, plan, chosen, around)
+        work = self._work(network, plan, chosen, around, starts)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
         alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
@@ -198,6 +181,12 @@ class AuditScan:
             lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
         )  # fmt: skip
         guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
+
+        def unlimited(why: str) -> None:
+            account.problem(why)
+            asyncio.get_running_loop().call_soon(scan.interrupt, why)
+
+        starts.watch(unlimited, Waits(self._settings, guard.say))
 
         def lose(why: str) -> None:
             scan.interrupt(f"a record could not be written: {why}")
@@ -245,7 +234,7 @@ class AuditScan:
         with reader:
             return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
-    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings) -> Work:
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings, starts: Starts) -> Work:
         is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}
         spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
         return Work(
@@ -258,6 +247,7 @@ class AuditScan:
             spacing_s=spacing_s,
             jitter_s=jitter_s,
             pace=pace_of(self._settings, self._vantage, is_scan=True),
+            starts=starts,
             first_hops=first_hops_of(self._settings, network.snapshot, tested, around.health),
             surroundings=around,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),

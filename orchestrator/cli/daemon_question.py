@@ -28,8 +28,9 @@ UNSET: dict[str, object] = {
 """Options that no lease has, and their values when nobody gave them: files of the client's, a tor or a pace of its own,
 several runs, a pattern that may take its time, what has to be looked up first."""
 OF_THE_DAEMON = (
-    "first_hops", "first_hops_fallback", "hops", "network_wait_s", "build_delay_s", "build_jitter_s", "control",
-)  # fmt: skip
+    *("first_hops", "first_hops_fallback", "hops", "network_wait_s", "build_delay_s", "build_jitter_s", "rate"),
+    "control",
+)
 """Settings that hold for all runs of a daemon."""
 OF_THE_CALLER = ("TORSOCKS_CONF_FILE",)
 """Variables that name files of the client's."""
