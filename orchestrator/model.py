@@ -53,7 +53,7 @@ class Relay:
     family: frozenset[str] = frozenset()
     contact: str = ""
     bandwidth: int = 0
-    is_measured: bool = False
+    is_measured: bool = True
     family_ids: frozenset[str] = frozenset()
 
     @property
@@ -68,7 +68,7 @@ class Snapshot:
 
     Times are UTC, as dir-spec has them. `consensus`: the document as the authorities signed it, as far as tor gave it;
     `descriptors`: the server descriptors, as they were published, of all relays that let something out. Neither they
-    nor the relays are in its `repr`: asyncio makes one of a task that returns it, and of a real network it takes
+    nor the relays are part of its `repr`: asyncio makes one of a task that returns it, and that of a real network takes
     300 MB.
     """
 

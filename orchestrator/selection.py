@@ -1,28 +1,29 @@
-"""Which exits a selection names, with the reason for each relay that is dropped; and the hops before an exit.
+"""Which exits a selection names, with the reason for each relay that is dropped.
 
 Pure: works on one snapshot. Nothing is dropped silently, so that a scan never looks more complete than it was.
 """
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from itertools import accumulate
 from random import Random
 
 from .criteria import NOTHING_MORE, Known, Wanted, allowed, criteria
 from .errors import EXIT_USAGE, OperatorError
 from .model import Fingerprint, Relay, Snapshot
 
-__all__ = ["Known", "Selection", "Wanted", "allowed", "find_relay", "first_hop_chooser", "select"]
+__all__ = ["InOrder", "Known", "Selection", "Wanted", "allowed", "are_family", "find_relay", "select", "subnet"]
+
+InOrder = Callable[[Sequence[Relay]], Sequence[Relay]]
+"""The same relays, in another order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen exits, in the snapshot's order or that which was asked for, and whom else there was, each with the
-    first reason against it."""
+    """The chosen exits in the snapshot's order, and whom else there was, each with the first reason against it."""
 
     exits: tuple[Relay, ...]
     left_out: tuple[tuple[Relay, str], ...] = ()
@@ -44,13 +45,9 @@ class Selection:
 
 
 def select(
-    snapshot: Snapshot,
-    wanted: Wanted,
-    rng: Random,
-    known: Known = NOTHING_MORE,
-    order: Callable[[Sequence[Relay]], Sequence[Relay]] = tuple,
+    snapshot: Snapshot, wanted: Wanted, rng: Random, known: Known = NOTHING_MORE, in_order: InOrder = list
 ) -> Selection:
-    """The exits that `wanted` names and its filters leave; of those a sample, and of that the first ones by `order`.
+    """The exits that `wanted` names and its filters leave; of those a sample, and of that, `in_order`, the first ones.
 
     A sample depends on `rng` (which is drawn from once) and on who there is, and on nothing else: with the same seed,
     one exit more or less changes one in it at most. Raises OperatorError for a name that nothing matches.
@@ -71,10 +68,11 @@ def select(
         drawn = _sample(kept, count, rng.getrandbits(64))
         left_out += [(relay, "not sampled") for relay in kept if relay.fingerprint not in drawn]
         kept = [relay for relay in kept if relay.fingerprint in drawn]
-    ordered = tuple(order(kept))
-    last = len(ordered) if wanted.limit is None else wanted.limit
-    left_out += [(relay, f"behind the first {wanted.limit}") for relay in ordered[last:]]
-    return Selection(ordered[:last], tuple(left_out))
+    kept = list(in_order(kept))
+    if wanted.limit is not None:
+        left_out += [(relay, f"behind the first {wanted.limit}") for relay in kept[wanted.limit :]]
+        kept = kept[: wanted.limit]
+    return Selection(tuple(kept), tuple(left_out))
 
 
 def _sample(relays: Sequence[Relay], count: int, seed: int) -> frozenset[Fingerprint]:
@@ -121,62 +119,11 @@ def find_relay(snapshot: Snapshot, name: str) -> Relay:
     )
 
 
-def first_hop_chooser(
-    snapshot: Snapshot, own: Iterable[Fingerprint] = (), avoid: Iterable[Fingerprint] = (), hops: int = 2
-) -> Callable[[Fingerprint, frozenset[Fingerprint], Random], tuple[Fingerprint, ...]]:
-    """A function that draws the `hops - 1` relays before an exit.
-
-    `own`: use only these (the operator's relays); `avoid`: not these (exits under test). First hops are Guard, Fast and
-    Stable relays of another family and another /16 (/32 for IPv6) than the exit, drawn by bandwidth, and no directory
-    authorities: those have other work to do.
-    """
-    mine, shunned = frozenset(own), frozenset(avoid)
-    flags = frozenset({"Guard", "Fast", "Stable", "Running", "Valid"})
-    relays = snapshot.relays
-    usable = [
-        relay
-        for relay in relays.values()
-        if relay.fingerprint not in shunned
-        and (relay.fingerprint in mine if mine else flags <= relay.flags and "Authority" not in relay.flags)
-    ]
-
-    weights = list(accumulate(relay.bandwidth + 1 for relay in usable))
-
-    def choose(exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random) -> tuple[Fingerprint, ...]:
-        path: list[Relay] = [relays[exit]]
-        while len(path) < hops:
-            relay = _draw(usable, weights, rng, lambda r: r.fingerprint not in tried and _fits(r, path, snapshot))
-            relay = relay or _draw(usable, weights, rng, lambda r: _fits(r, path, snapshot))
-            if relay is None:
-                return ()
-            path.append(relay)
-        return tuple(relay.fingerprint for relay in path[:0:-1])
-
-    return choose
-
-
-def _draw(relays: Sequence[Relay], weights: Sequence[int], rng: Random, fits: Callable[[Relay], bool]) -> Relay | None:
-    """One fitting relay by bandwidth: a few quick draws, and only then a look at all of them."""
-    for _ in range(16 if relays else 0):
-        relay = rng.choices(relays, cum_weights=weights)[0]
-        if fits(relay):
-            return relay
-    fitting = [relay for relay in relays if fits(relay)]
-    return rng.choices(fitting, weights=[relay.bandwidth + 1 for relay in fitting])[0] if fitting else None
-
-
-def _fits(relay: Relay, path: Sequence[Relay], snapshot: Snapshot) -> bool:
-    return all(_may_share_path(relay, other, snapshot.distinct_subnets) for other in path)
-
-
-def _may_share_path(one: Relay, other: Relay, distinct_subnets: bool) -> bool:
-    if one.fingerprint == other.fingerprint:
-        return False
-    return not are_family(one, other) and not (distinct_subnets and subnet(one.address) == subnet(other.address))
-
-
 def are_family(one: Relay, other: Relay) -> bool:
-    """Whether each of two relays declares the other: what only one of them says proves nothing (path-spec 2.2)."""
+    """Whether each of two relays declares the other, or a family has certified both (dir-spec, `family-cert`): what
+    only one of them says proves nothing (path-spec 2.2)."""
+    if not one.family_ids.isdisjoint(other.family_ids):
+        return True
     return other.fingerprint in one.family and one.fingerprint in other.family
 
 

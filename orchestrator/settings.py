@@ -7,7 +7,6 @@ uses.
 """
 
 import ipaddress
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` runs started in each period."""
+    """At most `count` starts in any such period."""
 
     count: int
     period: str
@@ -40,7 +39,12 @@ class Rate:
     @property
     def interval_s(self) -> float:
         """The mean time between two starts."""
-        return _UNITS_MS[self.period] / 1000 / self.count
+        return self.period_s / self.count
+
+    @property
+    def period_s(self) -> float:
+        """The period, in seconds."""
+        return _UNITS_MS[self.period] / 1000
 
     def __str__(self) -> str:
         return f"{self.count}/{self.period}"
@@ -52,12 +56,15 @@ class Settings:
     parameters, by tool and name."""
 
     first_hops: tuple[str, ...] = ()
+    first_hops_fallback: str = "none"
     build_delay_s: float = 3.0
     build_jitter_s: float = 1.0
     rate: Rate | None = None
+    per_destination: Rate = Rate(120, "h")
     timeout_s: float = 120.0
     jobs: int = 4
     hops: int = 2
+    network_wait_s: float = 600.0
     destinations: tuple[str, ...] = ()
     control: str = ""
     as_file: str = ""
@@ -197,17 +204,6 @@ def _explain(path: Path, name: str, kind: str, given: object) -> str:
     )
 
 
-def toml_value(value: object) -> str:
-    """A value as the configuration file would spell it; empty if it is not set."""
-    if value is None or value == "":
-        return ""
-    if isinstance(value, float):
-        return f'"{value:g}s"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(toml_value(each) for each in value)}]"
-    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=True)
-
-
 def _duration_s(least_s: float) -> Callable[[Any], float]:
     def parse(given: Any) -> float:
         match = None if isinstance(given, bool) else _DURATION.fullmatch(str(given))
@@ -236,6 +232,10 @@ def _each(parse_one: Callable[[str], str]) -> Callable[[Any], tuple[str, ...]]:
         return tuple(dict.fromkeys(parse_one(word) for word in words))
 
     return parse
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    return lambda given: words[words.index(given)]  # a ValueError for any other
 
 
 def _rate(given: Any) -> Rate:
@@ -288,12 +288,15 @@ def _control(given: Any) -> str:
 
 KEYS = (
     Key("first_hops", "first_hops", _each(_fingerprint), "a list of relay fingerprints, 40 hex digits each"),
+    Key("first_hops_fallback", "first_hops_fallback", _one_of("none", "guards"), 'one of "none", "guards"'),
     Key("build_delay", "build_delay_s", _duration_s(0), 'a time up to a day, such as "3s", "500ms" or 3.0'),
     Key("build_jitter", "build_jitter_s", _duration_s(0), 'a time up to a day, such as "1s", "500ms" or 1.0'),
     Key("rate", "rate", _rate, 'runs in a time, such as "20/m" (s, m or h)'),
+    Key("per_destination", "per_destination", _rate, 'runs in a time, such as "120/h" (s, m or h)'),
     Key("timeout", "timeout_s", _duration_s(0.001), 'a time up to a day, more than nothing, such as "90s" or 90'),
     Key("jobs", "jobs", _whole(1, 1000), "a whole number from 1 to 1000"),
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
+    Key("network_wait", "network_wait_s", _duration_s(0), 'a time up to a day, such as "10m", "90s" or 90'),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
     Key("as_file", "as_file", _file, "the path of a file, from / on"),

@@ -26,10 +26,10 @@ async def read_snapshot(channel: ControlChannel) -> Snapshot:
         before, valid_after = valid_after, await _time(channel, "valid-after")
         if before == valid_after:  # else tor has taken a new consensus meanwhile
             try:
-                snapshot = await asyncio.to_thread(parse_snapshot, status, described, valid_after, distinct != "0")
+                found = await asyncio.to_thread(parse_snapshot, status, described, valid_after, distinct != "0")
             except ValueError as error:
                 raise ControlError(f"the consensus of {valid_after} can't be read: {error}.") from error
-            return replace(snapshot, fresh_until=fresh, valid_until=valid)
+            return replace(found, fresh_until=fresh, valid_until=valid)
     raise ControlError(f"tor took a new consensus {TRIES} times while it was asked for one.", "Try again.")
 
 
@@ -66,9 +66,8 @@ def parse_snapshot(status: bytes, described: bytes, valid_after: str, distinct_s
             entry.fingerprint, entry.nickname, entry.address, entry.or_port, entry.flags, own.policy, own.family,
             own.contact, entry.bandwidth, entry.is_measured, own.family_ids,
         )  # fmt: skip
-    return Snapshot(
-        valid_after, relays, distinct_subnets, status.decode("utf-8", "surrogateescape"), descriptors=published
-    )
+    consensus_text = status.decode("utf-8", "surrogateescape")
+    return Snapshot(valid_after, relays, distinct_subnets, consensus_text, descriptors=published)
 
 
 NOT_DESCRIBED = descriptors.Described(None, frozenset(), frozenset(), "")

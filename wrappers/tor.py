@@ -26,7 +26,7 @@ PINNING_OPTIONS = {
     "__DisablePredictedCircuits": "1",
     "ConfluxEnabled": "0",
 }
-EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED"
+EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED NETWORK_LIVENESS"
 
 _LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
 _ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")

@@ -18,6 +18,7 @@ from ..results.exact_facts import exact_facts
 from ..results.scan_lock import is_running
 from ..results.store import store_path
 from ..results.stored import Reader, Wanted, open_store
+from .alert_options import words_of
 from .results_store import shown
 from .same_question import changes
 from .selectors import selectors_given
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 
 AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
-UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
+UNLESS_SAID = (*("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),)
 """Settings that may be other ones when it goes on."""
 
 
@@ -172,4 +173,5 @@ def command(scan_id: str, args: argparse.Namespace, secrets: Mapping[str, tuple[
     if args.fail_on != "tampered":
         words += ["--fail-on", args.fail_on]
     given = [f"-p {tool}.{name}=..." for tool, names in secrets.items() for name in names]
-    return " ".join([shlex.join(words), *given])
+    told = [shlex.join(words_of(args))] if args.on else []
+    return " ".join([shlex.join(words), *given, *told])

@@ -5,27 +5,21 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
 from ...wrappers.tor import ControlChannel
 from ..criteria import NOTHING_MORE, Known
 from ..errors import EXIT_USAGE, OperatorError
-from ..model import Destination, Fingerprint, Relay, Snapshot
-from ..selection import Selection, select
+from ..model import Destination, Fingerprint, Snapshot
+from ..selection import InOrder, Selection, select
 from .option_tables import OptionsParser, option_arguments
 from .selector_values import exit_names, parse_destination, wanted
 
 __all__ = [
-    "add_selectors",
-    "choose",
-    "history_of",
-    "known_to",
-    "parse_destination",
-    "selector_arguments",
-    "selectors_given",
-]
+    "add_selectors", "choose", "history_of", "known_to", "parse_destination", "selector_arguments", "selectors_given",
+]  # fmt: skip
 
 
 def add_selectors(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -146,13 +140,13 @@ def choose(
     rng: Random,
     either: tuple[Destination, ...] = (),
     known: Known = NOTHING_MORE,
-    order: Callable[[Sequence[Relay]], Sequence[Relay]] = tuple,
+    in_order: InOrder = list,
 ) -> Selection:
-    """The exits that the options name; `either`: that allow one of these, if there are any; `known`: of `known_to`;
-    `order`: whom --limit counts as the first. With --seed nothing that was drawn from `rng` before matters. Raises
-    OperatorError for a name or a filter that can't be understood."""
+    """The exits that the options name; `either`: that allow one of these, if there are any; `known`: of `known_to`.
+    With --seed nothing that was drawn from `rng` before matters. Raises OperatorError for a name or a filter that can't
+    be understood."""
     asked = wanted(args, exit_names(args.exits or ["all"]), either)
-    return select(snapshot, asked, rng if args.seed is None else Random(args.seed), known, order)
+    return select(snapshot, asked, rng if args.seed is None else Random(args.seed), known, in_order)
 
 
 def selectors_given(args: argparse.Namespace) -> list[str]:
@@ -175,13 +169,12 @@ def _as_file(args: argparse.Namespace) -> Path:
 
 def selector_arguments(table: Mapping[str, object]) -> list[str]:
     """The options that a table of a plan stands for (`to = ["example.org:443"]`, `limit = 10`, `ipv6 = true`); -e is
-    `exits` there. Raises OperatorError with a line for all that is wrong, values that an option would refuse as well.
-    """
-    return option_arguments(table, _parser(), _check, {"exits": "exits"})
+    `exits` there. Raises OperatorError with a line for all that is wrong."""
+    return option_arguments(table, _parser(), _check)
 
 
 def _parser() -> OptionsParser:
-    parser = OptionsParser()
+    parser = OptionsParser({"exit": "exits"})
     add_selectors(parser, required=False)
     return parser
 

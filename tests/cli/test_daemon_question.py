@@ -15,7 +15,7 @@ from exitpin.orchestrator.cli.daemon_question import (
     read_question,
 )
 from exitpin.orchestrator.network import Vantage
-from exitpin.orchestrator.settings import Settings
+from exitpin.orchestrator.settings import Rate, Settings
 from exitpin.shim.bindings import Lease, LeaseKind
 from exitpin.wrappers.lease import packed
 
@@ -116,7 +116,14 @@ def test_what_can_not_be_read_is_declined_and_its_descriptors_are_closed() -> No
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-OTHER = {"first_hops": ("A" * 40,), "hops": 3, "build_delay_s": 9.0, "build_jitter_s": 9.0, "control": "/x"}
+OTHER = {
+    "first_hops": ("A" * 40,),
+    "hops": 3,
+    "build_delay_s": 9.0,
+    "build_jitter_s": 9.0,
+    "rate": Rate(1, "h"),
+    "control": "/x",
+}
 
 
 @pytest.mark.parametrize("name", OF_THE_DAEMON)

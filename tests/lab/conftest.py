@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -30,8 +30,11 @@ def verb(*words: str) -> list[str]:
     return [sys.executable, "-m", "exitpin", "lab", *words]
 
 
-def eventually(assertion: Callable[[], None], timeout_s: float = 10.0) -> None:
-    """Try an assertion until it holds or time is up."""
+T = TypeVar("T")
+
+
+def eventually(assertion: Callable[[], T], timeout_s: float = 10.0) -> T:
+    """Try an assertion until it holds or time is up; what it returns."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
