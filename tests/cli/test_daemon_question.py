@@ -112,7 +112,10 @@ def test_what_can_not_be_read_is_declined_and_its_descriptors_are_closed() -> No
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-OTHER = {"first_hops": ("A" * 40,), "hops": 3, "build_delay_s": 9.0, "build_jitter_s": 9.0, "control": "/x"}
+OTHER = {
+    "first_hops": ("A" * 40,), "first_hops_fallback": "guards", "hops": 3, "network_wait_s": 9.0, "build_delay_s": 9.0,
+    "build_jitter_s": 9.0, "control": "/x",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OF_THE_DAEMON)
