@@ -11,12 +11,13 @@ replacement to the same exit. Where the pace keeps circuits warm, one whose run 
 next run to its exit, until it is too old.
 
 A *look* (`looks.py`) is a circuit that carries nothing: it is closed as soon as the hops that it is about answer.
+What other processes started, and what is allowed in all, is asked of `take_start` before each launch.
 
 Pure: time comes in as `now` (monotonic seconds), chance as `rng`; `next_launch` says when to call `launch` again.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -35,6 +36,13 @@ WARM_MAX = 256
 """Circuits that wait for a run: Tor itself keeps none open for long that nobody uses."""
 WAIT_S = 2.0  # so often a run that waits for a hop looks whether it is well again
 
+TakeStart = Callable[[], float]
+"""0: one circuit may be built now, and is counted; else seconds after which it is worth asking again."""
+
+
+def _at_once() -> float:
+    return 0.0
+
 
 @dataclass(slots=True)
 class Pool:
@@ -44,6 +52,7 @@ class Pool:
     first_hops: FirstHops
     rng: Random
     health: HopHealth = field(default_factory=HopHealth)
+    take_start: TakeStart = _at_once
     reach: Reach = field(init=False)
     wanted: deque[Want] = field(default_factory=deque)
     requests: dict[int, Circuit] = field(default_factory=dict)
@@ -94,6 +103,10 @@ class Pool:
             return [fx.CircuitUnavailable(want.run_id, *want.last)]
         if not want.through and not self.health.aside.isdisjoint(hops):
             return self._wait(want, hops, now)
+        if (wait_s := self.take_start()) > 0:
+            self._not_before = now + wait_s
+            self.wanted.appendleft(want)
+            return []
         self._requests_made += 1
         path = (*hops, want.exit)
         self.requests[self._requests_made] = Circuit(want.run_id, want.exit, path, want, now)

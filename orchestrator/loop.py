@@ -14,6 +14,7 @@ from random import Random
 
 from . import effects as fx
 from . import events
+from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
 from .clocks import Jump
@@ -26,6 +27,7 @@ from .streams import Streams
 from .surroundings import Surroundings
 from .timekeeping import Timekeeper
 
+Begun = Callable[[str], None]
 Finished = Callable[[Life, Launch | None], None]
 
 
@@ -42,7 +44,8 @@ class Session:
     """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
-    that could not even be prepared. It may call `start`.
+    that could not even be prepared. It may call `start`. `on_begun(run_id)` is called when the tool is about to be
+    started. `starts`: what is asked before each circuit.
     """
 
     def __init__(
@@ -58,13 +61,17 @@ class Session:
         resolve: str = "mapped",
         streams: Streams | None = None,
         around: Surroundings | None = None,
+        starts: Starts | None = None,
+        on_begun: Begun | None = None,
     ) -> None:
         self._around = around = around or Surroundings()
-        pool, table = Pool(pace, first_hops, rng, around.health), streams or Streams()
+        pool = Pool(pace, first_hops, rng, around.health, (starts or Unlimited()).take_circuit)
+        table = streams or Streams()
         self._attacher = Attacher(control, pool, table, evidence, self.post, self.lose_trust, around.on_network)
         self._launcher = launcher
         self._evidence = evidence
         self._on_finished = on_finished
+        self._on_begun = on_begun
         self._resolve = resolve
         self._loop = asyncio.get_running_loop()
         self._active: dict[str, Active] = {}
@@ -237,6 +244,8 @@ class Session:
         self._attacher.want_circuit(wish.run_id, run.exit.fingerprint, run.avoid)
 
     def _start_process(self, wish: fx.StartProcess) -> None:
+        if self._on_begun is not None:
+            self._on_begun(wish.run_id)
         problem = self._active[wish.run_id].launch.start()
         if problem is not None:
             self.post(wish.run_id, events.LauncherLost(problem))

@@ -9,32 +9,42 @@ import asyncio
 import fcntl
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from ..wrappers.directory import read_snapshot
+from ..wrappers.directory import read_fresh_until, read_snapshot
 from ..wrappers.runtime import is_locked, private_directory, runtime_directory
 from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepare
 from .errors import OperatorError
+from .freshness import epoch_of
 from .model import Snapshot
 
 LOCK_NOTICE_S, LOCK_LOOK_S = 1.0, 0.05
+REFRESH_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """Where a run is seen from: the lab (`lab`), an own tor (`own`) or a given one (`control`)."""
+    """Where a run is seen from: the lab (`lab`), an own tor (`own`) or a given one (`control`). `is_voted_on`: whether
+    authorities go on with its network, so that there are new consensuses."""
 
     kind: str
     control_socket: Path | tuple[str, int]
     name: str = ""
+    is_voted_on: bool = True
 
     @property
     def is_lab(self) -> bool:
         return self.kind == "lab"
+
+    @property
+    def network(self) -> str:
+        """Whose relays these are, as histories name it: who gives a tor may mean a network of their own."""
+        return {"own": "tor", "lab": f"lab {self.name}"}.get(self.kind, f"tor at {self.control_socket}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +83,28 @@ async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIte
             channel.close()
 
 
-async def read_consensus(vantage: Vantage) -> Snapshot:
-    """What relays there are, for whom that is enough: beside whoever uses this tor. Raises OperatorError."""
+async def await_refresh(network: Network, patience_s: float) -> Network:
+    """The network with the consensus that should be there by now; as it was, where that has not come after
+    `patience_s`. Raises OperatorError."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if epoch_of(await read_fresh_until(network.channel)) > time.time():
+            return replace(network, snapshot=await read_snapshot(network.channel))
+        await asyncio.sleep(REFRESH_LOOK_S)
+    return network
+
+
+@asynccontextmanager
+async def consulted(vantage: Vantage) -> AsyncIterator[tuple[ControlChannel, Snapshot]]:
+    """What relays there are, and whom to ask of them, for whom that is enough: beside whoever uses this tor. Raises
+    OperatorError."""
     if not is_locked(_lock_path(vantage)):
         async with open_network(vantage) as network:
-            return network.snapshot
+            yield network.channel, network.snapshot
+        return
     channel = ControlChannel(authenticate(vantage.control_socket))
     try:
-        return await read_snapshot(channel)
+        yield channel, await read_snapshot(channel)
     finally:
         channel.close()
 

@@ -31,7 +31,7 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` runs started in each period."""
+    """At most `count` starts in any such period."""
 
     count: int
     period: str
@@ -39,7 +39,12 @@ class Rate:
     @property
     def interval_s(self) -> float:
         """The mean time between two starts."""
-        return _UNITS_MS[self.period] / 1000 / self.count
+        return self.period_s / self.count
+
+    @property
+    def period_s(self) -> float:
+        """The period, in seconds."""
+        return _UNITS_MS[self.period] / 1000
 
     def __str__(self) -> str:
         return f"{self.count}/{self.period}"
@@ -55,12 +60,14 @@ class Settings:
     build_delay_s: float = 3.0
     build_jitter_s: float = 1.0
     rate: Rate | None = None
+    per_destination: Rate = Rate(120, "h")
     timeout_s: float = 120.0
     jobs: int = 4
     hops: int = 2
     network_wait_s: float = 600.0
     destinations: tuple[str, ...] = ()
     control: str = ""
+    as_file: str = ""
     params: Params = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -266,6 +273,12 @@ def _text(given: Any) -> str:
     return given
 
 
+def _file(given: Any) -> str:
+    if not _text(given).startswith("/"):
+        raise ValueError
+    return str(given)
+
+
 def _control(given: Any) -> str:
     text = _text(given)
     if not text.startswith("/") and not re.search(r"[^:]:\d+$", _destination(text)):
@@ -279,10 +292,12 @@ KEYS = (
     Key("build_delay", "build_delay_s", _duration_s(0), 'a time up to a day, such as "3s", "500ms" or 3.0'),
     Key("build_jitter", "build_jitter_s", _duration_s(0), 'a time up to a day, such as "1s", "500ms" or 1.0'),
     Key("rate", "rate", _rate, 'runs in a time, such as "20/m" (s, m or h)'),
+    Key("per_destination", "per_destination", _rate, 'runs in a time, such as "120/h" (s, m or h)'),
     Key("timeout", "timeout_s", _duration_s(0.001), 'a time up to a day, more than nothing, such as "90s" or 90'),
     Key("jobs", "jobs", _whole(1, 1000), "a whole number from 1 to 1000"),
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
     Key("network_wait", "network_wait_s", _duration_s(0), 'a time up to a day, such as "10m", "90s" or 90'),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
+    Key("as_file", "as_file", _file, "the path of a file, from / on"),
 )

@@ -128,7 +128,7 @@ def test_the_manuals_name_each_option() -> None:
     text = README + AUDITS + TOOLS + RESULTS
     missing = []
     for name, parser in commands():
-        for action in parser._actions:
+        for action in (one for one in parser._actions if one.help is not argparse.SUPPRESS):
             spellings = [each for each in action.option_strings if each not in ("-h", "--help")]
             if spellings and not any(re.search(rf"(?<![\w-]){each}(?![\w-])", text) for each in spellings):
                 missing.append(f"{name} {spellings[-1]}")

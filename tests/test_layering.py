@@ -23,6 +23,7 @@ SHELL = {
             "checking",
             "exact_facts",
             "scan_lock",
+            "sightings",
             "store",
             "stored",
             "sweep",
@@ -30,6 +31,7 @@ SHELL = {
             "unpacking",
         ),
     },
+    "orchestrator/watch": {"past"},
 }
 # Who may know whom, in the direction of flow: runs, what is kept of them, audits, what is told of those.
 MAY_KNOW = {
@@ -37,6 +39,7 @@ MAY_KNOW = {
     "results": {"", "results"},
     "audit": {"", "results", "audit"},
     "report": {"", "results", "audit", "report"},
+    "watch": {"", "results", "watch"},
 }
 NOT_IN_THE_CORE = {
     *("asyncio", "concurrent", "ctypes", "fcntl", "http", "io", "logging", "mmap", "multiprocessing", "os", "pathlib"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -39,3 +40,12 @@ def test_a_choice_is_written_as_options() -> None:
     chosen = Choice((), ["A"], ["B"], ["C"], "d", True, 5, 0)
     words = ["--flag=A", "--not-flag=B", "--family=C", "--contact=d", "--sample=5", "--seed=0", "--bad-exits"]
     assert [*chosen.words()] == words
+    assert [*Choice((), "Stable", "BadExit", "C").words()] == ["--flag=Stable", "--not-flag=BadExit", "--family=C"]
+
+
+@pytest.mark.parametrize("to", [[("a", 1), 443], ["a:1", None], [("a", "1")], [("a", 1, 2)], 443])
+def test_what_is_no_destination_is_not_left_out(to: Any) -> None:
+    from exitpin.exits import Choice
+
+    with pytest.raises(TypeError, match=r"is no destination: .*host:port"):
+        [*Choice(to).words()]

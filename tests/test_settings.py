@@ -39,7 +39,11 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     origins = {key.name: settings.origin(key.name) for key in KEYS}
     assert origins == {
         **dict.fromkeys(
-            ["first_hops_fallback", "build_jitter", "timeout", "network_wait", "destinations", "control"], "built-in"
+            [
+                *("first_hops_fallback", "build_jitter", "per_destination", "timeout", "network_wait", "destinations"),
+                *("control", "as_file"),
+            ],
+            "built-in",
         ),
         "hops": str(system),
         "first_hops": str(system),
@@ -133,6 +137,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Pat
             ("example.org", "[2001:db8::1]:443", "::1"),
         ),
         ("CONTROL", "127.0.0.1:9051", "control", "127.0.0.1:9051"),
+        ("AS_FILE", "/var/lib/as.dat", "as_file", "/var/lib/as.dat"),
         ("CONTROL", "[::1]:9051", "control", "[::1]:9051"),
         ("CONTROL", "/run/tor/control", "control", "/run/tor/control"),
         ("JOBS", "", "jobs", 4),
@@ -161,6 +166,7 @@ def test_variables_are_read_as_text(name: str, given: str, attribute: str, value
         ("DESTINATIONS", "a b/c"),
         ("CONTROL", "/run/two\nlines"),
         ("CONTROL", "9051"),
+        ("AS_FILE", "as.dat"),
         ("CONTROL", "::1"),
         ("FIRST_HOPS", "A" * 39),
     ],

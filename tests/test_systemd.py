@@ -28,5 +28,5 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 def test_the_units_start_verbs_that_there_are() -> None:
     started = [re.findall(r"^ExecStart=/usr/bin/env exitpin (\w+)", unit.read_text(), re.M) for unit in UNITS.iterdir()]
     verbs = [verb for found in started for verb in found]
-    assert sorted(verbs) == ["audit", "daemon"]
+    assert sorted(verbs) == ["audit", "daemon", "watch"]
     assert set(verbs) <= set(VERBS)

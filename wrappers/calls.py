@@ -9,7 +9,6 @@ Called by `exitpin.Tor` and `exitpin.Session`. Sources: memfd_create(2), F_ADD_S
 
 import contextlib
 import fcntl
-import json
 import os
 import pickle
 import signal
@@ -20,7 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from .callee import HEADER, RAISED, RETURNED
-from .own_daemon import OwnDaemon, take_record
+from .client import take_record, timeout_words
+from .own_daemon import OwnDaemon
 
 ANSWER_MAX = 64 << 20
 """Bytes of a pickled answer."""
@@ -50,20 +50,27 @@ class Call:
     def __init__(
         self, daemon: OwnDaemon, exit_: str, what: tuple[Callable[..., Any], Any, Any], timeout_s: float | None
     ):
-        import cloudpickle
-
         self.record: Mapping[str, Any] | None = None
         self._status = 0
         self._daemon = daemon
         self._path = daemon.record_path()
         self._files = contextlib.ExitStack()
+        self._files.callback(self._path.unlink, missing_ok=True)  # of a call that is broken off
+        try:
+            self._prepare(exit_, what, timeout_s)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def _prepare(self, exit_: str, what: tuple[Callable[..., Any], Any, Any], timeout_s: float | None) -> None:
+        import cloudpickle
+
         self._asked = self._file(pickle.dumps(sys.path) + cloudpickle.dumps(what))
         self._answer = self._file(b"")
         os.ftruncate(self._answer, ANSWER_MAX)
         fcntl.fcntl(self._answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         child = ("-P", "-c", "from exitpin.wrappers.callee import main; main()", str(self._asked), str(self._answer))
-        options = () if timeout_s is None else ("--timeout", f"{timeout_s * 1000:.0f}ms")
-        self.command = daemon.command(exit_, [sys.executable, *child], self._path, options)
+        self.command = self._daemon.command(exit_, [sys.executable, *child], self._path, timeout_words(timeout_s))
         self.descriptors = (self._asked, self._answer)
 
     def __enter__(self) -> "Call":
@@ -89,23 +96,34 @@ class Call:
     def ended(self, status: int) -> None:
         """The run is over; the exit status of its client."""
         self._status = status
-        line = take_record(self._path)
-        self.record = json.loads(line) if line else None
+        self.record = take_record(self._path)
 
     def result(self) -> Any:
-        """What the function returned. Raises what it raised, and RunFailed."""
-        failure = (self.record or {}).get("failure")
+        """What the function returned. Raises what it raised, and RunFailed: nothing is read, then, or was not to be
+        understood."""
+        if self.record is None:
+            raise self._failed(f"exit status {self._status}, and no record")
+        failure = self.record["failure"]
+        if failure:
+            raise self._failed(f"{failure['kind']}: {failure['detail']}")
         if self._status != 0:
-            why = f"{failure['kind']}: {failure['detail']}" if failure else f"exit status {self._status}"
-            raise RunFailed(f"the function gave no answer: {why}", self.record)
+            raise self._failed(f"exit status {self._status}")
         kind, size = HEADER.unpack(os.pread(self._answer, HEADER.size, 0))
         if kind not in (RETURNED, RAISED) or size > ANSWER_MAX - HEADER.size:
-            raise RunFailed("the function gave no answer: its process ended without one", self.record)
-        answer = pickle.loads(os.pread(self._answer, size, HEADER.size))
+            raise self._failed("its process ended without one")
+        try:
+            answer = pickle.loads(os.pread(self._answer, size, HEADER.size))
+            error, told = (None, "") if kind == RETURNED else answer
+        except Exception as why:  # whatever somebody's __setstate__ raises
+            raise self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}") from why
         if kind == RETURNED:
             return answer
-        error, told = answer
+        if not isinstance(error, Exception):
+            raise self._failed("it raised what is no exception")
         raise error from ChildTraceback(told)
+
+    def _failed(self, why: str) -> RunFailed:
+        return RunFailed(f"the function gave no answer: {why}", self.record)
 
     def _file(self, content: bytes) -> int:
         made = os.memfd_create("exitpin-call", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

@@ -10,24 +10,25 @@ Called by `exitpin.Tor`. Source: sh 2.4, whose `RunningCommand` and `OProc` this
 
 import contextlib
 import io
-import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import sh
 
-from .own_daemon import take_record
+from .client import take_record
 
 KEPT_MAX = 16 << 20
 """Bytes of stdout, and of stderr, that are kept in memory."""
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
 HABITS = {"tty_out": False, "bg_exc": False, "new_session": True, "timeout_signal": signal.SIGTERM}
 """Defaults that differ from those of `sh`."""
+UNPROVEN = 125
+"""The status of `exitpin run` where nothing is proven."""
 FOREGROUND = {"_in": 0, "_out": 1, "_err": 2, "_new_session": False}
 
 
@@ -122,6 +123,10 @@ class Running(sh.RunningCommand):
         stdout, stderr = self._keep(call_args, stdout, stderr)
         try:
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
+        except BaseException:
+            if self._lines is not None:
+                self._lines.close()
+            raise
         finally:
             if writing is not None:
                 os.close(writing)
@@ -145,9 +150,13 @@ class Running(sh.RunningCommand):
         return given["out"], given["err"]
 
     def _end_for_its_size(self) -> None:
-        if self.process is not None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, signo: int) -> None:
+        """Send it, unless it was waited for: its number may be another's by then."""
+        if self.process is not None and self.process.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.signal(signal.SIGTERM)
+                self.process.signal(signo)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -161,22 +170,31 @@ class Running(sh.RunningCommand):
         if self._lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
             self._lines.close()
         try:
-            super().wait(timeout)
+            with self._passing_ctrl_c_on():
+                super().wait(timeout)
         except sh.TimeoutException as error:
             if self.process.timed_out:
                 self._settle()
                 error.exit_code = self.call_args["timeout_signal"]
             error.record = self._record  # type: ignore[attr-defined]
             raise
-        except KeyboardInterrupt:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.signal(signal.SIGINT)
-            raise
         return self
 
+    @contextlib.contextmanager
+    def _passing_ctrl_c_on(self) -> Iterator[None]:
+        """It has a session of its own, where no terminal sends it any."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._signal(signal.SIGINT)
+            raise
+
     def handle_command_exit_code(self, code: int) -> None:
-        """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too."""
+        """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too; a success of
+        which there is no record is none."""
         self._settle()
+        if code == 0 and self._record is None and self._file is not None:
+            code = self.process.exit_code = UNPROVEN
         process = (self._record or {}).get("process") or {}
         if process.get("signal") and process["signal"] == code - 128:
             code = self.process.exit_code = -process["signal"]
@@ -199,13 +217,13 @@ class Running(sh.RunningCommand):
             self.process.wait()  # for the threads that read
             for name, kept in self._kept.items():
                 getattr(self.process, f"_std{name}").append(kept.take())
-            line = take_record(self._file)
-            self._record = json.loads(line) if line else None
+            self._record = take_record(self._file)
 
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:
             return super().__next__()
-        line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
+        with self._passing_ctrl_c_on():
+            line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
         if line:
             with contextlib.suppress(UnicodeDecodeError):
                 return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
@@ -230,7 +248,7 @@ class Running(sh.RunningCommand):
 def command_class(way: Way, exit_: str) -> type[sh.Command]:
     """The commands of one exit."""
 
-    class Pinned(sh.Command):
+    class PinnedCommand(sh.Command):
         _call_args: ClassVar[dict[str, Any]] = {**sh.Command._call_args, **HABITS}  # type: ignore[misc]
         RunningCommandCls = partial(Running, way, exit_)  # type: ignore[assignment]
 
@@ -246,7 +264,7 @@ def command_class(way: Way, exit_: str) -> type[sh.Command]:
             super().__call__(*args, **{**kwargs, **FOREGROUND, "_fg": False})
             return None
 
-    return Pinned
+    return PinnedCommand
 
 
 def find(commands: type[sh.Command], name: str) -> sh.Command:

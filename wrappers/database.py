@@ -83,6 +83,18 @@ MIGRATIONS = (
     CREATE INDEX runs_by_nickname ON runs (exit_nickname COLLATE NOCASE, kind, ended);
     CREATE INDEX scans_by_start ON scans (started);
     """,
+    """
+    CREATE TABLE sightings (
+        network TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        nickname TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        flags TEXT NOT NULL,
+        first_seen REAL NOT NULL,
+        last_seen REAL NOT NULL,
+        PRIMARY KEY (network, fingerprint)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 """What leads from one version of the file to the next. Its version is how many of them were carried out."""
 

@@ -7,10 +7,8 @@ Decides nothing about runs. Called by what `import exitpin` offers. Sources: pid
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ..orchestrator.errors import OperatorError
+from .client import client_path, one_exit, refusal, unanswered
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
@@ -39,15 +38,19 @@ class OwnDaemon:
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._is_ended = self._serves = False
-        self.client = _client()
+        self._is_begun = self._is_ended = self._serves = False
+        self.client = client_path()
         self.nothing = -1
         """A descriptor of /dev/null: the input of who is given none."""
         self._directory: Path | None = None
 
     def start(self) -> None:
-        """Return when it serves. Raises OperatorError with its words when it can't. To be called once; another thread
-        may call `stop` meanwhile."""
+        """Return when it serves. Raises OperatorError with its words when it can't, and where it was called before.
+        Another thread may call `stop` meanwhile."""
+        with self._lock:
+            if self._is_begun or self._is_ended:
+                raise OperatorError("this was opened, or closed, before.", "Make another one.")
+            self._is_begun = True
         try:
             self._directory = self._stack.enter_context(scratch_directory())
             self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -62,19 +65,27 @@ class OwnDaemon:
         """Where its first word will be read."""
         life = os.pidfd_open(os.getpid())
         try:
-            with log.open("wb") as said, self._lock:
+            with self._lock:
                 if self._is_ended:
-                    raise OperatorError("it was ended before it began.")
-                self._process, word = start_daemon(self.network, said, self.environment(None), life)
+                    raise OperatorError("this was closed while it was opened.", "Make another one.")
+                with log.open("wb") as said:
+                    self._process, word = start_daemon(self.network, said, self.environment(None), life)
         finally:
             os.close(life)
         return word
 
     def _wait_for(self, word: IO[bytes]) -> None:
         is_ready = serves(word, lambda: print("exitpin: waiting for tor, or for who uses it", file=sys.stderr))
-        if not is_ready and self._directory is not None:
-            told = (self._directory / LOG).read_text(errors="replace") if (self._directory / LOG).exists() else ""
-            raise OperatorError(told.strip().removeprefix("exitpin: ") or "the daemon could not be started.")
+        if not is_ready:
+            words = self._last_words()
+            hint = "" if words else "`exitpin daemon run` in a terminal shows what it waits for."
+            raise OperatorError(words or "the daemon of this program does not serve.", hint)
+
+    def _last_words(self) -> str:
+        """What the daemon has said; nothing, where its log has gone with its folder."""
+        with contextlib.suppress(OSError):
+            return (self._opened() / LOG).read_text(errors="replace").strip().removeprefix("exitpin: ")
+        return ""
 
     def stop(self) -> None:
         """End it, and all that runs on it. In a process that was forked from its own: nothing."""
@@ -89,6 +100,7 @@ class OwnDaemon:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.nothing = -1  # its number may be another file's from now on
         self._stack.close()
 
     @property
@@ -97,57 +109,41 @@ class OwnDaemon:
         return self._process.pid if self._process is not None else 0
 
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
-        """The variables of what runs on it; None: our own."""
-        named = {} if self._directory is None else {NAMED: str(self._directory / "daemon")}
+        """The variables of what runs on it; None: our own. Raises OperatorError when it is not open: what runs with no
+        socket named would find another daemon."""
+        named = {NAMED: str(self._opened() / "daemon")}
         return {**(os.environ if given is None else given), **self._settings, **named}
 
     def record_path(self) -> Path:
-        """Where the record of one more run goes. Raises OperatorError: there is no daemon any more."""
+        """Where the record of one more run goes; no other process that was forked from ours has the same. Raises
+        OperatorError when it is not open."""
+        return self._opened() / f"{os.getpid()}-{next(self._numbers)}.json"
+
+    def _opened(self) -> Path:
+        """The private folder."""
         if self._directory is None or self._is_ended:
-            raise OperatorError("this has been closed.", "Use it within its `with` block.")
-        return self._directory / f"{next(self._numbers)}.json"
+            raise OperatorError("this is closed, or not open.", "Use it within its `with` block.")
+        return self._directory
 
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]:
-        """What runs `argv` through an exit, as our own child."""
-        chosen = [*self.network, "-e", exit_, "--record", str(record), *options]
+        """What runs `argv` through an exit, as our own child. Raises OperatorError for what can name several."""
+        chosen = [*self.network, "-e", one_exit(exit_), "--record", str(record), *options]
         return [self.client, "run", *chosen, "--", *argv]
 
     def verb(self, *words: str) -> list[str]:
         """The command line of another verb."""
         return [*IN_PYTHON, *words, *self.network]
 
-    def told(self, *words: str) -> str:
-        """What a verb that only reads prints. Raises OperatorError with its words when it can't."""
-        done = subprocess.run(
-            self.verb(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            env=self.environment(None), timeout=VERB_S,
-        )  # fmt: skip
+    def told(self, *words: str, timeout_s: float = VERB_S) -> str:
+        """What a verb that only reads prints. Raises OperatorError with its words when it can't, and when it has not
+        ended by then."""
+        try:
+            done = subprocess.run(
+                self.verb(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                env=self.environment(None), timeout=timeout_s,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise unanswered(words, timeout_s) from None
         if done.returncode:
             raise refusal(done.stderr, done.returncode)
         return done.stdout
-
-
-def refusal(said: str, status: int) -> OperatorError:
-    """What exitpin said last on stderr, as an error."""
-    lines = [line for line in said.splitlines() if line.startswith("exitpin: ")]
-    told = lines[-1].removeprefix("exitpin: ") if lines else said.strip() or f"exit status {status}"
-    return OperatorError(told, "", status)
-
-
-def take_record(path: Path) -> bytes:
-    """The line that stands there, which is then gone; nothing: there is none."""
-    try:
-        line = path.read_bytes()
-    except OSError:
-        return b""
-    path.unlink(missing_ok=True)
-    return line
-
-
-def _client() -> str:
-    places = (os.path.dirname(sys.executable), sysconfig.get_path("scripts"))
-    found = next((path for place in places if os.access(path := os.path.join(place, "exitpin"), os.X_OK)), None)
-    found = found or shutil.which("exitpin")
-    if found is None:
-        raise OperatorError(f"the command exitpin lies neither beside {sys.executable} nor in PATH.", "Install it.")
-    return found

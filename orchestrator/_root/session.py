@@ -5,25 +5,23 @@ task that is cancelled ends its run first, and is over when nothing is left of i
 """
 
 import asyncio
-import contextlib
 import json
-import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from exitpin.wrappers.own_daemon import OwnDaemon, refusal, take_record
+from exitpin.wrappers.awaited import end, ended, read, uninterrupted
+from exitpin.wrappers.client import refusal, take_record, timeout_words, unanswered
+from exitpin.wrappers.own_daemon import VERB_S, OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
 from .opened import TIMEOUT_S, network_words, pace
 from .records import RunRecord, VerdictRecord
 
 T = TypeVar("T")
-OUTPUT_MAX = 1 << 20
-"""Bytes of stdout, and of stderr, that a record holds: as with `exitpin run --json`."""
-LINE_MAX = 64 << 20
-CHUNK = 1 << 16
+LINE_MAX = LIST_MAX = 64 << 20
+"""Bytes of one verdict, and of the list of all exits."""
 AUDIT_ENDS = (0, 1, 3)
 
 
@@ -58,7 +56,7 @@ class Session:
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.to_thread(self._daemon.stop)
+            await uninterrupted(asyncio.to_thread(self._daemon.stop))
             await asyncio.wait([starting])
             raise
         return self
@@ -66,7 +64,7 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._daemon.stop)
+        await uninterrupted(asyncio.to_thread(self._daemon.stop))
 
     async def exits(
         self,
@@ -79,6 +77,7 @@ class Session:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """As `Tor.exits`.
 
@@ -89,8 +88,19 @@ class Session:
         >>> asyncio.run(main())
         2
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
-        return read_exits(await asyncio.to_thread(self._daemon.told, "exits", "--json", *choice.words()))
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
+        process = await asyncio.create_subprocess_exec(
+            *self._daemon.verb("exits", "--json", *choice.words()), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
+            env=self._daemon.environment(None), start_new_session=True,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(VERB_S):
+                done = await ended(process, size_max=LIST_MAX)
+        except TimeoutError:
+            raise unanswered(["exits"], VERB_S) from None
+        if done.status:
+            raise refusal(done.stderr, done.status)
+        return read_exits(done.stdout)
 
     async def run(
         self,
@@ -110,7 +120,7 @@ class Session:
         `process.stdout` and `process.stderr` are text as in the records of `--json`, of 1 MiB at most each (then
         `truncated` is true); the last lines of stderr may be exitpin's. Cancelled, it returns when the run has ended.
 
-        Raises OperatorError where there was no run: no such exit, a wrong option, the session closed.
+        Raises OperatorError where there was no run: no such exit, or several; a wrong option; the session is closed.
 
         >>> import asyncio, exitpin
         >>> async def main() -> str | None:
@@ -121,21 +131,22 @@ class Session:
         'LOUD'
         """
         path = self._daemon.record_path()
-        chosen = [*options, *([] if timeout is None else ["--timeout", f"{timeout * 1000:.0f}ms"])]
+        chosen = [*options, *timeout_words(timeout)]
         process = await asyncio.create_subprocess_exec(
             *self._daemon.command(name_of(exit), argv, path, chosen),
             stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
             env=self._daemon.environment(env), start_new_session=True,
         )  # fmt: skip
-        (stdout, is_cut), (stderr, is_err_cut), _, status = await _ended_with_us(
-            process, _read(process.stdout), _read(process.stderr), _feed(process, stdin), process.wait()
-        )
-        line = take_record(path)
-        if not line:
-            raise refusal(stderr, cast(int, status))
-        record = cast(RunRecord, json.loads(line))
+        try:
+            done = await ended(process, stdin)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        record = cast(RunRecord | None, take_record(path))
+        if record is None:
+            raise refusal(done.stderr, done.status)
         written = record["process"]
-        written["stdout"], written["stderr"], written["truncated"] = stdout, stderr, is_cut or is_err_cut
+        written["stdout"], written["stderr"], written["truncated"] = done.stdout, done.stderr, done.is_cut
         return record
 
     async def audit(
@@ -174,14 +185,14 @@ class Session:
             *self._daemon.verb("audit", "--json", *words, *named), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
             env=self._daemon.environment(None), start_new_session=True, limit=LINE_MAX,
         )  # fmt: skip
-        said = asyncio.create_task(_read(process.stderr))
+        said = asyncio.create_task(read(process.stderr))
         assert process.stdout is not None
         try:
             async for line in process.stdout:
                 yield cast(VerdictRecord, json.loads(line))
             status = await process.wait()
         finally:
-            await _end(process)
+            await end(process)
             text, _ = await said
         if status not in AUDIT_ENDS:
             raise refusal(text, status)
@@ -213,62 +224,8 @@ class Session:
                 *call.command, stdin=DEVNULL, pass_fds=call.descriptors, env=self._daemon.environment(None),
                 start_new_session=True,
             )  # fmt: skip
-            (status,) = await _ended_with_us(process, process.wait())
-            call.ended(status)
+            call.ended((await ended(process)).status)
             if _on_record is not None and call.record is not None:
                 _on_record(call.record)
             result: T = call.result()
         return result
-
-
-async def _ended_with_us(process: Process, *work: Any) -> list[Any]:
-    """What all of the work comes to. When we are cancelled, the process is ended first."""
-    gathered = asyncio.gather(*work)
-    try:
-        return await asyncio.shield(gathered)
-    except BaseException:
-        gathered.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await gathered
-        await _end(process)
-        raise
-
-
-async def _end(process: Process) -> None:
-    """Nothing of it is left after that; whoever cancels us once more has to wait, too."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        ended = asyncio.ensure_future(_drained(process))
-        while not ended.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(ended)
-
-
-async def _drained(process: Process) -> None:
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            with contextlib.suppress(Exception):
-                while await stream.read(CHUNK):
-                    pass
-    await process.wait()
-
-
-async def _read(stream: asyncio.StreamReader | None) -> tuple[str, bool]:
-    """All that is printed, as text, and whether it was cut."""
-    assert stream is not None
-    kept = bytearray()
-    size = 0
-    while chunk := await stream.read(CHUNK):
-        size += len(chunk)
-        kept += chunk[: OUTPUT_MAX - len(kept)]
-    return kept.decode("utf-8", "backslashreplace"), size > len(kept)
-
-
-async def _feed(process: Process, content: bytes | None) -> None:
-    if process.stdin is None:
-        return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the command reads no more
-        process.stdin.write(content or b"")
-        await process.stdin.drain()
-    process.stdin.close()

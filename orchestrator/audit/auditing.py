@@ -157,6 +157,10 @@ class Auditor:
         self._errands[place.run_id] = errand, place, values
         self._session.start(make_run(errand, place, values, doors, self._terms.timeout_max_s))
 
+    def begun(self, run_id: str) -> None:
+        """The session's word that the tool of a run is about to start."""
+        self._schedule.began(self._errands[run_id][0])
+
     def finished(self, life: Life, launch: Launch | None) -> None:
         """The session's word that a run is over."""
         run_id = life.run.run_id

@@ -77,7 +77,8 @@ Wish = StartRuns | WantControls | Conclusion
 class Case:
     """One tool against one exit. `repeat`: how many probes. Of an earlier session: `confirmed`, how many confirmations
     it made; `answered`, how many retries, which nobody has to ask for again; `certain`, lies that it had held against
-    as many controls as a finding wants."""
+    as many controls as a finding wants. `has_asked_many`: whether probes that could not be judged are held against as
+    many, too."""
 
     tool: Tool
     exit: Relay
@@ -88,6 +89,7 @@ class Case:
     retried: int = 0
     is_rechecked: bool = True
     fresh_after: float | None = None
+    has_asked_many: bool = False
     confirmed: int = 0
     answered: int = 0
     certain: list[Attempt] = field(default_factory=list)
@@ -136,6 +138,7 @@ class Case:
     def without_controls(self, why: str) -> list[Wish]:
         """There will be no (fresh) controls: what needs them can't be judged."""
         failed = Judgement(Status.ERROR, f"no controls: {why}", None, "control")
+        self.has_asked_many = True
         for attempt in self.attempts:
             if attempt.judgement is None or (not self.is_rechecked and attempt.status is not Status.OK):
                 attempt.judgement = failed
@@ -194,6 +197,8 @@ class Case:
         if self.expected or self.waiting:
             return wishes
         if self.phase is Phase.PROBING:
+            if self._is_told_by_too_few():
+                return [*wishes, WantControls(at_least=RECHECK_CONTROLS)]
             missing = self._reach_runs_missing()
             if missing is not None:
                 wishes += self._confirm(max(a.ended_at for a in self.attempts), missing, 0)
@@ -205,6 +210,17 @@ class Case:
             return [*wishes, *self.abandon()]
         self.phase = Phase.DONE
         return [*wishes, conclude(self.attempts, has_controls=self._can_recheck())]
+
+    def _is_told_by_too_few(self) -> bool:
+        """Whether the controls that a probe is held against did not agree: a liar among the first few, or several
+        answers of the target's. Once as many as a finding wants are asked, and the runs judged anew."""
+        disagreed = [a for a in self.attempts if a.observation is not None and _is_undecided(a)]
+        if self.has_asked_many or not disagreed or not self._can_recheck():
+            return False
+        self.has_asked_many = True
+        for attempt in disagreed:
+            attempt.judgement = None
+        return True
 
     def _recheck_late_lies(self) -> list[Wish]:
         """A lie that came long after the controls were asked is held against younger ones."""
@@ -261,6 +277,11 @@ class Case:
         numbers = tuple(islice((number for number in count(1) if number not in asked), runs))
         asked.update(numbers)
         return StartRuns(role, numbers)
+
+
+def _is_undecided(attempt: Attempt) -> bool:
+    """Whether controls could not say what the run has to be held against."""
+    return attempt.status is Status.ERROR and attempt.judgement is not None and attempt.judgement.layer == "control"
 
 
 def _interrupted(reason: str, rule: int | None = None) -> Conclusion:

@@ -39,9 +39,12 @@ def begin(
     tools: Sequence[Record],
     exits: Sequence[str],
     settings: Mapping[str, object],
+    iteration: Mapping[str, object] | None = None,
+    change: Mapping[str, object] | None = None,
 ) -> Record:
     """A scan that begins. `started`: seconds since the epoch; `exitpin`: its version; `consensus`: its valid-after;
-    `snapshot`: the documents; `settings`: what the command line asked for, but for tools, parameters and exits."""
+    `snapshot`: the documents; `settings`: what the command line asked for, but for tools, parameters and exits;
+    `iteration`: which one it is of a watch; `change`: as for `go_on`."""
     scan = {
         "schema": SCAN,
         "scan_id": scan_id,
@@ -52,17 +55,33 @@ def begin(
         "exits": list(exits),
         "planned": len(tools) * len(exits),
         "settings": dict(settings),
+        "iteration": None if iteration is None else dict(iteration),
         "legs": [],
     }
-    return go_on(scan, started, consensus=consensus, snapshot=snapshot)
+    return go_on(scan, started, consensus=consensus, snapshot=snapshot, change=change)
 
 
-def go_on(scan: Record, started: float, *, consensus: str, snapshot: Sequence[Exhibit]) -> Record:
-    """The same with one more leg, which begins now, by a snapshot of its own."""
+def go_on(
+    scan: Record,
+    started: float,
+    *,
+    consensus: str,
+    snapshot: Sequence[Exhibit],
+    change: Mapping[str, object] | None = None,
+) -> Record:
+    """The same with one more leg, which begins now, by a snapshot of its own. `change`: what has become of the network
+    since the snapshot before it (`NetworkChange.told`); None: that is not known."""
     evidence = [exhibit.told() for exhibit in snapshot]
-    leg = {"started": started, "ended": None, "how": None, "consensus": consensus, "evidence": evidence}
+    leg = {
+        "started": started, "ended": None, "how": None, "consensus": consensus, "evidence": evidence, "change": change,
+    }  # fmt: skip
     legs = [*scan["legs"], leg]
     return {**scan, "state": RUNNING, "ended": None, "consensus": consensus, "evidence": _all(legs), "legs": legs}
+
+
+def with_alerted(scan: Record, alerted: Mapping[str, str]) -> Record:
+    """The same, with the verdicts that somebody was told of (`alerts.py`): ids, and the statuses that were told."""
+    return {**scan, "alerted": dict(alerted)} if alerted else scan
 
 
 def end(scan: Record, ended: float, how: str) -> Record:

@@ -2,19 +2,22 @@
 circuits fail.
 
 Theory. Jobs wait in three queues: what confirms a finding first (it is about a relay that may be lying now), then
-controls (others wait for them), then probes, each queue in random order. `take` gives the first job that no limit
-holds up. Back-off looks at the last WINDOW circuits: when more than BAD_SHARE of them failed, it is not the relays,
-and the number of runs at a time is halved; each good circuit gives a little of it back.
+controls (others wait for them), then probes, each queue by the rank of its exits, and in random order among equals.
+`take` gives the first job that no limit holds up, be it one that other processes share (`starts`). Back-off looks at
+the last WINDOW circuits: when more than BAD_SHARE of them failed, it is not the relays, and the number of runs at a
+time is halved; each good circuit gives a little of it back.
 
 Pure: time comes in as `now` (seconds, monotonic), chance as `rng`; `next_at` says when to ask again.
 """
 
+from bisect import insort
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from ..allowance import Starts, Unlimited
 from ..model import Destination, Fingerprint
 
 WINDOW = 24
@@ -50,19 +53,29 @@ class Limits:
     jitter_s: float = 1.0
 
 
+class Waiting(NamedTuple, Generic[J]):
+    """A job in its queue; those that come first stand last."""
+
+    place: tuple[int, float]
+    job: J
+
+
 @dataclass(slots=True)
 class Schedule(Generic[J]):
-    """All jobs of a scan that have not ended."""
+    """All jobs of a scan that have not ended. `ranks`: which exits come first, the lowest; all others have 0."""
 
     limits: Limits
     rng: Random
-    queues: tuple[list[J], list[J], list[J]] = field(default_factory=lambda: ([], [], []))
+    ranks: Mapping[Fingerprint, int] = field(default_factory=dict)
+    starts: Starts = field(default_factory=Unlimited)
+    queues: tuple[list[Waiting[J]], list[Waiting[J]], list[Waiting[J]]] = field(default_factory=lambda: ([], [], []))
     running: int = 0
     is_stopped: bool = False
     capacity: float = 0.0
     halvings: int = 0
     _of_exit: dict[Fingerprint, int] = field(default_factory=dict)
     _free_at: dict[Hashable, float] = field(default_factory=dict)
+    _not_begun: set[J] = field(default_factory=set)
     _circuits: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     def __post_init__(self) -> None:
@@ -74,11 +87,9 @@ class Schedule(Generic[J]):
         return sum(len(queue) for queue in self.queues)
 
     def add(self, job: J) -> None:
-        """Queue a job, at a random place among its equals: swap it with one of those that wait."""
-        queue = self.queues[job.urgency]
-        queue.append(job)
-        other = self.rng.randrange(len(queue))
-        queue[-1], queue[other] = queue[other], queue[-1]
+        """Queue a job, at a random place among its equals."""
+        place = -self.ranks.get(job.exit, 0), self.rng.random()
+        insort(self.queues[job.urgency], Waiting(place, job), key=lambda one: one.place)
 
     def take(self, now: float) -> J | None:
         """The next job that may start now; it counts as running until `ended`."""
@@ -86,9 +97,9 @@ class Schedule(Generic[J]):
             return None
         for queue in self.queues:
             for place in range(len(queue) - 1, -1, -1):
-                if self._may_start(queue[place], now):
-                    queue[place], queue[-1] = queue[-1], queue[place]
-                    job = queue.pop()
+                job = queue[place].job
+                if self._may_start(job, now) and self._is_let(job, now):
+                    del queue[place]
                     self._start(job, now)
                     return job
         return None
@@ -97,11 +108,18 @@ class Schedule(Generic[J]):
         """When a destination comes free for a job that waits for nothing else; None: only the end of a run helps."""
         if self.is_stopped or self.running >= max(1, int(self.capacity)):
             return None
-        times = [self._open_at(job) for queue in self.queues for job in queue if not self._is_exit_busy(job)]
+        times = [self._open_at(one.job) for queue in self.queues for one in queue if not self._is_exit_busy(one.job)]
         return max(now, min(times)) if times else None
+
+    def began(self, job: J) -> None:
+        """The tool of its run starts now."""
+        if job in self._not_begun:
+            self._not_begun.remove(job)
+            self.starts.began(job.destinations)
 
     def ended(self, job: J, circuit_ok: bool | None) -> None:
         """A run is over. `circuit_ok`: whether its circuit could be built and held; None: it was not tried."""
+        self.began(job)
         self.running -= 1
         left = self._of_exit[job.exit] - 1
         if left:
@@ -121,13 +139,19 @@ class Schedule(Generic[J]):
     def stop(self) -> list[J]:
         """Start nothing any more; returns the jobs that never were."""
         self.is_stopped = True
-        dropped = [job for queue in self.queues for job in queue]
+        dropped = [one.job for queue in self.queues for one in queue]
         for queue in self.queues:
             queue.clear()
         return dropped
 
     def _may_start(self, job: J, now: float) -> bool:
         return not self._is_exit_busy(job) and self._open_at(job) <= now
+
+    def _is_let(self, job: J, now: float) -> bool:
+        """Whether what other processes started leaves room for it; then it is counted."""
+        waits = self.starts.take_run(job.destinations)
+        self._free_at.update({place: now + wait_s for place, wait_s in waits.items()})
+        return not waits
 
     def _is_exit_busy(self, job: J) -> bool:
         return self._of_exit.get(job.exit, 0) >= self.limits.per_exit
@@ -137,6 +161,7 @@ class Schedule(Generic[J]):
 
     def _start(self, job: J, now: float) -> None:
         self.running += 1
+        self._not_begun.add(job)
         self._of_exit[job.exit] = self._of_exit.get(job.exit, 0) + 1
         if self.limits.spacing_s or self.limits.jitter_s:
             for place in job.destinations:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audit import scan_record
+from ..audit.load import Load
 from ..audit.scan_plan import ScanPlan, chances
 from ..errors import EXIT_FAILED
 from ..settings import Settings
@@ -79,6 +80,13 @@ class Account:
         if sentence not in self.problems:
             self.problems.append(sentence)
 
+    def outlived(self, valid_after: str) -> str:
+        """What to say when the scan goes on by another consensus."""
+        return (
+            f"scan {self.scan_id}: {self.statuses.total() - self.unfinished} of {self.planned} verdicts; the consensus"
+            f" of {valid_after} is no longer valid: going on by the next one"
+        )
+
     def sentences(self, *, interrupted: int | None, trust_lost: str | None) -> list[str]:
         """What to say at the end."""
         if self.recorded is not None:
@@ -116,7 +124,7 @@ def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_l
     return EXIT_INCOMPLETE if account.statuses[Status.ERROR] or account.unmet else 0
 
 
-def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[str]:
+def plan_sentences(plan: ScanPlan, settings: Settings, load: Load | None = None, *, is_lab: bool) -> list[str]:
     """The plan and its load, before anything is started."""
     exits = len({relay.fingerprint for _, relay in plan.pairs})
     tools = len({audit.tool.id for audit, _ in plan.pairs})
@@ -127,9 +135,11 @@ def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[
     ]
     reasons = Counter((one.audit.tool.id, one.layer) for one in plan.skipped)
     said += [f"skipped: {tool}: {count} exits ({layer})" for (tool, layer), count in sorted(reasons.items())]
-    load = plan.load()
-    shown = ", ".join(f"{count} to {place}" for place, count in load[:SHOWN_LOAD])
-    said.append(f"load: {shown}{f' and {len(load) - SHOWN_LOAD} more' if len(load) > SHOWN_LOAD else ''}")
+    runs = plan.load()
+    shown = ", ".join(f"{count} to {place}" for place, count in runs[:SHOWN_LOAD])
+    said.append(f"load: {shown}{f' and {len(runs) - SHOWN_LOAD} more' if len(runs) > SHOWN_LOAD else ''}")
+    if load is not None and (not is_lab or load.circuits_an_hour is not None):
+        said += load.sentences()
     said += [
         f"{count} clear-net connections from this machine to {place}, and more to confirm a finding"
         for place, count in plan.clear_net()

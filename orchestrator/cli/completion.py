@@ -38,7 +38,7 @@ FLAGS = ("Authority", "BadExit", "Exit", "Fast", "Guard", "HSDir", "MiddleOnly",
 UNNAMED = frozenset(
     {
         *("HOST:PORT", "RE", "N", "TIME", "IP", "CODE", "[TOOL.]NAME=VALUE", "NAME=VALUE", "NAME=KIND", "N/m", "ID"),
-        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB", "HOST", "PORT"),
+        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB", "HOST", "PORT", "NAME", "CC", "ASN"),
     }
 )
 """What nobody can name beforehand, or only with the store in hand; a choice names itself."""
@@ -74,11 +74,16 @@ def takes(action: argparse.Action) -> "Takes | None":
         "FILE": Takes.FILES, "PATH": Takes.FILES, "SOCKET": Takes.FILES, "SCRIPT ARG...": Takes.FILES,
         "NAME|FILE": Takes.PROFILES_OR_FILES, "CMD": Takes.COMMANDS, "-- CMD ARG...": Takes.COMMANDS,
         "CMD ARG...": Takes.COMMANDS, "FLAG": Takes.FLAGS, "S,..": Takes.STATUSES, "WHAT": Takes.TOOLS_OR_FILES,
-        "ID|FILE": Takes.FILES, "MODULE.py": Takes.FILES,
+        "ID|FILE": Takes.FILES, "MODULE.py": Takes.FILES, "PLAN.toml": Takes.FILES,
     }  # fmt: skip
     by_name = {"tool": Takes.TOOLS, "allow": Takes.ALLOWED, "name": Takes.LABS}
     metavar = str(action.metavar)
-    if action.nargs == 0 or action.choices or isinstance(action, argparse._SubParsersAction):
+    if (
+        action.nargs == 0
+        or action.help is argparse.SUPPRESS
+        or action.choices
+        or isinstance(action, argparse._SubParsersAction)
+    ):
         return None
     if action.dest in by_name:
         return by_name[action.dest]

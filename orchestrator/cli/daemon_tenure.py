@@ -19,6 +19,7 @@ from ...wrappers.directory import read_snapshot
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope
+from ..allowance import Starts
 from ..circuits import Pace
 from ..containment import Containment
 from ..errors import OperatorError
@@ -32,8 +33,10 @@ from ..runs import Life
 from ..settings import Settings
 from ..surroundings import Surroundings
 from ..witness import Witness
+from .allowing import Waits
 from .politeness import first_hops_of
 from .run_record import new_scan_id
+from .say import say
 
 CONSENSUS_S = 3600.0
 """So often the consensus is read anew: what is chosen from is never older."""
@@ -69,6 +72,7 @@ class Tenure:
         directory: Path,
         numbers: Numbers,
         on_served: Callable[[], None],
+        starts: Starts,
     ) -> None:
         self.network = network
         self.settings = settings
@@ -79,6 +83,7 @@ class Tenure:
         """Yama lets none but an ancestor look into a tool, and a daemon is none; in a user namespace of the tool's own,
         and as root, it may."""
         self.is_closing = False
+        self._loop = asyncio.get_running_loop()
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[tuple[str, ...], Daemons] = {}
@@ -94,8 +99,10 @@ class Tenure:
         self.session = Session(
             network.channel, self, pace=pace, rng=Random(), first_hops=self._first_hops,
             evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished, around=self._around,
+            starts=starts,
         )  # fmt: skip
         network.channel.on_lost = self.lose_trust
+        starts.watch(self._unlimited, Waits(settings))
 
     async def serve(self) -> None:
         """Returns when it was closed and every run has ended, and been told of."""
@@ -115,6 +122,12 @@ class Tenure:
         """Take `close` back, if it is not over and nothing is lost."""
         if self.session.trust_lost is None and self.session.go_on():
             self.is_closing = False
+
+    def _unlimited(self, why: str) -> None:
+        """Nothing may start any more in this one."""
+        say(why)
+        self._loop.call_soon(self.session.interrupt, why)
+        self._loop.call_soon(self.close)
 
     def lose_trust(self, why: str) -> None:
         """Nothing can be proven any more: all runs end, and so does this."""

@@ -4,12 +4,17 @@ other: `exitmap_scan.py` says what comes before and after."""
 import argparse
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
 from .asked import Caller
 from .lab_place import folders_of
 from .run import add_options, check
 from .vantage import inside
+
+if TYPE_CHECKING:
+    from ...wrappers.exitmap.imports import Outline
+    from ..network import Vantage
 
 HELP = """\
 Run an exitmap module, unmodified, through each chosen exit (default: all): each probe is a run of its own, on a Tor
@@ -65,27 +70,27 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan."""
     check(args)
-    path = _module(args.module)
+    path, outline = _module(args.module)
     if args.port is not None and not 0 < args.port < 65536:
-        raise OperatorError(f"{args.port} is no port.", "", EXIT_USAGE)
+        raise OperatorError(f"{args.port} is no port.", "Write one from 1 to 65535.", EXIT_USAGE)
     files = {"--events": args.events, "--joblog": args.joblog}
     if args.analysis_dir:
         files["--analysis-dir"] = f"{args.analysis_dir}/{path.stem}"
     folders = [*folders_of(files)]
     environment = Caller.of_this_process().environment
 
-    def work(vantage: object) -> int:
+    def work(vantage: "Vantage") -> int:
         from .exitmap_scan import ModuleScan
 
         for folder in folders:
             folder.refuse_another()
-        return asyncio.run(ModuleScan(args, vantage, path, environment).execute())  # type: ignore[arg-type]
+        return asyncio.run(ModuleScan(args, vantage, path, outline, environment).execute())
 
     return inside(args, work)
 
 
-def _module(name: str) -> Path:
-    """Its file. Raises OperatorError for what can't be a module of exitmap's."""
+def _module(name: str) -> "tuple[Path, Outline]":
+    """Its file, and what that says of itself. Raises OperatorError for what can't be a module of exitmap's."""
     from ...wrappers.exitmap.imports import Outline
 
     path = Path(name).absolute()
@@ -98,6 +103,7 @@ def _module(name: str) -> Path:
         place = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         hint = "Modules for Python 2 have to be ported first (2to3)."
         raise OperatorError(f"{name}{place}: this is not Python 3: {error}.", hint, EXIT_USAGE) from None
-    if "probe" not in outline.functions:
-        raise OperatorError(f"{name} is no exitmap module: it defines no probe().", "", EXIT_USAGE)
-    return path
+    if "probe" not in outline.names:
+        hint = "`exitpin run` and `exitpin sh` run programs and scripts."
+        raise OperatorError(f"{name} is no exitmap module: it defines no probe().", hint, EXIT_USAGE)
+    return path, outline

@@ -11,9 +11,12 @@ reference accuses everybody. teardown() is offline in any case, and what it want
 """
 
 import asyncio
+import os
+import signal
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -23,6 +26,7 @@ from ...wrappers.exitmap.scan_files import Prepared, ScanFiles
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import printable
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
+from ..allowance import Starts, Unlimited
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError, status_of_signal
@@ -35,9 +39,10 @@ from ..plan import NONCE_BYTES, run_address
 from ..ports import Control, Launch
 from ..runs import Life
 from ..settings import Settings
+from .allowing import Waits, open_starts
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of
-from .run_record import record_line
+from .run_record import close_evidence, open_evidence, record_line
 from .say import say
 
 OFFLINE, DIRECT = "offline", "direct"
@@ -49,6 +54,15 @@ WANTED_MAX = 5
 def command_of(part: str, module: Path) -> list[str]:
     """What starts a part of a module inside of a run. -P: the current folder is none of Python's."""
     return [sys.executable, "-P", "-m", "exitpin.wrappers.exitmap", part, str(module)]
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnded:
+    """How a part ended. `problem`: why it failed, None if it did not; `wanted`: what it wanted of a network, told where
+    it had none."""
+
+    problem: str | None
+    wanted: Sequence[str] = ()
 
 
 class Parts:
@@ -73,51 +87,52 @@ class Parts:
         self._module = module
         self._scan_id = scan_id
         self._kept = kept
-        self._problem: str | None = None
-        self._wanted: list[str] = []
         self._lives: list[tuple[Life, ToolLaunch | None]] = []
 
-    async def set_up_offline(self) -> None:
+    async def set_up_offline(self) -> PartEnded:
         """Run setup() without a network."""
-        self._problem, self._wanted = await self._offline("setup")
+        return await self._offline("setup")
 
-    async def set_up_directly(self) -> None:
-        """Run setup() with this machine's network."""
+    async def set_up_directly(self) -> PartEnded:
+        """Run setup() with this machine's network. What it leaves behind in its session is ended."""
         say("setup() has this machine's own network: it connects in the clear")
         process = await asyncio.create_subprocess_exec(
             *command_of("setup", self._module), stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno(),
-            env=self._environment,
+            env=self._environment, start_new_session=True,
         )  # fmt: skip
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                status = await process.wait()
-        except TimeoutError:
-            self._problem = f"over {self._settings.timeout_s:g} s"
-            return
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        self._problem = None if status == 0 else f"exit status {status}"
 
-    async def set_up_through(self, network: Network, vantage: Vantage, exit: Relay, scan: Mapping[str, object]) -> None:
-        """Run setup() through an exit, with a record of it beside the scan's events."""
+        def kill() -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        try:
+            with _interruptible("setup", kill, say):
+                async with asyncio.timeout(self._settings.timeout_s):
+                    status = await process.wait()
+        except TimeoutError:
+            return PartEnded(f"timeout: over {self._settings.timeout_s:g} s")
+        finally:
+            kill()
+            await process.wait()
+        return PartEnded(None if status == 0 else f"exit status {status}")
+
+    async def set_up_through(
+        self, network: Network, vantage: Vantage, exit: Relay, scan: Mapping[str, object]
+    ) -> PartEnded:
+        """Run setup() through an exit, with a record of it beside the scan's events. Raises OperatorError."""
         path = self._kept.with_name(f"setup-{self._kept.name}")
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": self._scan_id, "tor": network.tor_version, "started": started}
+        evidence = open_evidence(path, header)
         try:
-            evidence = EvidenceLog(path, header)
-        except OSError as error:
-            raise OperatorError(f"{path} can't be written: {error.strerror}.", "Nothing was started.") from error
-        session = self._session(
-            network.channel, network.socks, evidence, pace_of(self._settings, vantage),
-            first_hops_of(self._settings, network.snapshot, [exit]),
-        )  # fmt: skip
-        try:
-            await self._carry_out(session, self._run("setup", exit))
+            with open_starts(self._settings, vantage, self._environment) as starts:
+                session, launcher = self._session(
+                    network.channel, network.socks, evidence, pace_of(self._settings, vantage),
+                    first_hops_of(self._settings, network.snapshot, [exit]), starts,
+                )  # fmt: skip
+                await self._carry_out(session, launcher, self._run("setup", exit))
         finally:
-            evidence.close()
-        self._problem, _ = self._ended(session)
+            close_evidence(evidence)
         told = {
             **scan, "events": str(path), "consensus": network.snapshot.valid_after,
             "vantage": {"kind": vantage.kind, "name": vantage.name, "tor": network.tor_version},
@@ -128,23 +143,24 @@ class Parts:
         except OSError as error:
             raise OperatorError(f"{record} can't be written: {error.strerror}.", "No probe was started.") from error
         say(f"setup() went through {exit.nickname}/{exit.fingerprint[:8]}: {record}")
+        return PartEnded(self._ended(session).problem)
 
     async def tear_down(self) -> int:
         """Run teardown(); an exit status, 0: all is well."""
-        problem, wanted = await self._offline("teardown")
-        if wanted:
-            say(f"teardown() has no network, and wanted {_listed(wanted)}")
-        if problem is not None:
-            say(f"teardown() failed: {problem}")
+        ended = await self._offline("teardown")
+        if ended.wanted:
+            say(f"teardown() has no network, and wanted {_listed(ended.wanted)}")
+        if ended.problem is not None:
+            say(f"teardown() failed: {ended.problem}")
             return EXIT_FAILED
         return 0
 
-    def prepared(self, files: ScanFiles) -> Prepared:
-        """What setup() left. Raises OperatorError when it failed, or wanted what it was not given."""
-        name = self._module.name
-        if self._wanted:
+    def prepared(self, files: ScanFiles, ended: PartEnded) -> Prepared:
+        """What setup() left, which ended so. Raises OperatorError when it failed, or wanted what it was not given."""
+        name, problem = self._module.name, ended.problem
+        if ended.wanted:
             raise OperatorError(
-                f"setup() of {name} has no network, and wanted {_listed(self._wanted)}.",
+                f"setup() of {name} has no network, and wanted {_listed(ended.wanted)}.",
                 "--setup EXIT runs it through an exit that you trust, --setup direct on this machine's own network."
                 " What it finds there is what the module compares all exits with.",
                 EXIT_FAILED,
@@ -152,9 +168,9 @@ class Parts:
         try:
             prepared = files.prepared()
         except ValueError as error:
-            self._problem, prepared = f"what it left can't be read ({error})", None
-        if self._problem is not None or prepared is None:
-            why = self._problem or "it ended without an end"
+            problem, prepared = problem or f"what it left can't be read ({error})", None
+        if problem is not None or prepared is None:
+            why = problem or "it has ended, and setup() has not"
             raise OperatorError(f"setup() of {name} failed: {why}.", "What it said is above.", EXIT_FAILED)
         for one, why in prepared.missing.items():
             say(f"{one}, which setup() set, can't be handed to probes ({why}): a probe that uses it fails")
@@ -162,14 +178,15 @@ class Parts:
 
     # How a part is run.
 
-    async def _offline(self, part: str) -> tuple[str | None, list[str]]:
+    async def _offline(self, part: str) -> PartEnded:
         tor = StandIn(Port.UNRESOLVED)
         nobody, first = stand_in_relay(1), stand_in_relay(2)
         with closing(tor):
-            session = self._session(
-                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,)
-            )
-            await self._carry_out(session, self._run(part, nobody))
+            session, launcher = self._session(
+                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,),
+                Unlimited(),
+            )  # fmt: skip
+            await self._carry_out(session, launcher, self._run(part, nobody))
         return self._ended(session)
 
     def _run(self, part: str, exit: Relay) -> Run:
@@ -179,53 +196,74 @@ class Parts:
         )  # fmt: skip
 
     def _session(
-        self, control: Control, socks: tuple[str, int], evidence: EvidenceLog, pace: Pace, first_hops: FirstHops
-    ) -> Session:
-        """A session of one run. What comes of names is what an exit found, and never a stand-in for it: setup() may
-        hand it on."""
+        self,
+        control: Control,
+        socks: tuple[str, int],
+        evidence: EvidenceLog,
+        pace: Pace,
+        first_hops: FirstHops,
+        starts: Starts,
+    ) -> tuple[Session, ToolLauncher]:
+        """A session of one run, and what starts that. What comes of names is what an exit found, and never a stand-in
+        for it: setup() may hand it on."""
         launcher = ToolLauncher(
             self._directory, bindings.PRELOAD, socks, self._environment, containment=self._containment,
-            on_line=lambda run, stream, line: _say_line(run.run_id.rpartition("-")[2], line),
+            on_line=lambda run, stream, line: _say_line(_part_of(run), line),
             evidence=self._kept.with_name(f"{self._kept.name}.evidence"),
         )  # fmt: skip
-        self._launcher = launcher
         self._lives.clear()
-        return Session(
+        session = Session(
             control, launcher, pace=pace, first_hops=first_hops, rng=self._rng, evidence=evidence,
-            on_finished=self._finished, resolve="exit",
+            on_finished=self._finished, resolve="exit", starts=starts,
         )  # fmt: skip
+        loop = asyncio.get_running_loop()
 
-    async def _carry_out(self, session: Session, run: Run) -> None:
-        interrupted: list[int] = []
+        def stop(why: str) -> None:
+            say(why)
+            loop.call_soon(session.interrupt, why)
 
-        def interrupt(signo: int) -> None:
-            interrupted.append(signo)
-            session.interrupt()
+        starts.watch(stop, Waits(self._settings))
+        return session, launcher
 
-        with guarding(interrupt, session.lose_trust):
+    async def _carry_out(self, session: Session, launcher: ToolLauncher, run: Run) -> None:
+        with _interruptible(_part_of(run), session.interrupt, session.lose_trust):
             await session.run([run], 1)
-            await self._launcher.household.settle()
-        if interrupted:
-            raise OperatorError(
-                f"interrupted in {run.run_id.rpartition('-')[2]}().", "", status_of_signal(interrupted[0])
-            )
+            await launcher.household.settle()
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         assert launch is None or isinstance(launch, ToolLaunch)
         self._lives.append((life, launch))
 
-    def _ended(self, session: Session) -> tuple[str | None, list[str]]:
-        """Why the part failed, and what it wanted of a network."""
+    def _ended(self, session: Session) -> PartEnded:
         life, _ = self._lives[0]
         failure = failure_of(life)
         wanted = [connection.destination.host for connection in life.connections if connection.is_lookup]
         wanted += [str(connection.destination) for connection in life.connections if not connection.is_lookup]
         wanted += [f"{denied.what} ({denied.reason})" for denied in life.denied]
         problem = session.trust_lost or (None if failure is None else f"{failure.kind}: {failure.detail}")
-        return problem, list(dict.fromkeys(wanted))
+        return PartEnded(problem, list(dict.fromkeys(wanted)))
 
 
-def _listed(wanted: list[str]) -> str:
+@contextmanager
+def _interruptible(part: str, interrupt: Callable[[], None], lose_trust: Callable[[str], None]) -> Iterator[None]:
+    """Within it a signal is `interrupt`'s to answer; it is an OperatorError when the block has ended."""
+    signals: list[int] = []
+
+    def interrupted(signo: int) -> None:
+        signals.append(signo)
+        interrupt()
+
+    with guarding(interrupted, lose_trust):
+        yield
+    if signals:
+        raise OperatorError(f"interrupted in {part}().", "", status_of_signal(signals[0]))
+
+
+def _part_of(run: Run) -> str:
+    return run.run_id.rpartition("-")[2]
+
+
+def _listed(wanted: Sequence[str]) -> str:
     more = len(wanted) - WANTED_MAX
     return ", ".join(wanted[:WANTED_MAX]) + (f" and {more} more" if more > 0 else "")
 

@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,18 @@ ASKS_BY_ITSELF = "asks name servers itself, over UDP"
 
 
 class ModuleScan(Scan):
-    """One `exitpin exitmap`. `module`: its file."""
+    """One `exitpin exitmap`. `module`: its file; `outline`: what that says of itself, and the digest that holds."""
 
     def __init__(
-        self, args: argparse.Namespace, vantage: Vantage, module: Path, environment: Mapping[str, str]
+        self,
+        args: argparse.Namespace,
+        vantage: Vantage,
+        module: Path,
+        outline: Outline,
+        environment: Mapping[str, str],
     ) -> None:
         self._module = module
-        self._outline = Outline.of(module)
+        self._outline = outline
         self._began = time.time()
         self._is_set_up = False
         self._destinations: tuple[Destination, ...] = ()
@@ -67,7 +71,7 @@ class ModuleScan(Scan):
     @property
     def _has_teardown(self) -> bool:
         """Whether there is anything to be done at the end."""
-        return self._is_set_up and "teardown" in self._outline.functions
+        return self._is_set_up and "teardown" in self._outline.names
 
     async def _tear_down(self) -> int:
         """teardown(), if setup() came to its end; an exit status, 0: all is well."""
@@ -80,17 +84,18 @@ class ModuleScan(Scan):
         """setup(), and then the exits that allow one of the destinations that it left."""
         args, snapshot = self._args, network.snapshot
         where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
+        known = await self._known(network)
         self._files.begin(self._spec(), snapshot.consensus)
         if args.setup == DIRECT:
-            await self._parts.set_up_directly()
+            ended = await self._parts.set_up_directly()
         elif where is None:
-            await self._parts.set_up_offline()
+            ended = await self._parts.set_up_offline()
         else:
-            await self._parts.set_up_through(network, self._vantage, where, self._scan)
-        prepared = self._parts.prepared(self._files)
+            ended = await self._parts.set_up_through(network, self._vantage, where, self._scan)
+        prepared = self._parts.prepared(self._files, ended)
         self._is_set_up = True
         self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
-        selection = choose(args, snapshot, self._rng, self._destinations)
+        selection = choose(args, snapshot, self._rng, self._destinations, known)
         for relay in selection.exits:
             text = snapshot.descriptors.get(relay.fingerprint, "")
             mine = None if prepared.destinations is None else allowed(relay, self._destinations)
@@ -110,8 +115,7 @@ class ModuleScan(Scan):
             stamp = time.strftime("%Y-%m-%d_%H:%M:%S%z", time.localtime(self._began))
             folder = str(Path(args.analysis_dir).absolute() / f"{stamp}_{self._module.stem}")
         first_hop = first_hops[0] if len(first_hops) == 1 else None
-        digest = sha256(self._module.read_bytes()).hexdigest()
-        return Spec(str(self._module), digest, (args.host, args.port), args.verbosity, folder, first_hop)
+        return Spec(str(self._module), self._outline.digest, (args.host, args.port), args.verbosity, folder, first_hop)
 
     def _wanted(self) -> dict[str, str]:
         wanted = super()._wanted()

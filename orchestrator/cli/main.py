@@ -19,6 +19,7 @@ VERBS = {
     "sh": "run a script, or a shell, through one or more exits",
     "exitmap": "run modules of exitmap, unmodified, through exits",
     "audit": "judge exits with declared tools",
+    "watch": "scans by schedule, unattended",
     "exits": "list the exits that a selection names, and why others are dropped",
     "daemon": "tor and circuits held open, so that loops are fast",
     "lab": "a private Tor network to try everything on",

@@ -20,6 +20,7 @@ STORE = (
         "the records of runs and verdicts, with the evidence in results.sqlite.evidence beside it; under"
         " `XDG_STATE_HOME` if that is set",
     ),
+    ("~/.local/state/exitpin/starts-tor", "what was started in the last hour, for limits that hold over all commands"),
 )
 TOOLS = (
     ("/usr/share/exitpin/tools.d", "tools, after those that come with exitpin"),
@@ -99,8 +100,9 @@ def variables(path: tuple[str, ...], options: set[str]) -> list[tuple[str, str]]
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    """All spellings."""
-    return {option for action in parser._actions for option in action.option_strings}
+    """All spellings of those that are for people."""
+    shown = [action for action in parser._actions if action.help is not argparse.SUPPRESS]
+    return {option for action in shown for option in action.option_strings}
 
 
 def others(path: tuple[str, ...], inner: list[str]) -> list[str]:

@@ -3,6 +3,7 @@ no wide scan unasked."""
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..circuits import FirstHops, Pace
 from ..errors import EXIT_USAGE, OperatorError
@@ -10,7 +11,7 @@ from ..first_hops import first_hop_chooser, own_first_hops
 from ..hop_health import HopHealth
 from ..model import Destination, Fingerprint, Relay, Snapshot
 from ..network import Vantage
-from ..settings import BUILT_IN, Settings, load_settings
+from ..settings import BUILT_IN, COMMAND_LINE, Settings, load_settings
 from .say import say
 
 LAB_JOBS, LAB_PENDING, REAL_PENDING = 64, 64, 4
@@ -29,12 +30,16 @@ def settings_in_force(args: argparse.Namespace, environment: Mapping[str, str], 
         "rate": getattr(args, "rate", None),
         "hops": getattr(args, "hops", None),
         "network_wait": getattr(args, "network_wait", None),
+        "per_destination": getattr(args, "per_destination", None),
     }
     if vantage.is_lab:
         given["build_delay"] = given["build_delay"] or "0s"
         given["build_jitter"] = given["build_jitter"] or "0s"
         given["jobs"] = given["jobs"] or LAB_JOBS
-    return load_settings(environment, given)
+    settings = load_settings(environment, given)
+    if vantage.is_lab and settings.origin("rate") != COMMAND_LINE:
+        return replace(settings, rate=None)
+    return settings
 
 
 def pace_of(settings: Settings, vantage: Vantage, *, is_scan: bool = False) -> Pace:
@@ -45,6 +50,11 @@ def pace_of(settings: Settings, vantage: Vantage, *, is_scan: bool = False) -> P
     is_asked_for = is_scan or settings.origin("network_wait") != BUILT_IN
     wait_s = settings.network_wait_s if is_asked_for else RUN_NETWORK_WAIT_S
     return Pace(delay_s, settings.build_jitter_s, pending, outage_max_s=wait_s)
+
+
+def spacing_of(settings: Settings, vantage: Vantage) -> tuple[float, float]:
+    """How far apart two runs at one destination start, in seconds, and what is added to it at random at most."""
+    return (0.0, 0.0) if vantage.is_lab else (settings.build_delay_s, settings.build_jitter_s)
 
 
 def first_hops_of(

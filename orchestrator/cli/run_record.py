@@ -17,6 +17,8 @@ from ...wrappers.environment import dropped_proxies
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.output import Output
 from ..containment import of_run
+from ..errors import OperatorError
+from ..evidence import EvidenceLog
 from ..observation import fold
 from ..runs import Life
 from .run_given import add_given
@@ -56,6 +58,23 @@ def events_path(environment: Mapping[str, str], scan_id: str) -> Path:
     if not base.startswith("/"):  # XDG Base Directory: a relative one is ignored
         base = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
     return Path(base, "exitpin", "events", f"{scan_id}.ndjson.gz")
+
+
+def open_evidence(path: Path | None, header: Mapping[str, object]) -> EvidenceLog:
+    """Where the evidence of runs goes that are yet to begin. Raises OperatorError."""
+    try:
+        return EvidenceLog(path, header)
+    except OSError as error:
+        raise OperatorError(f"{path} can't be written: {error.strerror}.", "Nothing was started.") from error
+
+
+def close_evidence(evidence: EvidenceLog) -> None:
+    """Write it to its end. Raises OperatorError."""
+    try:
+        evidence.close()
+    except OSError as error:
+        problem = f"{evidence.path} could not be written to its end: {error.strerror}."
+        raise OperatorError(problem, "There is no proof of what was run.") from error
 
 
 def given_of(launch: ToolLaunch | None) -> Given:

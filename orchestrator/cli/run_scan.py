@@ -16,8 +16,9 @@ from ...wrappers.desk import Given
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
+from ..allowance import Starts
+from ..criteria import Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
-from ..evidence import EvidenceLog
 from ..loop import Session
 from ..model import Destination, Run
 from ..network import Network, Vantage, open_network
@@ -27,6 +28,7 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import Selection
 from ..settings import BUILT_IN
+from .allowing import Waits, open_starts
 from .asked import Asked
 from .changes_told import of_runs
 from .conclusion import Ending, concluded, refusal
@@ -36,9 +38,18 @@ from .joblog import Joblog
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force
 from .recording import Recording
 from .run_given import given_in_words
-from .run_record import events_path, given_of, new_scan_id, notes_on, record_line, wanted_by_command
+from .run_record import (
+    close_evidence,
+    events_path,
+    given_of,
+    new_scan_id,
+    notes_on,
+    open_evidence,
+    record_line,
+    wanted_by_command,
+)
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, history_of, known_to, parse_destination
 
 
 class Scan:
@@ -56,6 +67,7 @@ class Scan:
         self._containment = containment_of(args, self._wanted())
         self._lives: list[Life] = []
         self._unread = 0  # runs that gave facts which can't be read
+        self._unlimited = ""  # why nothing may be started any more
         self._is_foreground = False
         self._interrupted_by: int | None = None
         self._interrupted = asyncio.Event()
@@ -88,28 +100,32 @@ class Scan:
                 warn_of(self._containment)
             for sentence in notes_on(self._environment):
                 say(sentence)
-            return await self._carry_out(network, plan)
+            with open_starts(self._settings, self._vantage, self._environment) as starts:
+                return await self._carry_out(network, plan, starts)
 
     def _wanted(self) -> dict[str, str]:
         """The level that the command wants, and why."""
         return wanted_by_command(self._args, self._asked.command[0], self._environment)
 
+    async def _known(self, network: Network) -> Known:
+        """What the options ask of relays that no snapshot says."""
+        history = history_of(self._vantage.network, self._environment)
+        return await known_to(self._args, network.channel, network.snapshot, history)
+
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        return choose(self._args, network.snapshot, self._rng)
+        known = await self._known(network)
+        return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:
         """Whether the command is to have the caller's terminal."""
         return runs == 1 and not self._args.json
 
-    async def _carry_out(self, network: Network, plan: list[Run]) -> int:
+    async def _carry_out(self, network: Network, plan: list[Run], starts: Starts) -> int:
         events_path = self._events_path()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": self.scan_id, "tor": network.tor_version, "started": started}
-        try:
-            evidence = EvidenceLog(events_path, header)
-        except OSError as error:
-            raise OperatorError(f"{events_path} can't be written: {error.strerror}.", "Nothing was started.") from error
+        evidence = open_evidence(events_path, header)
         self._scan.update(consensus=network.snapshot.valid_after, events=str(events_path) if events_path else None)
         self._scan["vantage"] = {"kind": self._vantage.kind, "name": self._vantage.name, "tor": network.tor_version}
         with scratch_directory() as directory:
@@ -132,7 +148,9 @@ class Scan:
                 evidence=evidence,
                 on_finished=self._finished,
                 resolve=self._args.resolve,
+                starts=starts,
             )
+            starts.watch(lambda why: self._stop(session, why), Waits(self._settings, self._tell))
             with self._guarding(session):
                 try:
                     try:
@@ -140,11 +158,16 @@ class Scan:
                         await launcher.household.settle()
                     finally:
                         await self._writers["stdout"].close(self._interrupted)
-                        _close(evidence, events_path)
+                        close_evidence(evidence)
                     status = self._conclude(session, len(plan))
                 finally:
                     await self._writers["stderr"].close(self._interrupted)
         return status if self._writers["stderr"].problem is None else status or EXIT_FAILED
+
+    def _stop(self, session: Session, why: str) -> None:
+        """Nothing more may be started."""
+        self._unlimited = why
+        asyncio.get_running_loop().call_soon(session.interrupt, why)
 
     def _named(self) -> list[Destination]:
         return [parse_destination(text) for text in self._args.destinations]
@@ -205,6 +228,8 @@ class Scan:
         unwritten = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
         if self._recording is not None and self._recording.problem:
             unwritten[str(self._recording.path)] = self._recording.problem
+        if self._unlimited:
+            unwritten["what was started"] = self._unlimited
         lost, foreign = session.trust_lost, session.foreign_streams
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
         sentences, status = concluded(
@@ -224,14 +249,6 @@ class Scan:
         if not self._args.json and self._recording is None:
             return None
         return events_path(self._environment, self.scan_id)
-
-
-def _close(evidence: EvidenceLog, path: Path | None) -> None:
-    try:
-        evidence.close()
-    except OSError as error:
-        problem = f"{path} could not be written to its end: {error.strerror}."
-        raise OperatorError(problem, "There is no proof of what was run.") from error
 
 
 def _tag(run: Run) -> str:

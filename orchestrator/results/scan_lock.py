@@ -20,20 +20,21 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
 @contextmanager
-def held(directory: Path, scan_id: str, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the scan's lock; its file is there while it is held. `directory`: the folder of evidence.
+def held(directory: Path, scan_id: str, patience_s: float = PATIENCE_S, what: str = "") -> Iterator[None]:
+    """Hold the scan's lock; its file is there while it is held. `directory`: the folder of evidence; `what`: in words,
+    what else goes by that name.
 
     Raises OperatorError when somebody else holds it, and where no file can be made.
     """
-    place = _place(directory, scan_id)
+    place, name = _place(directory, scan_id), what or f"scan {scan_id}"
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _locked(place, time.monotonic() + patience_s)
     except OSError as error:
-        raise OperatorError(f"scan {scan_id} can't be locked in {place.parent}: {error.strerror}.") from error
+        raise OperatorError(f"{name} can't be locked in {place.parent}: {error.strerror}.") from error
     if lock is None:
         hint = "Wait for its end, or end it: two at once would ask everything twice."
-        raise OperatorError(f"scan {scan_id} is running.", hint, EXIT_USAGE)
+        raise OperatorError(f"{name} is running.", hint, EXIT_USAGE)
     try:
         yield
     finally:

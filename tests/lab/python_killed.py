@@ -14,11 +14,6 @@ def call(path: str) -> None:
     subprocess.run(["sh", "-c", SCRIPT, path], check=False)
 
 
-async def main(session: exitpin.Session) -> None:
-    async with session:
-        await session.run("exit02", ["sh", "-c", SCRIPT, f"{FOLDER}/run"], timeout=None)
-
-
 if __name__ == "__main__":
     with exitpin.open(lab=True, name=LAB) as tor:
         one = tor.exit("exit01")

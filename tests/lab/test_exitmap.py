@@ -44,6 +44,14 @@ def logged(record: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name.rpartition(".")[2], text) for name, text in facts if name.startswith("log.")]
 
 
+def command_line(file: Path) -> bytes:
+    """Of a process that may have gone meanwhile."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
 def plain(lab: Lab) -> list[str]:
     return [one.nickname for one in lab.state.relays if one.role == "exit" and one.behaviour == "plain"]
 
@@ -138,6 +146,17 @@ def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clea
     assert done.status == 0 and relay.address not in done.log.peers("http"), done.stderr
 
 
+@pytest.mark.parametrize(("end", "status"), [("", 0), ("    child.wait()\n", 125)], ids=["returns", "hangs"])
+def test_what_a_direct_setup_started_has_ended_with_it(lab: Lab, tmp_path: Path, end: str, status: int) -> None:
+    started = f"    child = subprocess.Popen(['tail', '-f', '/dev/null', {str(tmp_path / 'mark')!r}])\n"
+    text = f"import subprocess\n\ndef setup():\n{started}{end}\ndef probe(a, b, c): pass\n"
+    (tmp_path / "mark").touch()
+    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "direct", "--timeout", "3s")
+    assert (done.status, "failed: timeout: over 3 s" in done.stderr) == (status, status != 0), done.stderr
+    lines = [command_line(file) for file in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [line for line in lines if str(tmp_path / "mark").encode() in line]
+
+
 @pytest.mark.skipif(bool(abilities().notify_problem), reason="nobody sees what asks name servers by itself")
 def test_a_setup_that_asks_name_servers_by_itself_is_answered_by_its_exit(lab: Lab, tmp_path: Path) -> None:
     setup = "global found\n    found = dns.resolver.resolve('v4.test')[0].address"
@@ -192,17 +211,18 @@ SLEEPS = "    print('begun', flush=True)\n    __import__('time').sleep(60)\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "begun", "said"),
+    ("text", "where", "begun", "said"),
     [
-        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "setup\tbegun", "exitpin: interrupted in setup()."),
-        (f"def probe(a, b, c):\n{SLEEPS}def teardown(): print('never')\n", "exit01/", "teardown() was not run"),
+        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "offline", "setup\tbegun", "interrupted in setup()."),
+        (f"def setup():\n{SLEEPS}def probe(a, b, c): pass\n", "direct", "begun", "interrupted in setup()."),
+        (f"def probe(a, b, c):\n{SLEEPS}def teardown(): print('never')\n", "offline", "exit01/", "was not run"),
     ],
-    ids=["setup", "probe"],
+    ids=["setup", "direct", "probe"],
 )
-def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, begun: str, said: str) -> None:
+def test_ctrl_c_ends_all_and_says_so(lab: Lab, tmp_path: Path, text: str, where: str, begun: str, said: str) -> None:
     module = tmp_path / "tried.py"
     module.write_text(text)
-    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "-e", "exit01", str(module)]
+    argv = [*EXITPIN, "exitmap", "--lab", "--name", lab.state.name, "-e", "exit01", "--setup", where, str(module)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with subprocess.Popen(argv, **options) as process:  # type: ignore[call-overload]
         line = process.stdout.readline()

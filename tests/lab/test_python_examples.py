@@ -37,7 +37,6 @@ OURS = ("exitpin.opened", "exitpin.session")
 DOCUMENTED = dict(documented())
 EXAMPLES = [name for name, text in DOCUMENTED.items() if ">>> " in text]
 BLOCK = re.compile(r"(?m)^\.\. code(?:-block)?:: python\n\n((?:   .*\n|\n)+)")
-BLOCK = re.compile(r"(?m)^\.\. code(?:-block)?:: python\n\n((?:   .*\n|\n)+)")
 PROGRAMS = [
     pytest.param(dedent(block), id=f"{path.stem}-{number}")
     for path in TEXTS

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import exitpin
@@ -65,8 +66,37 @@ def test_where_there_was_no_run_it_says_so(within: Within) -> None:
         with pytest.raises(exitpin.OperatorError, match="nosuch"):
             async for _ in session.audit("nosuch"):
                 pass
+        with pytest.raises(exitpin.OperatorError, match="one exit is wanted, and not 'all'"):
+            await session.run("all", ["true"])
+        with pytest.raises(exitpin.OperatorError, match="2 runs, and one was wanted"):
+            await session.run("exit01", ["true"], options=["--repeat=2"])
+        with pytest.raises(exitpin.OperatorError, match="is no regular expression"):
+            await session.exits(contact="(")
 
     within(body)
+
+
+def test_who_is_not_open_runs_nothing(lab: Lab) -> None:
+    """Without a daemon of its own an audit would find the usual one."""
+
+    async def main() -> None:
+        session = exitpin.Session(lab=True, name=lab.state.name)
+        uses: list[Callable[[], Awaitable[object]]] = [
+            lambda: session.run("exit01", ["true"]),
+            lambda: session.python("exit01", len, ""),
+            session.exits,
+            session.audit("dns-path", "exit01").__anext__,
+        ]
+        for use in uses:
+            with pytest.raises(exitpin.OperatorError, match="not open"):
+                await use()
+        async with session:
+            assert (await session.run("exit01", ["true"]))["status"] == "ok"
+        for use in uses[:3]:
+            with pytest.raises(exitpin.OperatorError, match="not open"):
+                await use()
+
+    asyncio.run(main())
 
 
 def test_many_at_once_each_through_its_exit(lab: Lab, within: Within) -> None:
@@ -105,8 +135,31 @@ def test_who_is_cancelled_has_ended_the_run(within: Within, tmp_path: Path) -> N
             async with asyncio.timeout(0.5):
                 await session.run("exit01", ["sleep", "60"])
         assert (await session.run("exit01", ["true"]))["status"] == "ok"
+        assert not [*session._daemon.record_path().parent.glob("*.json")]
 
     within(body)
+
+
+def test_a_list_that_nobody_waits_for_any_more_has_ended(within: Within) -> None:
+    def asked() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if "exits" in cmdline_of(child)]
+
+    async def body(session: exitpin.Session) -> None:
+        listing = asyncio.create_task(session.exits())
+        await asyncio.to_thread(eventually, lambda: _assert(asked()))
+        listing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await listing
+        assert not asked()
+
+    within(body)
+
+
+def cmdline_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _start_orphan(path: str) -> None:
@@ -119,15 +172,14 @@ def test_a_session_that_is_cancelled_while_it_opens_leaves_nothing(lab: Lab) -> 
     async def main() -> None:
         session = exitpin.Session(lab=True, name=lab.state.name)
         opening = asyncio.create_task(session.__aenter__())
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(eventually, lambda: _assert(session._daemon.pid))
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        pid = session._daemon.pid
-        assert pid == 0 or not Path(f"/proc/{pid}").exists()
+        assert not Path(f"/proc/{session._daemon.pid}").exists()
 
     asyncio.run(main())
-    assert threading.active_count() == 1 or not [one for one in threading.enumerate() if "asyncio" in one.name]
+    assert not [one.name for one in threading.enumerate() if "asyncio" in one.name]
 
 
 def test_functions_run_beside_each_other(lab: Lab, within: Within) -> None:

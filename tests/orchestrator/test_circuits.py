@@ -270,3 +270,25 @@ def test_whatever_comes_a_ready_circuit_is_its_runs_own_and_ends_at_its_exit(sto
         assert (
             len(built.requests) + sum(c.state.value == "building" for c in built.circuits.values()) <= pace.pending_max
         )
+
+
+def test_a_launch_waits_for_what_others_started() -> None:
+    asked = iter([0.0, 5.0, 0.0])
+    shared = Pool(AT_ONCE, lambda *_: (GUARDS[0],), Random(1), take_start=lambda: next(asked))
+    for number in range(2):
+        shared.want(f"r{number}", EXIT)
+    assert len(shared.launch(0.0)) == 1
+    assert shared.next_launch(1.0) == 4.0 and shared.launch(4.9) == []
+    assert len(shared.launch(5.0)) == 1
+
+
+def test_nothing_is_counted_where_no_first_hop_can_be_had() -> None:
+    asked: list[float] = []
+
+    def take() -> float:
+        asked.append(0.0)
+        return 0.0
+
+    shared = Pool(AT_ONCE, lambda *_: (), Random(1), take_start=take)
+    shared.want("r", EXIT)
+    assert shared.launch(0.0) == [CircuitUnavailable("r", "no first hop")] and asked == []

@@ -32,7 +32,7 @@ def setup(consensus):
 def module(tmp_path: Path) -> Iterator[ModuleType]:
     path = tmp_path / "handed.py"
     path.write_text(SOURCE)
-    yield load(path)
+    yield load(path, path.read_bytes())
     for name in ("modules", "modules.handed"):
         del sys.modules[name]
 
@@ -49,7 +49,7 @@ def consensus(tmp_path: Path) -> Consensus:
 def again(module: ModuleType, content: bytes, consensus: Consensus) -> ModuleType:
     """The module as another process has it."""
     assert module.__file__ is not None
-    fresh = load(Path(module.__file__))
+    fresh = load(Path(module.__file__), SOURCE.encode())
     hand_on(content, fresh, consensus)
     return fresh
 
@@ -80,18 +80,47 @@ def test_what_can_not_be_handed_on_raises_as_soon_as_it_is_used(module: ModuleTy
             use()
 
 
+def test_what_can_be_pickled_but_not_together_is_told_by_name(module: ModuleType, consensus: Consensus) -> None:
+    class Once:
+        times = 0
+
+        def __reduce__(self) -> tuple[type, tuple[()]]:
+            Once.times += 1
+            if Once.times > 1:
+                raise ValueError("not again")
+            return list, ()
+
+    before = Globals(module)
+    module.once = Once()
+    content, missing = before.changed()
+    assert missing == {"once": "ValueError: not again"}
+    with pytest.raises(NotHandedOn, match=r"set once, .*: ValueError: not again"):
+        len(again(module, content, consensus).once)
+
+
+def test_a_global_that_setup_took_away_is_not_there(module: ModuleType, consensus: Consensus) -> None:
+    before = Globals(module)
+    del module.count
+    content, missing = before.changed()
+    assert missing == {} and not hasattr(again(module, content, consensus), "count")
+
+
 def test_the_environment_and_the_timeout_of_sockets_are_handed_on(
     module: ModuleType, consensus: Consensus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("EXITMAP_TAKEN", "away")
     before = Globals(module)
     monkeypatch.setenv("EXITMAP_TRIED", "set")
+    monkeypatch.delenv("EXITMAP_TAKEN")
     socket.setdefaulttimeout(3.5)
     try:
         content, _ = before.changed()
         socket.setdefaulttimeout(None)
         monkeypatch.delenv("EXITMAP_TRIED")
+        monkeypatch.setenv("EXITMAP_TAKEN", "away")
         again(module, content, consensus)
-        assert (os.environ["EXITMAP_TRIED"], socket.getdefaulttimeout()) == ("set", 3.5)
+        assert (os.environ["EXITMAP_TRIED"], os.environ.get("EXITMAP_TAKEN")) == ("set", None)
+        assert (socket.getdefaulttimeout()) == 3.5
     finally:
         socket.setdefaulttimeout(None)
         os.environ.pop("EXITMAP_TRIED", None)

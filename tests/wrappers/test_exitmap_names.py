@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import subprocess
 import sys
 import time
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.exitmap.imports import Outline
 from exitpin.wrappers.exitmap.loading import NAMES
-from exitpin.wrappers.exitmap.logged import Facts
 from exitpin.wrappers.exitmap.names import command, error, torsocks, util
 from exitpin.wrappers.exitmap.names.stats import Statistics
 from exitpin.wrappers.exitmap.scan_files import ScanFiles, Spec
@@ -31,7 +30,7 @@ def test_each_name_is_found_under_its_own_and_hides_one_in_the_folder_of_the_mod
                       "try:\n    command.util\nexcept AttributeError:\n    pass\nassert torsocks.error is error\n"
                       "assert __name__ == 'modules.tried'\n")  # fmt: skip
     code = f"from exitpin.wrappers.exitmap import loading as l; from pathlib import Path; l.provide_names(); " \
-           f"l.load(Path({str(module)!r}))"  # fmt: skip
+           f"l.load(p := Path({str(module)!r}), p.read_bytes())"  # fmt: skip
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -65,6 +64,18 @@ def test_a_callback_may_kill_the_command() -> None:
 
     run = command.Command()
     run.execute(["sh", "-c", "echo begun; sleep 60"], timeout=30, output_callback=kill_at_once)
+    assert run.process is not None and run.process.returncode == -9
+    assert time.monotonic() - began < 5
+
+
+def test_a_callback_that_raises_ends_the_command() -> None:
+    run, began = command.Command(), time.monotonic()
+
+    def fail(line: str, kill: command.Kill) -> bool:
+        raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own"):
+        run.execute(["sh", "-c", "echo begun; sleep 60"], timeout=30, output_callback=fail)
     assert run.process is not None and run.process.returncode == -9
     assert time.monotonic() - began < 5
 
@@ -132,22 +143,11 @@ def test_the_functions_of_util_do_as_exitmap_s() -> None:
     assert list(stats.get_failed_circuit_relays()) == [FP] and "1/4 circuits failed (25.00%)" in str(stats)
 
 
-def test_lines_are_facts_at_once_as_far_as_there_is_room(tmp_path: Path) -> None:
-    path = tmp_path / "facts"
-    path.touch()
-    facts = Facts(str(path))
-    log = logging.Logger("modules.tried")
-    log.addHandler(facts)
-    log.warning("two\nlines of %s\x1b[2J", "é")
-    assert path.read_text() == "log.0001.warning=tried: two\\nlines of é\\x1b[2J\n"
-    log.log(35, "odd")
-    log.error("%d", "is no number")
-    for _ in range(1000):
-        log.info("x" * 3000)
-    facts.close()
-    lines = path.read_text().splitlines()
-    assert lines[-1] == "level=warning" and path.stat().st_size < 64 << 10
-    assert all(re.fullmatch(r"(log\.\d{4}\.[a-z]+|level)=.*", line) for line in lines)
+def test_where_a_scan_can_not_write_it_says_so(tmp_path: Path) -> None:
+    files = ScanFiles(tmp_path / "gone" / "scan")
+    for write in (lambda: files.begin(Spec("m.py"), ""), lambda: files.tell_exit(FP, "", None)):
+        with pytest.raises(OperatorError, match=r"gone/scan.* can't be written: No such file"):
+            write()
 
 
 def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
@@ -164,6 +164,15 @@ def test_what_a_module_left_is_read_as_a_stranger_s(tmp_path: Path) -> None:
         "{}",
         '{"destinations": 3, "missing": {}}',
         '{"destinations": [["a"]], "missing": {}}',
+        '{"destinations": [["a", Infinity]], "missing": {}}',
+        '{"destinations": [["a", 0]], "missing": {}}',
+        '{"destinations": [["a", 65536]], "missing": {}}',
+        '{"destinations": [["a", -1]], "missing": {}}',
+        '{"destinations": [["", 80]], "missing": {}}',
+        '{"destinations": [["a b", 80]], "missing": {}}',
+        '{"destinations": [["a\\u001b[2J", 80]], "missing": {}}',
+        '{"destinations": null, "missing": []}',
+        "\xff",
     ):
         (files.path / "prepared.json").write_text(wrong)
         with pytest.raises(ValueError):
@@ -181,4 +190,4 @@ def test_a_source_is_looked_at_without_being_carried_out(tmp_path: Path) -> None
                     "setup = lambda: None\nraise SystemExit\n")  # fmt: skip
     outline = Outline.of(path)
     assert outline.imports == {"os", "torsocks", "other", "dns"}
-    assert outline.functions >= {"f", "probe", "setup", "teardown"}
+    assert outline.names >= {"f", "probe", "setup", "teardown"}

@@ -7,6 +7,7 @@ exits with; 2 when it was not started by `exitpin exitmap`.
 import os
 import sys
 import traceback
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType, TracebackType
 
@@ -31,17 +32,24 @@ def main(part: str, path: Path) -> int:
     facts = logged.begin(spec.verbosity, os.environ.get("EXITPIN_FACTS"), os.environ.get("EXITPIN_EVIDENCE"))
     loading.provide_names()
     _set_analysis_dir(spec)
-    facts.give("module", f"{path.name} sha256:{spec.digest}")
     try:
-        module = loading.load(path)
+        source = _source(path, spec)
+        facts.give("module", f"{path.name} sha256:{spec.digest}")
+        module = loading.load(path, source)
         {"setup": _setup, "probe": _probe, "teardown": _teardown}[part](module, files, spec)
     except Exception as error:
         traceback.print_exception(error.with_traceback(_beyond_ours(error)))
         facts.give("raised", f"{type(error).__name__}: {error}")
         return RAISED
-    finally:
-        facts.close()
     return 0
+
+
+def _source(path: Path, spec: Spec) -> bytes:
+    """The file's content, if it is what the scan began with. Raises ImportError and OSError."""
+    source = path.read_bytes()
+    if sha256(source).hexdigest() != spec.digest:
+        raise ImportError(f"{path} has changed since the scan began: begin another one")
+    return source
 
 
 def _beyond_ours(error: Exception) -> TracebackType | None:

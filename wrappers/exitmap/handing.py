@@ -1,8 +1,8 @@
 """What setup() set, handed to each probe: a probe is a process of its own and begins with the module as it is loaded.
 
 exitmap forks, so its children have all that their parent had. Here the globals that setup() changed are pickled; so are
-the environment, the default timeout of sockets and `util.analysis_dir`, if it changed those. What can't be pickled (an
-open file, a thread, a lock) is told by name, and raises in a probe as soon as it is used, and not before.
+the environment and the default timeout of sockets, if it changed those. What can't be pickled (an open file, a thread,
+a lock) is told by name, and raises in a probe as soon as it is used, and not before.
 """
 
 import io
@@ -55,13 +55,14 @@ class Globals:
         self._module = module
         self._before = {name: (value, _pickled(value)) for name, value in _own(module).items()}
         self._environment = dict(os.environ)
-        self._timeout = socket.getdefaulttimeout()
+        self._timeout_s = socket.getdefaulttimeout()
 
     def changed(self) -> tuple[bytes, dict[str, str]]:
         """The pickle of what is different now; and by name what can't be pickled, and why."""
         changed: dict[str, Any] = {}
         missing: dict[str, str] = {}
-        for name, value in _own(self._module).items():
+        own = _own(self._module)
+        for name, value in own.items():
             before, pickled = self._before.get(name, (self, None))
             now = _pickled(value)
             if isinstance(now, bytes):
@@ -69,26 +70,36 @@ class Globals:
                     changed[name] = value
             elif value is not before or isinstance(pickled, bytes):
                 missing[name] = now
-        environment = {name: value for name, value in os.environ.items() if self._environment.get(name) != value}
-        timeout = socket.getdefaulttimeout()
-        around = {"environment": environment, "timeout": timeout, "has_timeout": timeout != self._timeout}
-        content = _pickled({"globals": changed, "missing": missing, "around": around})
-        if not isinstance(content, bytes):  # each alone can be, and all together can't
-            return _pickled_bytes(
-                {"globals": {}, "missing": dict.fromkeys(changed, content), "around": around}
-            ), missing
-        return content, missing
+        around = {"gone": [name for name in self._before if name not in own], **self._around()}
+        content = _pickled({"globals": changed, "missing": missing, **around})
+        if isinstance(content, bytes):
+            return content, missing
+        missing |= dict.fromkeys(changed, content)  # each alone can be, and all together can't
+        return _pickled_bytes({"globals": {}, "missing": missing, **around}), missing
+
+    def _around(self) -> dict[str, Any]:
+        """What is different of the process."""
+        timeout_s = socket.getdefaulttimeout()
+        return {
+            "environment": {name: value for name, value in os.environ.items() if self._environment.get(name) != value},
+            "unset": [name for name in self._environment if name not in os.environ],
+            "timeout": [timeout_s] if timeout_s != self._timeout_s else [],
+        }
 
 
 def hand_on(content: bytes, module: ModuleType, consensus: Consensus) -> None:
     """Set in this process what was set in setup's. Raises whatever unpickling raises."""
     told = _Unpickler(content, consensus).load()
     vars(module).update(told["globals"])
+    for name in told["gone"]:
+        vars(module).pop(name, None)
     for name, why in told["missing"].items():
         setattr(module, name, Missing(name, why))
-    os.environ.update(told["around"]["environment"])
-    if told["around"]["has_timeout"]:
-        socket.setdefaulttimeout(told["around"]["timeout"])
+    os.environ.update(told["environment"])
+    for name in told["unset"]:
+        os.environ.pop(name, None)
+    for timeout_s in told["timeout"]:
+        socket.setdefaulttimeout(timeout_s)
 
 
 def _own(module: ModuleType) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -52,18 +52,18 @@ def provide_names() -> None:
     sys.meta_path.append(Names(frozenset({"socks"})))
 
 
-def load(path: Path) -> ModuleType:
-    """The module in this file. Raises whatever its top-level code raises."""
+def load(path: Path, source: bytes) -> ModuleType:
+    """The module in this file, whose content was read already. Raises whatever its top-level code raises."""
     modules = ModuleType("modules")
     modules.__path__ = [str(path.parent)]
     sys.modules["modules"] = modules
     if path.parent.name == "modules":
         sys.path.append(str(path.parent.parent))  # a checkout: what else lies in its src
     name = f"modules.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    spec = importlib.util.spec_from_file_location(name, path, loader=SourceFileLoader(name, str(path)))
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     setattr(modules, path.stem, module)
-    spec.loader.exec_module(module)
+    exec(compile(source, path, "exec", dont_inherit=True), vars(module))
     return module

@@ -1,9 +1,11 @@
 """What a module logs: shown as exitmap shows it, and given to the run as facts and as a file of evidence.
 
 A line is a fact as soon as it is logged, `log.0007.warning`, so that a probe that is killed has told all it had to
-tell. The gravest level of all is the fact `level`, which only a probe has that ended by itself.
+tell. The gravest level of all is the fact `level`, which only a probe has that ended by itself: its threads, too. What
+is logged may be an exit's to choose, so no text takes the room that others have.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -13,8 +15,9 @@ from typing import Final
 FORMAT: Final = "%(asctime)s %(name)s [%(levelname)s] %(message)s"
 LINES_MAX: Final = 500
 BYTES_MAX: Final = 48 << 10
-LINE_MAX: Final = 2000
-"""Of what there is room for in the facts of a run (64 KiB, 1000 lines); the file has all."""
+TEXT_MAX: Final = 2000
+"""Lines, bytes of lines with their names, and bytes of one text: of what there is room for in the facts of a run
+(64 KiB, 1000 lines) that leaves enough for those that are no lines. The file has all."""
 
 
 class Facts(logging.Handler):
@@ -24,6 +27,7 @@ class Facts(logging.Handler):
         super().__init__()
         self._path = path
         self._gravest = 0
+        self._is_told = False
         self._lines = self._bytes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -33,29 +37,31 @@ class Facts(logging.Handler):
             return
         self._gravest = max(self._gravest, record.levelno)
         self._lines += 1
-        self._bytes += len(text)
+        line = _fact(f"log.{self._lines:04}.{_level(record.levelno)}", text)
+        self._bytes += len(line)
         if self._lines <= LINES_MAX and self._bytes <= BYTES_MAX:
-            self.give(f"log.{self._lines:04}.{_level(record.levelno)}", text)
+            self._write(line)
 
     def give(self, name: str, text: str) -> None:
-        """One fact. What can't be given is lost for the facts alone."""
-        if self._path is None:
-            return
-        try:
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            os.write(file, f"{name}={_on_one_line(text[:LINE_MAX])}\n".encode())
-        finally:
-            os.close(file)
+        """One fact, cut to `TEXT_MAX` bytes. What can't be given is lost for the facts alone."""
+        self._write(_fact(name, text))
 
     def close(self) -> None:
-        """Say which level was the gravest."""
-        if self._gravest:
+        """Say which level was the gravest, once: `logging` calls it when the process ends, after its threads."""
+        if self._gravest and not self._is_told:
+            self._is_told = True
             self.give("level", _level(self._gravest))
-        self._gravest = 0
         super().close()
+
+    def _write(self, line: bytes) -> None:
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError):
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
 
 
 def begin(verbosity: str, facts: str | None, evidence: str | None) -> Facts:
@@ -70,6 +76,12 @@ def begin(verbosity: str, facts: str | None, evidence: str | None) -> Facts:
     logging.basicConfig(level=verbosity.upper(), handlers=handlers)
     logging.getLogger("stem").setLevel(verbosity.upper())
     return kept
+
+
+def _fact(name: str, text: str) -> bytes:
+    """The line of a fact. What is cut leaves no half of a character."""
+    content = _on_one_line(text[:TEXT_MAX]).encode()[:TEXT_MAX].decode("utf-8", "ignore")
+    return f"{name}={content}\n".encode()
 
 
 def _on_one_line(text: str) -> str:

@@ -10,10 +10,13 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from ...orchestrator.errors import OperatorError
 
 FOLDER: Final = "EXITPIN_EXITMAP"
 """The variable that names the folder."""
@@ -58,11 +61,12 @@ class ScanFiles:
         return self.path / "consensus"
 
     def begin(self, spec: Spec, consensus: str) -> None:
-        """Make the folder. Raises OSError."""
-        self.path.mkdir(mode=0o700)
-        (self.path / "exits").mkdir()
+        """Make the folder. Raises OperatorError, as all that is written here does."""
+        with _writing(self.path):
+            self.path.mkdir(mode=0o700)
+            (self.path / "exits").mkdir()
+            self.consensus.write_text(consensus, "utf-8", "surrogateescape")
         self._write("spec.json", asdict(spec))
-        self.consensus.write_text(consensus, "utf-8", "surrogateescape")
 
     def spec(self) -> Spec:
         """What was asked for."""
@@ -96,7 +100,7 @@ class ScanFiles:
                 return None
             told = json.loads(content)
             given = told["destinations"]
-            destinations = None if given is None else tuple((str(host), int(port)) for host, port in given)
+            destinations = None if given is None else tuple(_destination(host, port) for host, port in given)
             return Prepared(destinations, {str(name): str(why) for name, why in told["missing"].items()})
         except (AttributeError, KeyError, TypeError, OSError, RecursionError, Unreadable) as error:
             raise ValueError(f"prepared.json: {error!r}") from None
@@ -111,7 +115,25 @@ class ScanFiles:
         return told
 
     def _write(self, name: str, content: object) -> None:
-        (self.path / name).write_text(json.dumps(content), "utf-8")
+        with _writing(self.path / name):
+            (self.path / name).write_text(json.dumps(content), "utf-8")
 
     def _read(self, name: str) -> Any:
         return json.loads((self.path / name).read_text("utf-8"))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "See whether there is room, and XDG_RUNTIME_DIR is a folder of yours."
+        raise OperatorError(f"{path} can't be written: {error.strerror}.", hint) from error
+
+
+def _destination(host: object, port: object) -> tuple[str, int]:
+    """A destination, as a module gave it. Raises ValueError for what can be none."""
+    is_host = isinstance(host, str) and host.isprintable() and host and " " not in host
+    if not is_host or type(port) is not int or not 0 < port < 65536:
+        raise ValueError(f"{(host, port)!r} is no destination")
+    return str(host), port

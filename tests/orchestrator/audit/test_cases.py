@@ -1,78 +1,17 @@
 """From the runs through one exit to its verdict."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from exitpin.orchestrator.audit.cases import Attempt, Case, Conclusion, Phase, Role, StartRuns, WantControls, Wish
+from exitpin.orchestrator.audit.cases import RECHECK_CONTROLS, Attempt, Case, Conclusion, Phase, Role, WantControls
 from exitpin.orchestrator.audit.conclusions import REACH_RUNS
-from exitpin.orchestrator.audit.verdict import Judgement, Observation
+from exitpin.orchestrator.audit.verdict import Judgement
 from exitpin.orchestrator.model import Failure
-from exitpin.orchestrator.tool import Baseline, Command, Confirm, Rule, Status, Tool
+from exitpin.orchestrator.tool import Baseline, Confirm, Status
 
 from ..values import relay
-
-SEEN = Observation(0, None, False, "", {})
-FAILED = Observation(7, None, False, "refused", {})
-TOOL = Tool("t", "a tool", Command(("true",), retries=2), (Rule(Status.OK),), confirm=Confirm(runs=2))
-OK = Judgement(Status.OK, "", 2)
-LIE = Judgement(Status.TAMPERED, "another leaf", 0)
-DOUBTFUL = Judgement(Status.SUSPECT, "a leaf no control saw", 1)
-NO_ANSWER = Judgement(Status.ERROR, "curl exit 7", 0)
-BROKEN = Judgement(Status.BROKEN, "NXDOMAIN", 0)
-NO_CONTROL = Judgement(Status.ERROR, "controls disagree", None, "control")
-LOST = Failure("circuit-lost", "circuit", True, "gone")
-
-
-class Stage:
-    """Plays the driver: carries out what a case wishes, with answers in a given order."""
-
-    def __init__(self, case: Case, answers: list[Judgement | Failure], rejudge: Mapping[int, Judgement] | None = None):
-        self.case, self.answers, self.rejudge = case, answers, rejudge or {}
-        self.runs: list[Role] = []
-        self.controls: list[WantControls] = []
-        self.conclusion: Conclusion | None = None
-
-    def play(self) -> Conclusion:
-        self.take(self.case.begin())
-        ended = 0
-        for _ in range(100):
-            if self.conclusion is not None:
-                return self.conclusion
-            if ended < len(self.runs):
-                self.end(ended)
-                ended += 1
-            else:
-                heard = [attempt for attempt in self.case.in_question if attempt.observation is not None]
-                again = {a.run_id: self.rejudge.get(int(a.run_id), a.judgement or OK) for a in heard}
-                self.take(self.case.judged(again, is_fresh=True))
-        raise AssertionError("the case never ended")
-
-    def end(self, number: int) -> None:
-        answer = self.answers[number] if number < len(self.answers) else self.answers[-1]
-        is_heard = isinstance(answer, Judgement)
-        failure = None if is_heard else answer
-        seen = (FAILED if answer is NO_ANSWER else SEEN) if is_heard else None
-        attempt = Attempt(str(number), self.runs[number], float(number), seen, failure)  # type: ignore[arg-type]
-        self.take(self.case.ended(attempt))
-        if is_heard:
-            self.take(self.case.judged({str(number): answer}, is_fresh=False))  # type: ignore[dict-item]
-
-    def take(self, wishes: list[Wish]) -> None:
-        for wish in wishes:
-            if isinstance(wish, StartRuns):
-                self.runs += [wish.role] * len(wish.repetitions)
-            elif isinstance(wish, WantControls):
-                self.controls.append(wish)
-            else:
-                assert self.conclusion is None, "two conclusions"
-                self.conclusion = wish
-
-
-def play(*answers: Judgement | Failure, repeat: int = 1, tool: Tool = TOOL, **more: object) -> tuple[Conclusion, Stage]:
-    stage = Stage(Case(tool, relay(1), repeat), list(answers), **more)  # type: ignore[arg-type]
-    return stage.play(), stage
+from .case_stage import BROKEN, DOUBTFUL, LIE, LOST, NO_ANSWER, NO_CONTROL, OK, SEEN, TOOL, Stage, play
 
 
 def test_one_honest_run_is_enough() -> None:
@@ -232,9 +171,22 @@ def test_a_run_that_says_nothing_is_made_again() -> None:
 
 
 def test_controls_that_disagree_are_an_error_of_the_control() -> None:
-    conclusion, stage = play(NO_CONTROL)
+    conclusion, stage = play(NO_CONTROL, rejudge={0: NO_CONTROL})
     assert (conclusion.status, conclusion.layer) == (Status.ERROR, "control")
     assert len(stage.runs) == 1
+
+
+def test_where_a_few_controls_disagree_as_many_are_asked_as_for_a_finding_and_the_run_is_judged_by_them() -> None:
+    conclusion, stage = play(NO_CONTROL, rejudge={0: OK})
+    assert conclusion.status is Status.OK
+    assert len(stage.runs) == 1
+    assert [wish.at_least for wish in stage.controls] == [0, RECHECK_CONTROLS]
+
+
+def test_a_lie_that_only_many_controls_show_is_confirmed_like_others() -> None:
+    conclusion, stage = play(NO_CONTROL, LIE, rejudge={0: LIE})
+    assert (conclusion.status, conclusion.lied) == (Status.TAMPERED, 3)
+    assert stage.runs == [Role.PROBE, Role.CONFIRM, Role.CONFIRM]
 
 
 def test_an_exit_that_refuses_what_it_declares_is_our_own_choice() -> None:

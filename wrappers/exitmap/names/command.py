@@ -46,23 +46,31 @@ class Command:
     ) -> tuple[bytes | None, None]:
         """Run a command to its end, or for `timeout` seconds: then it is killed with all that it started. With a
         callback each line goes there, until it returns something false, and the rest is returned. Raises OSError when
-        it can't be started."""
+        it can't be started, and what the callback raises: then it is killed, too."""
         self.output_callback = output_callback
         process = self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
-        rest, is_passing = b"", output_callback is not None
         with process:
-            for chunk in _chunks(process, timeout):
-                rest += chunk
-                while is_passing and b"\n" in rest:
-                    line, _, rest = rest.partition(b"\n")
-                    is_passing = self._pass_on(process, line)
-            if rest and is_passing:
-                self._pass_on(process, rest)
-                rest = b""
-        self.stdout = rest
+            try:
+                self.stdout = self._rest_of(process, timeout)
+            except BaseException:
+                _kill(process)
+                raise
         return self.stdout, self.stderr
+
+    def _rest_of(self, process: "subprocess.Popen[bytes]", timeout_s: float | None) -> bytes:
+        """What the callback did not take of its output."""
+        rest, is_passing = b"", self.output_callback is not None
+        for chunk in _chunks(process, timeout_s):
+            rest += chunk
+            while is_passing and b"\n" in rest:
+                line, _, rest = rest.partition(b"\n")
+                is_passing = self._pass_on(process, line)
+        if rest and is_passing:
+            self._pass_on(process, rest)
+            rest = b""
+        return rest
 
     def _pass_on(self, process: "subprocess.Popen[bytes]", line: bytes) -> bool:
         assert self.output_callback is not None

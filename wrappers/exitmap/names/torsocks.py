@@ -19,7 +19,6 @@ queue = circ_id = None
 orig_socket = socket.socket
 MAPPED: Final = ipaddress.IPv4Network("198.18.0.0/15")
 NOT_RESOLVED: Final = 4  # what tor answers to a RESOLVE that failed, whatever the exit said
-TIMED_OUT: Final = 6
 
 
 class _Torsocket(socket.socket):

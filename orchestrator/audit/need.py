@@ -1,0 +1,39 @@
+"""Which exits need to be asked first: newcomers, then those under suspicion, then who was not asked for longest. Pure.
+
+A scan that can't ask everybody, or takes days to, begins with those of whom there is most to learn.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ..model import Fingerprint, Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier scans say of an exit. `asked`: when the latest verdict was, in seconds since the epoch;
+    `is_suspect`: whether the latest scan that asked it found something."""
+
+    asked: float
+    is_suspect: bool
+
+
+def by_need(
+    exits: Sequence[Relay],
+    first_seen: Mapping[Fingerprint, float],
+    pasts: Mapping[Fingerprint, Past],
+    *,
+    newcomers_since: float,
+    rng: Random,
+) -> list[Relay]:
+    """The same exits, who needs it most first; equals at random. `first_seen`: by exit, in seconds since the epoch; who
+    is not in it was never seen before."""
+
+    def need(relay: Relay) -> tuple[bool, bool, float, float]:
+        past = pasts.get(relay.fingerprint)
+        is_new = first_seen.get(relay.fingerprint, newcomers_since) >= newcomers_since
+        is_suspect, asked = (False, 0.0) if past is None else (past.is_suspect, past.asked)
+        return not is_new, not is_suspect, asked, rng.random()
+
+    return sorted(exits, key=need)

@@ -1,0 +1,59 @@
+"""By which consensus an audit judges: one that is valid, the newest if it was waited for, and no longer than it is.
+
+Called by `audit_scan.py`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ..errors import OperatorError
+from ..freshness import is_fresh, is_valid, patience_s
+from ..model import Snapshot
+from ..network import Network, Vantage, await_refresh
+from .say import say
+
+LOOK_S = 0.5
+
+
+async def valid_network(network: Network, vantage: Vantage, next_step: str, *, is_waiting: bool) -> Network:
+    """The network with a consensus that may be scanned by. `is_waiting`: the one that should be there by now is waited
+    for, for a while; `next_step`: what to do when there is one again. Raises OperatorError where there is none."""
+    is_due = is_waiting and vantage.is_voted_on
+    if is_due and not is_fresh(network.snapshot, time.time()):
+        network = await await_refresh(network, patience_s(network.snapshot))
+    snapshot, now = network.snapshot, time.time()
+    if not is_valid(snapshot, now):
+        raise OperatorError(
+            f"the consensus of {snapshot.valid_after} was valid until {snapshot.valid_until} UTC, and tor has no later"
+            " one: nobody may be judged by it.",
+            f"Can tor reach the network, and is the clock right? Then {next_step}.",
+        )
+    if is_due and not is_fresh(snapshot, now):
+        say(
+            f"tor could not refresh its consensus of {snapshot.valid_after} (fresh until {snapshot.fresh_until} UTC);"
+            f" it is used as long as it is valid, until {snapshot.valid_until} UTC"
+        )
+    return network
+
+
+class Expiry:
+    """Calls `drain` when a snapshot is valid no longer, by the clock on the wall: that may jump. On the loop, until
+    `cancel`."""
+
+    def __init__(self, snapshot: Snapshot, drain: Callable[[], None]) -> None:
+        self._snapshot = snapshot
+        self._drain = drain
+        self.has_come = False
+        self._look()
+
+    def cancel(self) -> None:
+        """It is of no interest any more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        if not is_valid(self._snapshot, time.time()):
+            self._timer.cancel()
+            self.has_come = True
+            self._drain()

@@ -1,0 +1,202 @@
+"""What `exitpin watch` does: wait until a scan is due, carry out an iteration of it, tell how it went, and so on.
+
+It holds nothing but its agenda, which it makes anew from the store when it is started: whatever is killed, at whatever
+moment, an iteration is gone on with.
+"""
+
+import argparse
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ...wrappers import service_manager
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError, status_of_signal
+from ..results.blobs import blobs_directory
+from ..results.scan_lock import held
+from ..results.store import store_path
+from ..results.stored import Reader, open_store
+from ..watch.agenda import Agenda, Due, Iteration, Outcome
+from ..watch.past import is_under_way, latest_iterations
+from ..watch.plan import WatchPlan
+from .guarding import ours
+from .say import say
+from .watch_child import Child
+from .watch_told import Telling, moment
+
+LOOK_S = 30.0
+"""A wait is never longer: the clock on the wall may have jumped meanwhile."""
+BUSY_S = 2.0
+
+T = TypeVar("T")
+
+
+class WatchLoop:
+    """One `exitpin watch`."""
+
+    def __init__(self, plan: WatchPlan, args: argparse.Namespace, environment: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._args = args
+        self._environment = environment
+        self._store = Path(args.store or plan.store or store_path(environment)).absolute()
+        self._telling = Telling(plan, self._store, environment)
+        self._agenda = Agenda(plan, {})
+        self._child: Child | None = None
+        self._stop = asyncio.Event()
+        self._stopped_by: int | None = None
+        self._made = 0
+        self._said = ""
+        self._worst = 0
+
+    async def execute(self) -> int:
+        """Watch until it is told to end. Raises OperatorError when somebody watches by this plan already."""
+        if self._args.dry_run:
+            return await self._rehearse()
+        with held(blobs_directory(self._store), f"watch.{self._plan.name}", what=f"the watch {self._plan.name}"):
+            loop = asyncio.get_running_loop()
+            for signo in ours():
+                loop.add_signal_handler(signo, self._signalled, signo)
+            self._agenda = Agenda(self._plan, self._known())
+            alive = asyncio.create_task(self._live())
+            try:
+                await self._watch()
+            finally:
+                alive.cancel()
+                self._telling.stops()
+        if self._stopped_by is not None:
+            return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
+        return self._worst
+
+    async def _watch(self) -> None:
+        while not self._stop.is_set():
+            now = time.time()
+            due = self._agenda.next(now)
+            if due.at > now:
+                if self._args.once:
+                    return
+                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
+                self._telling.waits(due)
+                await self._wait(min(due.at - now, LOOK_S))
+                continue
+            await self._carry_out(due)
+            if self._args.iterations is not None and self._made >= self._args.iterations:
+                return
+
+    async def _carry_out(self, due: Due) -> None:
+        """One process for an iteration that begins, or is gone on with."""
+        if due.resumes is not None and self._read(lambda reader: is_under_way(reader, due.resumes or ""), False):
+            await self._wait(BUSY_S)  # of a watch that was killed: it ends by itself
+            return
+        self._telling.scans(due)
+        self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
+        self._child = Child(self._command(due), self._environment)
+        try:
+            status = await self._child.run()
+        except OSError as error:
+            status, self._child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
+        said, self._child = self._child.last_sentence, None
+        self._take(due, status, said)
+
+    def _take(self, due: Due, status: int, said: str) -> None:
+        """What became of the process, by its exit status and by what the store has of it."""
+        iteration = self._read(lambda reader: self._latest(reader, due), None)
+        if iteration is not None:
+            self._agenda.began(due, iteration)
+        is_done = iteration is not None and iteration.is_done
+        outcome = _outcome(status, is_begun=iteration is not None, is_done=is_done)
+        again = self._agenda.ended(due, outcome, time.time())
+        name = f"{due.scan.name}: iteration {due.number}"
+        if outcome is Outcome.DONE:
+            self._made += 1
+            self._worst = max(self._worst, status, key=(0, 3, 1, EXIT_FAILED).index)
+            self._telling.ended(due, iteration, "")
+        elif not self._stop.is_set():
+            self._telling.ended(due, iteration, said or f"exit status {status}")
+            self._worst = EXIT_FAILED
+            say(f"{name} ended before its time (exit status {status}); it is tried again at {moment(again)}")
+
+    def _latest(self, reader: Reader, due: Due) -> Iteration | None:
+        """The iteration as the store has it; None: it has none, or an earlier one alone."""
+        found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
+        return found if found is not None and found.number == due.number else None
+
+    def _known(self) -> dict[str, Iteration]:
+        names = [scan.name for scan in self._plan.scans]
+        reader = open_store(self._store)
+        if reader is None:
+            return {}
+        with reader:
+            return latest_iterations(reader, self._plan.name, names)
+
+    def _read(self, ask: Callable[[Reader], T], otherwise: T) -> T:
+        """What the store says; that it can't be read is told, and no reason to end."""
+        try:
+            reader = open_store(self._store)
+            if reader is None:
+                return otherwise
+            with reader:
+                return ask(reader)
+        except OperatorError as error:
+            say(str(error))
+            return otherwise
+
+    def _command(self, due: Due) -> list[str]:
+        """What to type after `exitpin`."""
+        where = [f"--store={self._store}"]
+        if self._args.lab:
+            where.append("--lab")
+        where += [f"--{name}={value}" for name in ("name", "control") if (value := getattr(self._args, name))]
+        tag = f"--iteration={self._plan.name}/{due.scan.name}/{due.number}"
+        if due.resumes is not None:
+            return ["audit", f"--resume={due.resumes}", *where, tag, *due.scan.alert]
+        return ["audit", *due.scan.arguments, *where, tag, *due.scan.alert]
+
+    async def _rehearse(self) -> int:
+        """What each scan would do."""
+        worst = 0
+        for due in self._agenda.all(time.time()):
+            jitter = f" and up to {due.scan.jitter_s:g} s more" if due.scan.jitter_s else ""
+            say(f"{due.scan.name}: every {due.scan.interval_s:g} s{jitter}")
+            command = [word for word in self._command(due) if not word.startswith("--iteration=")]
+            place = command.index("--") if "--" in command else len(command)
+            command.insert(place, "--dry-run")
+            worst = max(worst, abs(await Child(command, self._environment).run()))
+        return worst
+
+    # Waiting, and being told to end.
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _signalled(self, signo: int) -> None:
+        is_first = self._stopped_by is None and signo == signal.SIGINT
+        self._stopped_by = signo
+        self._stop.set()
+        if self._child is not None:
+            self._child.signal(signal.SIGINT if is_first else signal.SIGTERM)
+
+    async def _live(self) -> None:
+        """Signs of life for a service manager that wants them."""
+        every_s = service_manager.watchdog_s(self._environment)
+        while every_s is not None:
+            service_manager.tell(self._environment, WATCHDOG="1")
+            await asyncio.sleep(every_s)
+
+    def _say(self, words: str) -> None:
+        """For the log, if it is not what was said last."""
+        if words != self._said:
+            say(words)
+            self._said = words
+
+
+def _outcome(status: int, *, is_begun: bool, is_done: bool) -> Outcome:
+    if is_done and status in (0, 1, 3):
+        return Outcome.DONE
+    if status == EXIT_USAGE:
+        return Outcome.REFUSED
+    return Outcome.CUT_SHORT if is_begun else Outcome.NOT_BEGUN

@@ -1,0 +1,107 @@
+"""What a watch does next: which scan is due, which iteration is gone on with, and how long to wait after a failure.
+
+Theory. An iteration is `begun` until its scan is done, however many processes that takes. What ended before its time is
+gone on with after a while that doubles with each failure in a row; an iteration that has taken longer than the interval
+of its scan is given up, for its successor is due. The time is the wall's, which may jump: what was begun in the future
+counts as begun now.
+
+The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
+shorter, than the one before would have.
+
+Pure: time comes in as `now`, seconds since the epoch.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from random import Random
+
+from .plan import PlannedScan, WatchPlan
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One that has begun. `started`: seconds since the epoch; `scan_id`: its scan; `is_done`: whether it has all its
+    verdicts; `valid_after`: of its last snapshot, seconds since the epoch."""
+
+    number: int
+    started: float
+    scan_id: str
+    is_done: bool
+    valid_after: float | None = None
+
+
+class Outcome(Enum):
+    """How a process that carried out an iteration ended: DONE; CUT_SHORT: it can be gone on with; NOT_BEGUN: it never
+    was; REFUSED: the scan can't be gone on with as it is."""
+
+    DONE = auto()
+    CUT_SHORT = auto()
+    NOT_BEGUN = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What to do at `at`. `resumes`: the scan to go on with; None: a new iteration begins."""
+
+    scan: PlannedScan
+    number: int
+    at: float
+    resumes: str | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    scan: PlannedScan
+    latest: Iteration | None
+    failures: int = 0
+    not_before: float = 0.0
+
+
+class Agenda:
+    """All scans of a plan. `known`: the latest iteration of each, by the scan's name, as far as there was one."""
+
+    def __init__(self, plan: WatchPlan, known: Mapping[str, Iteration]) -> None:
+        self._plan = plan
+        self._entries = {scan.name: _Entry(scan, known.get(scan.name)) for scan in plan.scans}
+
+    def next(self, now: float) -> Due:
+        """What comes next; of several that are due the one that has waited longest."""
+        return min((self._due(entry, now) for entry in self._entries.values()), key=lambda due: due.at)
+
+    def all(self, now: float) -> Iterable[Due]:
+        """What comes next of each scan, in the order of the plan."""
+        return [self._due(entry, now) for entry in self._entries.values()]
+
+    def began(self, due: Due, iteration: Iteration) -> None:
+        """Its scan has an id now."""
+        self._entries[due.scan.name].latest = iteration
+
+    def ended(self, due: Due, outcome: Outcome, now: float) -> float:
+        """A process is over; until when the scan waits for the next one, if it failed."""
+        entry = self._entries[due.scan.name]
+        if outcome is Outcome.DONE:
+            entry.failures, entry.not_before = 0, 0.0
+            return now
+        if outcome is Outcome.REFUSED and entry.latest is not None:
+            entry.latest = replace(entry.latest, is_done=True)  # it is given up
+        entry.failures += 1
+        entry.not_before = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(entry.failures - 1, 20))
+        return entry.not_before
+
+    def _due(self, entry: _Entry, now: float) -> Due:
+        scan, latest = entry.scan, entry.latest
+        wait_until = min(entry.not_before, now + LONGEST_WAIT_S)
+        if latest is None:
+            return Due(scan, 1, wait_until)
+        started = min(latest.started, now)
+        if not latest.is_done and now < started + scan.interval_s:
+            return Due(scan, latest.number, wait_until, latest.scan_id)
+        at = started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
+        return Due(scan, latest.number + 1, max(at, wait_until))
+
+    def _jitter_s(self, scan: PlannedScan, number: int) -> float:
+        return Random(f"{self._plan.name} {scan.name} {number}").uniform(0, scan.jitter_s)

@@ -1,0 +1,110 @@
+"""What a watch does next."""
+
+import pytest
+
+from exitpin.orchestrator.watch.agenda import LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
+from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
+
+NOW = 1_000_000.0
+CERTS = PlannedScan("certs", 3600.0, 600.0, ("tls-cert",))
+WEB = PlannedScan("web", 600.0, 0.0, ("http-body",))
+PLAN = WatchPlan("nightly", (CERTS, WEB))
+
+
+def iteration(number: int, started: float, *, is_done: bool = True) -> Iteration:
+    return Iteration(number, started, f"scan-{number}", is_done)
+
+
+def only(scan: PlannedScan, latest: Iteration | None = None) -> Agenda:
+    return Agenda(WatchPlan("nightly", (scan,)), {} if latest is None else {scan.name: latest})
+
+
+def test_what_was_never_scanned_is_due_at_once() -> None:
+    due = only(CERTS).next(NOW)
+    assert (due.number, due.resumes, due.at <= NOW) == (1, None, True)
+
+
+def test_the_next_iteration_begins_an_interval_and_some_jitter_after_the_one_before() -> None:
+    due = only(CERTS, iteration(4, NOW)).next(NOW)
+    assert (due.number, due.resumes) == (5, None)
+    assert NOW + 3600 <= due.at <= NOW + 4200
+
+
+def test_a_watch_that_is_started_anew_waits_as_long_as_the_one_before_would_have() -> None:
+    assert only(CERTS, iteration(4, NOW)).next(NOW) == only(CERTS, iteration(4, NOW)).next(NOW + 60)
+
+
+def test_the_jitter_of_each_iteration_is_another() -> None:
+    waits = {only(CERTS, iteration(number, NOW)).next(NOW).at for number in range(20)}
+    assert len(waits) == 20
+
+
+def test_what_was_missed_while_nobody_watched_is_made_up_for_once() -> None:
+    agenda = only(WEB, iteration(4, NOW - 100_000))
+    due = agenda.next(NOW)
+    assert (due.number, due.at <= NOW) == (5, True)
+    agenda.began(due, iteration(5, NOW))
+    agenda.ended(due, Outcome.DONE, NOW + 10)
+    assert agenda.next(NOW + 10).at == NOW + 600
+
+
+def test_of_several_that_are_due_the_one_comes_first_that_has_waited_longest() -> None:
+    agenda = Agenda(PLAN, {"certs": iteration(1, NOW - 9000), "web": iteration(1, NOW - 700)})
+    assert agenda.next(NOW).scan is CERTS
+    assert [due.scan for due in agenda.all(NOW)] == [CERTS, WEB]
+
+
+def test_an_iteration_that_was_cut_short_is_gone_on_with() -> None:
+    assert only(CERTS, iteration(4, NOW - 60, is_done=False)).next(NOW) == Due(CERTS, 4, 0.0, "scan-4")
+
+
+def test_each_failure_in_a_row_doubles_the_wait_up_to_its_longest() -> None:
+    agenda = only(CERTS, iteration(4, NOW, is_done=False))
+    waits = []
+    for _ in range(12):
+        due = agenda.next(NOW)
+        waits.append(agenda.ended(due, Outcome.CUT_SHORT, NOW) - NOW)
+    assert waits[:4] == [5.0, 10.0, 20.0, 40.0]
+    assert waits[-1] == LONGEST_WAIT_S
+    assert agenda.next(NOW).at == NOW + LONGEST_WAIT_S
+
+
+def test_after_a_success_failures_are_forgotten() -> None:
+    agenda = only(WEB)
+    for _ in range(5):
+        agenda.ended(agenda.next(NOW), Outcome.NOT_BEGUN, NOW)
+    due = agenda.next(NOW)
+    agenda.began(due, iteration(1, NOW))
+    agenda.ended(due, Outcome.DONE, NOW)
+    due = agenda.next(NOW + 600)
+    assert agenda.ended(due, Outcome.NOT_BEGUN, NOW + 600) == NOW + 605
+
+
+def test_an_iteration_that_took_longer_than_its_interval_is_given_up_for_the_next_one() -> None:
+    due = only(WEB, iteration(4, NOW - 601, is_done=False)).next(NOW)
+    assert (due.number, due.resumes, due.at <= NOW) == (5, None, True)
+
+
+def test_a_scan_that_can_not_be_gone_on_with_is_begun_anew_at_its_time() -> None:
+    agenda = only(WEB, iteration(4, NOW, is_done=False))
+    agenda.ended(agenda.next(NOW), Outcome.REFUSED, NOW)
+    due = agenda.next(NOW)
+    assert (due.number, due.resumes, due.at) == (5, None, NOW + 600)
+
+
+def test_one_scan_that_fails_does_not_hold_up_another() -> None:
+    agenda = Agenda(PLAN, {})
+    agenda.ended(agenda.next(NOW), Outcome.NOT_BEGUN, NOW)
+    assert agenda.next(NOW).scan is WEB
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_that_jumps_makes_nobody_wait_longer_than_an_interval(jump: float) -> None:
+    agenda = only(WEB, iteration(4, NOW))
+    assert agenda.next(NOW + jump).at <= NOW + jump + 600
+
+
+def test_a_clock_that_goes_back_after_a_failure_makes_nobody_wait_longer_than_the_longest_wait() -> None:
+    agenda = only(WEB, iteration(4, NOW, is_done=False))
+    agenda.ended(agenda.next(NOW), Outcome.CUT_SHORT, NOW)
+    assert agenda.next(NOW - 86_400).at <= NOW - 86_400 + LONGEST_WAIT_S

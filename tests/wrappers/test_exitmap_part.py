@@ -1,0 +1,89 @@
+"""A part of a module as the process that it is: which file it carries out, and what it has told when it has ended."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exitpin.wrappers.exitmap.imports import Outline
+from exitpin.wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
+
+TIMEOUT_S = 30
+
+
+class Part:
+    """setup() and what comes after it, outside of a run. `facts`: what they gave, by name, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.module = folder / "tried.py"
+
+    def begin(self, text: str) -> None:
+        """A scan of this module."""
+        self.module.write_text(text)
+        files = ScanFiles(self._folder / "scan")
+        files.begin(Spec(str(self.module), Outline.of(self.module).digest), "")
+        files.tell_stats({"started": 0, "probes": 0, "failed": {}, "terminated_relays": []})
+
+    def run(self, part: str) -> "subprocess.CompletedProcess[str]":
+        facts = self._folder / "facts"
+        facts.write_text("")
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "exitpin.wrappers.exitmap", part, str(self.module)],
+            env={**os.environ, FOLDER: str(self._folder / "scan"), "EXITPIN_FACTS": str(facts)},
+            capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        lines = (self._folder / "facts").read_text().splitlines()
+        return [(name, value) for name, _, value in (line.partition("=") for line in lines) if name != "module"]
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Part:
+    return Part(tmp_path)
+
+
+def test_a_thread_that_outlives_the_call_is_in_the_level_which_is_told_once(part: Part) -> None:
+    """A fact that is given twice makes the run one that failed."""
+    part.begin(
+        "import logging, threading\n"
+        "def late():\n"
+        "    threading.main_thread().join()\n"
+        "    logging.critical('late')\n"
+        "def setup():\n"
+        "    logging.warning('early')\n"
+        "    threading.Thread(target=late).start()\n"
+    )
+    ended = part.run("setup")
+    assert ended.returncode == 0, ended.stderr
+    assert part.facts == [
+        ("log.0001.warning", "root: early"), ("log.0002.critical", "root: late"), ("level", "critical"),
+    ]  # fmt: skip
+
+
+def test_a_file_that_has_changed_since_the_scan_began_is_not_carried_out(part: Part) -> None:
+    part.begin("def setup(): pass\n")
+    assert part.run("setup").returncode == 0
+    part.module.write_text("print('another one')\ndef setup(): pass\n")
+    ended = part.run("setup")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "has changed since the scan began: begin another one" in ended.stderr
+    assert [name for name, _ in part.facts] == ["raised"]
+
+
+def test_what_a_file_is_called_does_not_matter(part: Part) -> None:
+    part.module = part.module.with_name("tried")
+    part.begin("def setup(): print(__name__, __file__)\n")
+    ended = part.run("setup")
+    assert (ended.returncode, ended.stdout) == (0, f"modules.tried {part.module}\n"), ended.stderr
+
+
+def test_it_is_not_carried_out_by_itself(part: Part) -> None:
+    part.begin("def setup(): pass\n")
+    argv = [sys.executable, "-P", "-m", "exitpin.wrappers.exitmap", "setup", str(part.module)]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    assert (ended.returncode, ended.stdout) == (2, "") and "`exitpin exitmap`" in ended.stderr

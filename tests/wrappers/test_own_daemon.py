@@ -1,0 +1,126 @@
+"""A daemon of a program's own, as far as it goes without one that serves: who may use it, and what runs leave there."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exitpin.orchestrator.errors import OperatorError
+from exitpin.wrappers.client import one_exit, take_record
+from exitpin.wrappers.own_daemon import OwnDaemon
+
+
+class Opened(OwnDaemon):
+    """One that was opened, though nobody serves."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__([], {})
+        self._directory = directory
+
+    def verb(self, *words: str) -> list[str]:
+        return ["sh", "-c", *words]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opened:
+    return Opened(tmp_path)
+
+
+@pytest.fixture
+def child(opened: Opened) -> Iterator[str]:
+    """Where a process that was forked from ours puts its first record."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, str(opened.record_path()).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        yield file.read()
+    os.waitpid(pid, 0)
+
+
+def test_who_was_not_opened_runs_nothing_on_another_one() -> None:
+    """With no socket of its own named, whatever it starts would find the usual daemon and tor."""
+    daemon = OwnDaemon(["--lab"], {})
+    for use in (daemon.record_path, lambda: daemon.environment(None), lambda: daemon.told("exits")):
+        with pytest.raises(OperatorError, match="not open"):
+            use()
+
+
+def test_who_was_closed_runs_nothing(opened: Opened) -> None:
+    assert opened.environment({})["EXITPIN_DAEMON"].endswith("/daemon")
+    opened.stop()
+    for use in (opened.record_path, lambda: opened.environment(None), lambda: opened.told("true")):
+        with pytest.raises(OperatorError, match="not open"):
+            use()
+
+
+def test_it_is_opened_once(opened: Opened) -> None:
+    opened.stop()
+    with pytest.raises(OperatorError, match="another one"):
+        opened.start()
+    with pytest.raises(OperatorError, match="another one"):
+        opened.start()
+
+
+def test_who_closes_it_while_it_is_opened_is_the_reason_that_is_told(opened: Opened, tmp_path: Path) -> None:
+    """Its folder may have gone by then."""
+    opened.stop()
+    with pytest.raises(OperatorError, match="closed while it was opened"):
+        opened._begin(tmp_path / "gone" / "daemon.log")
+
+
+def test_a_forked_process_has_records_of_its_own(opened: Opened, child: str) -> None:
+    assert child and child != str(opened.record_path())
+
+
+def test_what_a_verb_prints_is_told_and_its_last_words_where_it_fails(opened: Opened) -> None:
+    assert opened.told("echo out; echo err >&2") == "out\n"
+    with pytest.raises(OperatorError, match=r"^why\. And how\.$") as raised:
+        opened.told("echo 'exitpin: first'; echo 'exitpin: why. And how.' >&2; echo later >&2; exit 3")
+    assert raised.value.exit_status == 3
+
+
+def test_a_verb_that_does_not_answer_is_ended_and_told_of(opened: Opened) -> None:
+    with pytest.raises(OperatorError, match=r"has not answered within 0\.1 s"):
+        opened.told("sleep 60", timeout_s=0.1)
+
+
+def test_a_record_is_taken_once(tmp_path: Path) -> None:
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps({"schema": "exitpin.run/1"}) + "\n")
+    assert take_record(path) == {"schema": "exitpin.run/1"}
+    assert not path.exists() and take_record(path) is None
+    path.touch()
+    assert take_record(path) is None
+
+
+def test_a_record_that_can_not_be_read_is_not_one_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="can't be read: Is a directory"):
+        take_record(tmp_path)
+    half = tmp_path / "1.json"
+    half.write_text('{"schema": "exitp')
+    with pytest.raises(OperatorError, match=r"can't be read: Unterminated string .* run it again"):
+        take_record(half)
+
+
+def test_records_of_several_runs_are_the_record_of_none(tmp_path: Path) -> None:
+    path = tmp_path / "1.json"
+    path.write_text("{}\n{}\n")
+    with pytest.raises(OperatorError, match="2 runs, and one was wanted"):
+        take_record(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["all", "ALL,any", "exit01,exit02", "@exits.txt", "-", "", "-x"])
+def test_a_run_is_through_one_exit(name: str) -> None:
+    with pytest.raises(OperatorError, match="one exit is wanted"):
+        one_exit(name)
+
+
+@pytest.mark.parametrize("name", ["any", "exit01", "$" + "A" * 40, "A" * 40 + "~exit01"])
+def test_one_exit_is_named_as_on_a_command_line(name: str) -> None:
+    assert one_exit(name) == name

@@ -1,0 +1,140 @@
+"""The form of a watch's plan: TOML, of which every key is known, and all that is wrong told at once.
+
+What the options of `exitpin audit` may be is said once, by its parser: a key of `[[scan]]` that is not of this form is
+one of those, and handed on as it is. `cli/watch_plan.py` calls this, lazily, and knows them.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from ..orchestrator.errors import EXIT_USAGE, OperatorError
+from ..orchestrator.watch.plan import SCHEMA
+from .output import printable
+from .tool_forms import Form
+from .tool_problems import Problem, nearest, shown
+from .tool_values import Duration
+
+SIZE_MAX = 1 << 20
+_TYPES = {
+    "string_type": "a text", "list_type": "a list", "dict_type": "a table", "model_type": "a table",
+    "model_attributes_type": "a table", "too_short": "a list with something in it",
+}  # fmt: skip
+
+
+class AlertForm(Form):
+    """For which statuses, by what command."""
+
+    on: list[str] = Field(min_length=1)
+    command: list[str] = Field(min_length=1)
+
+
+class ScanForm(Form):
+    """One `[[scan]]`. `options`: the keys that are options of `exitpin audit`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    tools: list[str] = Field(min_length=1)
+    interval: Duration
+    jitter: Duration = 0.0
+    params: dict[str, str | int | float | bool] = Field(default={})
+    select: dict[str, Any] = Field(default={})
+    alert: AlertForm | None = None
+    options: dict[str, Any] = Field(default={})
+
+
+class OutputForm(Form):
+    """Files: where records are kept, and where it is told how the watch is doing."""
+
+    store: str | None = None
+    prometheus: str | None = None
+    status: str | None = None
+
+
+class PlanForm(Form):
+    """The whole file. `name` None: as the file is called."""
+
+    version: str = Field(alias="schema")
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    scan: list[ScanForm] = Field(min_length=1)
+    output: OutputForm = OutputForm()
+
+
+class PlanFileError(OperatorError):
+    """A file that is no plan. Its message has a line for each problem."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        lines = [printable(f"{path}: {problem}") for problem in problems]
+        super().__init__("\n".join(lines), "\nNothing was started." if len(lines) > 1 else "Nothing was started.", 2)
+
+
+def read_form(path: Path) -> PlanForm:
+    """The plan in a file, as far as its form goes. Raises PlanFileError."""
+    table = _table(path)
+    version = table.get("schema")
+    if version != SCHEMA:
+        given = "is missing" if version is None else f"{shown(version)} is none that this version reads"
+        raise PlanFileError(path, [f'schema: {given}; write schema = "{SCHEMA}" at the top'])
+    try:
+        return PlanForm.model_validate(_with_options(table))
+    except ValidationError as error:
+        raise PlanFileError(path, [Problem(place, text).told("") for place, text in _explained(error)]) from error
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(SIZE_MAX + 1)
+    except OSError as error:
+        raise OperatorError(
+            f"{path} can't be read: {error.strerror}.", "Name the file of a plan.", EXIT_USAGE
+        ) from error
+    if len(text) > SIZE_MAX:
+        raise PlanFileError(path, [f"it has more than {SIZE_MAX >> 20} MiB"])
+    try:
+        return tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:  # tomllib's own, and bytes that are no UTF-8
+        raise PlanFileError(path, [f"not TOML: {error}"]) from error
+
+
+def _with_options(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, the keys of each scan that are not this form's in a table of their own."""
+    scans = table.get("scan")
+    if not isinstance(scans, list) or not all(isinstance(scan, dict) for scan in scans):
+        return dict(table)
+    own = set(ScanForm.model_fields) - {"options"}
+    return {
+        **table,
+        "scan": [
+            {
+                **{key: value for key, value in scan.items() if key in own},
+                "options": {key: value for key, value in scan.items() if key not in own},
+            }
+            for scan in scans
+        ],
+    }
+
+
+def _explained(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    forms: dict[tuple[str, ...], type[Form]] = {
+        (): PlanForm,
+        ("output",): OutputForm,
+        ("scan", "alert"): AlertForm,
+        ("scan",): ScanForm,
+    }
+    for each in error.errors():
+        place, kind, given = tuple(each["loc"]), each["type"], each["input"]
+        if kind == "extra_forbidden":
+            form = forms[tuple(part for part in place[:-1] if isinstance(part, str))]
+            keys = [field.alias or name for name, field in form.model_fields.items()]
+            yield place, f"no such key; {nearest(str(place[-1]), keys)}"
+        elif kind == "missing":
+            yield place, "is missing"
+        elif kind == "string_pattern_mismatch":
+            yield place, f"{shown(given)} is no name: small letters, digits, '_', '.' and '-', 64 at most"
+        elif kind == "value_error":
+            yield place, f"{each['ctx']['error']}, not {shown(given)}"
+        else:
+            yield place, f"must be {_TYPES.get(kind, each['msg'])}, not {shown(given)}"
