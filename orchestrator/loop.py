@@ -192,7 +192,8 @@ class Session:
         resolve = run.setup.resolve if run.setup is not None else run.resolve or self._resolve
         life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
-            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
+            keep = self._evidence.reports_of(run_id)
+            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), keep)
         except OSError as error:
             life.never_begun(f"the run can't be prepared: {error}")
             self._on_finished(life, None)
@@ -209,12 +210,6 @@ class Session:
             self._perform(life.begin())
         else:
             self.post(run_id, events.TrustLost(self.trust_lost))
-
-    def _keep_reports(self, run_id: str) -> Callable[[bytes, int], None]:
-        def keep(packet: bytes, pid: int) -> None:
-            self._evidence.add({"t": time.time(), "run": run_id, "pid": pid, "report": packet.hex()})
-
-        return keep
 
     def _finish(self, wish: fx.RunDone) -> None:
         active = self._active.pop(wish.run_id, None)

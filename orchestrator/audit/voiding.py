@@ -27,6 +27,15 @@ class HopsAsked(Protocol):
     async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool: ...
 
 
+class OnCircuits(Protocol):
+    """A run, as far as it is known what stood before its exit."""
+
+    @property
+    def first_hops(self) -> tuple[Fingerprint, ...]: ...
+
+    run_id: str
+
+
 async def why_void(
     session: HopsAsked, failure: Failure | None, hops: tuple[Fingerprint, ...], now: float
 ) -> Failure | None:
@@ -52,9 +61,9 @@ def is_circuit_well(failure: Failure | None, *, was_built: bool) -> bool | None:
     return was_built and kind not in ("circuit", "circuit-lost")
 
 
-def hops_in_doubt(case: Case, hops_of_runs: Iterable[tuple[str, tuple[Fingerprint, ...]]]) -> frozenset[Fingerprint]:
+def hops_in_doubt(case: Case, runs: Iterable[OnCircuits]) -> frozenset[Fingerprint]:
     """The hops before the exit of all runs that were not well: a confirmation does without them."""
     if not case.tool.confirm.new_circuit:
         return frozenset()
     well = {attempt.run_id for attempt in case.attempts if attempt.status is Status.OK}
-    return frozenset(hop for run_id, hops in hops_of_runs if run_id not in well for hop in hops)
+    return frozenset(hop for run in runs if run.run_id not in well for hop in run.first_hops)
