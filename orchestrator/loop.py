@@ -147,9 +147,9 @@ class Session:
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
-        """Whether each of these hops before an exit has answered since then (loop's time), or does when asked now."""
-        return not hops or await self._attacher.are_well(hops, since)
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether the hops before the exit of a path have answered since then (loop's time), or do when asked now."""
+        return not path or await self._attacher.are_well(path, since)
 
     def _jumped(self, jump: Jump) -> None:
         """What runs may have failed for this, and is ended; whether circuits work is seen before anything is begun."""

@@ -170,7 +170,7 @@ class Auditor:
 
     async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any], at: float) -> None:
         tool = errand.audit.tool
-        void = await why_void(self._session, ended.failure, ended.last_hops, at) if self._session else None
+        void = await why_void(self._session, ended.failure, ended.last_path, at) if self._session else None
         if void is not None:
             ended.failure = Failure("interrupted", "local", True, void.detail) if self.is_draining else void
         await self._assessor.read(tool, ended, entries, place.directory, is_control=errand.case is None)

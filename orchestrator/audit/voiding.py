@@ -24,7 +24,7 @@ HEARD_S = 5.0
 class HopsAsked(Protocol):
     """A session, as far as it knows whether hops answer."""
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool: ...
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool: ...
 
 
 class OnCircuits(Protocol):
@@ -37,10 +37,10 @@ class OnCircuits(Protocol):
 
 
 async def why_void(
-    session: HopsAsked, failure: Failure | None, hops: tuple[Fingerprint, ...], now: float
+    session: HopsAsked, failure: Failure | None, path: tuple[Fingerprint, ...], now: float
 ) -> Failure | None:
-    """What a run failed for, if that says nothing about its exit. `failure`: as it seemed; `hops`: before its exit, on
-    its last circuit; `now`: when it ended, by the loop's time."""
+    """What a run failed for, if that says nothing about its exit. `failure`: as it seemed; `path`: of its last circuit;
+    `now`: when it ended, by the loop's time."""
     if failure is None:
         return None
     if failure.kind == "clock" or failure.blame == "first-hop":
@@ -48,7 +48,7 @@ async def why_void(
     is_lost = failure.kind == "circuit-lost"
     if says_nothing(failure) and not is_lost:
         return None
-    if await session.are_well(hops, now if is_lost else now - HEARD_S):
+    if await session.are_well(path, now if is_lost else now - HEARD_S):
         return None
     return Failure("circuit-lost", "first-hop", True, f"its first hop does not answer any more: {failure.detail}")
 

@@ -14,9 +14,7 @@ from exitpin.orchestrator.ports import Reply
 from exitpin.orchestrator.surroundings import Surroundings
 
 from .test_loop import NoTool, turn
-from .values import GUARD, circ_line, fingerprint, run
-
-OTHER = fingerprint(0xBB)
+from .values import EXIT, GUARD, circ_line, run
 
 
 class Tor:
@@ -55,7 +53,7 @@ class Stage:
         around = Surroundings(HopHealth(), self.network.append, lambda: self.clocks, self.jumps.append)
         self.session = Session(
             self.tor, self, pace=Pace(0.0, 0.0), rng=Random(1), evidence=EvidenceLog(None, {}), around=around,
-            first_hops=lambda exit, tried, rng: (OTHER if exit == GUARD else GUARD,),
+            first_hops=lambda *_: (GUARD,),
             on_finished=lambda life, _: self.ended.append(life.run.run_id),
         )  # fmt: skip
 
@@ -110,15 +108,15 @@ def test_a_clock_that_jumps_is_seen_before_anything_is_made_of_the_event() -> No
 
 def test_hops_that_do_not_answer_when_asked_are_not_well_and_an_interrupt_waits_for_none() -> None:
     async def script(stage: Stage) -> None:
-        asked = asyncio.create_task(stage.session.are_well((GUARD,), 0.0))
+        asked = asyncio.create_task(stage.session.are_well((GUARD, EXIT), 0.0))
         while not stage.tor.built:
             await turn()
-        assert stage.tor.asked[-1] == f"EXTENDCIRCUIT 0 ${GUARD},${OTHER} purpose=general"
+        assert stage.tor.asked[-1] == f"EXTENDCIRCUIT 0 ${GUARD},${EXIT} purpose=general"
         stage.tor.on_event(circ_line(1, "EXTENDED", (GUARD,)))
         assert await asked
-        assert await stage.session.are_well((GUARD,), 0.0), "it has answered since"
+        assert await stage.session.are_well((GUARD, EXIT), 0.0), "it has answered since"
         later = asyncio.get_running_loop().time() + 99
-        again = asyncio.create_task(stage.session.are_well((GUARD,), later))
+        again = asyncio.create_task(stage.session.are_well((GUARD, EXIT), later))
         await turn()
         stage.session.interrupt()
         assert not await again
