@@ -76,13 +76,14 @@ class Attacher:
         self._pool.want(run_id, exit_fingerprint, avoid)
         self._schedule_pool()
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
-        """Whether each of these hops before an exit has answered since then (loop's time), or does when it is asked
-        now. Unknown is well; an answer that comes when an outage is over says nothing about the time before."""
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether each hop before the exit of this path has answered since then (loop's time), or does when it is asked
+        now. An answer that comes when an outage is over says nothing about the time before."""
         if self._pool.reach.outage.is_on:
             return False
-        if self._pool.health.heard_since(hops, since) or (found := self._looks.begin(hops)) is None:
+        if self._pool.health.heard_since(path[:-1], since):
             return True
+        found = self._looks.begin(path)
         self._schedule_pool()
         return await found
 

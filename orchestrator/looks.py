@@ -1,7 +1,7 @@
 """Looks: circuits that are built to see whether the hops of another one still answer, and carry nothing.
 
-One through the hops in question, to a relay that may stand behind them; the pool closes it as soon as those hops have
-answered. Pure but for the futures of those who wait; called by the attacher.
+One goes the same way as the circuit in question; the pool closes it as soon as the hops before its exit have answered.
+Pure but for the futures of those who wait; called by the attacher.
 """
 
 import asyncio
@@ -13,8 +13,6 @@ from .circuits import Pool
 from .effects import Effect, LookEnded
 from .model import Fingerprint
 
-_NEVER: frozenset[Fingerprint] = frozenset()
-
 
 class Looks:
     """Those under way, each with whoever waits for what it shows."""
@@ -24,14 +22,10 @@ class Looks:
         self._numbers = count(1)
         self._waiting: dict[str, asyncio.Future[bool]] = {}
 
-    def begin(self, hops: Sequence[Fingerprint]) -> "asyncio.Future[bool] | None":
-        """Queue one before everything else. None: no relay may stand behind these hops."""
-        first, *others = hops
-        behind = others or self._pool.first_hops(first, _NEVER.union(hops), self._pool.rng)[:1]
-        if not behind or first in behind:
-            return None
+    def begin(self, path: Sequence[Fingerprint]) -> "asyncio.Future[bool]":
+        """Queue one before everything else. `path`: of the circuit in question, with its exit."""
         name = f"look {next(self._numbers)}"
-        self._pool.wanted.appendleft(Want(name, behind[-1], through=(first, *behind[:-1])))
+        self._pool.wanted.appendleft(Want(name, path[-1], through=tuple(path[:-1])))
         found = self._waiting[name] = asyncio.get_running_loop().create_future()
         return found
 

@@ -147,9 +147,9 @@ class Session:
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
-        """Whether each of these hops before an exit has answered since then (loop's time), or does when asked now."""
-        return not hops or await self._attacher.are_well(hops, since)
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether the hops before the exit of a path have answered since then (loop's time), or do when asked now."""
+        return not path or await self._attacher.are_well(path, since)
 
     def _jumped(self, jump: Jump) -> None:
         """What runs may have failed for this, and is ended; whether circuits work is seen before anything is begun."""
@@ -192,7 +192,8 @@ class Session:
         resolve = run.setup.resolve if run.setup is not None else run.resolve or self._resolve
         life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
-            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
+            keep = self._evidence.reports_of(run_id)
+            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), keep)
         except OSError as error:
             life.never_begun(f"the run can't be prepared: {error}")
             self._on_finished(life, None)
@@ -209,12 +210,6 @@ class Session:
             self._perform(life.begin())
         else:
             self.post(run_id, events.TrustLost(self.trust_lost))
-
-    def _keep_reports(self, run_id: str) -> Callable[[bytes, int], None]:
-        def keep(packet: bytes, pid: int) -> None:
-            self._evidence.add({"t": time.time(), "run": run_id, "pid": pid, "report": packet.hex()})
-
-        return keep
 
     def _finish(self, wish: fx.RunDone) -> None:
         active = self._active.pop(wish.run_id, None)

@@ -21,6 +21,7 @@ from .tool_settings import Params, key_of, merged, read_params
 SYSTEM_FILE = Path("/etc/exitpin/config.toml")
 BUILT_IN = "built-in"
 COMMAND_LINE = "command line"
+FALLBACKS = ("none", "guards")
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
@@ -234,10 +235,6 @@ def _each(parse_one: Callable[[str], str]) -> Callable[[Any], tuple[str, ...]]:
     return parse
 
 
-def _one_of(*words: str) -> Callable[[Any], str]:
-    return lambda given: words[words.index(given)]  # a ValueError for any other
-
-
 def _rate(given: Any) -> Rate:
     match = _RATE.fullmatch(given) if isinstance(given, str) else None
     if match is None or int(match[1]) == 0:
@@ -288,7 +285,7 @@ def _control(given: Any) -> str:
 
 KEYS = (
     Key("first_hops", "first_hops", _each(_fingerprint), "a list of relay fingerprints, 40 hex digits each"),
-    Key("first_hops_fallback", "first_hops_fallback", _one_of("none", "guards"), 'one of "none", "guards"'),
+    Key("first_hops_fallback", "first_hops_fallback", lambda x: FALLBACKS[FALLBACKS.index(x)], '"none" or "guards"'),
     Key("build_delay", "build_delay_s", _duration_s(0), 'a time up to a day, such as "3s", "500ms" or 3.0'),
     Key("build_jitter", "build_jitter_s", _duration_s(0), 'a time up to a day, such as "1s", "500ms" or 1.0'),
     Key("rate", "rate", _rate, 'runs in a time, such as "20/m" (s, m or h)'),

@@ -76,10 +76,10 @@ class Ended:
         return tuple(Fingerprint(hop) for path in paths for hop in path[:-1])
 
     @property
-    def last_hops(self) -> tuple[Fingerprint, ...]:
-        """The relays before the exit on its last circuit."""
+    def last_path(self) -> tuple[Fingerprint, ...]:
+        """Of its last circuit, with its exit."""
         circuits = self.record.get("circuits")
-        return tuple(map(Fingerprint, circuits[-1]["path"][:-1])) if isinstance(circuits, list) and circuits else ()
+        return tuple(map(Fingerprint, circuits[-1]["path"])) if isinstance(circuits, list) and circuits else ()
 
     def attempt(self, role: Role, repetition: int) -> Attempt:
         """The run as its case knows it."""

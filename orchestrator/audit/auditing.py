@@ -126,10 +126,7 @@ class Auditor:
     # Runs.
 
     def _add(self, errand: Errand) -> None:
-        if self.is_draining:
-            self._never(errand)
-        else:
-            self._schedule.add(errand)
+        (self._never if self.is_draining else self._schedule.add)(errand)
 
     def _never(self, errand: Errand) -> None:
         """An errand that will not be run: a case is told through `_close_if_abandoned`, the controls here."""
@@ -173,7 +170,7 @@ class Auditor:
 
     async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any], at: float) -> None:
         tool = errand.audit.tool
-        void = await why_void(self._session, ended.failure, ended.last_hops, at) if self._session else None
+        void = await why_void(self._session, ended.failure, ended.last_path, at) if self._session else None
         if void is not None:
             ended.failure = Failure("interrupted", "local", True, void.detail) if self.is_draining else void
         await self._assessor.read(tool, ended, entries, place.directory, is_control=errand.case is None)
@@ -262,8 +259,7 @@ class Auditor:
         audit = self._cases[case]
         for wish in wishes:
             if isinstance(wish, StartRuns):
-                hops = ((ended.run_id, ended.first_hops) for ended in self._ended[case])
-                avoid = hops_in_doubt(case, hops) if wish.role is Role.CONFIRM else frozenset()
+                avoid = hops_in_doubt(case, self._ended[case]) if wish.role is Role.CONFIRM else frozenset()
                 for repetition in wish.repetitions:
                     self._add(Errand(audit, case.exit, wish.role, case, avoid, repetition))
             elif isinstance(wish, WantControls):

@@ -24,14 +24,23 @@ HEARD_S = 5.0
 class HopsAsked(Protocol):
     """A session, as far as it knows whether hops answer."""
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool: ...
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool: ...
+
+
+class OnCircuits(Protocol):
+    """A run, as far as it is known what stood before its exit."""
+
+    @property
+    def first_hops(self) -> tuple[Fingerprint, ...]: ...
+
+    run_id: str
 
 
 async def why_void(
-    session: HopsAsked, failure: Failure | None, hops: tuple[Fingerprint, ...], now: float
+    session: HopsAsked, failure: Failure | None, path: tuple[Fingerprint, ...], now: float
 ) -> Failure | None:
-    """What a run failed for, if that says nothing about its exit. `failure`: as it seemed; `hops`: before its exit, on
-    its last circuit; `now`: when it ended, by the loop's time."""
+    """What a run failed for, if that says nothing about its exit. `failure`: as it seemed; `path`: of its last circuit;
+    `now`: when it ended, by the loop's time."""
     if failure is None:
         return None
     if failure.kind == "clock" or failure.blame == "first-hop":
@@ -39,7 +48,7 @@ async def why_void(
     is_lost = failure.kind == "circuit-lost"
     if says_nothing(failure) and not is_lost:
         return None
-    if await session.are_well(hops, now if is_lost else now - HEARD_S):
+    if await session.are_well(path, now if is_lost else now - HEARD_S):
         return None
     return Failure("circuit-lost", "first-hop", True, f"its first hop does not answer any more: {failure.detail}")
 
@@ -52,9 +61,9 @@ def is_circuit_well(failure: Failure | None, *, was_built: bool) -> bool | None:
     return was_built and kind not in ("circuit", "circuit-lost")
 
 
-def hops_in_doubt(case: Case, hops_of_runs: Iterable[tuple[str, tuple[Fingerprint, ...]]]) -> frozenset[Fingerprint]:
+def hops_in_doubt(case: Case, runs: Iterable[OnCircuits]) -> frozenset[Fingerprint]:
     """The hops before the exit of all runs that were not well: a confirmation does without them."""
     if not case.tool.confirm.new_circuit:
         return frozenset()
     well = {attempt.run_id for attempt in case.attempts if attempt.status is Status.OK}
-    return frozenset(hop for run_id, hops in hops_of_runs if run_id not in well for hop in hops)
+    return frozenset(hop for run in runs if run.run_id not in well for hop in run.first_hops)

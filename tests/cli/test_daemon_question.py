@@ -118,7 +118,9 @@ def test_what_can_not_be_read_is_declined_and_its_descriptors_are_closed() -> No
 
 OTHER = {
     "first_hops": ("A" * 40,),
+    "first_hops_fallback": "guards",
     "hops": 3,
+    "network_wait_s": 9.0,
     "build_delay_s": 9.0,
     "build_jitter_s": 9.0,
     "rate": Rate(1, "h"),

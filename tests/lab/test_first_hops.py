@@ -1,6 +1,7 @@
 """First hops that fail during an audit: others take over, the record says whose fault it was, and no exit is blamed."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from exitpin.orchestrator.lab.state import LabState, load
 
 from .conftest import lab_or_skip
 from .faults import Auditing, kill, middles, stopped, unreachable
-from .running import Audited, audit, records
+from .running import EXITPIN, Audited, audit, records
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
 
@@ -37,6 +38,10 @@ def assert_nobody_is_blamed(done: Audited) -> None:
     assert not [run for run in runs if run["failure"] and run["failure"]["blame"] == "exit"]
     judged = [run for run in runs if run["role"] not in ("control", "superseded")]
     assert {run["status"] for run in judged} == {"ok"}, [run["failure"] for run in judged if run["failure"]]
+    verified = subprocess.run(
+        [*EXITPIN, "results", "verify", "--store", str(done.store)], capture_output=True, text=True, timeout=60
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def failed_hops(done: Audited) -> list[dict[str, Any]]:

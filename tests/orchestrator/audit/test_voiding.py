@@ -8,7 +8,7 @@ import pytest
 from exitpin.orchestrator.audit.voiding import HEARD_S, is_circuit_well, why_void
 from exitpin.orchestrator.model import Failure, Fingerprint
 
-HOPS = (Fingerprint("A" * 40),)
+PATH = (Fingerprint("A" * 40), Fingerprint("E" * 40))
 NOW = 100.0
 
 
@@ -19,14 +19,14 @@ class Asked:
     is_well: bool
     since: list[float] = field(default_factory=list)
 
-    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
-        assert hops == HOPS
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        assert path == PATH
         self.since.append(since)
         return self.is_well
 
 
 def void(failure: Failure | None, session: Asked) -> Failure | None:
-    return asyncio.run(why_void(session, failure, HOPS, NOW))
+    return asyncio.run(why_void(session, failure, PATH, NOW))
 
 
 def failure(kind: str, blame: str = "unknown") -> Failure:
