@@ -143,8 +143,8 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
-            # Never opened if it is there: a close drops all locks that this process has on it (fcntl(2)), SQLite's, too,
-            # and the next reader would take the log away from whoever writes.
+            # Never opened if it is there: a close drops all locks that this process has on it (fcntl(2)), SQLite's,
+            # too, and the next reader would take the log away from whoever writes.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise OperatorError(f"results can't be kept in {path}: {error.strerror}.", _OTHER_HINT) from error
