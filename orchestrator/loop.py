@@ -17,12 +17,15 @@ from . import events
 from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
+from .clocks import Jump
 from .evidence import EvidenceLog
-from .model import Run, Times
+from .model import Fingerprint, Run, Times
 from .observation import failure_of
 from .ports import Control, Launch, Launcher
 from .runs import Life, Phase
 from .streams import Streams
+from .surroundings import Surroundings
+from .timekeeping import Timekeeper
 
 Begun = Callable[[str], None]
 Finished = Callable[[Life, Launch | None], None]
@@ -57,11 +60,14 @@ class Session:
         on_finished: Finished,
         resolve: str = "mapped",
         streams: Streams | None = None,
+        around: Surroundings | None = None,
         starts: Starts | None = None,
         on_begun: Begun | None = None,
     ) -> None:
-        pool = Pool(pace, first_hops, rng, take_start=(starts or Unlimited()).take_circuit)
-        self._attacher = Attacher(control, pool, streams or Streams(), evidence, self.post, self.lose_trust)
+        self._around = around = around or Surroundings()
+        pool = Pool(pace, first_hops, rng, around.health, (starts or Unlimited()).take_circuit)
+        table = streams or Streams()
+        self._attacher = Attacher(control, pool, table, evidence, self.post, self.lose_trust, around.on_network)
         self._launcher = launcher
         self._evidence = evidence
         self._on_finished = on_finished
@@ -76,6 +82,7 @@ class Session:
         self._is_finishing = False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
+        self._timekeeper = Timekeeper(around.clocks, self._jumped)
 
     @property
     def foreign_streams(self) -> int:
@@ -111,6 +118,7 @@ class Session:
         try:
             await self._over
         finally:
+            self._timekeeper.close()
             self._attacher.close()
 
     def finish(self) -> None:
@@ -127,6 +135,7 @@ class Session:
     def interrupt(self, why: str = "interrupted by the user") -> None:
         """Begin nothing more of the plan, end what runs; whether something new is started is up to the caller."""
         self._queue.clear()
+        self._attacher.give_up_looks()
         self._begin_started()
         self._post_all(events.Interrupted(why))
         self._fill()
@@ -138,8 +147,19 @@ class Session:
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 
+    async def are_well(self, hops: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether each of these hops before an exit has answered since then (loop's time), or does when asked now."""
+        return not hops or await self._attacher.are_well(hops, since)
+
+    def _jumped(self, jump: Jump) -> None:
+        """What runs may have failed for this, and is ended; whether circuits work is seen before anything is begun."""
+        self._post_all(events.ClockJumped(f"{jump} while it ran"))
+        self._attacher.doubt_network(f"{jump}, and what ran meanwhile says nothing")
+        self._around.on_jump(jump)
+
     def post(self, run_id: str, event: object) -> None:
         """One event for one run; a run that is over hears nothing."""
+        self._timekeeper.check()
         active = self._active.get(run_id)
         if active is None:
             return

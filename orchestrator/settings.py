@@ -7,7 +7,6 @@ uses.
 """
 
 import ipaddress
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +56,7 @@ class Settings:
     parameters, by tool and name."""
 
     first_hops: tuple[str, ...] = ()
+    first_hops_fallback: str = "none"
     build_delay_s: float = 3.0
     build_jitter_s: float = 1.0
     rate: Rate | None = None
@@ -64,8 +64,10 @@ class Settings:
     timeout_s: float = 120.0
     jobs: int = 4
     hops: int = 2
+    network_wait_s: float = 600.0
     destinations: tuple[str, ...] = ()
     control: str = ""
+    as_file: str = ""
     params: Params = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -202,17 +204,6 @@ def _explain(path: Path, name: str, kind: str, given: object) -> str:
     )
 
 
-def toml_value(value: object) -> str:
-    """A value as the configuration file would spell it; empty if it is not set."""
-    if value is None or value == "":
-        return ""
-    if isinstance(value, float):
-        return f'"{value:g}s"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(toml_value(each) for each in value)}]"
-    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=True)
-
-
 def _duration_s(least_s: float) -> Callable[[Any], float]:
     def parse(given: Any) -> float:
         match = None if isinstance(given, bool) else _DURATION.fullmatch(str(given))
@@ -241,6 +232,10 @@ def _each(parse_one: Callable[[str], str]) -> Callable[[Any], tuple[str, ...]]:
         return tuple(dict.fromkeys(parse_one(word) for word in words))
 
     return parse
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    return lambda given: words[words.index(given)]  # a ValueError for any other
 
 
 def _rate(given: Any) -> Rate:
@@ -278,6 +273,12 @@ def _text(given: Any) -> str:
     return given
 
 
+def _file(given: Any) -> str:
+    if not _text(given).startswith("/"):
+        raise ValueError
+    return str(given)
+
+
 def _control(given: Any) -> str:
     text = _text(given)
     if not text.startswith("/") and not re.search(r"[^:]:\d+$", _destination(text)):
@@ -287,6 +288,7 @@ def _control(given: Any) -> str:
 
 KEYS = (
     Key("first_hops", "first_hops", _each(_fingerprint), "a list of relay fingerprints, 40 hex digits each"),
+    Key("first_hops_fallback", "first_hops_fallback", _one_of("none", "guards"), 'one of "none", "guards"'),
     Key("build_delay", "build_delay_s", _duration_s(0), 'a time up to a day, such as "3s", "500ms" or 3.0'),
     Key("build_jitter", "build_jitter_s", _duration_s(0), 'a time up to a day, such as "1s", "500ms" or 1.0'),
     Key("rate", "rate", _rate, 'runs in a time, such as "20/m" (s, m or h)'),
@@ -294,6 +296,8 @@ KEYS = (
     Key("timeout", "timeout_s", _duration_s(0.001), 'a time up to a day, more than nothing, such as "90s" or 90'),
     Key("jobs", "jobs", _whole(1, 1000), "a whole number from 1 to 1000"),
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
+    Key("network_wait", "network_wait_s", _duration_s(0), 'a time up to a day, such as "10m", "90s" or 90'),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
+    Key("as_file", "as_file", _file, "the path of a file, from / on"),
 )

@@ -48,6 +48,8 @@ def script(
     given = {**words, "holding": list(held), "valued": valued, "program": [program]}
     for path, one in parsers(parser):
         one.description = None if path else one.description  # the list of verbs has its short sentences
+        for action in list(_out_of_reach(one)):
+            one._remove_action(action)
         for action in one._actions:
             _mark(action, shell, takes(action), is_command=action is command_of(one) and path[-1:] != ("sh",))
             if shell == "zsh" and action.nargs != 0:
@@ -69,6 +71,14 @@ def parsers(parser: argparse.ArgumentParser, *path: str) -> Iterator[tuple[tuple
 def command_of(parser: argparse.ArgumentParser) -> argparse.Action | None:
     """The argument that is a whole command line, after which there are no options of ours."""
     return next((action for action in parser._actions if action.nargs == argparse.REMAINDER), None)
+
+
+def _out_of_reach(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments behind one that takes any number of words: no TAB ever comes to them, and zsh would not offer that
+    one's words for them."""
+    names = [action for action in parser._actions if not action.option_strings]
+    several = next((place for place, action in enumerate(names) if action.nargs == "*"), len(names))
+    yield from names[several + 1 :]
 
 
 def options_with_value(parser: argparse.ArgumentParser) -> list[str]:

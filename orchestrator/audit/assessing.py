@@ -75,6 +75,12 @@ class Ended:
         paths = [circuit["path"] for circuit in circuits] if isinstance(circuits, list) else []
         return tuple(Fingerprint(hop) for path in paths for hop in path[:-1])
 
+    @property
+    def last_hops(self) -> tuple[Fingerprint, ...]:
+        """The relays before the exit on its last circuit."""
+        circuits = self.record.get("circuits")
+        return tuple(map(Fingerprint, circuits[-1]["path"][:-1])) if isinstance(circuits, list) and circuits else ()
+
     def attempt(self, role: Role, repetition: int) -> Attempt:
         """The run as its case knows it."""
         seen, failure = self.observation, self.failure

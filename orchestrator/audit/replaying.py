@@ -153,7 +153,8 @@ async def replay(
         replayer = Replayer(audit, relay, times, terms, places, assessor, witness, ledger, work.starts)
         session = Session(
             network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-            evidence=evidence, on_finished=replayer.finished, starts=work.starts, on_begun=replayer.begun,
+            evidence=evidence, on_finished=replayer.finished, around=work.surroundings, starts=work.starts,
+            on_begun=replayer.begun,
         )  # fmt: skip
         try:
             with guard(replayer):

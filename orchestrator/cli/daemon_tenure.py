@@ -30,10 +30,11 @@ from ..network import Network
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch, Post
 from ..runs import Life
-from ..selection import first_hop_chooser
 from ..settings import Settings
+from ..surroundings import Surroundings
 from ..witness import Witness
 from .allowing import Waits
+from .politeness import first_hops_of
 from .run_record import new_scan_id
 from .say import say
 
@@ -93,10 +94,12 @@ class Tenure:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
         self.witness = Witness(header, shares_circuits=True, is_kept=self._is_recorded)
+        self._around = Surroundings()
         self._choose_hops = self._chooser(network.snapshot)
         self.session = Session(
             network.channel, self, pace=pace, rng=Random(), first_hops=self._first_hops,
-            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished, starts=starts,
+            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished, around=self._around,
+            starts=starts,
         )  # fmt: skip
         network.channel.on_lost = self.lose_trust
         starts.watch(self._unlimited, Waits(settings))
@@ -177,8 +180,7 @@ class Tenure:
                 self.network = replace(self.network, snapshot=snapshot)
 
     def _chooser(self, snapshot: Snapshot) -> Callable[..., Sequence[Fingerprint]]:
-        own = [Fingerprint(name) for name in self.settings.first_hops]
-        return first_hop_chooser(snapshot, own, (), self.settings.hops)
+        return first_hops_of(self.settings, snapshot, (), self._around.health)
 
     def _first_hops(self, exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random) -> Sequence[Fingerprint]:
         """None of the exits that others are looking at, if there are any besides."""

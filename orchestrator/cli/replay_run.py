@@ -30,12 +30,14 @@ from ..results.exhibit import Blob
 from ..results.store import Store, store_path
 from ..tool import Tool
 from .allowing import Waits, open_starts
+from .changes_told import of_runs
 from .containment import containment_of, wanted_by, warn_of
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of, settings_in_force, timeout_max_of
 from .replay_told import tell
 from .replay_tool import ToolAgain, tool_again
 from .results_store import shown
+from .say import say
 
 Json = dict[str, Any]
 
@@ -128,6 +130,8 @@ class ReplayRun:
         return Audit(tool, bound, key, ControlPool(tool.baseline), (), selection_destinations(tool, bound))
 
     def _work(self, network: Network, tool: Tool, relay: Relay, word: str, starts: Starts) -> Work:
+        pace = pace_of(self._settings, self._vantage)
+        around = of_runs(self._settings, pace.outage_max_s, say)
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -137,9 +141,10 @@ class ReplayRun:
             per_exit=1,
             spacing_s=0.0,
             jitter_s=0.0,
-            pace=pace_of(self._settings, self._vantage),
+            pace=pace,
             starts=starts,
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay}),
+            first_hops=first_hops_of(self._settings, network.snapshot, {relay}, around.health),
+            surroundings=around,
             rng=self._rng,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             given={tool.id: frozenset(self._told_of_tool().get("given") or ())},

@@ -17,6 +17,7 @@ from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
 from ..allowance import Starts
+from ..criteria import Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..loop import Session
 from ..model import Destination, Run
@@ -29,6 +30,7 @@ from ..selection import Selection
 from ..settings import BUILT_IN
 from .allowing import Waits, open_starts
 from .asked import Asked
+from .changes_told import of_runs
 from .conclusion import Ending, concluded, refusal
 from .containment import containment_of, warn_of
 from .guarding import guarding
@@ -47,7 +49,7 @@ from .run_record import (
     wanted_by_command,
 )
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, history_of, known_to, parse_destination
 
 
 class Scan:
@@ -105,9 +107,15 @@ class Scan:
         """The level that the command wants, and why."""
         return wanted_by_command(self._args, self._asked.command[0], self._environment)
 
+    async def _known(self, network: Network) -> Known:
+        """What the options ask of relays that no snapshot says."""
+        history = history_of(self._vantage.network, self._environment)
+        return await known_to(self._args, network.channel, network.snapshot, history)
+
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        return choose(self._args, network.snapshot, self._rng)
+        known = await self._known(network)
+        return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:
         """Whether the command is to have the caller's terminal."""
@@ -128,11 +136,14 @@ class Scan:
                 flow=lambda name: self._writers["stdout" if self._args.json else name],
                 evidence=None if events_path is None else events_path.with_name(f"{events_path.name}.evidence"),
             )  # fmt: skip
+            pace = pace_of(self._settings, self._vantage)
+            around = of_runs(self._settings, pace.outage_max_s, self._tell)
             session = Session(
                 network.channel,
                 launcher,
-                pace=pace_of(self._settings, self._vantage),
-                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan]),
+                pace=pace,
+                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan], around.health),
+                around=around,
                 rng=self._rng,
                 evidence=evidence,
                 on_finished=self._finished,

@@ -24,6 +24,7 @@ OWN = Vantage("own", Path("/x"))
 
 HONOURED = {
     *("exits", "destinations", "flag", "not_flag", "family", "bad_exits", "sample", "seed", "timeout", "resolve"),
+    *("ipv6", "bandwidth_min", "bandwidth_max", "measured", "limit"),
     *("containment", "allow", "dns_server", "json", "record", "lab", "name", "command", "code", "words"),
 }
 WITHOUT_MEANING = {"jobs", "wide"}
@@ -57,6 +58,9 @@ def test_each_option_is_honoured_or_declined_or_has_no_meaning_for_one_run(verb:
         ("run", "--lab", "-e", "x", "--repeat", "2", "--", "true"),
         ("run", "--lab", "-e", "x", "--build-delay", "3s", "--", "true"),
         ("run", "--lab", "-e", "x", "--contact", "(a+)+$", "--", "true"),
+        ("run", "--lab", "-e", "x", "--country", "de", "--", "true"),
+        ("run", "--lab", "-e", "x", "--not-as", "64496", "--", "true"),
+        ("run", "--lab", "-e", "x", "--first-seen", "48h", "--", "true"),
         ("run", "--lab", "-e", "-", "--", "true"),
         ("run", "--lab", "-e", "a,@file", "--", "true"),
         ("run", "--lab", "-e", "x", "--nonsense", "--", "true"),

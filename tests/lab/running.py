@@ -82,6 +82,11 @@ def audit_command(lab: LabState, *words: str) -> list[str]:
     return [*EXITPIN, "audit", "--lab", "--name", lab.name, *words]
 
 
+def verb_of_lab(lab: LabState, word: str, *words: str) -> list[str]:
+    """The argv of `exitpin lab WORD --name NAME WORDS`."""
+    return [*EXITPIN, "lab", word, "--name", lab.name, *words]
+
+
 @dataclass(frozen=True, slots=True)
 class Audited:
     """What came of an audit. `store`: the file that its records went to."""
