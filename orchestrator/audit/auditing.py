@@ -126,10 +126,8 @@ class Auditor:
     # Runs.
 
     def _add(self, errand: Errand) -> None:
-        if self.is_draining:
-            self._never(errand)
-        else:
-            self._schedule.add(errand)
+        add = self._never if self.is_draining else self._schedule.add
+        add(errand)
 
     def _never(self, errand: Errand) -> None:
         """An errand that will not be run: a case is told through `_close_if_abandoned`, the controls here."""
@@ -146,8 +144,7 @@ class Auditor:
         now = self._loop.time()
         while (errand := self._schedule.take(now)) is not None:
             self._start(errand)
-        again = self._schedule.next_at(now)
-        if again is not None:
+        if (again := self._schedule.next_at(now)) is not None:
             self._timer = self._loop.call_at(again, self._pump)
 
     def _start(self, errand: Errand) -> None:

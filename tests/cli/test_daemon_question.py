@@ -15,7 +15,8 @@ from exitpin.orchestrator.cli.daemon_question import (
     read_question,
 )
 from exitpin.orchestrator.network import Vantage
-from exitpin.orchestrator.settings import Rate, Settings
+from exitpin.orchestrator.rate import Rate
+from exitpin.orchestrator.settings import Settings
 from exitpin.shim.bindings import Lease, LeaseKind
 from exitpin.wrappers.lease import packed
 
@@ -118,7 +119,9 @@ def test_what_can_not_be_read_is_declined_and_its_descriptors_are_closed() -> No
 
 OTHER = {
     "first_hops": ("A" * 40,),
+    "first_hops_fallback": "guards",
     "hops": 3,
+    "network_wait_s": 9.0,
     "build_delay_s": 9.0,
     "build_jitter_s": 9.0,
     "rate": Rate(1, "h"),
