@@ -15,7 +15,8 @@ from exitpin.orchestrator.cli.daemon_question import (
     read_question,
 )
 from exitpin.orchestrator.network import Vantage
-from exitpin.orchestrator.settings import Rate, Settings
+from exitpin.orchestrator.rate import Rate
+from exitpin.orchestrator.settings import Settings
 from exitpin.shim.bindings import Lease, LeaseKind
 from exitpin.wrappers.lease import packed
 
