@@ -144,20 +144,33 @@ def test_who_may_not_bound_capabilities_lets_go_of_them(shim: Shim) -> None:
     assert capabilities(shim, *SETS, under=(SETPRIV, "--bounding-set=-setpcap", "--inh-caps=-all", "--")) == set()
 
 
+def compiled(*arguments: object) -> None:
+    """Call the compiler."""
+    compiler = os.environ.get("CC", "cc").split()
+    subprocess.run([*compiler, "-std=c11", "-D_GNU_SOURCE", *map(str, arguments)], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    """The sources of a launcher that may lack a defence, and the objects of all others."""
+    shared = [LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")]
+    sources = [*(LAUNCH / "launch").glob("*.c"), *shared]
+    defending = [path for path in sources if "rules.h" in path.read_text()]
+    objects = []
+    for path in (path for path in sources if path not in defending):
+        objects.append(tmp_path_factory.mktemp("objects") / f"{path.stem}.o")
+        compiled("-c", "-o", objects[-1], path)
+    return defending, objects
+
+
 @pytest.fixture
-def without(tmp_path: Path) -> Callable[[str], str]:
+def without(tmp_path: Path, parts: tuple[list[Path], list[Path]]) -> Callable[[str], str]:
     """Builds a launcher that lacks one defence."""
 
     def build(defence: str) -> str:
-        sources = [
-            *(LAUNCH / "launch").glob("*.c"),
-            *(LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")),
-        ]
-        target = tmp_path / "launch"
-        flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]
-        compiler = os.environ.get("CC", "cc").split()
-        subprocess.run([*compiler, *flags, *map(str, sources)], check=True, timeout=60)
-        return str(target)
+        defending, objects = parts
+        compiled(f'-DEXITPIN_WITHOUT="{defence}"', "-o", tmp_path / "launch", *defending, *objects)
+        return str(tmp_path / "launch")
 
     return build
 
