@@ -22,6 +22,8 @@ from exitpin.orchestrator.lab.voting import Voting
 if TYPE_CHECKING:
     from .living import LivingLab
 
+from .running import SecondController
+
 COMMAND_S = 60.0
 
 
@@ -122,11 +124,13 @@ def lab_or_skip(
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A lab of 8 exits for the session."""
+    """A lab of 8 exits for the session. Its client waits for who is silent as short a time as tor allows: 10 s."""
     name = f"test-{os.getpid()}"
     lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
-        yield Lab(load(name))
+        found = Lab(load(name))
+        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10")
+        yield found
     finally:
         start.down(name)
 
