@@ -37,13 +37,15 @@ NOT_JUDGED = {("block-page", "first"), ("resets", "first"), ("resets", "starttls
 
 @pytest.fixture(scope="module")
 def tutorial() -> Iterator[LabState]:
-    """The lab of the tutorial."""
+    """The lab of the tutorial, where a shell without variables of this user's finds it."""
     name = f"tutorial-{os.getpid()}"
-    lab_or_skip(name, None, profile=str(FOLDER / "lab.toml"))
-    try:
-        yield load(name)
-    finally:
-        start.down(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
+        lab_or_skip(name, None, profile=str(FOLDER / "lab.toml"))
+        try:
+            yield load(name)
+        finally:
+            start.down(name)
 
 
 @pytest.fixture(scope="module")
