@@ -2,10 +2,12 @@
 
 import os
 import platform
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import psutil
 import pytest
 
 from exitpin.shim import bindings
-from exitpin.shim.bindings import NoticeKind
+from exitpin.shim.bindings import NoticeKind, Op
 
 from .conftest import Shim
 
@@ -259,8 +261,9 @@ def test_where_it_hides_a_killed_launcher_still_takes_the_tool_along(shim: Shim,
     while (notice := run.next_notice()) is not None and notice.kind is not NoticeKind.STARTED:
         pass
     assert notice is not None
-    tool = psutil.Process(notice.pid)
-    while tool.name() != "sleep":
-        pass
+    tool, deadline = psutil.Process(notice.pid), time.monotonic() + 10
+    while not shim.stand_in.of(Op.HELLO):  # from then on it says no more that a kill could cut short
+        assert not select.select([], [], [], 0.01)[0] and time.monotonic() < deadline
+    assert tool.name() == "sleep"
     run.process.kill()
     tool.wait(10)
