@@ -59,7 +59,7 @@ def printed(tutorial: LabState, desk: Path) -> list[list[str]]:
     """What each command of each block printed."""
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "COLUMNS"))}
     environment |= {"HOME": str(desk), "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
     environment |= {"TERM": "xterm", "NO_COLOR": "1"}
     return [
