@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SCALE ?= 1
-# How many tests at a time. A file of the lab's is one worker's from its start to its end, and each worker has its own labs.
+# How many tests at a time: a file of the lab's is one worker's as a whole, and each worker has labs of its own.
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,4 +1,4 @@
-"""One private network for the whole test session, and what tests do with it."""
+"""One private network for all that a worker tests, and what tests do with it."""
 
 import json
 import os
