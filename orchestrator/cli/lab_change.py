@@ -51,7 +51,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> li
     add.add_argument("names", nargs=1, metavar="NICKNAME", help="up to 19 letters and digits")
     conduct = add.add_mutually_exclusive_group()
     conduct.add_argument(
-        "--policy", nargs="+", default=[], metavar="RULE", help="its exit policy, such as 'accept *:80' (default: all)"
+        "--policy",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="its exit policy: 'accept *:80', may be repeated, or several with commas between (default: accepts all)",
     )
     conduct.add_argument("--like", default="", metavar="RELAY", help="let it conduct itself as this exit does")
 

@@ -70,6 +70,19 @@ def test_one_that_ends_at_once_waits_longer_each_time(plant: Plant) -> None:
     kept(plant, body)
 
 
+def test_one_that_can_not_be_started_is_tried_again(plant: Plant, tmp_path: Path) -> None:
+    async def body(keeper: Keeper) -> None:
+        first = plant.start("one", SLEEPER, os.environ).pid
+        (tmp_path / "logs").rename(tmp_path / "elsewhere")
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: keeper.pauses.get("one", 0.0) > 0.1)
+        assert "one" not in plant.pids
+        (tmp_path / "elsewhere").rename(tmp_path / "logs")
+        await eventually(lambda: "one" in plant.pids)
+
+    kept(plant, body)
+
+
 @pytest.mark.parametrize("is_down", [False, True])
 def test_one_that_is_stopped_stays_away(plant: Plant, is_down: bool) -> None:
     async def body(keeper: Keeper) -> None:
