@@ -23,7 +23,7 @@ CASES = {
     "exitpin ": sorted([*VERBS, *INSIDE]),
     "exitpin re": ["replay", "report", "results"],
     "exitpin --vers": ["--version"],
-    "exitpin lab ": ["down", "exec", "status", "up"],
+    "exitpin lab ": ["change", "down", "exec", "status", "up"],
     "exitpin tools sh": ["show"],
     "exitpin run --conta": ["--contact", "--containment"],
     "exitpin run --containment gu": ["guard", "guard+netns"],
