@@ -179,8 +179,10 @@ class Pinned:
         `_timeout`: in seconds, from the start of the run; None: none. `_on_record`: is called with the record of the
         run.
 
-        Raises what the function raises, with the traceback of that process as its cause; RunFailed if there is no
-        answer: a timeout, a signal, `os._exit`, over 64 MiB, what can't be unpickled here, or an attribution in doubt.
+        Raises what the function raises, with the traceback of that process as its cause, and RemoteError where that
+        can't be had here, or what it returned can't be sent; RunFailed if there is no answer: a timeout, a signal,
+        `os._exit`, over 64 MiB, what can't be unpickled here, or an attribution in doubt; OperatorError if there was no
+        run.
 
         >>> import exitpin
         >>> from urllib.request import urlopen
