@@ -28,6 +28,8 @@ STOP_S, VERB_S = 30.0, 300.0
 CIRCUIT_S = 240.0
 """Within which a run whose turn has come has its circuit, or none: three builds of 60 s, pauses, and some more."""
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
+_OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
+"""Those of this process by network: tor is one's alone, and so it is the process that has it."""
 
 
 class OwnDaemon:
@@ -57,6 +59,8 @@ class OwnDaemon:
             if self._is_begun or self._is_ended:
                 raise OperatorError("this was opened, or closed, before.", "Make another one.")
             self._is_begun = True
+        if self._is_second():
+            raise OperatorError("this program has this tor open already.", "Use that one: threads and tasks share it.")
         try:
             self._directory = self._stack.enter_context(scratch_directory())
             if "--lab" not in self.network:
@@ -69,6 +73,12 @@ class OwnDaemon:
             self.stop()
             raise
         self._serves = True
+
+    def _is_second(self) -> bool:
+        """Whether another one of this process has the same tor, for which this one would wait, and nobody knows how
+        long. If not, this is the first from now on."""
+        key = (os.getpid(), os.environ.get("EXITPIN_LAB", ""), *self.network)
+        return _OPEN.setdefault(key, self) is not self
 
     def _begin(self, log: Path) -> IO[bytes]:
         """Where its first word will be read."""
@@ -109,6 +119,8 @@ class OwnDaemon:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for key in [key for key, daemon in [*_OPEN.items()] if daemon is self]:
+            del _OPEN[key]
         self.nothing = -1  # its number may be another file's from now on
         self._stack.close()
 

@@ -169,3 +169,15 @@ def test_a_run_may_take_its_time_a_circuit_s_and_that_of_those_before_it(opened:
 )
 def test_a_timeout_is_an_option(given: float | None, option: list[str]) -> None:
     assert timeout_words(given) == option
+
+
+def test_a_second_one_of_one_process_does_not_wait_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would end when it has waited, as a rule."""
+    daemons = [OwnDaemon(["--lab", "--name", "nosuch"], {}) for _ in range(2)]
+    assert [daemon._is_second() for daemon in daemons] == [False, True]
+    with pytest.raises(OperatorError, match="has this tor open already"):
+        daemons[1].start()
+    assert not OwnDaemon(["--lab", "--name", "other"], {})._is_second()
+    daemons[0].stop()
+    assert not daemons[1]._is_second()
+    daemons[1].stop()
