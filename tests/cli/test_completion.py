@@ -47,6 +47,7 @@ CASES = {
     "exitpin results bundle -o sp": ["sp ace;$x"],
     "exitpin run --lab -e nob": NONE,
     "exitpin run --sample ": NONE,
+    "exitpin lab change re": ["rekey", "remove", "restore"],
     "exitpin lab up --profile ho": ["hostile"],
     "exitpin lab down --name la": ["laboratory"],
     "exitpin sh -e any a-f": ["a-file"],
