@@ -291,4 +291,4 @@ def test_nothing_is_counted_where_no_first_hop_can_be_had() -> None:
 
     shared = Pool(AT_ONCE, lambda *_: (), Random(1), take_start=take)
     shared.want("r", EXIT)
-    assert shared.launch(0.0) == [CircuitUnavailable("r", "no first hop")] and asked == []
+    assert shared.launch(0.0) == [CircuitUnavailable("r", "no first hop", "local")] and asked == []
