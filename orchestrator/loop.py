@@ -27,7 +27,6 @@ from .streams import Streams
 from .surroundings import Surroundings
 from .timekeeping import Timekeeper
 
-Begun = Callable[[str], None]
 Finished = Callable[[Life, Launch | None], None]
 
 
@@ -44,8 +43,7 @@ class Session:
     """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
-    that could not even be prepared. It may call `start`. `on_begun(run_id)` is called when the tool is about to be
-    started. `starts`: what is asked before each circuit.
+    that could not even be prepared. It may call `start`. `on_begun(run_id)`: its tool starts; `starts`: per circuit.
     """
 
     def __init__(
@@ -62,24 +60,22 @@ class Session:
         streams: Streams | None = None,
         around: Surroundings | None = None,
         starts: Starts | None = None,
-        on_begun: Begun | None = None,
+        on_begun: Callable[[str], None] = lambda run_id: None,
     ) -> None:
         self._around = around = around or Surroundings()
         pool = Pool(pace, first_hops, rng, around.health, (starts or Unlimited()).take_circuit)
-        table = streams or Streams()
-        self._attacher = Attacher(control, pool, table, evidence, self.post, self.lose_trust, around.on_network)
+        told = self.post, self.lose_trust, around.on_network
+        self._attacher = Attacher(control, pool, streams or Streams(), evidence, *told)
         self._launcher = launcher
         self._evidence = evidence
-        self._on_finished = on_finished
-        self._on_begun = on_begun
+        self._on_begun, self._on_finished = on_begun, on_finished
         self._resolve = resolve
         self._loop = asyncio.get_running_loop()
         self._active: dict[str, Active] = {}
         self._run_of_call: dict[int, str] = {}
         self._queue: deque[Run] = deque()
         self._starting: deque[Run] = deque()
-        self._jobs = 1
-        self._is_finishing = False
+        self._jobs, self._is_finishing = 1, False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
         self._timekeeper = Timekeeper(around.clocks, self._jumped)
@@ -239,8 +235,7 @@ class Session:
         self._attacher.want_circuit(wish.run_id, run.exit.fingerprint, run.avoid)
 
     def _start_process(self, wish: fx.StartProcess) -> None:
-        if self._on_begun is not None:
-            self._on_begun(wish.run_id)
+        self._on_begun(wish.run_id)
         problem = self._active[wish.run_id].launch.start()
         if problem is not None:
             self.post(wish.run_id, events.LauncherLost(problem))

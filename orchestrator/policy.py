@@ -20,6 +20,7 @@ PRIVATE = tuple(
 
 _OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?\d))?", re.ASCII)
+_PATTERN = re.compile(r"[0-9A-Fa-f.:/*\[\] private-]+")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -153,6 +154,8 @@ def parse_rule(line: str) -> Rule:
     Raises ValueError for anything else.
     """
     action, _, pattern = line.strip().partition(" ")
+    if not _PATTERN.fullmatch(pattern):  # the libraries take more: scopes with any letters in them, 8_0
+        raise ValueError(f"no exit policy rule: {line!r}")
     if action not in ("accept", "reject", "accept6", "reject6"):
         raise ValueError(f"no exit policy rule: {line!r}")
     host, _, ports = pattern.strip().rpartition(":")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.settings import KEYS, Rate, Settings, config_files, load_settings
+from exitpin.orchestrator.rate import Rate
+from exitpin.orchestrator.settings import KEYS, Settings, config_files, load_settings
 
 NOWHERE = Path("/nonexistent/config.toml")
 FINGERPRINT = "A" * 40

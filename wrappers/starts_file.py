@@ -86,6 +86,8 @@ class StartsFile:
             raise Damaged("it was removed while it was in use")
         changes, count = self.changes, self.count
         self._read_header()
+        if self.changes < changes:
+            raise Damaged("it was emptied while it was in use")
         return (changes, count) == (self.changes, self.count)
 
     def append(self, start: Start) -> int:

@@ -143,8 +143,7 @@ class Auditor:
         now = self._loop.time()
         while (errand := self._schedule.take(now)) is not None:
             self._start(errand)
-        again = self._schedule.next_at(now)
-        if again is not None:
+        if (again := self._schedule.next_at(now)) is not None:
             self._timer = self._loop.call_at(again, self._pump)
 
     def _start(self, errand: Errand) -> None:

@@ -16,8 +16,9 @@ from ..allowance import Allowance, Starts, Unlimited, Window, last_of
 from ..audit.scan_plan import ScanPlan
 from ..model import Destination
 from ..network import Vantage
+from ..rate import Rate
 from ..results.store import store_path
-from ..settings import COMMAND_LINE, Rate, Settings
+from ..settings import COMMAND_LINE, Settings
 from .say import say
 
 if TYPE_CHECKING:

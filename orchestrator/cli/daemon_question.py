@@ -85,7 +85,8 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 def _decline_what_is_no_lease(args: argparse.Namespace, caller: Caller, vantage: Vantage) -> None:
     name = args.name or caller.environment.get("EXITPIN_LAB") or "default"
     is_lab = args.lab or bool(caller.environment.get("EXITPIN_LAB"))
-    if is_lab != vantage.is_lab or (is_lab and name != vantage.name):
+    is_odd = args.name is not None and not is_lab  # its own parser says so
+    if is_odd or is_lab != vantage.is_lab or (is_lab and name != vantage.name):
         raise Declined
     if any(getattr(args, option) != value for option, value in UNSET.items()):
         raise Declined

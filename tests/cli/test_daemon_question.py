@@ -15,7 +15,8 @@ from exitpin.orchestrator.cli.daemon_question import (
     read_question,
 )
 from exitpin.orchestrator.network import Vantage
-from exitpin.orchestrator.settings import Rate, Settings
+from exitpin.orchestrator.rate import Rate
+from exitpin.orchestrator.settings import Settings
 from exitpin.shim.bindings import Lease, LeaseKind
 from exitpin.wrappers.lease import packed
 
@@ -83,6 +84,8 @@ def test_a_lab_that_the_environment_names_is_meant(tmp_path: Path) -> None:
     ask(*words, vantage=OWN)
     with pytest.raises(Declined):
         ask(*words, vantage=OWN, env={"EXITPIN_LAB": "default"})
+    with pytest.raises(Declined):
+        ask("run", "--name", "default", *words[1:], vantage=OWN)
 
 
 def test_nothing_is_opened_for_a_client_that_would_wait_or_be_another_process_s(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One private network for the whole test session, and what tests do with it."""
+"""One private network for all that a worker tests, and what tests do with it."""
 
 import json
 import os
@@ -21,6 +21,8 @@ from exitpin.orchestrator.lab.voting import Voting
 
 if TYPE_CHECKING:
     from .living import LivingLab
+
+from .running import SecondController
 
 COMMAND_S = 60.0
 
@@ -125,11 +127,13 @@ def lab_or_skip(
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A lab of 8 exits for the session."""
+    """A lab of 8 exits for the session. Its client waits for who is silent as short a time as tor allows: 10 s."""
     name = f"test-{os.getpid()}"
     lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
-        yield Lab(load(name))
+        found = Lab(load(name))
+        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10")
+        yield found
     finally:
         start.down(name)
 

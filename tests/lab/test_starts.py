@@ -1,6 +1,5 @@
 """Limits that hold across restarts: killed scans, commands in a loop, two at once, by tor's own clock."""
 
-import os
 import re
 import signal
 import socket
@@ -68,12 +67,13 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def audit_and_kill(lab: LabState, store: Path, *words: str, at: int) -> None:
     """An audit that is killed as soon as the store has so many runs."""
-    with open(os.devnull, "wb") as nowhere:
+    said = store.with_suffix(".said")
+    with said.open("wb") as to:
         argv = audit_command(lab, "--store", str(store), *words)
-        running = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=nowhere, stderr=nowhere)
+        running = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=to, stderr=to)
 
     def has_some() -> None:
-        assert known_runs(store) >= at
+        assert known_runs(store) >= at, said.read_text()
 
     try:
         eventually(has_some, 60)

@@ -145,7 +145,7 @@ def test_a_rule_covers_what_it_names(rule: str, host: str, covered: bool) -> Non
     [
         "", "accept", "permit *:80", "accept *", "accept *:", "accept *:x", "accept *:80-", "accept *:-80",
         "accept *:443-80", "accept *:65536", "accept 192.0.2.256:80", "accept example.com:80", "accept6 192.0.2.1:80",
-        "accept [::1:80:90]x:1",
+        "accept [::1:80:90]x:1", "accept [fe80::1%\x1b[31m]:80", "accept *:8_0", "accept *:+80", "accept *:\u0663",
     ],
 )  # fmt: skip
 def test_what_is_no_rule_is_refused(line: str) -> None:

@@ -88,6 +88,12 @@ def test_a_limit_takes_the_first_ones_of_a_sample() -> None:
     assert select(SNAPSHOT, Wanted(limit=99), Random(3)).dropped == {"BadExit": 1, "not running": 1}
 
 
+def test_an_order_says_who_are_the_first_ones() -> None:
+    backwards = select(SNAPSHOT, Wanted(limit=2), Random(3), in_order=lambda relays: relays[::-1])
+    assert chosen(backwards) == [9, 8]
+    assert backwards.dropped["behind the first 2"] == 3
+
+
 def test_any_is_one_of_them() -> None:
     draws = {chosen(select(SNAPSHOT, Wanted(names=("any",)), Random(seed)))[0] for seed in range(60)}
     assert draws == {1, 2, 6, 8, 9}

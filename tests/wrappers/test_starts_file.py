@@ -83,6 +83,14 @@ def test_a_file_that_is_removed_meanwhile_is_missed(path: Path, machine: Machine
     assert "removed" in kept.problem
 
 
+def test_a_file_that_is_emptied_meanwhile_is_not_taken_for_a_new_one(path: Path, machine: Machine) -> None:
+    kept = starts(path, machine, Window(1000, 60))
+    assert circuit(kept) == 0.0
+    os.truncate(path, 0)
+    assert circuit(kept) > 0
+    assert "emptied" in kept.problem
+
+
 def test_a_file_that_was_cut_in_a_record_is_damaged(path: Path, machine: Machine) -> None:
     filled(path, machine)
     os.truncate(path, 3 * SIZE + 10)
