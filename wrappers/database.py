@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
@@ -142,7 +142,10 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
         raise _folder(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with suppress(FileExistsError):
+            # Never opened if it is there: a close drops all locks that this process has on it (fcntl(2)), SQLite's,
+            # too, and the next reader would take the log away from whoever writes.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise OperatorError(f"results can't be kept in {path}: {error.strerror}.", _OTHER_HINT) from error
     with explained(path):

@@ -111,7 +111,7 @@ def run_capped(
     `stdout_max`; its process group is killed in each case.
     """
     deadline = time.monotonic() + timeout_s
-    with _memory_file(content) as stdin, _guest(guests) as arrived:
+    with memory_file(content) as stdin, _guest(guests) as arrived:
         process = subprocess.Popen(
             argv,
             stdin=stdin,
@@ -169,7 +169,7 @@ def _read(caps: Mapping[int, int], name: str, deadline: float) -> tuple[bytes, b
 
 
 @contextlib.contextmanager
-def _memory_file(content: bytes) -> Iterator[int]:
+def memory_file(content: bytes) -> Iterator[int]:
     """A descriptor to read `content` from: unlike a pipe it never fills up, and unlike a file it has no name."""
     descriptor = os.memfd_create("exitpin-filter", os.MFD_CLOEXEC)
     try:

@@ -38,12 +38,12 @@ class Parting:
 class Household:
     """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
 
-    def __init__(self) -> None:
+    def __init__(self, guests: set[int] | None = None) -> None:
         import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
 
         self._others = orphans.children()  # such as the keeper of our own tor
-        self.guests: set[int] = set()
-        """Children that threads of ours start meanwhile (filters.py); below zero: one that is about to be there."""
+        self.guests: set[int] = set() if guests is None else guests
+        """Children that others of us start meanwhile (filters.py); below zero: one that is about to be there."""
         bindings.set_child_subreaper()
         self.callers_file_limit = _raise_file_limit()
         """The soft limit of open files that we were given, for tools: one that uses select(2) would not survive a

@@ -2,7 +2,7 @@
 
 Runs inside the namespaces, for the supervisor. The first start of a shape *founds* it: authorities run until the
 client knows all relays, and what they agreed on is stored. Every start ends with the client on that frozen
-directory, authorities off.
+directory, authorities off; but of a lab that lives: there authorities and client are left as they are founded.
 """
 
 import json
@@ -19,6 +19,8 @@ from typing import Any
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab import state as lab_state
 from ..orchestrator.lab.network import Network, Relay
+from ..orchestrator.lab.residents import line_of
+from ..orchestrator.lab.voting import Voting
 from . import lab_keys, lab_mitm, lab_probe, lab_tors, lab_world
 from .lab_certificates import TRUSTED_FILE
 from .lab_plant import Child, Plant, lines_of
@@ -46,6 +48,11 @@ class Boot:
     @property
     def tor_root(self) -> Path:
         return self.directory / "tor"
+
+    @property
+    def voting(self) -> Voting | None:
+        """The pace of a lab that lives."""
+        return Voting(**self.spec["voting"]) if self.spec["voting"] else None
 
     @property
     def control_socket(self) -> Path:
@@ -79,20 +86,30 @@ class Boot:
     ) -> None:
         """Start these; `declares`: with the policies that the directory is to know."""
         for relay in relays:
-            data_dir = self.tor_root / relay.nickname
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (data_dir / "resolv.conf").write_text(lab_tors.resolv_conf(relay))
-            torrc = lab_tors.relay(relay, self.network, who, data_dir, declares=declares)
-            self.start_tor(relay.nickname, torrc, environment)
+            self.write_torrc(relay, who, declares=declares)
+            self.start_tor(relay.nickname, environment)
+
+    def write_torrc(self, relay: Relay, who: lab_tors.Identities, *, declares: bool, revision: int = 0) -> None:
+        """What this relay is to be; see `lab_tors.relay`."""
+        data_dir = self.tor_root / relay.nickname
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data_dir / "resolv.conf").write_text(lab_tors.resolv_conf(relay))
+        torrc = lab_tors.relay(
+            relay, self.network, who, data_dir, declares=declares, voting=self.voting, revision=revision
+        )
+        (data_dir / "torrc").write_text(torrc)
 
     def start_client(self, who: lab_tors.Identities, *, frozen: bool) -> None:
         data_dir = self.tor_root / CLIENT
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.start_tor(CLIENT, lab_tors.client(self.network, who, data_dir, self.control_socket, frozen=frozen), {})
+        voting = self.voting or lab_tors.FOUNDING
+        torrc = lab_tors.client(self.network, who, data_dir, self.control_socket, frozen=frozen, voting=voting)
+        (data_dir / "torrc").write_text(torrc)
+        self.start_tor(CLIENT, {})
 
-    def start_tor(self, name: str, torrc: str, environment: Mapping[str, str]) -> None:
+    def start_tor(self, name: str, environment: Mapping[str, str]) -> None:
+        """Start the tor whose torrc is there."""
         path = self.tor_root / name / "torrc"
-        path.write_text(torrc)
         own = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory), **environment}
         self.plant.start(name, [self.spec["tor"], "--quiet", "-f", str(path), "--defaults-torrc", "/dev/null"], own)
 
@@ -121,7 +138,7 @@ class Boot:
         child = self.plant.start(
             "probe", [sys.executable, "-m", "exitpin.wrappers.lab_probe", str(path)], os.environ, subprocess.PIPE
         )
-        del self.plant.pids["probe"]
+        del self.plant.pids["probe"]  # when it ends, nothing is missing
         return self._follow(child, timeout_s, phase)
 
     def _follow(self, child: Child, timeout_s: float, phase: str) -> tuple[str, int]:
@@ -147,12 +164,14 @@ class Boot:
 
 
 def boot(one: Boot) -> tuple[lab_tors.Identities, tuple[str, int], str]:
-    """Bring the network up: frozen if the cache allows it, else found it first."""
+    """Bring the network up: frozen if the cache allows it, else found it first; or living."""
     one.start_targets()
     one.start_middlemen()
     name = lab_keys.shape(one.network, one.spec["tor_version"])
     shelf = one.cache / name
     environment = lab_keys.link_key_environment(one.cache)
+    if one.voting is not None:
+        return _live(one, environment)
     one.say(phase="waiting for another lab of this shape", done=0, of=1)
     kind = "warm"
     with lab_keys.locked(one.cache, name):
@@ -170,17 +189,7 @@ def boot(one: Boot) -> tuple[lab_tors.Identities, tuple[str, int], str]:
 
 def _found(one: Boot, shelf: Path, environment: Mapping[str, str]) -> None:
     """Boot with authorities once, store what they agreed on, and take authorities and client down again."""
-    one.say(phase="making keys", done=0, of=1)
-    keys = one.directory / "founding"
-    who = lab_keys.found(one.network, keys)
-    for relay in one.network.relays:
-        (one.tor_root / relay.nickname).mkdir(mode=0o700)
-        (keys / relay.nickname).rename(one.tor_root / relay.nickname / "keys")
-    one.say(phase="waiting for a consensus", done=0, of=1)
-    one.start_relays(one.network.authorities, who, environment)
-    one.start_client(who, frozen=False)
-    one.start_relays([*one.network.middles, *one.network.exits], who, environment, declares=True)
-    one.probe(who, 120 + 2 * len(one.network.exits), "exits known")
+    who, _ = _vote(one, environment)
     for name in (CLIENT, *(relay.nickname for relay in one.network.authorities)):
         one.plant.stop(name)
     lab_keys.sweep(one.cache, time.time())
@@ -194,18 +203,38 @@ def _found(one: Boot, shelf: Path, environment: Mapping[str, str]) -> None:
     one.control_socket.unlink(missing_ok=True)
 
 
+def _live(one: Boot, environment: Mapping[str, str]) -> tuple[lab_tors.Identities, tuple[str, int], str]:
+    """Boot with authorities that stay. The client will have the same port for SOCKS when it is started again."""
+    one.tor_root.mkdir(mode=0o700)
+    who, socks = _vote(one, environment)
+    torrc = one.tor_root / CLIENT / "torrc"
+    torrc.write_text(torrc.read_text().replace("SocksPort 127.0.0.1:auto", f"SocksPort {socks[0]}:{socks[1]}", 1))
+    return who, socks, "cold"
+
+
+def _vote(one: Boot, environment: Mapping[str, str]) -> tuple[lab_tors.Identities, tuple[str, int]]:
+    """Make keys and start everybody; returns who they are, and where the client listens, when all are known to it."""
+    one.say(phase="making keys", done=0, of=1)
+    keys = one.directory / "founding"
+    who = lab_keys.found(one.network, keys)
+    for relay in one.network.relays:
+        (one.tor_root / relay.nickname).mkdir(mode=0o700)
+        (keys / relay.nickname).rename(one.tor_root / relay.nickname / "keys")
+    one.say(phase="waiting for a consensus", done=0, of=1)
+    one.start_relays(one.network.authorities, who, environment)
+    one.start_client(who, frozen=False)
+    one.start_relays([*one.network.middles, *one.network.exits], who, environment, declares=True)
+    return who, one.probe(who, 120 + 2 * len(one.network.exits), "exits known")
+
+
 def describe(
     one: Boot, who: lab_tors.Identities, socks: tuple[str, int], kind: str, place: tuple[int, int]
 ) -> lab_state.LabState:
     """The state of a lab that is ready; `place` is the supervisor's pid and start time as seen from outside."""
     relays = tuple(
-        lab_state.RelayState(
-            relay.nickname, who.fingerprints[relay.nickname], relay.role.value, relay.address, relay.address6,
-            relay.policy, relay.behaviour, relay.conduct.kind.value, relay.conduct.expect,
-            one.plant.pids.get(relay.nickname, 0), relay.conduct.repeat,
-        )
+        relay_state(relay, who.fingerprints[relay.nickname], one.plant.pids.get(relay.nickname, 0))
         for relay in one.network.relays
-    )  # fmt: skip
+    )
     targets = tuple(
         lab_state.TargetState(target.name, target.kind, target.addresses, target.ports, target.note)
         for target in one.network.targets
@@ -234,4 +263,23 @@ def describe(
         ca_file=one.directory / "ca.pem",
         start_s=round(time.time() - one.spec["asked_at"], 2),
         start_kind=kind,
+        voting=one.voting,
     )
+
+
+def relay_state(
+    relay: Relay, fingerprint: str, pid: int, is_removed: bool = False, revision: int = 0
+) -> lab_state.RelayState:
+    """What the state file tells of a relay."""
+    return lab_state.RelayState(
+        relay.nickname, fingerprint, relay.role.value, relay.address, relay.address6, relay.policy, relay.behaviour,
+        relay.conduct.kind.value, relay.conduct.expect, pid, relay.conduct.repeat, is_removed, revision,
+    )  # fmt: skip
+
+
+def note_residents(state: lab_state.LabState) -> None:
+    """Begin the book of who lived at which address."""
+    with open(state.residents_file, "w") as book:
+        for one in (one for one in state.relays if one.pid):
+            where = (one.address, one.address6)
+            book.write(line_of(state.started_at, "boot", True, one.nickname, one.fingerprint, where, one.policy))

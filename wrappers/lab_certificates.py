@@ -1,4 +1,4 @@
-"""The lab's certificates: its authority, made anew at each start, and what hostile exits forge.
+"""The lab's certificates: its authority, made anew for each lab, and what hostile exits forge.
 
 The targets call `make_certificates` once. A man in the middle calls `Forger`, in whatever process it lives: all of
 them share the one rogue authority of the lab's directory. Keys are of P-256, which costs a fraction of a millisecond.
@@ -7,6 +7,7 @@ Needs `cryptography`, which comes with asyncssh (extra `lab`).
 
 import datetime
 import ipaddress
+import json
 import os
 import random
 import ssl
@@ -24,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ..orchestrator.lab.network import LONG_CHAIN_NAME, ROTATING_NAME, Network
 
 CA_FILE = "ca.pem"
+SERVERS_FILE = "servers.json"
 ROGUE_CA_FILE = "rogue-ca.pem"
 ROGUE_KEY_FILE = "rogue-ca-key.pem"
 TRUSTED_FILE = "trusted.pem"
@@ -71,11 +73,11 @@ def make_certificates(directory: Path, network: Network) -> ssl.SSLContext:
     `trusted.pem`, both: what a client trusts that has been given a false authority.
     """
     rogue = make_rogue_ca(directory)
-    authority = make_authority("exitpin lab CA")
-    (directory / TRUSTED_FILE).write_bytes(authority.pem + rogue.pem)
-    (directory / CA_FILE).write_bytes(authority.pem)
-    context = server_context(*authority.leaf(_subjects(network), "web.test"))
-    turns = [server_context(*authority.leaf([x509.DNSName(ROTATING_NAME)], ROTATING_NAME)) for _ in range(ROTATED)]
+    pem, own, *rotated = _kept(directory, network)
+    (directory / TRUSTED_FILE).write_text(pem[0] + rogue.pem.decode())
+    (directory / CA_FILE).write_text(pem[0])
+    context = server_context(*map(str.encode, own))
+    turns = [server_context(*map(str.encode, pair)) for pair in rotated]
 
     def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
         if name == ROTATING_NAME:
@@ -85,6 +87,22 @@ def make_certificates(directory: Path, network: Network) -> ssl.SSLContext:
 
     context.sni_callback = choose
     return context
+
+
+def _kept(directory: Path, network: Network) -> list[list[str]]:
+    """The authority's certificate, and the pairs of the servers: made once, the same when they start again."""
+    path = directory / SERVERS_FILE
+    if not path.exists():
+        authority = make_authority("exitpin lab CA")
+        pairs = [authority.leaf(_subjects(network), "web.test")]
+        pairs += [authority.leaf([x509.DNSName(ROTATING_NAME)], ROTATING_NAME) for _ in range(ROTATED)]
+        made = [[authority.pem.decode()], *([one.decode() for one in pair] for pair in pairs)]
+        draft = path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(made))
+        draft.rename(path)
+    kept: list[list[str]] = json.loads(path.read_text())
+    return kept
 
 
 def make_rogue_ca(directory: Path) -> Authority:

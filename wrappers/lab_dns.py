@@ -36,6 +36,11 @@ class Zone:
     addresses: dict[str, tuple[str, ...]]
     names: dict[str, str]
 
+    def learn(self, other: "Zone") -> None:
+        """Know the names of another one, too."""
+        self.addresses.update(other.addresses)
+        self.names.update(other.names)
+
 
 def zone(network: Network) -> Zone:
     """The declared names of a network."""

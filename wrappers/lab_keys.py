@@ -64,7 +64,7 @@ def found(network: Network, keys: Path) -> Identities:
     The relays' other keys are made by tor at its first start; fingerprints must be known before, for the votes.
     """
     certificates = {relay.nickname: _start_gencert(relay, keys) for relay in network.authorities}
-    fingerprints = {relay.nickname: _make_identity(keys / relay.nickname) for relay in network.relays}
+    fingerprints = {relay.nickname: make_identity(keys / relay.nickname) for relay in network.relays}
     for process in certificates.values():
         _, complaint = process.communicate(timeout=120)
         if process.returncode != 0:
@@ -162,7 +162,7 @@ def _v3_identity(directory: Path) -> str:
     raise AssertionError("BUG: a certificate of tor-gencert without a fingerprint line")
 
 
-def _make_identity(directory: Path) -> str:
+def make_identity(directory: Path) -> str:
     """A relay's RSA identity as tor stores it; returns its fingerprint: SHA-1 of the PKCS #1 public key (tor-spec)."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = rsa.generate_private_key(65537, 1024)

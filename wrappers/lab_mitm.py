@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,11 @@ def _plan(meddle: Meddle, lab: network.Network) -> Plan:
 
 
 def rules(all_doors: Sequence[Door]) -> str:
-    """What nft is told: new connections of these exits to targets come to us, but ours and the lab's own probe's."""
+    """What nft is told: new connections of these exits to targets come to us, but ours and the lab's own probe's. They
+    take the place of those that were there."""
     return "\n".join(
         [
+            *(f"table {family} exitpin {{}}\ndelete table {family} exitpin" for family in ("ip", "ip6")),
             *_table("ip", network.TARGET_NETWORKS, [(door.relay.address, door.ports) for door in all_doors]),
             *_table("ip6", (network.TARGET_NETWORK6,), [(door.relay.address6, door.ports) for door in all_doors]),
         ]
@@ -134,9 +136,10 @@ class Lobby:
 
     lab: network.Network
     directory: Path
-    by_address: Mapping[str, Door]
+    by_address: dict[str, Door]
     truth: GroundTruth
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    resolving: set[str] = field(default_factory=set)
 
     def open(self) -> None:
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -194,23 +197,38 @@ def original_destination(accepted: socket.socket) -> tuple[str, int]:
     return socket.inet_ntop(socket.AF_INET6, raw[8:24]), int(struct.unpack("!H", raw[2:4])[0])
 
 
-async def run(spec: dict[str, Any]) -> None:
-    """Open everything, say so on stdout, and serve until the end."""
-    lab = network.of_spec(spec)
-    found = doors(lab)
-    own = {address: door for door in found for address in (door.relay.address, door.relay.address6)}
-    Lobby(lab, Path(spec["directory"]), own, GroundTruth(Path(spec["log_file"]))).open()
-    _resolvers = await lab_meddle_dns.open_resolvers(liars(lab), lab_dns.zone(lab))  # open as long as it is held
-    if found:
-        install(rules(found))
+async def run(path: Path) -> None:
+    """Open everything, say so on stdout, and serve until the end. SIGHUP: the spec has more exits now."""
+    spec = json.loads(path.read_text())
+    lobby = Lobby(network.of_spec(spec), Path(spec["directory"]), {}, GroundTruth(Path(spec["log_file"])))
+    lobby.open()
+    changed = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+    opened = [await learn(lobby)]  # open as long as they are held
     print("ready", flush=True)
-    await asyncio.Event().wait()
+    while True:
+        await changed.wait()
+        changed.clear()
+        lobby.lab = network.of_spec(json.loads(path.read_text()))
+        opened.append(await learn(lobby))
+
+
+async def learn(lobby: Lobby) -> lab_meddle_dns.Resolvers:
+    """Attend to those exits of its lab that it does not attend to yet; the others go on counting."""
+    fresh = [door for door in doors(lobby.lab) if door.relay.address not in lobby.by_address]
+    lobby.by_address |= {address: door for door in fresh for address in (door.relay.address, door.relay.address6)}
+    asked = [one for one in liars(lobby.lab) if one[0] not in lobby.resolving]
+    lobby.resolving |= {address for address, _, _ in asked}
+    resolvers = await lab_meddle_dns.open_resolvers(asked, lab_dns.zone(lobby.lab))
+    if fresh:
+        install(rules([door for address, door in lobby.by_address.items() if address == door.relay.address]))
+    return resolvers
 
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        asyncio.run(run(json.loads(Path(sys.argv[1]).read_text())))
+        asyncio.run(run(Path(sys.argv[1])))
     except OperatorError as error:
         print(error, file=sys.stderr)
         return 1

@@ -14,13 +14,22 @@ from .namespaces import wait_status
 Child = subprocess.Popen[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a daemon is started."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
 @dataclass
 class Plant:
-    """The lab's daemons by name, each with its pid."""
+    """The lab's daemons by name: how each is started, and its pid while it lives."""
 
     directory: Path
     pids: dict[str, int] = field(default_factory=dict)
-    children: list[Child] = field(default_factory=list)
+    children: dict[str, Child] = field(default_factory=dict)
+    recipes: dict[str, Recipe] = field(default_factory=dict)
 
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], stdout: int | None = None
@@ -29,14 +38,33 @@ class Plant:
         with open(self.directory / "logs" / f"{name}.log", "ab") as log:
             out = log.fileno() if stdout is None else stdout
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=dict(environment))
-        self.children.append(child)
+        self.children[name] = child
+        self.recipes[name] = Recipe(command, environment)
         self.pids[name] = child.pid
         return child
 
-    def stop(self, name: str) -> None:
-        """Kill a daemon and wait for its end."""
+    def again(self, name: str) -> Child:
+        """Start one as it was started last; what it prints is lost."""
+        return self.start(name, self.recipes[name].command, self.recipes[name].environment, subprocess.DEVNULL)
+
+    def ended(self, pid: int, status: int) -> str | None:
+        """Note that a child is gone that somebody has waited for; its name, if it was a daemon."""
+        name = next((name for name, one in self.pids.items() if one == pid), None)
+        if name is not None:
+            del self.pids[name]
+            self.children[name].returncode = os.waitstatus_to_exitcode(status)
+        return name
+
+    def stop(self, name: str, *, patience_s: float = 0.0) -> None:
+        """Kill a daemon and wait for its end; it has some time to end by itself first."""
         pid = self.pids.pop(name)
-        os.kill(pid, signal.SIGKILL)
+        if patience_s:
+            os.kill(pid, signal.SIGTERM)
+            descriptor = os.pidfd_open(pid)
+            select.select([descriptor], [], [], patience_s)
+            os.close(descriptor)
+        os.kill(pid, signal.SIGKILL)  # until it is waited for, its pid is nobody else's
+        self.children[name].returncode = -signal.SIGKILL
         wait_status(pid)
 
     def first_dead(self) -> str | None:

@@ -2,8 +2,8 @@
 
 `python -m exitpin.wrappers.lab_supervisor SPEC` makes the namespaces, boots the network and tells its progress as
 JSON lines on stdout: {"phase", "done", "of"}, and at last {"ready": true} or {"error", "hint"}. Until it is ready
-(and, with "stay" in the spec, for good) it dies with the process that started it. After that it only reaps, and
-exits on SIGTERM or SIGINT.
+(and, with "stay" in the spec, for good) it dies with the process that started it. After that it only reaps, unless
+the lab lives (`lab_life.py`), and exits on SIGTERM or SIGINT.
 """
 
 import json
@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab import state as lab_state
 from ..orchestrator.lab.network import of_spec
-from . import lab_world
-from .lab_boot import Boot, boot, describe
+from . import lab_keys, lab_world
+from .lab_boot import Boot, boot, describe, note_residents
 from .lab_plant import Plant
 from .namespaces import die_with_parent, outlive_parent, run_as_init
 
@@ -54,6 +54,13 @@ def _ended() -> Iterator[int]:
         yield pid
 
 
+def said_ready() -> None:
+    """The last word to whoever started us."""
+    say(ready=True)
+    with open(os.devnull, "rb+", buffering=0) as nothing:
+        os.dup2(nothing.fileno(), 1)
+
+
 def supervise(spec: dict[str, Any]) -> int:
     """The life of pid 1."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,16 +74,20 @@ def supervise(spec: dict[str, Any]) -> int:
         one = Boot(spec, of_spec(spec), Plant(directory), Path(spec["cache"]), say)
         who, socks, kind = boot(one)
         state = describe(one, who, socks, kind, (outside, start))
+        note_residents(state)
         lab_state.save(state)
     except OperatorError as error:
         say(error=error.message, hint=error.hint)
         return error.exit_status
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
+    if one.voting is None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
     if not spec["stay"]:
         outlive_parent()
-    say(ready=True)
-    with open(os.devnull, "rb+", buffering=0) as nothing:
-        os.dup2(nothing.fileno(), 1)
+    if one.voting is not None:
+        from .lab_life import live  # slow to import, for a lab that only reaps
+
+        live(one, who, lab_keys.link_key_environment(one.cache), state, said_ready)
+    said_ready()
     os.kill(os.getpid(), signal.SIGCHLD)  # what ended while nobody looked
     reap(state)
 

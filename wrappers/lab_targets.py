@@ -33,6 +33,7 @@ from .lab_truth import Endpoint, GroundTruth
 BACKLOG = 16384
 IP_PKTINFO = 8  # linux/in.h; the socket module has it from Python 3.14 on
 ACCEPT_BATCH = 128
+SSH_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256")
 
 Serve = Callable[[socket.socket, Endpoint, Endpoint], Coroutine[Any, Any, Any]]
 
@@ -123,13 +124,11 @@ def services(directory: Path, lab: network.Network, zone: lab_dns.Zone, tls: ssl
         Service("dns", (network.DNS_PORT,), with_protocol(lambda own, peer: DnsOverTcp(zone))),
         Service("smtp", network.SMTP_PORTS, with_protocol(lambda own, peer: SmtpServer(tls))),
         Service("imap", (network.IMAP_PORT,), with_protocol(lambda own, peer: ImapServer(tls))),
-        Service("ssh", (network.SSH_PORT,), make_ssh()),
+        Service("ssh", (network.SSH_PORT,), make_ssh([host_key(directory, kind) for kind in SSH_KINDS])),
     )
 
 
-def make_ssh() -> Serve:
-    keys = [asyncssh.generate_private_key(kind) for kind in ("ssh-ed25519", "ecdsa-sha2-nistp256")]
-
+def make_ssh(keys: list[asyncssh.SSHKey]) -> Serve:
     def greet(process: "asyncssh.SSHServerProcess[str]") -> None:
         process.stdout.write(f"you come from {process.get_extra_info('peername')[0]}\n")
         process.exit(0)
@@ -142,6 +141,17 @@ def make_ssh() -> Serve:
             )
 
     return serve
+
+
+def host_key(directory: Path, kind: str) -> asyncssh.SSHKey:
+    """The server's key of that kind: made once, and the same when the targets are started again."""
+    path = directory / f"host-key-{kind}"
+    if not path.exists():
+        draft = path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_bytes(asyncssh.generate_private_key(kind).export_private_key())
+        draft.rename(path)
+    return asyncssh.read_private_key(str(path))
 
 
 class Doors:
@@ -225,6 +235,7 @@ def _answer_datagrams(
 def make_repository(directory: Path) -> None:
     """A tiny git repository that can be cloned over plain HTTP; nothing when there is no git."""
     script = (
+        "test ! -e repo.git/info/refs && rm -rf work repo.git && "
         "git init -q -b main work && cd work && printf 'A file of the lab.\\n' > README && git add README && "
         "git commit -q -m 'Add a file' && cd .. && git clone -q --bare work repo.git && "
         "cd repo.git && git update-server-info"
@@ -243,16 +254,28 @@ def make_repository(directory: Path) -> None:
         )
 
 
-async def run(spec: dict[str, Any]) -> None:
-    """Open everything, say so on stdout, and serve until the end."""
+def latenesses(lab: network.Network) -> dict[str, float]:
+    """By address of an exit, for how long its connections wait, in seconds."""
+    slow = [relay for relay in lab.exits if relay.conduct.latency_s]
+    return {address: relay.conduct.latency_s for relay in slow for address in (relay.address, relay.address6)}
+
+
+async def run(path: Path) -> None:
+    """Open everything, say so on stdout, and serve until the end. SIGHUP: the spec has other exits now."""
+    spec = json.loads(path.read_text())
     directory = Path(spec["directory"])
     lab = network.of_spec(spec)
     zone = lab_dns.zone(lab)
     tls = make_certificates(directory, lab)
     truth = GroundTruth(Path(spec["log_file"]))
-    slow = [relay for relay in lab.exits if relay.conduct.latency_s]
-    late_s = {address: relay.conduct.latency_s for relay in slow for address in (relay.address, relay.address6)}
-    doors = Doors(truth, late_s)
+    doors = Doors(truth, latenesses(lab))
+
+    def learn() -> None:
+        now = network.of_spec(json.loads(path.read_text()))
+        zone.learn(lab_dns.zone(now))
+        doors.late_s = latenesses(now)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, learn)
     for service in services(directory, lab, zone, tls):
         doors.open(service)
     open_datagram_dns(truth, zone)
@@ -263,7 +286,7 @@ async def run(spec: dict[str, Any]) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(run(json.loads(Path(sys.argv[1]).read_text())))
+    asyncio.run(run(Path(sys.argv[1])))
     return 0
 
 

@@ -48,6 +48,8 @@ def script(
     given = {**words, "holding": list(held), "valued": valued, "program": [program]}
     for path, one in parsers(parser):
         one.description = None if path else one.description  # the list of verbs has its short sentences
+        for action in list(_out_of_reach(one)):
+            one._remove_action(action)
         for action in one._actions:
             _mark(action, shell, takes(action), is_command=action is command_of(one) and path[-1:] != ("sh",))
             if shell == "zsh" and action.nargs != 0:
@@ -71,6 +73,14 @@ def command_of(parser: argparse.ArgumentParser) -> argparse.Action | None:
     return next((action for action in parser._actions if action.nargs == argparse.REMAINDER), None)
 
 
+def _out_of_reach(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments behind one that takes any number of words: no TAB ever comes to them, and zsh would not offer that
+    one's words for them."""
+    names = [action for action in parser._actions if not action.option_strings]
+    several = next((place for place, action in enumerate(names) if action.nargs == "*"), len(names))
+    yield from names[several + 1 :]
+
+
 def options_with_value(parser: argparse.ArgumentParser) -> list[str]:
     """Each spelling of an option after which a value stands."""
     return [option for action in parser._actions if action.nargs != 0 for option in action.option_strings]
@@ -92,10 +102,24 @@ def _with_value(option: str) -> str:
 
 
 def _mended(written: str) -> str:
-    """What shtab 1.13 lacks for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; and of an
-    argument that may be repeated each one is completed, not the first alone."""
+    """What shtab 1.13 lacks for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; of an
+    argument that may be repeated each one is completed, not the first alone; and a verb has its own verbs, without
+    those of its verbs."""
     written = written.replace("$zsh_eval_context[-1] == eval", "$zsh_eval_context[-1] == (eval|file)")
-    return re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
+    written = re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
+    listed = re.compile(r"(?ms)^(\w+)_commands\(\) \{\n  local _commands=\(\n(.*?)^  \)$")
+    written = listed.sub(lambda one: "".join(_own_verbs(one[0], one[1], written)), written)
+    chosen = re.compile(r"(?m)^ +\S+\) _arguments -C -s \$(\w+) ;;\n")
+    return chosen.sub(lambda one: one[0] if f"\n{one[1]}=(" in written else "", written)
+
+
+def _own_verbs(text: str, prefix: str, written: str) -> Iterator[str]:
+    """The lines of a list of verbs, without those that have no options under that prefix."""
+    for line in text.splitlines(keepends=True):
+        verb = re.match(r"    ([\w-]+):'", line)
+        name = "" if verb is None else verb[1].replace("-", "_")
+        if not name or f"\n{prefix}_{name}_options=(" in written:
+            yield line
 
 
 def _assigned(shell: str, given: Mapping[str, Sequence[str]]) -> str:

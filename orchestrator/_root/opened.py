@@ -92,20 +92,21 @@ class Tor:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """The exits of the current consensus, as `exitpin exits` chooses them; asked anew at each call (0.3 s).
 
         `to`: only exits whose policy allows it, ("host", port), or several of those; `flags`, `not_flags`: relays with
         and without these, such as "Stable"; `family`: fingerprints; `contact`: a regular expression; `bad_exits`: keep
-        relays with the flag BadExit; `sample`: so many, drawn at random, by `seed` if one is given. Raises
-        OperatorError.
+        relays with the flag BadExit; `sample`: so many, drawn at random, by `seed` if one is given; `options`: more of
+        `exitpin exits`, such as "--country=de". Raises OperatorError.
 
         >>> import exitpin
         >>> with exitpin.open(lab=True) as tor:
         ...     tor.exits(to=("web.test", 443))[0].flags >= {"Exit", "Running"}
         True
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
         return read_exits(self._daemon.told("exits", "--json", *choice.words()))
 
     def exit(self, which: Exit | str) -> "Pinned":

@@ -83,6 +83,7 @@ class Session:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """As `Tor.exits`.
 
@@ -93,7 +94,7 @@ class Session:
         >>> asyncio.run(main())
         2
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
         process = await asyncio.create_subprocess_exec(
             *self._daemon.verb("exits", "--json", *choice.words()), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
             env=self._daemon.environment(None), start_new_session=True,

@@ -52,6 +52,11 @@ class ScanPlan:
         used = {id(audit): audit for audit, _ in self.pairs}
         return sum(a.tool.baseline.exits for a in used.values() if a.tool.baseline.mode in ("exits", "direct+exits"))
 
+    def relays(self) -> list[Relay]:
+        """Whom it is about: those that are asked, then those that are skipped by all tools."""
+        everybody = (*(relay for _, relay in self.pairs), *(one.relay for one in self.skipped))
+        return list({relay.fingerprint: relay for relay in everybody}.values())
+
     def only(self, is_wanted: Callable[[Audit, Relay], bool]) -> "ScanPlan":
         """The same, without what is not wanted."""
         pairs = tuple(pair for pair in self.pairs if is_wanted(*pair))

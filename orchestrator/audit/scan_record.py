@@ -79,6 +79,11 @@ def go_on(
     return {**scan, "state": RUNNING, "ended": None, "consensus": consensus, "evidence": _all(legs), "legs": legs}
 
 
+def with_alerted(scan: Record, alerted: Mapping[str, str]) -> Record:
+    """The same, with the verdicts that somebody was told of (`alerts.py`): ids, and the statuses that were told."""
+    return {**scan, "alerted": dict(alerted)} if alerted else scan
+
+
 def end(scan: Record, ended: float, how: str) -> Record:
     """The same when its last leg is over. `how`: done, interrupted or failed."""
     *before, last = scan["legs"]

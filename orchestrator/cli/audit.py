@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from ..errors import EXIT_USAGE, OperatorError
+from .alert_options import add_alerts, check_alerts
 from .containment import add_containment
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
@@ -31,6 +32,7 @@ EPILOG = """\
 exit status: 0 no finding from --fail-on on (`suspect` and `broken` are below its default); 1 there is one
              2 exitpin was misused; 3 not every exit could be judged (an error, or a program that is missing here)
              125 exitpin or Tor failed; 130 interrupted (once: running jobs end; twice: they are ended)
+             a command of --on that fails changes none of these: the last lines on stderr tell
 
 examples:
   exitpin audit --lab @all
@@ -39,6 +41,7 @@ examples:
   exitpin audit ./my-check.sh -p host=www.example.org -e FINGERPRINT --json
   exitpin audit --resume            go on with the last scan that was interrupted
   exitpin audit --retry-failed      ask again what ended in an error
+  exitpin audit tls-cert -p host=www.example.org --on tampered -- mail -s "an exit lies" me@example.org
   exitpin results list              what the last scan found
 """
 
@@ -56,6 +59,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_going_on(parser)
     _add_outcome(parser)
     add_vantage(parser)
+    add_alerts(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -79,15 +83,27 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--newcomers", metavar="TIME", default="48h", help="for how long an exit is one (48h)")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
+    how.add_argument(
+        "--per-destination", metavar="N/m",
+        help="at most N runs towards one destination, e.g. 120/h (the default; none in the lab, and for yours)",
+    )  # fmt: skip
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
+    how.add_argument("--hops", metavar="N", help="circuits of N relays, the exit among them: 2 (default) to 8")
+    how.add_argument(
+        "--network-wait", metavar="TIME", help="how long to wait while no first hop answers (10m; then stop)"
+    )
     how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less (45s in the lab)")
     how.add_argument(
         "--direct-control", action="store_true",
         help="allow tools to ask for controls without Tor: connections from this machine in the clear",
     )  # fmt: skip
     add_containment(how)
-    how.add_argument("--wide", action="store_true", help="on the real network: more than 20 runs at a target not yours")
+    how.add_argument(
+        "--wide",
+        action="store_true",
+        help="on the real network: more than 20 runs at a target not yours (docs/ethics.rst)",
+    )
 
 
 def _add_going_on(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +147,7 @@ def execute(args: argparse.Namespace) -> int:
         from ...shim import bindings
 
         bindings.set_death_signal(signal.SIGTERM)  # of the watch that has started us
+    check_alerts(args, os.environ)
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
         raise OperatorError("no tool is named.", "`exitpin tools list` shows all; @all is all of them.", EXIT_USAGE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audit import scan_record
+from ..audit.load import Load
 from ..audit.scan_plan import ScanPlan, chances
 from ..errors import EXIT_FAILED
 from ..settings import Settings
@@ -123,7 +124,7 @@ def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_l
     return EXIT_INCOMPLETE if account.statuses[Status.ERROR] or account.unmet else 0
 
 
-def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[str]:
+def plan_sentences(plan: ScanPlan, settings: Settings, load: Load | None = None, *, is_lab: bool) -> list[str]:
     """The plan and its load, before anything is started."""
     exits = len({relay.fingerprint for _, relay in plan.pairs})
     tools = len({audit.tool.id for audit, _ in plan.pairs})
@@ -134,9 +135,11 @@ def plan_sentences(plan: ScanPlan, settings: Settings, *, is_lab: bool) -> list[
     ]
     reasons = Counter((one.audit.tool.id, one.layer) for one in plan.skipped)
     said += [f"skipped: {tool}: {count} exits ({layer})" for (tool, layer), count in sorted(reasons.items())]
-    load = plan.load()
-    shown = ", ".join(f"{count} to {place}" for place, count in load[:SHOWN_LOAD])
-    said.append(f"load: {shown}{f' and {len(load) - SHOWN_LOAD} more' if len(load) > SHOWN_LOAD else ''}")
+    runs = plan.load()
+    shown = ", ".join(f"{count} to {place}" for place, count in runs[:SHOWN_LOAD])
+    said.append(f"load: {shown}{f' and {len(runs) - SHOWN_LOAD} more' if len(runs) > SHOWN_LOAD else ''}")
+    if load is not None and (not is_lab or load.circuits_an_hour is not None):
+        said += load.sentences()
     said += [
         f"{count} clear-net connections from this machine to {place}, and more to confirm a finding"
         for place, count in plan.clear_net()

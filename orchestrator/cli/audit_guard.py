@@ -7,18 +7,22 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ...wrappers.output import printable
 from ..audit.scanning import Scan
+from ..counted import counted
 from .audit_account import GRAVITY, Account
+from .audit_alerts import Alerting
 from .guarding import ours
 
 SHOW_S = 0.25
 
 
 class Guard:
-    """A context around `Scan.run`. The first signal lets running jobs end, the second one ends them."""
+    """A context around `Scan.run`. The first signal lets running jobs and alerts end, the second one ends them."""
 
-    def __init__(self, scan: Scan, account: Account, *, is_shown: bool) -> None:
+    def __init__(self, scan: Scan, account: Account, alerting: Alerting | None = None, *, is_shown: bool) -> None:
         self._scan = scan
+        self._alerting = alerting
         self._account = account
         self._is_shown = is_shown
         self._loop = asyncio.get_running_loop()
@@ -53,18 +57,23 @@ class Guard:
         self.interrupted_by = signo
         if is_first:
             running = self._scan.auditor.running if self._scan.auditor is not None else 0
-            self._say(f"interrupted: {running} running jobs may end; once more ends them")
+            told = self._alerting.under_way if self._alerting is not None else 0
+            alerts = f" and {counted(told, 'alert')}" if told else ""
+            self.say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
+            if self._alerting is not None:
+                self._alerting.stop()
 
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
         self._scan.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """A sentence beside the progress."""
         clear = "\r\x1b[K" if self._is_shown else ""
-        print(f"{clear}exitpin: {sentence}", file=sys.stderr, flush=True)
+        print(f"{clear}exitpin: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def _show(self) -> None:
         self._timer = self._loop.call_later(SHOW_S, self._show)

@@ -16,7 +16,7 @@ from ..observation import failure_of
 from ..runs import DENIED_MAX, Life
 
 EXIT_SOME_FAILED = 123
-NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost"})
+NOT_ATTRIBUTED = frozenset({"attribution", "shim", "tor", "circuit", "circuit-lost", "clock"})
 UNHOOKED = frozenset({"static", "libc"})
 DOCTOR = "`exitpin doctor` shows what there is."
 UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})

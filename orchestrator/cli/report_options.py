@@ -3,10 +3,16 @@
 Read when they are carried out, and not by argparse: `report status` answers a wrong one in a plugin's words.
 """
 
+import argparse
+from pathlib import Path
+
 from ..audit.param_types import duration_s
 from ..errors import EXIT_USAGE, OperatorError
+from ..report.watch_told import WatchTold, read_watch
 from ..results.wanted import STATUSES
 from .results_store import shown
+
+STATE_BYTES = 64 << 10  # of a watch's file; it has one
 
 
 def age_s(text: str, option: str = "--max-age") -> float:
@@ -23,3 +29,20 @@ def statuses(text: str, option: str) -> frozenset[str]:
     if words <= set(STATUSES):
         return words
     raise OperatorError(f"{option} {shown(text)}: say some of {', '.join(STATUSES)}, or none.")
+
+
+def add_watch_state(parser: argparse.ArgumentParser) -> None:
+    """The option that names what a watch writes of itself."""
+    parser.add_argument("--watch-state", metavar="FILE", type=Path, help="what a watch says of itself counts, too")
+
+
+def watch_told(path: Path | None) -> WatchTold | None:
+    """What a watch says of itself; None: nobody asked. Raises OperatorError."""
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return read_watch(file.read(STATE_BYTES))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise OperatorError(f"{shown(str(path))} tells nothing of a watch: {shown(why)}.", "", EXIT_USAGE) from error

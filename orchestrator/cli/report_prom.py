@@ -6,17 +6,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..report.watch_told import WatchTold
 from ..results.blobs import blobs_directory
 from ..results.store import store_path
 from ..results.stored import open_store
-from .report_options import age_s
+from .report_options import add_watch_state, age_s, watch_told
 from .results_store import add_store
 from .whole_file import STDOUT, whole_file
 
 HELP = """\
 Print the last scan of each job (the same tools with the same parameters) as metrics in the text format of Prometheus:
 verdicts by tool and status, findings by exit, when it began and ended, and whether it is complete. A scan that is under
-way changes nothing until it has ended. Scans of a lab have network="lab NAME", all others network="tor".
+way changes nothing until it has ended. Scans of a lab have network="lab NAME", all others network="tor". With
+--watch-state FILE also what a watch says of itself: its iteration, when the next is due, its snapshot, why it pauses.
 """
 
 EPILOG = """\
@@ -41,29 +43,32 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--max-age", metavar="TIME", default=MAX_AGE, help="leave out jobs whose last scan began longer ago (30d)"
     )
+    add_watch_state(parser)
     add_store(parser)
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write the metrics. Where nothing was recorded yet they say that there is nothing."""
-    text = metrics(args.store or store_path(os.environ), args.max_age)
+    text = metrics(args.store or store_path(os.environ), watch_told(args.watch_state), args.max_age)
     with whole_file(args.output or STDOUT, MODE) as file:
         file.write(text)
     return 0
 
 
-def metrics(store: Path, max_age: str = MAX_AGE) -> bytes:
-    """The metrics of a store, without the jobs whose last scan began longer ago than that. Raises OperatorError."""
+def metrics(store: Path, watch: WatchTold | None, max_age: str = MAX_AGE) -> bytes:
+    """The metrics of a store, without the jobs whose last scan began longer ago than that, and of a watch. Raises
+    OperatorError."""
     from ..report.prom import exposition
     from ..report.watch import watched
 
     since = time.time() - age_s(max_age)
+    watches = [] if watch is None else [watch]
     reader = open_store(store)
     if reader is None:
-        return exposition([], sizes(store)).encode()
+        return exposition([], sizes(store), watches).encode()
     with reader:
-        return exposition(watched(reader, since), sizes(store)).encode()
+        return exposition(watched(reader, since), sizes(store), watches).encode()
 
 
 def sizes(store: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ import time
 
 from ..errors import OperatorError
 from .ending import OutputLost
-from .report_options import age_s, statuses
+from .report_options import add_watch_state, age_s, statuses, watch_told
 from .results_store import add_store, opened
 
 HELP = """\
@@ -16,6 +16,9 @@ plugins give them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
   CRITICAL  a finding of --critical; or no scan has ended within --max-age: nobody watches any more
   WARNING   a finding of --warning; or a scan is incomplete: it was interrupted, killed, or lacks verdicts
   UNKNOWN   no scan is recorded; or one judged nobody; or the store can't be read
+
+With --watch-state FILE a watch that has stopped, or whose next iteration is 15 minutes late, is CRITICAL, too, and one
+that is paused is WARNING.
 """
 
 EPILOG = """\
@@ -43,6 +46,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--critical", metavar="S,..", default="tampered", help="statuses that are critical (tampered)")
     parser.add_argument("--max-age", metavar="TIME", default="26h", help="when the last scan should have ended (26h)")
+    add_watch_state(parser)
     add_store(parser)
     parser.set_defaults(execute=execute)
 
@@ -72,7 +76,8 @@ def check(args: argparse.Namespace) -> tuple[int, str]:
     from ..report.watch import watched
 
     terms = Terms(statuses(args.warning, "--warning"), statuses(args.critical, "--critical"), age_s(args.max_age))
+    watch = watch_told(args.watch_state)
     with opened(args) as reader:
         jobs = watched(reader, tool=args.tool)
     network = "a lab" if args.lab else "the Tor network"
-    return plugin([job for job in jobs if bool(job.lab) is args.lab], time.time(), terms, network)
+    return plugin([job for job in jobs if bool(job.lab) is args.lab], time.time(), terms, network, watch)

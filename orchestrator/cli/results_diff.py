@@ -3,15 +3,18 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import EXIT_USAGE, OperatorError
 from ..results.difference import INCOMPARABLE, Change, Difference, Side, compare
+from ..results.network_change import NetworkChange
 from ..results.scan_lock import true_state
 from ..results.standing import Standing, in_scan, planned_exits, reasons
 from ..results.stored import Reader
-from .results_find import find_scan, unknown_words
+from .results_diff_network import changes_between, network_rows, plain
+from .results_find import unknown_words
+from .results_pair import iteration_words, two_scans
 from .results_store import add_store, opened, shown
 from .results_table import print_rows
 
@@ -27,22 +30,28 @@ Compare two scans, verdict by verdict: the same tool, with the same parameters, 
   new-exit      was not in the plan of the earlier scan
   gone-exit     is not in the plan of the later scan
   incomparable  the tool's file has changed: its verdicts of before and after say nothing about each other
+  policy        an exit that both were to ask declares another exit policy
+  flags         the authorities gave it other flags
 
-Without arguments the two latest scans of one network that have a tool in common are compared; stderr says which.
+Without arguments the last two scans of one job that have ended are compared; stderr says which. A job is the same tools
+with the same parameters on the same network, or one scan of a watch.
 """
 
 EPILOG = """\
 On a terminal it is a table; elsewhere a line a change, tab-separated, without a heading:
   change tool exit before after severity reason id
-before and after are statuses; reason and id are those of the later verdict, of the earlier one where there is none.
+before and after are statuses; reason and id are those of the later verdict, of the earlier one where there is none. Of
+policy and flags before is what is no more, after what is new. Those two, and exits that come and go, are no worse.
 What is unchanged, what only one scan asked, and what is incomparable but says the same, is only counted, on stderr.
---json prints one object: before, after, counts, unmatched, changes.
+--json prints one object: before, after, counts, unmatched, changes, network (policies and flags).
 
 exit status: 0 nothing has changed for the worse; 1 something has: a new finding, or a graver one; 2 misused
 
 examples:
   exitpin results diff                              the last scan and the one before
   exitpin results diff 20260501T12 20260508T12      two scans by how their ids begin
+  exitpin results diff last~7 last                  the last scan and the one seven before it, of the same job
+  exitpin results diff --watch nightly 41 42        two iterations of a watch
   exitpin results diff --tool tls-cert || mail -s "exits that lie" me < /dev/null
 """
 
@@ -54,8 +63,10 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        "scans", metavar="SCAN", nargs="*", help="the earlier scan and the later one: ids, or how they begin"
-    )
+        "scans", metavar="SCAN", nargs="*",
+        help="the earlier scan and the later one: ids, or how they begin; last, last~N; with --watch numbers",
+    )  # fmt: skip
+    parser.add_argument("--watch", metavar="NAME", help="iterations of this watch, or of one scan of it: NAME/SCAN")
     parser.add_argument("--tool", metavar="ID", help="of this tool only")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_store(parser)
@@ -65,35 +76,22 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def execute(args: argparse.Namespace) -> int:
     """0 when nothing has changed for the worse, 1 when something has."""
     with opened(args) as reader:
-        before, after = _scans(reader, args.scans, args.tool)
-        print(f"exitpin: {shown(before)} -> {shown(after)}", file=sys.stderr)
-        difference = compare(*(_side(reader, scan, args.tool) for scan in (before, after)))
+        before, after = two_scans(reader, args.scans, args.tool, args.watch)
+        of_watch = iteration_words(reader, (before, after))
+        print(f"exitpin: {shown(before)} -> {shown(after)}{shown(of_watch)}", file=sys.stderr)
+        one, other = (_side(reader, scan, args.tool) for scan in (before, after))
+        difference = compare(one, other)
+        network, untold = changes_between(reader, before, after, one.all_exits() & other.all_exits())
         if args.json:
-            print(json.dumps(_plain(reader, difference), ensure_ascii=True))
+            print(json.dumps({**_plain(reader, difference), "network": plain(network)}, ensure_ascii=True))
         else:
             changes = [change for change in difference.changes if not _says_the_same(change)]
-            print_rows(COLUMNS, _rows(reader, changes))
+            print_rows(COLUMNS, [*_rows(reader, changes), *network_rows(network)])
         unknown = unknown_words(reader, args.tool)
-        for sentence in [*_incomplete(reader, before, after), *_summary(difference), *unknown]:
+        said = [*_incomplete(reader, before, after), *_summary(difference, network), *filter(None, [untold]), *unknown]
+        for sentence in said:
             print(f"exitpin: {shown(sentence)}", file=sys.stderr)
     return 1 if difference.is_worse else 0
-
-
-def _scans(reader: Reader, names: list[str], tool: str | None) -> tuple[str, str]:
-    """The ids of the earlier scan and the later one. Raises OperatorError."""
-    if len(names) == 2:
-        before, after = (find_scan(reader, name) for name in names)
-        if before is not None and after is not None:
-            return before, after
-    elif not names:
-        found = reader.latest_pair(tool)
-        if found is not None:
-            return found
-        raise OperatorError(
-            "there are no two scans of one network that have a tool in common.",
-            "`exitpin results list --scans` shows all; say two of them.", EXIT_USAGE,
-        )  # fmt: skip
-    raise OperatorError("say two scans, or none.", "`exitpin results list --scans` shows all.", EXIT_USAGE)
 
 
 def _side(reader: Reader, scan: str, tool: str | None) -> Side:
@@ -131,8 +129,9 @@ def _incomplete(reader: Reader, *scans: str) -> Iterator[str]:
             yield f"scan {scan_id} is {state}: {there} of {planned} verdicts"
 
 
-def _summary(difference: Difference) -> Iterator[str]:
-    words = [f"{count} {kind}" for kind, count in difference.counts.items() if count]
+def _summary(difference: Difference, network: list[NetworkChange]) -> Iterator[str]:
+    counts = {**difference.counts, **Counter(change.kind for change in network)}
+    words = [f"{count} {kind}" for kind, count in counts.items() if count]
     yield f"{', '.join(words) or 'no change'}; {difference.unchanged} unchanged"
     for tool, count in difference.unmatched.items():
         yield f"{tool}: {count} verdicts of what only one of the scans asked"

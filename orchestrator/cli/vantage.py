@@ -33,7 +33,7 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
         from ..lab.state import DEFAULT_NAME, load
 
         state = load(args.name or os.environ.get("EXITPIN_LAB") or DEFAULT_NAME)
-        vantage = Vantage("lab", state.control_socket, state.name, is_voted_on=False)
+        vantage = Vantage("lab", state.control_socket, state.name, is_voted_on=state.voting is not None)
         return run_inside(state.supervisor_pid, lambda: exit_status_of(lambda: work(vantage)), _say_killed)
     control = args.control or load_settings(os.environ).control
     if control:

@@ -31,7 +31,7 @@ a plan:
 
   [output]
   prometheus = "/var/lib/prometheus/node-exporter/exitpin.prom"
-  status = "/run/user/1000/exitpin-watch.json"           # for `exitpin report status --watch`
+  status = "/run/user/1000/exitpin-watch.json"           # for `exitpin report status --watch-state`
 
 A signal ends it: SIGINT lets running jobs end, SIGTERM (or a second SIGINT) ends them; what was open is gone on with.
 
@@ -43,7 +43,6 @@ examples:
   exitpin watch plan.toml --dry-run            what each scan would do, and its load
   exitpin watch plan.toml --lab --iterations 3
   exitpin watch plan.toml --once               what is due now, and no more: for cron
-  systemctl --user enable --now exitpin-watch@plan.service
 """
 
 

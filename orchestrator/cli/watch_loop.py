@@ -24,7 +24,7 @@ from ..watch.plan import WatchPlan
 from .guarding import ours
 from .say import say
 from .watch_child import Child
-from .watch_told import Told
+from .watch_told import Telling, moment
 
 LOOK_S = 30.0
 """A wait is never longer: the clock on the wall may have jumped meanwhile."""
@@ -41,7 +41,7 @@ class WatchLoop:
         self._args = args
         self._environment = environment
         self._store = Path(args.store or plan.store or store_path(environment)).absolute()
-        self._told = Told(plan, self._store, environment)
+        self._telling = Telling(plan, self._store, environment)
         self._agenda = Agenda(plan, {})
         self._child: Child | None = None
         self._stop = asyncio.Event()
@@ -64,7 +64,7 @@ class WatchLoop:
                 await self._watch()
             finally:
                 alive.cancel()
-                service_manager.tell(self._environment, STOPPING="1")
+                self._telling.stops()
         if self._stopped_by is not None:
             return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
         return self._worst
@@ -77,6 +77,7 @@ class WatchLoop:
                 if self._args.once:
                     return
                 self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
+                self._telling.waits(due)
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
@@ -88,14 +89,14 @@ class WatchLoop:
         if due.resumes is not None and self._read(lambda reader: is_under_way(reader, due.resumes or ""), False):
             await self._wait(BUSY_S)  # of a watch that was killed: it ends by itself
             return
-        self._told.running = due
+        self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
         self._child = Child(self._command(due), self._environment)
         try:
             status = await self._child.run()
         except OSError as error:
             status, self._child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
-        said, self._child, self._told.running = self._child.last_sentence, None, None
+        said, self._child = self._child.last_sentence, None
         self._take(due, status, said)
 
     def _take(self, due: Due, status: int, said: str) -> None:
@@ -110,12 +111,11 @@ class WatchLoop:
         if outcome is Outcome.DONE:
             self._made += 1
             self._worst = max(self._worst, status, key=(0, 3, 1, EXIT_FAILED).index)
-            self._told.paused.pop(due.scan.name, None)
+            self._telling.ended(due, iteration, "")
         elif not self._stop.is_set():
-            self._told.paused[due.scan.name] = said
+            self._telling.ended(due, iteration, said or f"exit status {status}")
             self._worst = EXIT_FAILED
             say(f"{name} ended before its time (exit status {status}); it is tried again at {moment(again)}")
-        self._tell(f"{name} has ended")
 
     def _latest(self, reader: Reader, due: Due) -> Iteration | None:
         """The iteration as the store has it; None: it has none, or an earlier one alone."""
@@ -188,19 +188,10 @@ class WatchLoop:
             await asyncio.sleep(every_s)
 
     def _say(self, words: str) -> None:
-        """For the log, if it is not what was said last; and for those outside."""
+        """For the log, if it is not what was said last."""
         if words != self._said:
             say(words)
             self._said = words
-        self._tell(words)
-
-    def _tell(self, words: str) -> None:
-        self._told.tell(self._agenda.all(time.time()), words)
-
-
-def moment(epoch: float) -> str:
-    """A time in words, UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
 
 
 def _outcome(status: int, *, is_begun: bool, is_done: bool) -> Outcome:

@@ -1,78 +1,89 @@
 """How a watch is doing, for whoever looks from outside: the file of its status, metrics, and the service manager."""
 
-import json
-import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ...wrappers import service_manager
 from ..errors import OperatorError
-from ..watch.agenda import Due
+from ..report.watch_told import WatchTold, watch_json
+from ..watch.agenda import Due, Iteration
 from ..watch.plan import WatchPlan
 from .say import say
 
-SCHEMA = "exitpin.watch-state/1"
 MODE = 0o644  # whoever monitors is another user
 
 
-class Told:
-    """Writes what there is to tell. A file that can't be written is told of once, and tried again."""
+class Telling:
+    """Tells what there is to tell. A file that can't be written is told of once, and tried again each time."""
 
     def __init__(self, plan: WatchPlan, store: Path, environment: Mapping[str, str]) -> None:
         self._plan = plan
         self._store = store
         self._environment = environment
         self._problems: set[str] = set()
-        self.paused: dict[str, str] = {}
-        self.running: Due | None = None
+        self._paused: dict[str, str] = {}
+        self._told = WatchTold(plan.name, "waiting", time.time())
 
-    def tell(self, dues: Iterable[Due], words: str) -> None:
-        """`dues`: what comes next of each scan; `words`: what the watch does now."""
+    def scans(self, due: Due) -> None:
+        """An iteration begins, or is gone on with."""
+        self._told = replace(
+            self._told, state="scanning", iteration=due.number, scan=due.scan.name, due=None, paused=""
+        )
+        self._tell(f"{due.scan.name}: iteration {due.number}")
+
+    def ended(self, due: Due, iteration: Iteration | None, why: str) -> None:
+        """A process is over. `iteration`: as the store has it; `why`: what it said last, if it ended before its
+        time."""
+        if why:
+            self._paused[due.scan.name] = why
+        else:
+            self._paused.pop(due.scan.name, None)
+            self._told = replace(self._told, last_ended=time.time())
+        if iteration is not None:
+            self._told = replace(self._told, scan_id=iteration.scan_id, valid_after=iteration.valid_after)
+
+    def waits(self, due: Due) -> None:
+        """Nothing is to be done until then."""
+        why = self._paused.get(due.scan.name, "")
+        self._told = replace(self._told, state="paused" if why else "waiting", due=due.at, paused=why)
+        self._tell(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
+
+    def stops(self) -> None:
+        """The watch ends."""
+        self._told = replace(self._told, state="stopped", due=None)
+        service_manager.tell(self._environment, STOPPING="1")
+        self._write_files()
+
+    def _tell(self, words: str) -> None:
         service_manager.tell(self._environment, READY="1", STATUS=words)
-        state = self._state(dues)
+        self._write_files()
+
+    def _write_files(self) -> None:
+        self._told = told = replace(self._told, written=time.time())
         if self._plan.status is not None:
-            self._write(Path(self._plan.status), (json.dumps(state, ensure_ascii=True) + "\n").encode())
+            self._write(Path(self._plan.status), watch_json(told))
         if self._plan.prometheus is not None:
             self._write(Path(self._plan.prometheus), None)
 
-    def _state(self, dues: Iterable[Due]) -> dict[str, object]:
-        running = self.running
-        return {
-            "schema": SCHEMA,
-            "watch": self._plan.name,
-            "pid": os.getpid(),
-            "written": time.time(),
-            "scans": [
-                {
-                    "scan": due.scan.name,
-                    "state": "running" if running is not None and running.scan is due.scan else
-                             "paused" if due.scan.name in self.paused else "waiting",
-                    "number": due.number,
-                    "due": due.at,
-                    "interval_s": due.scan.interval_s,
-                    "resumes": due.resumes,
-                    "paused": self.paused.get(due.scan.name),
-                }
-                for due in dues
-            ],
-        }  # fmt: skip
-
     def _write(self, path: Path, content: bytes | None) -> None:
+        """`content` None: the metrics."""
+        from .report_prom import metrics
         from .whole_file import whole_file
 
         try:
+            whole = metrics(self._store, self._told) if content is None else content
             with whole_file(path, MODE) as file:
-                file.write(self._metrics() if content is None else content)
-        except (OperatorError, OSError) as error:
+                file.write(whole)
+        except OperatorError as error:
             if str(path) not in self._problems:
                 say(str(error))
             self._problems.add(str(path))
         else:
             self._problems.discard(str(path))
 
-    def _metrics(self) -> bytes:
-        """Raises OperatorError when the store can't be read."""
-        from .report_prom import metrics
 
-        return metrics(self._store)
+def moment(epoch: float) -> str:
+    """A time in words, UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))

@@ -10,6 +10,7 @@ and an exit each. The two lists must be the same, one to one both ways:
   unknown   a connection that no record explains
   missing   a stream that the record calls succeeded and no target saw
 
+In a lab that lives an address may have had several relays: then the time of the connection says which (`residents.py`).
 A stream that was sent and did not succeed as far as the tool could see may have arrived all the same: it explains a
 connection, but is not missing without one. Pure; called by the demo and by tests.
 """
@@ -18,18 +19,21 @@ import ipaddress
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from .residents import Residents, settled
 
 NO_TCP, ONWARD = "dns-udp", "onward"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Arrival:
-    """A connection that a target saw: where it came to (own) and where it came from (peer)."""
+    """A connection that a target saw: where it came to (own) and where it came from (peer), and when (unix time)."""
 
     own: tuple[str, int]
     peer: tuple[str, int]
+    t: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,7 +84,7 @@ def read_arrivals(lines: Iterable[str | bytes], ignored: frozenset[str] = frozen
         own, peer = seen["own"], seen["peer"]
         if seen["service"] == NO_TCP or own[0] in ignored:
             continue
-        arrival = Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1]))
+        arrival = Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1]), seen.get("t", 0.0))
         if seen["service"] == ONWARD:
             onward.add(arrival)
         else:
@@ -105,11 +109,17 @@ def read_claims(records: Iterable[Mapping[str, Any]]) -> list[Claimed]:
 
 
 def score(
-    claims: Iterable[Claimed], arrivals: Iterable[Arrival], *, relays: Mapping[str, str], owners: Mapping[str, str]
+    claims: Iterable[Claimed],
+    arrivals: Iterable[Arrival],
+    *,
+    relays: Mapping[str, str] | Residents,
+    owners: Mapping[str, str],
 ) -> Score:
-    """Compare. `relays`: address that a target sees -> fingerprint; `owners`: target address -> its run."""
+    """Compare. `relays`: address that a target sees -> fingerprint, or who lived there when; `owners`: target address
+    -> its run."""
+    residents = relays if isinstance(relays, Residents) else settled(relays)
     claims, arrivals = sorted(claims, key=lambda claim: not claim.is_open), sorted(arrivals)
-    seen = Counter((arrival.own, relays.get(arrival.peer[0], arrival.peer[0])) for arrival in arrivals)
+    seen = Counter((arrival.own, residents.at(arrival.peer[0], arrival.t) or arrival.peer[0]) for arrival in arrivals)
     problems: list[str] = []
     right, strayed, unexplained = 0, [], []
     for claim in claims:

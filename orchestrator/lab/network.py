@@ -188,11 +188,15 @@ _HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)
 
 
 def build(
-    exits: int = EXITS_DEFAULT, hosts: tuple[tuple[str, str], ...] = (), cast: Sequence[Conduct] | None = None
+    exits: int = EXITS_DEFAULT,
+    hosts: tuple[tuple[str, str], ...] = (),
+    cast: Sequence[Conduct] | None = None,
+    nicknames: Sequence[str] = (),
 ) -> Network:
     """The lab with so many exits; `hosts` are (name, kind of a built-in target) pairs that become names of it.
 
-    `cast`: how each of the exits conducts itself, in order; None: as in the profile `plain`.
+    `cast`: how each of the exits conducts itself, in order; None: as in the profile `plain`. `nicknames`: of those
+    behind the exits that are numbered.
     """
     if not EXITS_MIN <= exits <= EXITS_MAX:
         raise OperatorError(f"A lab has {EXITS_MIN} to {EXITS_MAX} exits, not {exits}.", "Use --exits.", EXIT_USAGE)
@@ -205,13 +209,13 @@ def build(
     middles = tuple(Relay(f"mid{n}", Role.MIDDLE, f"127.{10 + n}.0.1", 5001) for n in range(1, 5))
     targets = BUILT_IN_TARGETS + tuple(_declared(host) for host in hosts)
     _check_hosts(cast, targets)
-    return Network(authorities + middles + _exits(cast), targets)
+    return Network(authorities + middles + _exits(cast, nicknames), targets)
 
 
 def of_spec(spec: Mapping[str, Any]) -> Network:
     """The lab that a supervisor has been told to start."""
     hosts = tuple((name, kind) for name, kind in spec["hosts"])
-    return build(spec["exits"], hosts, [decode(one) for one in spec["cast"]])
+    return build(len(spec["cast"]), hosts, [decode(one) for one in spec["cast"]], spec["added"])
 
 
 def addresses_of(host: str, targets: Sequence[Target]) -> tuple[str, ...]:
@@ -235,10 +239,11 @@ def _check_hosts(cast: Sequence[Conduct], targets: Sequence[Target]) -> None:
                 )
 
 
-def _exits(cast: Sequence[Conduct]) -> tuple[Relay, ...]:
+def _exits(cast: Sequence[Conduct], nicknames: Sequence[str]) -> tuple[Relay, ...]:
+    names = [f"exit{n:02}" for n in range(1, len(cast) - len(nicknames) + 1)] + [*nicknames]
     return tuple(
-        Relay(f"exit{n:02}", Role.EXIT, f"203.0.113.{10 + n}", 5001, f"2001:db8:e::{10 + n}", 0, conduct)
-        for n, conduct in enumerate(cast, start=1)
+        Relay(name, Role.EXIT, f"203.0.113.{10 + n}", 5001, f"2001:db8:e::{10 + n}", 0, conduct)
+        for n, (name, conduct) in enumerate(zip(names, cast, strict=True), start=1)
     )
 
 

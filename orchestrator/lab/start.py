@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ..errors import OperatorError
 from . import network
 from .conduct import Conduct, digest, encode
 from .state import SOCKET_PATH_MAX, LabState, base_directory, check_name, find, load, private_directory, process_start
+from .voting import Voting
 
 END_S = 5.0
 NEEDED_MODULES = {"asyncssh": "asyncssh", "dns": "dnspython", "cryptography": "cryptography"}
@@ -40,11 +41,13 @@ class Shape:
     hosts: Hosts
     profile: str
     seed: int | None
+    voting: Voting | None = None
 
     @property
     def digest(self) -> str:
         """By which a running lab is known to be the one asked for."""
-        return digest(self.cast, self.hosts)
+        pace = f"-{self.voting.interval_s}x{self.voting.valid}" if self.voting else ""
+        return digest(self.cast, self.hosts) + pace
 
 
 def up(
@@ -54,17 +57,18 @@ def up(
     *,
     profile: str = network.PROFILE_DEFAULT,
     seed: int | None = None,
+    voting: Voting | None = None,
     stay: bool = False,
     progress: Progress = lambda *_: None,
 ) -> tuple[LabState, bool, Child | None]:
     """Start a lab, or find it running. `exits`: how many, None: as the profile says; `profile`: a name or a path;
-    `seed` shuffles which exit has which behaviour.
+    `seed` shuffles which exit has which behaviour; `voting`: the lab lives, at that pace.
 
     Returns its state, whether it was running before, and (with `stay`) the process whose end is the lab's. Raises
     OperatorError when it can't be started, or runs with another shape. An interrupt while it starts leaves nothing.
     """
     check_name(name)
-    shape = shape_of(exits, hosts, profile, seed)
+    shape = replace(shape_of(exits, hosts, profile, seed), voting=voting)
     base = private_directory(base_directory())
     with _locked(base, name, progress):
         running = find(name)
@@ -73,8 +77,12 @@ def up(
                 seeded = "" if running.seed is None else f", seed {running.seed}"
                 raise OperatorError(
                     f"The lab {name} is running with another shape ({running.exits} exits, "
-                    f"profile {running.profile}{seeded}).",
+                    f"profile {running.profile}{seeded}, {pace_of(running)}).",
                     "End it with `exitpin lab down`, or give another --name.",
+                )
+            if not running.client_pid and running.voting is None:
+                raise OperatorError(
+                    f"The lab {name} is running, but its client tor has ended.", "End it with `exitpin lab down` first."
                 )
             return running, True, None
         directory = base / name
@@ -84,6 +92,11 @@ def up(
         spec = _write_spec(directory, name, shape, tor, version, stay)
         supervisor = _start(spec, directory, progress)
         return load(name), False, supervisor if stay else None
+
+
+def pace_of(lab: LabState) -> str:
+    """Whether it lives, in words."""
+    return "frozen" if lab.voting is None else f"voting each {lab.voting.interval_s} s"
 
 
 def shape_of(exits: int | None, hosts: Hosts, profile: str, seed: int | None) -> Shape:
@@ -170,6 +183,8 @@ def _write_spec(directory: Path, name: str, shape: Shape, tor: str, version: str
         "exits": len(shape.cast),
         "hosts": shape.hosts,
         "cast": [encode(one) for one in shape.cast],
+        "added": [],
+        "voting": shape.voting and asdict(shape.voting),
         "profile": shape.profile,
         "seed": shape.seed,
         "digest": shape.digest,

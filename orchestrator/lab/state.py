@@ -15,11 +15,14 @@ from typing import Any
 from ...wrappers.runtime import private_directory as private_directory
 from ...wrappers.runtime import runtime_directory
 from ..errors import EXIT_USAGE, OperatorError
+from .voting import Voting
 
 ENV_NAME = "EXITPIN_LAB"
 ENV_DIR = "EXITPIN_LAB_DIR"
 DEFAULT_NAME = "default"
 STATE_FILE = "state.json"
+RESIDENTS_FILE = "relays.jsonl"
+CHANGE_SOCKET = "change"
 SOCKET_PATH_MAX = 99
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
@@ -28,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 @dataclass(frozen=True, slots=True)
 class RelayState:
     """A relay of a running lab. `pid` is seen from inside the lab; 0 when the process is gone or was never started.
+    `is_removed`: it was taken out of a lab that lives; `revision`: of its torrc, as its descriptor has to tell it.
 
     `behaviour`, `kind`, `expect` (statuses by tool id; a tool that is not there has to find nothing) and `repeat` (in
     how many probes) are the planted truth: for tables and for those who score an audit, never for a verdict.
@@ -44,6 +48,8 @@ class RelayState:
     expect: Mapping[str, tuple[str, ...]]
     pid: int
     repeat: int = 1
+    is_removed: bool = False
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ class TargetState:
 
 @dataclass(frozen=True, slots=True)
 class LabState:
-    """A running lab, as its state file tells it. `supervisor_pid` is valid in the namespace of the reader."""
+    """A running lab, as its state file tells it. `supervisor_pid` is valid in the namespace of the reader; `client_pid`
+    is 0 when the client tor has ended; `voting` is the pace of a lab that lives."""
 
     name: str
     directory: Path
@@ -89,6 +96,17 @@ class LabState:
     ca_file: Path
     start_s: float
     start_kind: str
+    voting: Voting | None = None
+
+    @property
+    def residents_file(self) -> Path:
+        """Who lived at which address, and when (`residents.py`)."""
+        return self.directory / RESIDENTS_FILE
+
+    @property
+    def change_socket(self) -> Path:
+        """Where a lab that lives takes changes (`wrappers/lab_ask.py`)."""
+        return self.directory / CHANGE_SOCKET
 
     def relay(self, nickname: str) -> RelayState:
         """The relay of that nickname; KeyError if there is none."""
@@ -190,6 +208,7 @@ def decode(plain: dict[str, Any]) -> LabState:
         TargetState(**{**target, "addresses": tuple(target["addresses"]), "ports": tuple(target["ports"])})
         for target in values["targets"]
     )
+    values["voting"] = Voting(**values["voting"]) if values.get("voting") else None
     return LabState(**values)
 
 

@@ -26,6 +26,7 @@ email_proof.py       when it was, how the relay is known, where the evidence is
 plain.py             plain text in 72 columns of ASCII, in which what others wrote is a quotation
 
 watch.py             the last scan of each job, for monitoring
+watch_told.py        what a watch says of itself, in a file
 prom.py              as metrics: report prom
 status.py            as one line and an exit status: report status
 

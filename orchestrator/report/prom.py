@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..results.wanted import FINDINGS, STATUSES
 from .watch import Watched
+from .watch_told import WatchTold
 
 Sample = tuple[Mapping[str, str], float]
 
 
-def exposition(jobs: Sequence[Watched], store_bytes: Mapping[str, int]) -> str:
-    """The whole text. `store_bytes`: the size of the store by part."""
+def exposition(jobs: Sequence[Watched], store_bytes: Mapping[str, int], watches: Sequence[WatchTold] = ()) -> str:
+    """The whole text. `store_bytes`: the size of the store by part; `watches`: what each says of itself."""
     families: list[tuple[str, str, Iterable[Sample]]] = [
         ("exitpin_scan_info", "The last scan of a job that has ended: its id, and how it ended.", map(_info, jobs)),
         ("exitpin_scan_verdicts", "Verdicts of that scan, by tool and status.", _verdicts(jobs)),
@@ -28,8 +29,38 @@ def exposition(jobs: Sequence[Watched], store_bytes: Mapping[str, int]) -> str:
         ("exitpin_findings", "Findings by exit: of that scan, and those that it can't take back.", _findings(jobs)),
         ("exitpin_findings_omitted", "Findings beyond those that are named.", map(_omitted, jobs)),
         ("exitpin_store_bytes", "Size of the store on disk.", [({"part": n}, size) for n, size in store_bytes.items()]),
+        *(_of_watches(watches) if watches else ()),
     ]
     return "".join(line for family in families for line in _family(*family))
+
+
+def _of_watches(watches: Sequence[WatchTold]) -> Iterator[tuple[str, str, Iterable[Sample]]]:
+    """Times, and not how long ago: a file gets older."""
+    timestamps = {
+        "written": "When the watch wrote this last.",
+        "end": "When an iteration ended last.",
+        "due": "When the next iteration is to begin.",
+        "snapshot": "Valid-after of the snapshot in use.",
+    }
+    fields = {"written": "written", "end": "last_ended", "due": "due", "snapshot": "valid_after"}
+    yield "exitpin_watch_info", "A watch: what it does, with which scan, and why it is paused.", map(_watch, watches)
+    yield "exitpin_watch_iteration", "The number of the last iteration that began.", _told(watches, "iteration")
+    paused = [({"watch": one.watch}, int(one.state == "paused")) for one in watches]
+    yield "exitpin_watch_paused", "1 while it is paused: exitpin_watch_info says why.", paused
+    for name, told in timestamps.items():
+        yield f"exitpin_watch_{name}_timestamp_seconds", told, _told(watches, fields[name])
+
+
+def _watch(one: WatchTold) -> Sample:
+    told = {"watch": one.watch, "state": one.state, "scan": one.scan, "scan_id": one.scan_id, "paused": one.paused}
+    return told, 1
+
+
+def _told(watches: Iterable[WatchTold], field: str) -> Iterator[Sample]:
+    for one in watches:
+        value = getattr(one, field)
+        if value is not None:
+            yield {"watch": one.watch}, value
 
 
 def _family(name: str, told: str, samples: Iterable[Sample]) -> Iterator[str]:

@@ -3,7 +3,9 @@
   EXITPIN CRITICAL - 1 tampered: tls-cert exit13/068F671A; 154 verdicts; scan ... ended 2 h ago | tampered=1;;0;0 ...
 
 Looks at the last scan of each job that is young enough; where there is none, nobody watches any more, and that is
-critical. Where it is incomplete, what those before it found still counts. Called by `exitpin report status`.
+critical. Where it is incomplete, what those before it found still counts. So does what a watch says of itself, if it is
+asked: one that is paused warns; one that has stopped, or has not begun what was due, is critical. Called by `exitpin
+report status`.
 
 https://www.monitoring-plugins.org/doc/guidelines.html
 """
@@ -15,8 +17,10 @@ from enum import IntEnum
 
 from ..results.wanted import FINDINGS, STATUSES
 from .watch import JUDGED, Watched
+from .watch_told import WatchTold
 
 NAMED_MAX = 3
+OVERDUE_S = 900.0  # a watch that begins nothing for so long is none any more
 
 
 class State(IntEnum):
@@ -48,19 +52,30 @@ class Said:
     words: str
 
 
-def plugin(jobs: Sequence[Watched], now: float, terms: Terms, network: str = "the Tor network") -> tuple[State, str]:
+def plugin(
+    jobs: Sequence[Watched],
+    now: float,
+    terms: Terms,
+    network: str = "the Tor network",
+    watch: WatchTold | None = None,
+) -> tuple[State, str]:
     """The state, and the line without its end. `jobs`: the latest first; `now`: seconds since the epoch; `network`:
-    whose they are."""
+    whose they are; `watch`: what makes them."""
     young = [job for job in jobs if now - job.ended <= terms.max_age_s]
+    said = [] if watch is None else [_of_watch(watch, now)]
+    looked_at: list[str] = []
     if not jobs:
-        return line(Said(State.UNKNOWN, f"no scan of {network} has ended yet"))
-    if not young:
+        said.append(Said(State.UNKNOWN, f"no scan of {network} has ended yet"))
+    elif not young:
         last = f"the last scan, {jobs[0].scan_id}, ended {duration(now - jobs[0].ended)} ago"
-        return line(Said(State.CRITICAL, last), _performance(jobs[:1], now, terms))
-    said = [_findings(young, terms), *filter(None, map(_gaps, young))]
+        said.append(Said(State.CRITICAL, last))
+    else:
+        said = [_findings(young, terms), *filter(None, map(_gaps, young)), *said]
+        looked_at = [_which(young, now)]
     state = next(state for state in GRAVEST if any(one.state is state for one in said))
     words = [one.words for one in sorted(said, key=lambda one: GRAVEST.index(one.state))]
-    return line(Said(state, "; ".join([*words, _which(young, now)])), _performance(young, now, terms))
+    performance = _performance(young or jobs[:1], now, terms) if jobs else ""
+    return line(Said(state, "; ".join([*words, *looked_at])), performance)
 
 
 def line(said: Said, performance: str = "") -> tuple[State, str]:
@@ -75,6 +90,23 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {name}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def _of_watch(watch: WatchTold, now: float) -> Said:
+    """What a watch does, and whether it does anything."""
+    name = f"watch {watch.watch}"
+    if watch.state == "stopped":
+        return Said(State.CRITICAL, f"{name} has stopped")
+    if watch.state == "paused":
+        return Said(State.WARNING, f"{name} is paused: {watch.paused or 'it does not say why'}")
+    if watch.state == "scanning":
+        return Said(State.OK, f"{name}: iteration {watch.iteration} began")
+    if watch.due is None:
+        return Said(State.OK, f"{name}: nothing is due")
+    late = now - watch.due
+    if late > OVERDUE_S:
+        return Said(State.CRITICAL, f"{name}: its next iteration was due {duration(late)} ago")
+    return Said(State.OK, f"{name}: the next iteration is due {f'in {duration(-late)}' if late < 0 else 'now'}")
 
 
 def _findings(jobs: Sequence[Watched], terms: Terms) -> Said:

@@ -92,19 +92,34 @@ def exits_named(reader: Rows, name: str) -> list[tuple[str, str]]:
     return [(fingerprint, nickname) for fingerprint, nickname, _ in reader.rows(statement, given)]
 
 
+class Why(NamedTuple):
+    """What a verdict rests on. `rule`: what the rule that reached it asks for, in words; empty: no rule did."""
+
+    reason: str
+    rule: str
+
+
 def reasons(reader: Rows, record_ids: Sequence[str]) -> dict[str, str]:
     """Why these verdicts say what they say, by their ids. Raises OperatorError."""
+    return {name: why.reason for name, why in whys(reader, record_ids).items()}
+
+
+def whys(reader: Rows, record_ids: Sequence[str]) -> dict[str, Why]:
+    """The same, with the rules. Raises OperatorError."""
     # as bytes: what a suspect wrote may hold half of a surrogate pair, which SQLite takes and Python would not
     is_object = "CASE WHEN json_valid(record) THEN json_type(record) = 'object' END"
-    reason = "CAST(substr(json_extract(record, '$.reason'), 1, ?) AS BLOB)"
-    statement = f"SELECT record_id, CASE WHEN {is_object} THEN ifnull({reason}, x'') END FROM runs WHERE record_id IN"
-    found: dict[str, str] = {}
+    reason, rule = (
+        f"ifnull(CAST(substr(json_extract(record, '$.{name}'), 1, ?) AS BLOB), x'')" for name in ("reason", "when")
+    )
+    told = f"CASE WHEN {is_object} THEN {reason} END, CASE WHEN {is_object} THEN {rule} END"
+    found: dict[str, Why] = {}
     for some in _chunks(record_ids):
-        for name, told in reader.rows(f"{statement} ({', '.join('?' * len(some))})", [REASON_MAX, *some]):
-            if told is None:
+        statement = f"SELECT record_id, {told} FROM runs WHERE record_id IN ({', '.join('?' * len(some))})"
+        for name, *both in reader.rows(statement, [REASON_MAX, REASON_MAX, *some]):
+            if None in both:
                 reader.record(name)  # which says why it can't be read
             else:
-                found[name] = told.decode("utf-8", "surrogatepass")
+                found[name] = Why(*(one.decode("utf-8", "surrogatepass") for one in both))
     return found
 
 

@@ -63,7 +63,7 @@ class Store:
 
     `add` never waits; `is_full` and `call_when_drained` say when whoever starts runs should. `on_problem` is called
     once, on the loop, with the first record that could not be written; when that was the disk's fault, all that come
-    after it are lost, too.
+    after it are lost, too. `on_recorded` gets, on the loop, the ids of records that are on disk.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Store:
         self.problem: str | None = None
         self.lost = 0
         self.on_problem = on_problem
+        self.on_recorded: Callable[[Sequence[str]], None] | None = None
         self._connection = create(path, patience_s)
         try:
             self.blobs.prepare()
@@ -156,7 +157,7 @@ class Store:
                 for entry in entries:
                     for blob in entry.blobs:
                         self.blobs.write(blob)
-                refused = self._commit(entries)
+                refused, written = self._commit(entries)
         except Exception as error:
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
@@ -171,10 +172,14 @@ class Store:
         else:
             if refused:
                 self._entries.tell(self._failed, len(refused), refused[0])
+            if self.on_recorded is not None:
+                self._entries.tell(self.on_recorded, written)
 
-    def _commit(self, entries: list[Entry]) -> list[str]:
-        """All rows in one transaction; returns why single ones were refused: they take no others with them."""
+    def _commit(self, entries: list[Entry]) -> tuple[list[str], list[str]]:
+        """All rows in one transaction; returns why single ones were refused, for they take no others with them, and the
+        ids of all other records."""
         refused: list[str] = []
+        written: list[str] = []
         rows = {
             (type(row), row.scan_id, row[0]): row for row, _ in entries
         }  # of a run that was judged meanwhile the last one counts
@@ -184,12 +189,14 @@ class Store:
             try:
                 if not self._connection.execute(statement, row).rowcount:
                     refused.append(f"another scan has a record {row[0]}")
+                elif isinstance(row, Row):
+                    written.append(row.record_id)
             except sqlite3.IntegrityError as error:
                 if not is_constraint(error):
                     raise
                 refused.append(f"record {row[0]}: {error}")
         self._connection.execute("COMMIT")
-        return refused
+        return refused, written
 
     def _why(self, error: Exception) -> str:
         if isinstance(error, sqlite3.Error):

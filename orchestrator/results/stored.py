@@ -219,22 +219,6 @@ class Reader:
         state, planned = self._one("SELECT state, planned FROM scans WHERE scan_id = ?", [scan_id]) or ("earlier", None)
         return state, self.count(Wanted(scan=scan_id, kind="verdict")), planned
 
-    def latest_pair(self, tool: str | None = None) -> tuple[str, str] | None:
-        """The two latest scans with verdicts, of one network, that have a tool in common (`tool`: this one), the
-        earlier one first. None: there are no two."""
-        statement = (
-            "SELECT scan_id, network, tools FROM scans WHERE EXISTS"
-            " (SELECT 1 FROM runs WHERE runs.scan_id = scans.scan_id AND kind = 'verdict')"
-            " ORDER BY started DESC, rowid DESC"
-        )
-        found = [(name, network, set(tools.split(","))) for name, network, tools in self.rows(statement)]
-        for place, (after, network, tools) in enumerate(found):
-            for before, other_network, other_tools in found[place + 1 :]:
-                common = tools & other_tools
-                if network == other_network and (tool in common if tool is not None else common):
-                    return before, after
-        return None
-
     def rows(self, statement: str, given: Iterable[object] = ()) -> Iterator[Any]:
         """What a SELECT finds, for the modules beside this one. Raises OperatorError."""
         with explained(self.path):

@@ -12,7 +12,7 @@ Pure: time comes in as `now`, seconds since the epoch.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
@@ -24,12 +24,13 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
 @dataclass(frozen=True, slots=True)
 class Iteration:
     """One that has begun. `started`: seconds since the epoch; `scan_id`: its scan; `is_done`: whether it has all its
-    verdicts."""
+    verdicts; `valid_after`: of its last snapshot, seconds since the epoch."""
 
     number: int
     started: float
     scan_id: str
     is_done: bool
+    valid_after: float | None = None
 
 
 class Outcome(Enum):
@@ -86,7 +87,7 @@ class Agenda:
             entry.failures, entry.not_before = 0, 0.0
             return now
         if outcome is Outcome.REFUSED and entry.latest is not None:
-            entry.latest = _given_up(entry.latest)
+            entry.latest = replace(entry.latest, is_done=True)  # it is given up
         entry.failures += 1
         entry.not_before = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(entry.failures - 1, 20))
         return entry.not_before
@@ -104,7 +105,3 @@ class Agenda:
 
     def _jitter_s(self, scan: PlannedScan, number: int) -> float:
         return Random(f"{self._plan.name} {scan.name} {number}").uniform(0, scan.jitter_s)
-
-
-def _given_up(latest: Iteration) -> Iteration:
-    return Iteration(latest.number, latest.started, latest.scan_id, is_done=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ..freshness import epoch_of
 from ..results.scan_lock import is_running
 from ..results.stored import Reader
 from .agenda import Iteration
@@ -9,7 +10,7 @@ from .agenda import Iteration
 DONE = "done"
 
 _LATEST = (
-    "SELECT json_extract(scan, '$.iteration.number'), started, scan_id, state FROM scans"
+    "SELECT json_extract(scan, '$.iteration.number'), started, scan_id, state, consensus FROM scans"
     " WHERE CASE WHEN json_valid(scan) THEN json_extract(scan, '$.iteration.watch') = ?"
     " AND json_extract(scan, '$.iteration.scan') = ? END ORDER BY started DESC, rowid DESC LIMIT 1"
 )
@@ -19,8 +20,9 @@ def latest_iterations(reader: Reader, watch: str, scans: Iterable[str]) -> dict[
     """The latest iteration of each of these scans, by its name, as far as there was one. Raises OperatorError."""
     found = {}
     for name in scans:
-        for number, started, scan_id, state in reader.rows(_LATEST, [watch, name]):
-            found[name] = Iteration(int(number), started, scan_id, state == DONE)
+        for number, started, scan_id, state, consensus in reader.rows(_LATEST, [watch, name]):
+            valid_after = epoch_of(consensus) if consensus else None
+            found[name] = Iteration(int(number), started, scan_id, state == DONE, valid_after)
     return found
 
 

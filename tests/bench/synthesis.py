@@ -2,7 +2,8 @@
 
 Rows go straight into the tables, without their indexes, which are made at the end by the very statements of the
 schema: so it takes a minute and not ten. Relays come and go, some exits lie now and then, a few are broken, and each
-scan has its errors; who they are is drawn by a seed.
+scan has its errors; who they are is drawn by a seed. The last two scans have the snapshots that they went by, of 9,000
+relays, as evidence (`documents.py`).
 """
 
 import sqlite3
@@ -12,6 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+from documents import snapshot
+
+from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
+from exitpin.orchestrator.results.exhibit import Exhibit, pack
 from exitpin.orchestrator.results.rows import Row, ScanRow, row_of, scan_row_of
 from exitpin.wrappers.database import create
 
@@ -31,6 +36,7 @@ COMES_AND_GOES = 0.01  # of all exits, from one scan to the next
 STATUSES = {"tampered": 0.002, "suspect": 0.003, "broken": 0.01, "error": 0.01}
 SEVERITIES = {"tampered": "critical", "suspect": "critical"}
 CONTROLS = 4
+WITH_SNAPSHOTS = 2
 AT = 1234567890.25  # stands for the time of a verdict in its template
 
 
@@ -55,7 +61,7 @@ def fill(path: Path, size: Size, seed: int = 1) -> None:
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     connection.execute("PRAGMA synchronous = OFF")
-    for scan, rows in _scans(size, Random(seed)):
+    for scan, rows in _scans(size, Random(seed), BlobFiles(blobs_directory(path))):
         connection.execute("BEGIN")
         connection.executemany(_insert("runs", Row._fields), rows)
         connection.execute(_insert("scans", ScanRow._fields), scan)
@@ -84,7 +90,7 @@ def _insert(table: str, fields: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})"
 
 
-def _scans(size: Size, rng: Random) -> Iterator[tuple[ScanRow, list[Row]]]:
+def _scans(size: Size, rng: Random, blobs: BlobFiles) -> Iterator[tuple[ScanRow, list[Row]]]:
     """Each scan, and its verdicts in the order in which they came."""
     exits, newest = list(range(size.exits)), size.exits
     templates = {status: _template(status) for status in ("ok", *STATUSES)}
@@ -95,9 +101,18 @@ def _scans(size: Size, rng: Random) -> Iterator[tuple[ScanRow, list[Row]]]:
             _row(templates[_status(rng)], scan_id, place, exit_number, began + place * APART_S)
             for place, exit_number in enumerate(rng.sample(exits, len(exits)))
         ]
-        yield scan_row_of(_scan(scan_id, began, exits)), rows
+        evidence = _kept(blobs, exits, number) if size.scans - number <= WITH_SNAPSHOTS else []
+        yield scan_row_of(_scan(scan_id, began, exits, evidence)), rows
         for place in rng.sample(range(len(exits)), int(size.exits * COMES_AND_GOES)):
             exits[place], newest = newest, newest + 1
+
+
+def _kept(blobs: BlobFiles, exits: list[int], number: int) -> list[dict[str, object]]:
+    """The snapshot of a scan, put where its evidence is."""
+    found = [Exhibit(name, pack(content)) for name, content in snapshot([fingerprint_of(n) for n in exits], number)]
+    for one in found:
+        blobs.write(one.blob)
+    return [one.told() for one in found]
 
 
 def _status(rng: Random) -> str:
@@ -160,11 +175,12 @@ def _template(status: str) -> tuple[Row, str]:
     return row, row.record
 
 
-def _scan(scan_id: str, began: float, exits: list[int]) -> dict[str, object]:
+def _scan(scan_id: str, began: float, exits: list[int], evidence: list[dict[str, object]]) -> dict[str, object]:
+    leg = {"started": began, "ended": began + 3800.0, "how": "done", "consensus": "x", "evidence": evidence}
     return {
         "schema": "exitpin.scan/1", "scan_id": scan_id, "state": "done", "started": began, "ended": began + 3800.0,
         "exitpin": "0.1.0", "vantage": {"kind": "own", "name": None, "tor": "0.4.9.11"},
         "consensus": "2026-05-01 00:00:00", "snapshot": {"sha256": "0" * 64, "size_bytes": 1}, "seed": 1, "repeat": 1,
         "tools": [{**TOOL, "word": "tls-cert", "key": "k", "secret": []}],
-        "exits": [fingerprint_of(number) for number in exits], "planned": len(exits), "legs": [], "settings": {},
+        "exits": [fingerprint_of(number) for number in exits], "planned": len(exits), "legs": [leg], "settings": {},
     }  # fmt: skip

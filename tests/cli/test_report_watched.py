@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.cli.main import main
+from exitpin.orchestrator.report.watch_told import WatchTold, watch_json
 
 from ..orchestrator.recorded import scan_record, verdict_record, write
 from ..orchestrator.report.exposed import parsed
@@ -59,6 +60,32 @@ def test_scans_of_labs_count_only_where_they_are_asked_for(path: Path, capsys: p
     assert main(["report", "status", "--store", str(path)]) == 3
     assert capsys.readouterr().out == "EXITPIN UNKNOWN - no scan of the Tor network has ended yet\n"
     assert main(["report", "status", "--store", str(path), "--lab"]) == 2
+
+
+def test_what_a_watch_says_of_itself_counts_where_its_file_is_named(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(path)
+    state = tmp_path / "watch.json"
+    told = WatchTold("nightly", "paused", time.time(), 7, paused="the snapshot has expired")
+    state.write_bytes(watch_json(told))
+    assert main(["report", "status", "--store", str(path), "--watch-state", str(state)]) == 1
+    assert "watch nightly is paused: the snapshot has expired" in capsys.readouterr().out
+    assert main(["report", "prom", "--store", str(path), "--watch-state", str(state)]) == 0
+    assert parsed(capsys.readouterr().out).value("exitpin_watch_iteration") == 7
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"x" * 100_000])
+def test_a_file_that_tells_nothing_of_a_watch_is_said(
+    path: Path, tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(path)
+    state = tmp_path / "watch.json"
+    if content is not None:
+        state.write_bytes(content)
+    assert main(["report", "status", "--store", str(path), "--watch-state", str(state)]) == 3
+    assert "UNKNOWN - " in (out := capsys.readouterr().out) and "tells nothing of a watch" in out
+    assert main(["report", "prom", "--store", str(path), "--watch-state", str(state)]) == 2
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_the_two_latest_scans_of_one_network_are_compared_and_named(call: Call) 
         "exitpin: s2 -> s3",
         "exitpin: scan s3 is interrupted: 3 of 4 verdicts",
         "exitpin: 1 new, 1 new-exit, 1 gone-exit, 1 incomparable; 0 unchanged",
+        "exitpin: changed policies and flags can't be told: no snapshot was kept with scan s2",
     ]
     assert [(cells[0], cells[1], cells[3], cells[4]) for cells in said.cells()] == [
         ("new", "tls-cert", "error", "tampered"),
@@ -123,7 +124,7 @@ def test_a_tool_can_be_chosen(path: Path, call: Call) -> None:
         (["s1"], "say two scans, or none"),
         (["s1", "all"], "say two scans, or none"),
         (["s1", "zz"], "there is no scan zz"),
-        (["--tool", "other"], "no two scans of one network that have a tool in common"),
+        (["--tool", "other"], "no two scans of one network that ask the same"),
     ],
 )
 def test_scans_that_are_not_two_are_refused(words: list[str], sentence: str, call: Call) -> None:
@@ -139,9 +140,11 @@ def test_the_history_of_an_exit_is_a_line_a_scan_the_oldest_first(call: Call) ->
         ["1970-01-01 00:33:20", "c2", ".", "", "s2"],
     ]
     assert said.err.splitlines() == [
-        f"exitpin: nickB/{'B' * 40}: 2 scans; the tools of a strip, from the left:",
+        f"exitpin: nickB/{'B' * 40}: 2 scans, first asked 1970-01-01 00:16:45, last 1970-01-01 00:33:25; the tools of a"
+        " strip, from the left:",
         "exitpin: 1 tls-cert: asked 2 times, 1 finding: first 1970-01-01 00:16:45 (broken),"
         " last 1970-01-01 00:16:45 (broken), 1 flip; last ok",
+        "exitpin:   broken: seen 1 time, first 1970-01-01 00:16:45, last 1970-01-01 00:16:45",
     ]
 
 
@@ -162,6 +165,20 @@ def test_the_history_as_json_is_an_object_a_scan(call: Call) -> None:
     *_, last = map(json.loads, call("history", "EEEE", "--json").out.splitlines())
     assert (last["scan_id"], last["strip"], last["statuses"]) == ("s3", "T", {"tls-cert": "tampered"})
     assert last["findings"][0]["reason"] == HOSTILE
+    assert last["in_a_row"] == {"tls-cert": {"failures": 0, "findings": 1}}
+    assert last["asked"] == {"first": 1005.0, "last": 3005.0}
+
+
+def test_what_is_shown_of_a_history_changes_no_number_in_it(path: Path, call: Call) -> None:
+    told = {"when": HOSTILE, "reason": "x"}
+    write(path, [*(scan(7, A), verdict(7, A, "broken", **told)), *(scan(8, A), verdict(8, A, "broken", **told))])
+    (line,) = map(json.loads, call("history", "AAAA", "--json", "-n", "1").out.splitlines())
+    assert (line["scan_id"], line["in_a_row"]) == ("s8", {"tls-cert": {"failures": 2, "findings": 2}})
+    (finding,) = line["findings"]
+    assert (finding["rule"], finding["seen"]) == (HOSTILE, {"first": 7005.0, "last": 8005.0, "times": 2})
+    err = call("history", "AAAA", "--since", "1970-01-01T02:10").err
+    assert "2 failures in a row, 2 findings in a row" in err
+    assert "broken (\\x1b]0;owned" in err and "seen 2 times" in err
 
 
 def test_a_name_that_is_not_just_one_exits_is_refused(path: Path, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""One private network for the whole test session, and what tests do with it."""
+"""One private network for all that a worker tests, and what tests do with it."""
 
 import json
 import os
@@ -10,13 +10,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import network, start
 from exitpin.orchestrator.lab.state import LabState, load
+from exitpin.orchestrator.lab.voting import Voting
+
+if TYPE_CHECKING:
+    from .living import LivingLab
+
+from .running import SecondController
 
 COMMAND_S = 60.0
 
@@ -26,8 +32,11 @@ def verb(*words: str) -> list[str]:
     return [sys.executable, "-m", "exitpin", "lab", *words]
 
 
-def eventually(assertion: Callable[[], None], timeout_s: float = 10.0) -> None:
-    """Try an assertion until it holds or time is up."""
+T = TypeVar("T")
+
+
+def eventually(assertion: Callable[[], T], timeout_s: float = 10.0) -> T:
+    """Try an assertion until it holds or time is up; what it returns."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -105,10 +114,11 @@ def lab_or_skip(
     hosts: tuple[tuple[str, str], ...] = (),
     profile: str = network.PROFILE_DEFAULT,
     seed: int | None = None,
+    voting: Voting | None = None,
 ) -> None:
     """Start a lab; skip the test where this machine can't have one."""
     try:
-        start.up(name, exits, hosts, profile=profile, seed=seed)
+        start.up(name, exits, hosts, profile=profile, seed=seed, voting=voting)
     except OperatorError as error:
         if "make namespaces" in error.message or "needs the program" in error.message:
             pytest.skip(str(error))
@@ -117,11 +127,13 @@ def lab_or_skip(
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A lab of 8 exits for the session."""
+    """A lab of 8 exits for the session. Its client waits for who is silent as short a time as tor allows: 10 s."""
     name = f"test-{os.getpid()}"
     lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
-        yield Lab(load(name))
+        found = Lab(load(name))
+        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10")
+        yield found
     finally:
         start.down(name)
 
@@ -133,6 +145,19 @@ def audited() -> Iterator[LabState]:
     lab_or_skip(name, None, profile=str(Path(__file__).with_name("audited.toml")))
     try:
         yield load(name)
+    finally:
+        start.down(name)
+
+
+@pytest.fixture(scope="module")
+def living_lab() -> Iterator["LivingLab"]:
+    """A lab of 8 exits whose authorities vote each 10 s, for one module, whose tests may change it."""
+    from .living import LivingLab  # it needs us
+
+    name = f"living-{os.getpid()}"
+    lab_or_skip(name, 8, voting=Voting(10))
+    try:
+        yield LivingLab(name)
     finally:
         start.down(name)
 

@@ -85,11 +85,6 @@ class Watching:
         """Scan, number and state of each."""
         return [(s["iteration"]["scan"], s["iteration"]["number"], s["state"]) for s in self.scans()]
 
-    def status(self) -> dict[str, dict[str, Any]]:
-        """The status file, by scan."""
-        told = json.loads((self.folder / "status.json").read_text())
-        return {one["scan"]: one for one in told["scans"]}
-
 
 def audits_of(pid: int) -> list[psutil.Process]:
     """The audits that a watch has under way."""

@@ -57,6 +57,19 @@ def test_both_versions_of_tls_are_offered(version: str, context: ssl.SSLContext)
     assert "Cipher is (NONE)" not in handshake(context, version)
 
 
+def test_servers_that_start_again_have_the_same_certificates(tmp_path: Path) -> None:
+    first, again = (_served(tmp_path) for _ in range(2))
+    assert first == again
+    other = tmp_path / "other"
+    other.mkdir()
+    assert _served(other) != first
+
+
+def _served(directory: Path) -> str:
+    text = handshake(make_certificates(directory, network.build()), "-showcerts")
+    return text[text.index("-----BEGIN") : text.index("-----END")]
+
+
 def test_a_forged_certificate_holds_for_who_trusts_its_authority(tmp_path: Path) -> None:
     make_certificates(tmp_path, network.build())
     forged = server_context(*Forger(tmp_path).by_trusted_ca("www.example.org"))

@@ -10,7 +10,7 @@ import pytest
 asyncssh = pytest.importorskip("asyncssh")
 from exitpin.wrappers.lab_meddle_ssh import host_keys, ssh_mitm  # noqa: E402
 from exitpin.wrappers.lab_meddling import Meeting, Streams, attend  # noqa: E402
-from exitpin.wrappers.lab_targets import make_ssh  # noqa: E402
+from exitpin.wrappers.lab_targets import SSH_KINDS, make_ssh  # noqa: E402
 
 from .lab_clients import run  # noqa: E402
 
@@ -19,7 +19,7 @@ def beheld(visit: Callable[[int], str], exit_: str = "exit01") -> tuple[str, int
     """What a visitor brings home from an SSH target behind a man in the middle, and how often the target was met."""
 
     async def both() -> tuple[str, int]:
-        serve, count, tasks = make_ssh(), 0, set()
+        serve, count, tasks = make_ssh([asyncssh.generate_private_key(kind) for kind in SSH_KINDS]), 0, set()
 
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)

@@ -9,7 +9,7 @@ from exitpin.orchestrator.report.prom import exposition
 from exitpin.orchestrator.results.wanted import STATUSES
 
 from .exposed import Exposed, parsed
-from .watched import HOSTILE, NOW, a_job, accusation
+from .watched import HOSTILE, NOW, a_job, a_watch, accusation
 
 SIZES = {"records": 10, "evidence": 20}
 LIES = [accusation("tampered", 1), accusation("tampered", 2), accusation("broken", 3)]
@@ -69,8 +69,31 @@ def test_where_nothing_was_recorded_only_the_size_is_told() -> None:
     assert {name for name, samples in told.items() if samples} == {"exitpin_store_bytes"}
 
 
+def test_a_watch_tells_times_and_not_how_long_ago_they_were() -> None:
+    told = parsed(exposition([], SIZES, [a_watch()]))
+    assert told.value("exitpin_watch_iteration") == 41
+    assert told.value("exitpin_watch_paused") == 0
+    names = ("written", "end", "due", "snapshot")
+    times = [told.value(f"exitpin_watch_{name}_timestamp_seconds") for name in names]
+    assert times == [NOW - 60, NOW - 3600, NOW + 3600, NOW - 7200]
+    ((labels, _),) = told["exitpin_watch_info"]
+    assert labels == {"watch": "nightly", "state": "waiting", "scan": "all", "scan_id": "s41", "paused": ""}
+
+
+def test_why_a_watch_is_paused_stands_in_one_series_alone() -> None:
+    told = parsed(exposition([], SIZES, [a_watch(state="paused", paused="no snapshot", due=None)]))
+    assert told.value("exitpin_watch_paused") == 1
+    found = [name for name, samples in told.items() for labels, _ in samples if "paused" in labels]
+    assert found == ["exitpin_watch_info"]
+    assert told["exitpin_watch_due_timestamp_seconds"] == []
+
+
+def test_without_a_watch_there_are_no_metrics_of_one() -> None:
+    assert "exitpin_watch" not in exposition([a_job()], SIZES)
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here")
 def test_promtool_finds_no_fault() -> None:
-    text = exposition([a_job(*LIES), a_job(name=HOSTILE)], SIZES)
+    text = exposition([a_job(*LIES), a_job(name=HOSTILE)], SIZES, [a_watch(paused=HOSTILE)])
     done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -7,7 +7,7 @@ import pytest
 from exitpin.orchestrator.report.status import Said, State, Terms, duration, line, plugin
 from exitpin.orchestrator.report.watch import Watched
 
-from .watched import HOSTILE, NOW, a_job, accusation
+from .watched import HOSTILE, NOW, a_job, a_watch, accusation
 
 TAMPERED, SUSPECT, BROKEN = (accusation(status, n) for n, status in enumerate(("tampered", "suspect", "broken"), 1))
 HELD = a_job(scan_id="s2", state="killed", planned=9, held=(TAMPERED,), held_by=("s1",))
@@ -60,6 +60,36 @@ def test_the_figures_are_in_the_form_of_the_plugins() -> None:
     assert all(FIGURE.fullmatch(figure) for figure in figures)
     assert figures[:2] == ["tampered=2;;0;0", "suspect=1;0;;0"]
     assert figures[-1] == "age=3600s;;93600;0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, State.OK, "no finding; watch nightly: the next iteration is due in 60 min; 5 verdicts"),
+        ({"due": NOW - 5}, State.OK, "watch nightly: the next iteration is due now"),
+        ({"due": None}, State.OK, "watch nightly: nothing is due"),
+        ({"state": "scanning", "due": NOW - 9999}, State.OK, "watch nightly: iteration 41 began"),
+        ({"due": NOW - 7200}, State.CRITICAL, "- watch nightly: its next iteration was due 2 h ago; no finding"),
+        ({"state": "stopped"}, State.CRITICAL, "- watch nightly has stopped; no finding"),
+        (
+            {"state": "paused", "paused": "no snapshot"},
+            State.WARNING,
+            "- watch nightly is paused: no snapshot; no find",
+        ),
+        ({"state": "paused", "paused": HOSTILE}, State.WARNING, "is paused: a"),
+    ],
+)
+def test_a_watch_that_does_nothing_is_grave(changes: dict[str, object], state: State, words: str) -> None:
+    found, said = plugin([a_job()], NOW, Terms(), watch=a_watch(**changes))
+    assert found is state and words in said
+    assert said.isascii() and said.isprintable() and said.count("|") == 1
+
+
+def test_a_watch_says_when_there_is_no_scan_yet_and_no_finding_is_milder_for_it() -> None:
+    assert plugin([], NOW, Terms(), watch=a_watch())[0] is State.UNKNOWN
+    assert plugin([], NOW, Terms(), watch=a_watch(state="stopped"))[0] is State.CRITICAL
+    found, said = plugin([a_job(TAMPERED)], NOW, Terms(), watch=a_watch(state="paused", paused="no snapshot"))
+    assert found is State.CRITICAL and "is paused: no snapshot" in said
 
 
 def test_no_more_exits_are_named_than_a_line_holds() -> None:

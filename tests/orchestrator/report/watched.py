@@ -3,6 +3,7 @@
 from typing import Any
 
 from exitpin.orchestrator.report.watch import Watched
+from exitpin.orchestrator.report.watch_told import WatchTold
 from exitpin.orchestrator.results.stored import Accusation
 
 NOW = 100_000.0
@@ -24,3 +25,12 @@ def a_job(*accused: Accusation, ok: int = 5, **changes: Any) -> Watched:
         "ended": NOW - 3600.0, "planned": sum(tally.values()), "tally": tally, "accused": accused,
     }  # fmt: skip
     return Watched(**{**told, **changes})
+
+
+def a_watch(**changes: Any) -> WatchTold:
+    """A watch that waits for its next iteration, which is due in an hour."""
+    told: dict[str, Any] = {
+        "watch": "nightly", "state": "waiting", "written": NOW - 60.0, "iteration": 41, "scan": "all", "scan_id": "s41",
+        "last_ended": NOW - 3600.0, "due": NOW + 3600.0, "valid_after": NOW - 7200.0,
+    }  # fmt: skip
+    return WatchTold(**{**told, **changes})

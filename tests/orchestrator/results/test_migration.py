@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exitpin.orchestrator.cli.results_pair import two_scans
 from exitpin.orchestrator.results import standing
 from exitpin.orchestrator.results.difference import Side, compare
 from exitpin.orchestrator.results.rows import params_key
@@ -114,7 +115,7 @@ def test_its_scans_can_be_compared_with_each_other_and_with_later_ones(path: Pat
     later = verdict_record(1, verdict_id="s3-v1", scan_id="s3", vantage=LAB, tool=TOOL, ended=3000.0)
     write(path, [later])
     with reader(path) as store:
-        assert store.latest_pair() == ("s1", "s2")
+        assert two_scans(store, [], None, None) == ("s1", "s2")
         sides = [Side(name, None, tuple(standing.in_scan(store, name))) for name in ("s1", "s2", "s3")]
         assert [change.kind for change in compare(*sides[:2]).changes] == ["new", "new-exit"]
         assert [change.kind for change in compare(*sides[1:]).changes] == ["gone", "gone-exit"]

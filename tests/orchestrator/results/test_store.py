@@ -250,3 +250,18 @@ def test_ten_thousand_records_are_written_and_read_in_flat_memory(path: Path) ->
 )
 def test_the_store_is_where_state_belongs(env: dict[str, str], expected: str) -> None:
     assert str(store_path(env)) == expected
+
+
+def test_whoever_asks_hears_what_is_on_disk_and_not_what_was_refused(path: Path) -> None:
+    write(path, [run_record(1)])
+    told: list[str] = []
+
+    async def go() -> None:
+        store = Store(path)
+        store.on_recorded = told.extend
+        store.add(run_record(1, scan_id="s2"))
+        store.add(run_record(2))
+        await store.abandon()
+
+    asyncio.run(go())
+    assert told == ["s1-0002"]

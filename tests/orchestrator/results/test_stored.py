@@ -147,7 +147,7 @@ def test_a_replay_is_no_scan_that_audited_anybody(path: Path) -> None:
             ("s0", None),
         ]
         assert [row.scan_id for row in store.scan_rows()] == ["s1", "s0"]
-        assert (store.latest_scan(), store.latest_pair(), store.unfinished_scans()) == ("s1", ("s0", "s1"), [])
+        assert (store.latest_scan(), store.unfinished_scans()) == ("s1", [])
 
 
 def test_past_verdicts_on_an_exit_come_from_all_scans_newest_first(path: Path) -> None:
@@ -199,20 +199,6 @@ def test_a_scan_is_listed_with_what_was_planned_before_it_has_a_record(path: Pat
         assert (oldest.started, oldest.ended, oldest.exits, oldest.planned) == (1000.0, 1003.0, 1, 7)
         assert summaries(store, limit=1) == [newest]
         assert store.progress("s1") == ("running", 1, 7) and store.progress("zz") == ("earlier", 0, None)
-
-
-def test_the_latest_pair_is_of_one_network_and_has_a_tool_in_common(path: Path) -> None:
-    lab = {"kind": "lab", "name": "mine"}
-    scans = [("s1", "own", "a,b"), ("s2", "own", "a"), ("s3", "lab", "a,b"), ("s4", "own", "b"), ("s5", "own", "c")]
-    for number, (name, network, tools) in enumerate(scans):
-        told = {"vantage": lab if network == "lab" else {"kind": "own"}, "tools": [{"id": t} for t in tools.split(",")]}
-        scan = scan_record(name, started=1000.0 + number, **told)
-        write(path, [scan, verdict_record(number, scan_id=name)])
-    write(path, [scan_record("s6", started=9000.0, tools=[{"id": "b"}])])
-    with reader(path) as store:
-        assert store.latest_pair() == ("s1", "s4"), "s5 has a tool of its own, s6 no verdict, s3 another network"
-        assert store.latest_pair("a") == ("s1", "s2")
-        assert store.latest_pair("c") is None
 
 
 WISHES = [
