@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..orchestrator.errors import OperatorError
-from ..orchestrator.settings import load_settings
+from ..orchestrator.settings import BUILT_IN, Settings, load_settings
 from .client import client_path, one_exit, read_record, refusal, take_record, unanswered, wait_for_record
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
@@ -27,6 +27,8 @@ LOG = "daemon.log"
 STOP_S, VERB_S = 30.0, 300.0
 CIRCUIT_S = 240.0
 """Within which a run whose turn has come has its circuit, or none: three builds of 60 s, pauses, and some more."""
+NETWORK_WAIT_S = 60.0
+"""So long a run waits where no first hop answers, unless `network_wait` says another time."""
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
 _OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
 """Those of this process by network: tor is one's alone, and so it is the process that has it."""
@@ -46,7 +48,7 @@ class OwnDaemon:
         self._numbers = count(1)
         self._under_way: set[Path] = set()
         self._left: dict[Path, bytes] = {}
-        self._pace_s = 0.0
+        self._pace_s, self._wait_s = 0.0, NETWORK_WAIT_S
         self._lock = threading.Lock()
         self._is_begun = self._is_ended = self._serves = False
         self.client = client_path()
@@ -65,9 +67,7 @@ class OwnDaemon:
             raise OperatorError("this program has this tor open already.", "Use that one: threads and tasks share it.")
         try:
             self._directory = self._stack.enter_context(scratch_directory())
-            if "--lab" not in self.network:
-                settings = load_settings(self.environment(None))
-                self._pace_s = settings.build_delay_s + settings.build_jitter_s
+            self._pace_s, self._wait_s = _turns(load_settings(self.environment(None)), is_lab="--lab" in self.network)
             self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             self._stack.callback(os.close, self.nothing)
             self._wait_for(self._begin(self._directory / LOG))
@@ -150,7 +150,8 @@ class OwnDaemon:
     def patience_s(self, timeout_s: float | None) -> float | None:
         """How long one more run may take from now on with all that comes before it: its turn, as far as those that were
         asked for before have one, and its circuit."""
-        return None if timeout_s is None else timeout_s + CIRCUIT_S + self._pace_s * len(self._under_way)
+        before_s = CIRCUIT_S + self._wait_s + self._pace_s * len(self._under_way)
+        return None if timeout_s is None else timeout_s + before_s
 
     def forget(self, path: Path) -> None:
         """Nobody wants the record of such a run any more."""
@@ -200,3 +201,12 @@ class OwnDaemon:
         if done.returncode:
             raise refusal(done.stderr, done.returncode)
         return done.stdout
+
+
+def _turns(settings: Settings, *, is_lab: bool) -> tuple[float, float]:
+    """How long the next run waits for each that was asked for before, and how long all may wait besides, in seconds."""
+    wait_s = NETWORK_WAIT_S if settings.origin("network_wait") == BUILT_IN else settings.network_wait_s
+    if is_lab:
+        return 0.0, wait_s
+    pace_s, rate = settings.build_delay_s + settings.build_jitter_s, settings.rate
+    return (pace_s, wait_s) if rate is None else (max(pace_s, rate.interval_s), wait_s + rate.period_s)

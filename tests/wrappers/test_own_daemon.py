@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.rate import rate_of
+from exitpin.orchestrator.settings import Settings
 from exitpin.wrappers.client import one_exit, take_record, timeout_words
-from exitpin.wrappers.own_daemon import CIRCUIT_S, OwnDaemon
+from exitpin.wrappers.own_daemon import OwnDaemon, _turns
 
 FINGERPRINT = "A" * 40
 RUN = ("exit01", ["curl", "-s"])
@@ -156,13 +158,17 @@ def test_one_exit_is_named_as_on_a_command_line(name: str) -> None:
 
 
 def test_a_run_may_take_its_time_a_circuit_s_and_that_of_those_before_it(opened: Opened) -> None:
-    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 5 + CIRCUIT_S)
+    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 305)
     opened._pace_s = 4.0
     paths = [opened.record_path() for _ in range(3)]
-    assert opened.patience_s(5) == 5 + CIRCUIT_S + 12
+    assert opened.patience_s(5) == 305 + 12
     opened.forget(paths[0])
     opened.take_record(paths[1], *RUN)
-    assert opened.patience_s(5) == 5 + CIRCUIT_S + 4
+    assert opened.patience_s(5) == 305 + 4
+    assert _turns(Settings(), is_lab=True) == (0, 60)
+    assert _turns(Settings(build_delay_s=3, build_jitter_s=1), is_lab=False) == (4, 60)
+    waits = Settings(rate=rate_of("60/h"), network_wait_s=90, origins={"network_wait": "a file"})
+    assert _turns(waits, is_lab=False) == (60, 90 + 3600)
 
 
 @pytest.mark.parametrize(
