@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.settings import BUILT_IN, Settings, load_settings
@@ -55,6 +55,9 @@ class OwnDaemon:
         self.nothing = -1
         """A descriptor of /dev/null: the input of who is given none."""
         self._directory: Path | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open tor can't be pickled: a process that is forked has it, another one opens its own")
 
     def start(self) -> None:
         """Return when it serves. Raises OperatorError with its words when it can't, and where it was called before.

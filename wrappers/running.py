@@ -193,6 +193,7 @@ class Running(sh.RunningCommand):
                 self._settle()
                 error.exit_code = self.call_args["timeout_signal"]
             error.record = self._record  # type: ignore[attr-defined]
+            error.args = error.exit_code, error.full_cmd  # or a pool of processes could not bring it back
             raise
         return self
 

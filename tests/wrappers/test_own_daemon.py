@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +208,8 @@ def test_a_record_that_comes_later_is_waited_for_where_the_client_was_killed(ope
     writing.start()
     assert opened.take_record(path, *RUN, is_killed=True) == RECORD
     writing.join()
+
+
+def test_it_is_not_sent_to_another_process(opened: Opened) -> None:
+    with pytest.raises(TypeError, match="an open tor can't be pickled"):
+        pickle.dumps({"tor": opened})

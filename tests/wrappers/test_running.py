@@ -199,3 +199,12 @@ def test_who_is_called_at_the_end_finds_the_record_and_what_he_raises_is_raised(
     with pytest.raises(Odd):
         ran = run(here, "true", _done=raises, **habits)
         [*ran] if "_iter" in habits else str(ran)
+
+
+def test_what_a_command_raises_comes_back_from_another_process(here: Here) -> None:
+    """A pool would wait for ever for what can't be made anew."""
+    for argv, habits in ((("-c", "exit 7"), {}), (("-c", "kill -9 $$"), {}), (QUIET, {"_timeout": 0.2})):
+        with pytest.raises((sh.ErrorReturnCode, sh.TimeoutException)) as raised:
+            run(here, "sh", *argv, **habits)
+        copied = pickle.loads(pickle.dumps(raised.value))
+        assert (type(copied), copied.exit_code) == (type(raised.value), raised.value.exit_code)
