@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from ..results.changed_exits import NetworkChange
 from ..results.difference import INCOMPARABLE, Change, Difference, Side, compare
-from ..results.network_change import NetworkChange
 from ..results.scan_lock import true_state
 from ..results.standing import Standing, in_scan, planned_exits, reasons
 from ..results.stored import Reader

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..report.fields import tables, text
+from ..results.changed_exits import NetworkChange, Snapshot, network_changes
 from ..results.exhibit import BlobError
-from ..results.network_change import NetworkChange, Snapshot, network_changes
 from ..results.stored import Reader
 from .results_store import shown
 

@@ -9,7 +9,7 @@ import pytest
 
 from exitpin.orchestrator.lab.conduct import PLAIN
 from exitpin.orchestrator.lab.state import LabState
-from exitpin.orchestrator.results.network_change import Snapshot, network_changes
+from exitpin.orchestrator.results.changed_exits import Snapshot, network_changes
 from exitpin.orchestrator.results.stored import open_store
 
 from .running import EXITPIN, Audited, audit, nickname

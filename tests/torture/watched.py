@@ -31,7 +31,7 @@ schema = "exitpin.watch/1"
 [[scan]]
 name = "addresses"
 tools = ["exit-address"]
-interval = "5s"
+interval = "{interval}"
 order = "need"
 newcomers = "1m"
 timeout = "20s"
@@ -39,6 +39,8 @@ timeout = "20s"
 status = "status.json"
 prometheus = "exitpin.prom"
 """
+AWAY_S = 15.0
+"""A relay that was started anew may lack names and connections for so long."""
 _RELAY = re.compile(r"^r \S+ (\S+) ", re.MULTILINE)
 
 
@@ -65,9 +67,9 @@ class Watched:
     def residents(self) -> Residents:
         return read_residents(self.state.residents_file.read_text().splitlines())
 
-    def watch(self, *options: str) -> "subprocess.Popen[bytes]":
+    def watch(self, *options: str, interval: str = "5s") -> "subprocess.Popen[bytes]":
         """Begin to watch."""
-        (self.folder / "nightly.toml").write_text(PLAN)
+        (self.folder / "nightly.toml").write_text(PLAN.format(interval=interval))
         argv = [*EXITPIN, "watch", "nightly.toml", "--lab", "--name", self.lab, f"--store={self.store}", *options]
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
@@ -203,6 +205,20 @@ def _of_snapshots(watched: Watched, scan: Mapping[str, Any], verdicts: list[Any]
         if not began <= run["t"]["queue"] + 0.01 or (later and run["t"]["queue"] > later[0]):
             problems.append(f"{run['run_id']}: made at {run['t']['queue']}, by the consensus of {leg['consensus']}")
     return problems
+
+
+def accused(watched: Watched, *, restarted: bool = False) -> list[str]:
+    """The exits that a verdict accuses, and that were not being changed, and so were away, at that time. `restarted`:
+    exits were killed, which nobody wrote down: those that nobody could reach are not counted."""
+    changed = [json.loads(line) for line in watched.state.residents_file.read_text().splitlines()]
+    wrong = []
+    for name, record in watched.rows("verdict").items():
+        told = record["exit"]["fingerprint"]
+        times = [fact["t"] for fact in changed if fact["fingerprint"] == told]
+        is_away = any(record["started"] - AWAY_S < t < record["ended"] for t in times) or restarted
+        if record["status"] in ("tampered", "suspect") or (record["status"] == "broken" and not is_away):
+            wrong.append(f"{name}: {record['exit']['nickname']} {record['status']}: {record['reason']}")
+    return wrong
 
 
 def wait_until(is_so: Any, timeout_s: float) -> None:

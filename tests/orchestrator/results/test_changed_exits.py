@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 
-from exitpin.orchestrator.results.network_change import LINES_MAX, NetworkChange, Snapshot, network_changes
+from exitpin.orchestrator.results.changed_exits import LINES_MAX, NetworkChange, Snapshot, network_changes
 
 A, B, C = ("A" * 40, "B" * 40, "0123456789" * 4)
 
