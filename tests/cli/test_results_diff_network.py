@@ -10,7 +10,7 @@ from exitpin.orchestrator.results.exhibit import Exhibit, pack
 from exitpin.orchestrator.results.store import Store
 
 from ..orchestrator.recorded import scan_record, verdict_record
-from ..orchestrator.results.test_network_change import A, B, descriptor, status
+from ..orchestrator.results.test_changed_exits import A, B, descriptor, status
 from .calling import Call, calling
 
 HOSTILE = "accept *:80 \x1b]0;owned\x07"
