@@ -5,6 +5,7 @@ reader never waits for a writer, nor a writer for a reader; two writers take tur
 it had not committed, and nothing else (sqlite.org/wal.html). Every commit is synced: a scan has a few in a second.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -142,7 +143,7 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
         raise _folder(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make(path)
     except OSError as error:
         raise OperatorError(f"results can't be kept in {path}: {error.strerror}.", _OTHER_HINT) from error
     with explained(path):
@@ -182,6 +183,17 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
             return None
         create(path, patience_s).close()
         return _reader(path, patience_s)
+
+
+def _make(path: Path) -> None:
+    """An empty file, where there is none. One that is there is not opened: to close it would drop the locks of every
+    other connection of this process (sqlite.org/howtocorrupt.html, 2.2), and the next reader would take the log for
+    one that nobody writes to, and remove it. Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _folder(path: Path) -> OperatorError:
