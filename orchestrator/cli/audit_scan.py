@@ -112,7 +112,12 @@ class AuditScan:
 
     def _hold(self, stack: AsyncExitStack) -> None:
         """Hold the scan's lock from here on: what is known of it is read after that."""
-        stack.enter_context(held(blobs_directory(self.store), self.scan_id))
+        try:
+            stack.enter_context(held(blobs_directory(self.store), self.scan_id))
+        except OperatorError as error:
+            if self._args.iteration is None:
+                raise
+            raise OperatorError(error.message, error.hint) from error  # nobody's misuse: a watch tries again
 
     @property
     def _is_retry(self) -> bool:
