@@ -29,7 +29,7 @@ from ..results.exhibit import Exhibit, pack
 from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
-from ..results.store import Store, store_path
+from ..results.store import Store, store_path, store_patience_s
 from ..results.stored import Wanted, open_store
 from . import audit_resume
 from .alert_options import plan_sentence
@@ -104,7 +104,7 @@ class AuditScan:
                 runs = plan.probes + plan.controls()
                 refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
                 warn_of(self._containment)
-            store = Store(self.store)
+            store = Store(self.store, patience_s=store_patience_s(self._environment))
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
                 self._hold(stack)

@@ -23,6 +23,7 @@ from .blobs import BlobFiles, blobs_directory
 from .exhibit import Blob
 from .rows import Row, ScanRow, row_of, scan_row_of
 
+PATIENCE_MAX_S = 3600.0
 QUEUED_MAX = 8 << 20
 BATCH_MAX = 4 << 20
 ROW_COST = 1 << 10  # of a record in the queue, beside its text
@@ -55,6 +56,15 @@ def store_path(env: Mapping[str, str]) -> Path:
     if not base.startswith("/"):
         base = os.path.join(env.get("HOME") or os.path.expanduser("~"), ".local", "state")
     return Path(base, "exitpin", "results.sqlite")
+
+
+def store_patience_s(env: Mapping[str, str]) -> float:
+    """For how long somebody else's lock on the store is waited for: `$EXITPIN_STORE_PATIENCE`, in seconds, or 30."""
+    try:
+        given = float(env.get("EXITPIN_STORE_PATIENCE", ""))
+    except ValueError:
+        return PATIENCE_S
+    return given if 0 <= given <= PATIENCE_MAX_S else PATIENCE_S
 
 
 class Store:
