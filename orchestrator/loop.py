@@ -39,7 +39,8 @@ class Session:
     """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
-    that could not even be prepared. It may call `start`.
+    that could not even be prepared. It may call `start`. `on_trust_lost` is called once, when nothing
+    can be proven any more.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Session:
         self._is_finishing = False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
+        self.on_trust_lost: Callable[[], None] = lambda: None
 
     @property
     def foreign_streams(self) -> int:
@@ -129,6 +131,7 @@ class Session:
         """Nothing can be proven any more: every run ends as an error, the later ones too, and says why."""
         if self.trust_lost is None:
             self.trust_lost = why
+            self._loop.call_soon(self.on_trust_lost)
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 

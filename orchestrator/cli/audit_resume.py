@@ -96,6 +96,15 @@ def same_scan(scan_id: str, store: Path) -> Resumed:
     return Resumed(scan, is_retry=False)
 
 
+def recorded(scan_id: str, store: Path) -> frozenset[str]:
+    """The ids of the verdicts of a scan that the store has. Raises OperatorError."""
+    reader = open_store(store)
+    if reader is None:
+        return frozenset()
+    with reader:
+        return frozenset(reader.names(Wanted(scan=scan_id, kind="verdict")))
+
+
 def _take_settings(args: argparse.Namespace, scan: Json) -> None:
     """The command line of the scan, as far as this one does not say otherwise."""
     settings: Json = scan["settings"]

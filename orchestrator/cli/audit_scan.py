@@ -30,7 +30,7 @@ from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path, store_patience_s
-from ..results.stored import Wanted, open_store
+from ..results.stored import open_store
 from . import audit_resume
 from .alert_options import plan_sentence
 from .audit_account import Account, exit_status, plan_sentences
@@ -40,6 +40,7 @@ from .audit_exits import Exits, Place, chosen_exits, known_exits
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
+from .audit_shortage import Shortage
 from .audit_tools import Chosen, choose_tools
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
@@ -182,7 +183,9 @@ class AuditScan:
         stays = [verdict.record for verdict in standing(plan, known)]
         account = Account(plan, self.store, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
+        shortage = Shortage(lambda why: (account.problem(why), scan.interrupt(why)))
         keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
+        keepers.append(listening(shortage.judged))
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
         work = self._work(network, plan, chosen)
@@ -196,6 +199,7 @@ class AuditScan:
         guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
 
         def lose(why: str) -> None:
+            shortage.met(why)
             scan.interrupt(f"a record could not be written: {why}")
             alerting.lost()
 
@@ -217,7 +221,7 @@ class AuditScan:
                     await store.close()
                 except OperatorError as error:
                     account.problem(str(error))
-                    account.recorded = await asyncio.to_thread(self._recorded)
+                    account.recorded = await asyncio.to_thread(audit_resume.recorded, self.scan_id, self.store)
                 await writer.close()
             is_cut_short = account.state(scan.trust_lost) == scan_record.INTERRUPTED
             self.has_outlived = expiry.has_come and is_cut_short and guard.interrupted_by is None
@@ -232,14 +236,6 @@ class AuditScan:
         if writer.problem is not None:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
-
-    def _recorded(self) -> frozenset[str]:
-        """The verdicts of this scan that the store has."""
-        reader = open_store(self.store)
-        if reader is None:
-            return frozenset()
-        with reader:
-            return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
         is_lab = self._vantage.is_lab

@@ -195,7 +195,11 @@ def cut_connections(pid: int, peer: str) -> int:
             descriptor = os.pidfd_open(process.pid)
         except ProcessLookupError:
             continue  # it ended in between
-        for number in os.listdir(f"/proc/{process.pid}/fd"):
+        try:
+            numbers = os.listdir(f"/proc/{process.pid}/fd")
+        except FileNotFoundError:
+            numbers = []
+        for number in numbers:
             copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
             if copy < 0:
                 continue

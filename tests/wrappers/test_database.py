@@ -49,7 +49,7 @@ def test_it_is_its_owners_alone_from_the_first_moment(tmp_path: Path) -> None:
 
 
 def test_a_place_where_nothing_can_be_made_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="results can't be kept in /proc/nowhere/results.sqlite: "):
+    with pytest.raises(OperatorError, match=r"results can't be kept in /proc/nowhere/"):
         create(Path("/proc/nowhere/results.sqlite"))
 
 
