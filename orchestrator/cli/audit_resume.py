@@ -96,13 +96,16 @@ def same_scan(scan_id: str, store: Path) -> Resumed:
     return Resumed(scan, is_retry=False)
 
 
-def recorded(scan_id: str, store: Path) -> frozenset[str]:
-    """The ids of the verdicts of a scan that the store has. Raises OperatorError."""
-    reader = open_store(store)
-    if reader is None:
-        return frozenset()
-    with reader:
-        return frozenset(reader.names(Wanted(scan=scan_id, kind="verdict")))
+def recorded(scan_id: str, store: Path) -> frozenset[str] | None:
+    """The ids of the verdicts of a scan that the store has; None: it can't be read."""
+    try:
+        reader = open_store(store)
+        if reader is None:
+            return frozenset()
+        with reader:
+            return frozenset(reader.names(Wanted(scan=scan_id, kind="verdict")))
+    except OperatorError:
+        return None
 
 
 def _take_settings(args: argparse.Namespace, scan: Json) -> None:

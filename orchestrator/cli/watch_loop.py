@@ -82,8 +82,8 @@ class WatchLoop:
             if due.at > now:
                 if self._args.once:
                     return
-                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 self._telling.waits(due)
+                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)

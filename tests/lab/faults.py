@@ -118,7 +118,7 @@ class Scene:
         with (self.folder / "said").open("a") as said, (self.folder / "told").open("a") as told:
             process = subprocess.Popen(
                 argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=told, stderr=said, text=True,
-                env={**os.environ, **environment},
+                start_new_session=True, env={**os.environ, **environment},
             )  # fmt: skip
         try:
             eventually(lambda: assert_so(process.poll() is not None or self.probes(), self.said), BEGIN_S)

@@ -25,7 +25,6 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
-from .conftest import eventually
 from .faults import END_S, EXITS, REPEAT, SLOW_AUDIT, Scene, assert_so, call, inside, process_of
 from .running import EXITPIN, cut_connections
 from .watching import scan
@@ -73,7 +72,7 @@ def test_a_watch_goes_on_when_somebody_has_kept_the_store_locked(scene: Scene) -
             other.execute("BEGIN EXCLUSIVE")
             scene.says("iteration 1 ended before its time (exit status 125); it is tried again at")
         assert watch.wait(END_S) == 0, scene.said
-    assert "could not be written: somebody else keeps it locked" in scene.said
+    assert "somebody else keeps it locked" in scene.said
     scene.assert_whole(before)
 
 
@@ -116,15 +115,11 @@ def test_two_audits_on_one_store_wait_for_one_another(scene: Scene) -> None:
 def test_two_watches_with_plans_of_their_own_share_a_store_and_a_tor(scene: Scene) -> None:
     other = scan("certs", "tls-cert", 'select = { exits = ["exit01"] }', interval="2s")
 
-    def second_has_begun() -> None:
-        assert "waiting for exitpin (pid " in scene.said
-
     with scene.started(scene.watch("--iterations", "1")) as first:
         with (scene.folder / "said").open("a") as said:
             argv = scene.watch("--iterations", "2", plan="other.toml", scans=other)
             second = subprocess.Popen(argv, cwd=scene.folder, stdin=subprocess.DEVNULL, stderr=said)
         try:
-            eventually(second_has_begun, END_S)
             assert (first.wait(END_S), second.wait(END_S)) == (0, 0), scene.said
         finally:
             second.send_signal(signal.SIGTERM)

@@ -98,7 +98,7 @@ def test_where_nothing_can_be_told_a_watch_scans_all_the_same_and_tells_it_later
     often = scan("often", "tls-cert", 'select = { exits = ["exit01"] }', interval="2s")
 
     def tells() -> None:
-        assert (seen(audited, disk) / "status.json").exists()
+        assert all((seen(audited, disk) / name).exists() for name in ("status.json", "prom"))
         state = json.loads((seen(audited, disk) / "status.json").read_text())
         assert state["iteration"] >= 3
         assert "exitpin_scan_complete" in (seen(audited, disk) / "prom").read_text()
