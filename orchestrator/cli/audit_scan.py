@@ -199,11 +199,10 @@ class AuditScan:
         guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
 
         def lose(why: str) -> None:
-            shortage.met(why)
             scan.interrupt(f"a record could not be written: {why}")
             alerting.lost()
 
-        store.on_problem, store.on_recorded = lose, alerting.recorded
+        store.on_problem, store.on_recorded, store.on_short_of_files = lose, alerting.recorded, shortage.met
         for record in known.superseded:
             store.add(record)
         alerting.catch_up(await asyncio.to_thread(untold, alerts, stays, self.store))

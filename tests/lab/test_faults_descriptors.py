@@ -37,17 +37,19 @@ def test_a_watch_that_is_out_of_descriptors_says_so_and_goes_on(scene: Scene) ->
         scene.says("iteration 1 ended before its time (exit status 125); it is tried again at")
         before = scene.ids()
         assert watch.wait(END_S) == 0, scene.said
+    assert "could not be written" not in scene.said
     scene.assert_whole(before)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("share", [0.0, 0.8])
 def test_an_audit_that_is_out_of_descriptors_says_which_limit_to_raise_and_how_to_go_on(
     scene: Scene, share: float
 ) -> None:
-    with scene.started(scene.audit(*SLOW_AUDIT)) as audit:
+    with scene.started(scene.audit(*SLOW_AUDIT), EXITPIN_STORE_PATIENCE="1") as audit:
         limit = take_away(scene, share)
         assert audit.wait(END_S) == 125, scene.said
     assert scene.said.count(TOLD.format(limit)) == 1
+    assert ("could not be written" in scene.said) == (share == 0.0), "what no file could be opened for is lost"
     before = scene.ids()
     (again,) = re.findall("to go on: exitpin (audit --resume .*)", scene.said)
     done = call(inside(scene.lab, *EXITPIN, *shlex.split(again)))
