@@ -183,7 +183,7 @@ class AuditScan:
         stays = [verdict.record for verdict in standing(plan, known)]
         account = Account(plan, self.store, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
-        shortage = Shortage(lambda why: (account.problem(why), scan.interrupt(why)))
+        shortage = Shortage(lambda why: stop(why))
         keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
         keepers.append(listening(shortage.judged))
         if self._args.json:
@@ -197,6 +197,10 @@ class AuditScan:
             lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
         )  # fmt: skip
         guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
+
+        def stop(why: str) -> None:
+            account.problem(why)
+            scan.interrupt(why)
 
         def lose(why: str) -> None:
             scan.interrupt(f"a record could not be written: {why}")

@@ -94,7 +94,7 @@ class WatchLoop:
         """One process for an iteration that begins, or is gone on with; none while the store can't be read, for who
         knows what was begun."""
         try:
-            latest, is_busy = self._ask(lambda reader: self._latest(reader, due), (None, False))
+            latest, is_busy = self._latest(due)
         except OperatorError as error:
             self._failed(due, Outcome.NOT_BEGUN if due.resumes is None else Outcome.CUT_SHORT, None, str(error))
             return
@@ -117,7 +117,7 @@ class WatchLoop:
     def _take(self, due: Due, status: int, said: str) -> None:
         """What became of the process: by what the store has of it, and by its exit status."""
         try:
-            iteration, _ = self._ask(lambda reader: self._latest(reader, due), (None, False))
+            iteration, _ = self._latest(due)
         except OperatorError as error:  # that is asked again before anything is begun
             self._failed(due, Outcome.CUT_SHORT, None, str(error))
             return
@@ -150,26 +150,32 @@ class WatchLoop:
         if status in GRAVITY:
             return status
         with suppress(OperatorError):
-            found = {status for _, status in self._ask(lambda reader: reader.tally(iteration.scan_id), {})}
+            tally = self._ask(lambda reader: reader.tally(iteration.scan_id)) or {}
+            found = {word for _, word in tally}
             return 1 if "tampered" in found else EXIT_INCOMPLETE if found & {"error", "skipped"} else 0
         return EXIT_FAILED
 
-    def _latest(self, reader: Reader, due: Due) -> tuple[Iteration | None, bool]:
-        """The iteration as the store has it, or a later one (None: it has none), and whether it is under way."""
-        found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
-        if found is None or found.number < due.number:
-            return None, False
-        return found, is_under_way(reader, found.scan_id)
+    def _latest(self, due: Due) -> tuple[Iteration | None, bool]:
+        """The iteration as the store has it, or a later one (None: it has none), and whether it is under way. Raises
+        OperatorError."""
+
+        def ask(reader: Reader) -> tuple[Iteration | None, bool]:
+            found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
+            if found is None or found.number < due.number:
+                return None, False
+            return found, is_under_way(reader, found.scan_id)
+
+        return self._ask(ask) or (None, False)
 
     def _known(self) -> dict[str, Iteration]:
         names = [scan.name for scan in self._plan.scans]
-        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, names), {})
+        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, names)) or {}
 
-    def _ask(self, ask: Callable[[Reader], T], nothing: T) -> T:
-        """What the store says; `nothing`: where nothing was recorded yet. Raises OperatorError."""
+    def _ask(self, ask: Callable[[Reader], T]) -> T | None:
+        """What the store says; None: nothing was recorded yet. Raises OperatorError."""
         reader = open_store(self._store)
         if reader is None:
-            return nothing
+            return None
         with reader:
             return ask(reader)
 

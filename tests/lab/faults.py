@@ -3,6 +3,9 @@ be made read-only, under a scan."""
 
 import json
 import os
+import re
+import resource
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -28,6 +31,8 @@ SLOW = scan(
     'params = { url = "http://web.test/delay/1" }',
 )  # fmt: skip
 SLOW_AUDIT = ("http-body", "-p", "url=http://web.test/delay/1", "-e", ",".join(EXITS), "-j", "2", f"--repeat={REPEAT}")
+
+NO_MORE_FILES = "no more files could be opened: this process may have {} at a time. Raise that limit"
 
 
 def assert_so(is_so: object, *told: object) -> None:
@@ -140,6 +145,19 @@ class Scene:
     def says(self, words: str, timeout_s: float = END_S) -> None:
         """Returns when it was said."""
         eventually(lambda: assert_so(words in self.said, words, self.said), timeout_s)
+
+    def take_descriptors(self, share: float) -> int:
+        """Let the audit open no more than this share of what it has open; its limit then."""
+        process = process_of(self.lab, "audit", f"--store={self.store}")
+        limit = int(process.num_fds() * share)
+        process.rlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        return limit
+
+    def goes_on(self, where: Callable[[list[str]], list[str]] = lambda argv: argv) -> None:
+        """By the command that was printed, to its end; `where`: what makes a command line of it."""
+        (again,) = re.findall("to go on: exitpin (audit --resume .*)", self.said)
+        done = call(where(inside(self.lab, *EXITPIN, *shlex.split(again))))
+        assert done.returncode == 0, done.stderr
 
     def read(self) -> Path:
         """A copy of the store as it stands: SQLite follows the links of a path, and would leave the lab by them."""

@@ -1,20 +1,19 @@
 """Faults under a scan. A watch goes on by itself; an audit stops with a sentence, and says what to type to go on.
 
 Where each of them is tested:
-  tor crashes, and comes back                  test_faults_tor.py
-  the control connection is lost               here
-  the disk, or the folder of evidence, is full; evidence that may not be written; nothing can be told
-                                               test_faults_disk.py; tests/torture/test_resume.py at random moments
-  somebody else keeps the store locked         here
-  no descriptors are left                      test_faults_descriptors.py
-  two on one store                             here; two watches by one plan: test_watch.py
-  processes are stopped                        here
-  processes are killed                         test_watch.py, tests/torture/test_resume.py
-  interrupts, readers that go                  test_audit_ends.py
+  tor crashes, and comes back             test_faults_tor.py; under a watch: tests/torture/test_faults.py
+  the control connection is lost          here; under an audit: tests/torture/test_faults.py
+  the disk is full                        test_faults_disk.py; at random moments: tests/torture/test_resume.py
+  evidence has no room, or can't be kept  test_faults_disk.py, tests/torture/test_faults.py
+  nothing can be told                     tests/torture/test_faults.py
+  somebody else keeps the store locked    here; for a moment: tests/torture/test_faults.py
+  no descriptors are left                 here; under a watch, and none at all: tests/torture/test_faults.py
+  two on one store                        here, tests/torture/test_faults.py; two watches by one plan: test_watch.py
+  processes are stopped                   here
+  processes are killed                    test_watch.py, tests/torture/test_resume.py
+  interrupts, readers that go             test_audit_ends.py
 """
 
-import re
-import shlex
 import signal
 import sqlite3
 import subprocess
@@ -25,8 +24,8 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
-from .faults import END_S, EXITS, REPEAT, SLOW_AUDIT, Scene, assert_so, call, inside, process_of
-from .running import EXITPIN, cut_connections
+from .faults import END_S, EXITS, NO_MORE_FILES, REPEAT, SLOW_AUDIT, Scene, assert_so, call, process_of
+from .running import cut_connections
 from .watching import scan
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -35,13 +34,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 @pytest.fixture
 def scene(audited: LabState, tmp_path: Path) -> Scene:
     return Scene(audited, tmp_path, tmp_path / "results.sqlite")
-
-
-def assert_goes_on(scene: Scene) -> None:
-    """By what was printed."""
-    (again,) = re.findall("to go on: exitpin (audit --resume .*)", scene.said)
-    done = call(inside(scene.lab, *EXITPIN, *shlex.split(again)))
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_watch_whose_control_connection_is_lost_goes_on(scene: Scene) -> None:
@@ -54,17 +46,6 @@ def test_a_watch_whose_control_connection_is_lost_goes_on(scene: Scene) -> None:
     scene.assert_whole(before)
 
 
-def test_an_audit_whose_control_connection_is_lost_says_how_to_go_on(scene: Scene) -> None:
-    with scene.started(scene.audit(*SLOW_AUDIT, "--json")) as audit:
-        assert cut_connections(audit.pid, str(scene.lab.control_socket)) == 1
-        assert audit.wait(END_S) == 125, scene.said
-    before = scene.ids()
-    assert {verdict["verdict_id"] for verdict in scene.told()} <= before
-    assert scene.said.count("stopped: ") == 1
-    assert_goes_on(scene)
-    scene.assert_whole(before)
-
-
 def test_a_watch_goes_on_when_somebody_has_kept_the_store_locked(scene: Scene) -> None:
     with scene.started(scene.watch("--iterations", "1"), EXITPIN_STORE_PATIENCE="0.5") as watch:
         with closing(sqlite3.connect(scene.store, isolation_level=None)) as other:
@@ -73,17 +54,6 @@ def test_a_watch_goes_on_when_somebody_has_kept_the_store_locked(scene: Scene) -
             scene.says("iteration 1 ended before its time (exit status 125); it is tried again at")
         assert watch.wait(END_S) == 0, scene.said
     assert "somebody else keeps it locked" in scene.said
-    scene.assert_whole(before)
-
-
-def test_an_audit_waits_for_whoever_has_the_store_locked_for_a_moment(scene: Scene) -> None:
-    with scene.started(scene.audit(*SLOW_AUDIT)) as audit:
-        with closing(sqlite3.connect(scene.store, isolation_level=None)) as other:
-            before = scene.ids()
-            other.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(subprocess.TimeoutExpired):
-                audit.wait(3)
-        assert audit.wait(END_S) == 0, scene.said
     scene.assert_whole(before)
 
 
@@ -103,13 +73,15 @@ def test_an_audit_that_is_stopped_for_longer_than_its_runs_may_take_accuses_nobo
     scene.assert_whole(before)
 
 
-def test_two_audits_on_one_store_wait_for_one_another(scene: Scene) -> None:
-    with scene.started(scene.audit(*SLOW_AUDIT)) as first:
-        second = call(scene.audit(*SLOW_AUDIT), cwd=scene.folder)
-        assert second.returncode == 0, second.stderr
-        assert "waiting for exitpin (pid " in second.stderr
-        assert first.wait(END_S) == 0, scene.said
-    scene.assert_whole(set(), scans=2)
+def test_an_audit_that_is_out_of_descriptors_says_which_limit_to_raise_and_how_to_go_on(scene: Scene) -> None:
+    with scene.started(scene.audit(*SLOW_AUDIT)) as audit:
+        limit = scene.take_descriptors(0.8)
+        assert audit.wait(END_S) == 125, scene.said
+    assert scene.said.count(NO_MORE_FILES.format(limit)) == 1
+    assert "could not be written" not in scene.said
+    before = scene.ids()
+    scene.goes_on()
+    scene.assert_whole(before)
 
 
 def test_two_watches_with_plans_of_their_own_share_a_store_and_a_tor(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.wrappers.database import create
+from exitpin.wrappers.database import create, open_to_read
 
 NOTE = "INSERT INTO sightings VALUES ('tor', ?, 'nick', '', '', 0, 0)"
 LOOK = (
@@ -51,6 +51,11 @@ def test_it_is_its_owners_alone_from_the_first_moment(tmp_path: Path) -> None:
 def test_a_place_where_nothing_can_be_made_is_said(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"results can't be kept in /proc/nowhere/"):
         create(Path("/proc/nowhere/results.sqlite"))
+
+
+def test_a_place_that_can_not_be_looked_at_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="File name too long"):
+        open_to_read(tmp_path / ("x" * 300))
 
 
 def test_who_has_it_locked_is_waited_for_and_then_said(tmp_path: Path) -> None:
