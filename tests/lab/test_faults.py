@@ -24,7 +24,7 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
-from .faults import END_S, EXITS, NO_MORE_FILES, REPEAT, SLOW_AUDIT, Scene, assert_so, call, process_of
+from .fault_scenes import END_S, EXITS, NO_MORE_FILES, REPEAT, SLOW_AUDIT, Scene, assert_so, call, process_of
 from .running import cut_connections
 from .watching import scan
 

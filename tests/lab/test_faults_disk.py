@@ -13,7 +13,7 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
-from .faults import END_S, Scene, full, mounted, seen
+from .fault_scenes import END_S, Scene, full, mounted, seen
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from exitpin.orchestrator.lab.state import LabState
 
-from .faults import END_S, SLOW_AUDIT, Scene
+from .fault_scenes import END_S, SLOW_AUDIT, Scene
 from .own_home import own_home
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]

@@ -15,7 +15,7 @@ from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 
 from ..lab.conftest import eventually, lab_or_skip
-from ..lab.faults import END_S, NO_MORE_FILES, SLOW, SLOW_AUDIT, Scene, assert_so, call, full, mounted, seen
+from ..lab.fault_scenes import END_S, NO_MORE_FILES, SLOW, SLOW_AUDIT, Scene, assert_so, call, full, mounted, seen
 from ..lab.own_home import own_home
 from ..lab.running import cut_connections
 from ..lab.watching import scan
