@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 SCALE ?= 1
+# How many tests at a time: a file of the lab's is one worker's as a whole, and each worker has labs of its own.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -36,10 +38,10 @@ types: setup $(TYPED)
 	MYPYPATH=build/typed $(BIN)/mypy -p exitpin
 
 unit: setup
-	$(BIN)/python -m pytest -m "not lab and not slow and not torture"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not lab and not slow and not torture"
 
 lab: setup
-	$(BIN)/python -m pytest -m "(lab or slow) and not torture"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "(lab or slow) and not torture"
 
 torture: setup ## Chaos, kills and seeds; SCALE=0.25 for a quarter of it
 	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture

@@ -14,6 +14,7 @@ from .circuits import Pool
 from .control_lines import parse_circ, parse_stream
 from .events import BytesSeen
 from .evidence import EvidenceLog
+from .looks import Looks
 from .model import Claim, Endpoint, Fingerprint
 from .ports import COMMAND_TIMEOUT_S, Control, Reply
 from .streams import Streams
@@ -21,8 +22,13 @@ from .streams import Streams
 WATCH_S = 5.0
 CIRCUIT_GONE = ("Unknown circuit", "non-open")
 
+LIVENESS = "NETWORK_LIVENESS "
+HEARD = ("SUCCEEDED", "REMAP")
+"""What comes from the exit alone (control-spec 4.1.2), besides a REMOTE_REASON."""
+
 Tell = Callable[[str, object], None]
 """(run_id, event for that run)"""
+OnNetwork = Callable[[fx.NetworkChanged], None]
 
 
 class Attacher:
@@ -36,6 +42,7 @@ class Attacher:
         evidence: EvidenceLog,
         tell: Tell,
         lose_trust: Callable[[str], None],
+        on_network: OnNetwork = lambda told: None,
     ) -> None:
         self._control = control
         self._pool = pool
@@ -43,6 +50,8 @@ class Attacher:
         self._evidence = evidence
         self._tell = tell
         self._lose_trust = lose_trust
+        self._on_network = on_network
+        self._looks = Looks(pool)
         self._loop = asyncio.get_running_loop()
         self._runs_of_streams: dict[int, str] = {}
         self._pool_timer: asyncio.TimerHandle | None = None
@@ -54,6 +63,7 @@ class Attacher:
 
     def close(self) -> None:
         """Stop the clocks, and close what no run has; the control connection belongs to whoever opened it."""
+        self.give_up_looks()
         self._perform(self._pool.close_warm())
         self._watch_timer.cancel()
         if self._pool_timer is not None:
@@ -65,6 +75,26 @@ class Attacher:
         """A circuit of its own for this run, as soon as the pace allows."""
         self._pool.want(run_id, exit_fingerprint, avoid)
         self._schedule_pool()
+
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether each hop before the exit of this path has answered since then (loop's time), or does when it is asked
+        now. An answer that comes when an outage is over says nothing about the time before."""
+        if self._pool.reach.outage.is_on:
+            return False
+        if self._pool.health.heard_since(path[:-1], since):
+            return True
+        found = self._looks.begin(path)
+        self._schedule_pool()
+        return await found
+
+    def doubt_network(self, why: str) -> None:
+        """Something says that nothing may work: the next circuit is built alone, to see."""
+        self._perform(self._pool.reach.outage.doubt(why, self._loop.time()))
+        self._schedule_pool()
+
+    def give_up_looks(self) -> None:
+        """Whoever waits in `are_well` is told that they are not."""
+        self._perform(self._looks.give_up())
 
     def add_claim(self, claim: Claim) -> bool:
         """Whether the claim now stands (streams.py); it is written down before Tor can hear of its connection."""
@@ -111,16 +141,24 @@ class Attacher:
             return
         self._evidence.add({"t": time.time(), "tor": line})
         if line.startswith("STREAM "):
-            self._perform(self._streams.step(parse_stream(line)))
+            stream = parse_stream(line)
+            self._perform(self._streams.step(stream))
+            if stream.circuit_id and (stream.remote_reason is not None or stream.status in HEARD):
+                self._perform(self._pool.heard_on(stream.circuit_id, self._loop.time()))
         elif line.startswith("CIRC "):
             event = parse_circ(line)
             self._streams.step_circuit(event)
             self._perform(self._pool.step(event, self._loop.time()))
-            if event.status in ("BUILT", "CLOSED", "FAILED"):
+            if event.status in ("EXTENDED", "BUILT", "CLOSED", "FAILED"):
                 self._schedule_pool()
         elif line.startswith("CIRC_MINOR ") and "CONFLUX_" in line:
             if int(line.split()[1]) in self._pool.circuits:
                 self._lose_trust(f"a circuit of ours was linked: {line}")
+        elif line.startswith(LIVENESS):
+            if line.split()[1] == "DOWN":
+                self.doubt_network("tor says that the network is down")
+            else:
+                self._pool.reach.outage.look_soon(self._loop.time())
         elif line.startswith("CONF_CHANGED") and any(option in line for option in self._control.pinning_options):
             self._lose_trust(f"an option that pins streams was changed: {' '.join(line.split())}")
 
@@ -182,8 +220,17 @@ class Attacher:
     def _close_circuit(self, wish: fx.CloseCircuit) -> None:
         self._control.send(f"CLOSECIRCUIT {wish.circuit_id}", _ignore)
 
-    def _tell_of_circuit(self, wish: fx.CircuitReady | fx.CircuitUnavailable | fx.CircuitClosed) -> None:
+    def _tell_of_circuit(
+        self, wish: fx.CircuitReady | fx.CircuitUnavailable | fx.CircuitClosed | fx.CircuitFailed
+    ) -> None:
         self._tell(wish.run_id, wish)
+
+    def _look_ended(self, wish: fx.LookEnded) -> None:
+        self._looks.ended(wish)
+
+    def _network_told(self, wish: fx.NetworkChanged) -> None:
+        self.give_up_looks()
+        self._on_network(wish)
 
     def _tell_of_stream(self, wish: fx.StreamJoined | fx.StreamSent | fx.StreamOpened | fx.StreamFailed) -> None:
         self._runs_of_streams[wish.stream_id] = wish.claim.run_id
@@ -212,6 +259,9 @@ _PERFORM: dict[type, Callable[..., None]] = {
     fx.CircuitReady: Attacher._tell_of_circuit,
     fx.CircuitUnavailable: Attacher._tell_of_circuit,
     fx.CircuitClosed: Attacher._tell_of_circuit,
+    fx.CircuitFailed: Attacher._tell_of_circuit,
+    fx.LookEnded: Attacher._look_ended,
+    fx.NetworkChanged: Attacher._network_told,
     fx.StreamJoined: Attacher._tell_of_stream,
     fx.StreamSent: Attacher._tell_of_stream,
     fx.StreamOpened: Attacher._tell_of_stream,

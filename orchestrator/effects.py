@@ -60,10 +60,25 @@ class CircuitReady:
 
 @dataclass(frozen=True, slots=True)
 class CircuitUnavailable:
-    """No circuit to this exit could be built; `reason` is Tor's last word."""
+    """No circuit to this exit could be built; `reason` is Tor's last word, `blame` as of a failure."""
 
     run_id: str
     reason: str
+    blame: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitFailed:
+    """A circuit of the run's could not be built; it may be tried again. `reached`: how many of its hops answered;
+    `suspects`: the relays one of which must have failed; `circuit_id` None: Tor did not even begin."""
+
+    run_id: str
+    circuit_id: int | None
+    path: tuple[Fingerprint, ...]
+    reached: int
+    reason: str
+    suspects: tuple[Fingerprint, ...]
+    blame: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,27 @@ class CircuitClosed:
     run_id: str
     circuit_id: int
     reason: str
+
+
+# From the circuit pool to the session.
+
+
+@dataclass(frozen=True, slots=True)
+class LookEnded:
+    """A circuit that was built to see whether hops still answer: they do (`is_well`), or not."""
+
+    look: str
+    is_well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """`gone`: no first hop answers, and nothing is launched but to see; `doubted`: something says that it may be so;
+    `back`: one answers, after `lasted_s`; `given up`: it has lasted too long, and what waits for circuits is failed."""
+
+    state: str
+    reason: str = ""
+    lasted_s: float = 0.0
 
 
 # From the stream table to the run.
@@ -232,6 +268,9 @@ Effect = (
     | CircuitReady
     | CircuitUnavailable
     | CircuitClosed
+    | CircuitFailed
+    | LookEnded
+    | NetworkChanged
     | StreamOpened
     | StreamFailed
     | StreamClosed

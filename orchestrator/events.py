@@ -195,3 +195,10 @@ class Interrupted:
     """Somebody ends the session before its end: the user, or a reader who has gone."""
 
     detail: str = "interrupted by the user"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """The machine slept, or its clock was set: what the run did meanwhile says nothing."""
+
+    detail: str

@@ -14,6 +14,7 @@ attribution from it.
 import gzip
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from io import BufferedIOBase
 from pathlib import Path
@@ -59,6 +60,14 @@ class EvidenceLog:
         self._lines.append(_ENCODE(entry))
         if len(self._lines) >= FLUSH_LINES:
             self._write()
+
+    def reports_of(self, run_id: str) -> Callable[[bytes, int], None]:
+        """What appends a run's reports, each as its hook sent it, with the pid by the kernel."""
+
+        def keep(packet: bytes, pid: int) -> None:
+            self.add({"t": time.time(), "run": run_id, "pid": pid, "report": packet.hex()})
+
+        return keep
 
     def _write(self) -> None:
         if self._file is not None and self._lines:

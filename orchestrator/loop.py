@@ -14,14 +14,18 @@ from random import Random
 
 from . import effects as fx
 from . import events
+from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
+from .clocks import Jump
 from .evidence import EvidenceLog
-from .model import Run, Times
+from .model import Fingerprint, Run, Times
 from .observation import failure_of
 from .ports import Control, Launch, Launcher
 from .runs import Life, Phase
 from .streams import Streams
+from .surroundings import Surroundings
+from .timekeeping import Timekeeper
 
 Finished = Callable[[Life, Launch | None], None]
 
@@ -39,8 +43,8 @@ class Session:
     """Carries out runs: those of a plan (`run`), or those that are begun one by one (`start`, `serve`, `finish`).
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
-    that could not even be prepared. It may call `start`. `on_trust_lost` is called once, when nothing
-    can be proven any more.
+    that could not even be prepared. It may call `start`. `on_begun(run_id)`: its tool starts; `starts`: per circuit.
+    `on_trust_lost` is called once, when nothing can be proven any more.
     """
 
     def __init__(
@@ -55,23 +59,28 @@ class Session:
         on_finished: Finished,
         resolve: str = "mapped",
         streams: Streams | None = None,
+        around: Surroundings | None = None,
+        starts: Starts | None = None,
+        on_begun: Callable[[str], None] = lambda run_id: None,
     ) -> None:
-        pool = Pool(pace, first_hops, rng)
-        self._attacher = Attacher(control, pool, streams or Streams(), evidence, self.post, self.lose_trust)
+        self._around = around = around or Surroundings()
+        pool = Pool(pace, first_hops, rng, around.health, (starts or Unlimited()).take_circuit)
+        told = self.post, self.lose_trust, around.on_network
+        self._attacher = Attacher(control, pool, streams or Streams(), evidence, *told)
         self._launcher = launcher
         self._evidence = evidence
-        self._on_finished = on_finished
+        self._on_begun, self._on_finished = on_begun, on_finished
         self._resolve = resolve
         self._loop = asyncio.get_running_loop()
         self._active: dict[str, Active] = {}
         self._run_of_call: dict[int, str] = {}
         self._queue: deque[Run] = deque()
         self._starting: deque[Run] = deque()
-        self._jobs = 1
-        self._is_finishing = False
+        self._jobs, self._is_finishing = 1, False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
         self.on_trust_lost: Callable[[], None] = lambda: None
+        self._timekeeper = Timekeeper(around.clocks, self._jumped)
 
     @property
     def foreign_streams(self) -> int:
@@ -107,6 +116,7 @@ class Session:
         try:
             await self._over
         finally:
+            self._timekeeper.close()
             self._attacher.close()
 
     def finish(self) -> None:
@@ -123,6 +133,7 @@ class Session:
     def interrupt(self, why: str = "interrupted by the user") -> None:
         """Begin nothing more of the plan, end what runs; whether something new is started is up to the caller."""
         self._queue.clear()
+        self._attacher.give_up_looks()
         self._begin_started()
         self._post_all(events.Interrupted(why))
         self._fill()
@@ -135,8 +146,19 @@ class Session:
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 
+    async def are_well(self, path: tuple[Fingerprint, ...], since: float) -> bool:
+        """Whether the hops before the exit of a path have answered since then (loop's time), or do when asked now."""
+        return not path or await self._attacher.are_well(path, since)
+
+    def _jumped(self, jump: Jump) -> None:
+        """What runs may have failed for this, and is ended; whether circuits work is seen before anything is begun."""
+        self._post_all(events.ClockJumped(f"{jump} while it ran"))
+        self._attacher.doubt_network(f"{jump}, and what ran meanwhile says nothing")
+        self._around.on_jump(jump)
+
     def post(self, run_id: str, event: object) -> None:
         """One event for one run; a run that is over hears nothing."""
+        self._timekeeper.check()
         active = self._active.get(run_id)
         if active is None:
             return
@@ -169,7 +191,8 @@ class Session:
         resolve = run.setup.resolve if run.setup is not None else run.resolve or self._resolve
         life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
         try:
-            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), self._keep_reports(run_id))
+            keep = self._evidence.reports_of(run_id)
+            launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), keep)
         except OSError as error:
             life.never_begun(f"the run can't be prepared: {error}")
             self._on_finished(life, None)
@@ -186,12 +209,6 @@ class Session:
             self._perform(life.begin())
         else:
             self.post(run_id, events.TrustLost(self.trust_lost))
-
-    def _keep_reports(self, run_id: str) -> Callable[[bytes, int], None]:
-        def keep(packet: bytes, pid: int) -> None:
-            self._evidence.add({"t": time.time(), "run": run_id, "pid": pid, "report": packet.hex()})
-
-        return keep
 
     def _finish(self, wish: fx.RunDone) -> None:
         active = self._active.pop(wish.run_id, None)
@@ -221,6 +238,7 @@ class Session:
         self._attacher.want_circuit(wish.run_id, run.exit.fingerprint, run.avoid)
 
     def _start_process(self, wish: fx.StartProcess) -> None:
+        self._on_begun(wish.run_id)
         problem = self._active[wish.run_id].launch.start()
         if problem is not None:
             self.post(wish.run_id, events.LauncherLost(problem))

@@ -38,7 +38,11 @@ def join_host_port(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor)."""
+    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor).
+
+    `bandwidth`: its weight in the consensus, in kilobytes a second; `is_measured`: that weight rests on three bandwidth
+    authorities or more (dir-spec, `w`); `family`: whom it names; `family_ids`: families that have certified it.
+    """
 
     fingerprint: Fingerprint
     nickname: str
@@ -49,6 +53,8 @@ class Relay:
     family: frozenset[str] = frozenset()
     contact: str = ""
     bandwidth: int = 0
+    is_measured: bool = True
+    family_ids: frozenset[str] = frozenset()
 
     @property
     def could_exit(self) -> bool:
@@ -61,16 +67,18 @@ class Snapshot:
     """One consensus with its descriptors: immutable for as long as a scan uses it.
 
     Times are UTC, as dir-spec has them. `consensus`: the document as the authorities signed it, as far as tor gave it;
-    `descriptors`: the server descriptors, as they were published, of all relays that let something out.
+    `descriptors`: the server descriptors, as they were published, of all relays that let something out. Neither they
+    nor the relays are part of its `repr`: asyncio makes one of a task that returns it, and that of a real network takes
+    300 MB.
     """
 
     valid_after: str
-    relays: Mapping[Fingerprint, Relay]
+    relays: Mapping[Fingerprint, Relay] = field(repr=False)
     distinct_subnets: bool = True
-    consensus: str = ""
+    consensus: str = field(default="", repr=False)
     fresh_until: str = ""
     valid_until: str = ""
-    descriptors: Mapping[Fingerprint, str] = field(default_factory=dict)
+    descriptors: Mapping[Fingerprint, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

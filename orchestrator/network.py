@@ -94,14 +94,17 @@ async def await_refresh(network: Network, patience_s: float) -> Network:
     return network
 
 
-async def read_consensus(vantage: Vantage) -> Snapshot:
-    """What relays there are, for whom that is enough: beside whoever uses this tor. Raises OperatorError."""
+@asynccontextmanager
+async def consulted(vantage: Vantage) -> AsyncIterator[tuple[ControlChannel, Snapshot]]:
+    """What relays there are, and whom to ask of them, for whom that is enough: beside whoever uses this tor. Raises
+    OperatorError."""
     if not is_locked(_lock_path(vantage)):
         async with open_network(vantage) as network:
-            return network.snapshot
+            yield network.channel, network.snapshot
+        return
     channel = ControlChannel(authenticate(vantage.control_socket))
     try:
-        return await read_snapshot(channel)
+        yield channel, await read_snapshot(channel)
     finally:
         channel.close()
 

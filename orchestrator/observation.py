@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from math import isinf
 
 from .connections import Connection
+from .effects import CircuitFailed
 from .model import Failure, Relay
 from .outcomes import stream_failure
 from .runs import Life
@@ -34,6 +35,7 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "exit": exit_table(run.exit, scan.get("consensus")),
         "source_address": run.address,
         "circuits": [{"id": c.circuit_id, "path": list(c.path), "reason": c.reason} for c in life.circuits],
+        "unbuilt": [_unbuilt(one) for one in life.unbuilt],
         "streams": [_stream(connection) for connection in life.connections],
         "denied": [{"pid": d.pid, "reason": d.reason, "what": d.what} for d in life.denied],
         "denied_count": life.denied_count,
@@ -45,6 +47,13 @@ def fold(life: Life, scan: Mapping[str, object], output: Mapping[str, object]) -
         "evidence": evidence_files(scan),
         "reproduce": _command_line(life, scan),
     }
+
+
+def _unbuilt(failed: CircuitFailed) -> dict[str, object]:
+    return {
+        "id": failed.circuit_id, "path": list(failed.path), "reached": failed.reached, "reason": failed.reason,
+        "suspects": list(failed.suspects), "blame": failed.blame,
+    }  # fmt: skip
 
 
 def _processes(life: Life) -> list[dict[str, object]]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from .model import Failure
 
 KINDS = (
-    "attribution", "circuit", "circuit-lost", "control", "dns", "exec", "interrupted", "no-rule", "overload", "parse",
-    "policy", "protocol", "refused", "requirement", "reset", "shim", "timeout", "tool", "tor", "unreachable",
+    "attribution", "circuit", "circuit-lost", "clock", "control", "dns", "exec", "interrupted", "no-rule", "overload",
+    "parse", "policy", "protocol", "refused", "requirement", "reset", "shim", "timeout", "tool", "tor", "unreachable",
 )  # fmt: skip
-BLAMES = ("exit", "target", "circuit", "local", "tool", "unknown")
+BLAMES = ("exit", "target", "circuit", "first-hop", "local", "tool", "unknown")
+"""`first-hop`: a relay before the exit."""
 
 END_MISC = 1
 END_DESTROY = 5

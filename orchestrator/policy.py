@@ -5,8 +5,9 @@ interned, since most exits declare one of a few policies.
 """
 
 import ipaddress
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 PRIVATE = tuple(
@@ -17,18 +18,28 @@ PRIVATE = tuple(
     )
 )  # fmt: skip
 
+_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?\d))?", re.ASCII)
+_PATTERN = re.compile(r"[0-9A-Fa-f.:/*\[\] private-]+")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line. `networks` empty means any address of `families`; else `families` are those of the networks."""
+    """One line. `networks` empty means any address of `families`; else `families` are those of the networks.
+    `whole`: the families of which it means every address."""
 
     accept: bool
     networks: tuple[Network, ...]
     families: frozenset[int]
     low: int
     high: int
+    whole: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        whole = frozenset(network.version for network in self.networks if network.prefixlen == 0)
+        object.__setattr__(self, "whole", whole if self.networks else self.families)
 
     def covers(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         if not self.networks:
@@ -37,17 +48,20 @@ class Rule:
 
     def covers_all(self, family: int) -> bool:
         """Whether every address of family 4 or 6 is meant."""
-        if not self.networks:
-            return family in self.families
-        return any(network.version == family and network.prefixlen == 0 for network in self.networks)
+        return family in self.whole
 
 
 @dataclass(frozen=True, slots=True)
 class ExitPolicy:
-    """The rules of one relay, first match wins, no match accepts (dir-spec); `text` is what the relay declared."""
+    """The rules of one relay, first match wins, no match accepts (dir-spec); `text` is what the relay declared.
+    `families`: 4, 6, both or none, of which some address may be reached on some port."""
 
     rules: tuple[Rule, ...]
     text: str
+    families: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "families", frozenset(family for family in (4, 6) if _lets_out(self.rules, family)))
 
     def allows(self, host: str, port: int) -> bool:
         """Whether a stream to `host` (an IP literal or a name) and `port` is allowed.
@@ -55,9 +69,8 @@ class ExitPolicy:
         For a name the address is the exit's to find: then the answer is whether *some* public address may be reached
         on that port, which is what Tor itself assumes (`ROUTER may exit to`).
         """
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
+        address = literal(host)
+        if address is None:
             return self.allows_port(port)
         return next((rule.accept for rule in self._on(port) if rule.covers(address)), True)
 
@@ -65,11 +78,20 @@ class ExitPolicy:
         """Whether some address may be reached on `port`: an accept comes before the whole of IPv4 is rejected."""
         return next((rule.accept for rule in self._on(port) if rule.accept or rule.covers_all(4)), True)
 
+    def allows_ipv6(self, port: int) -> bool:
+        """Whether some IPv6 address may be reached on `port`."""
+        on_ipv6 = (rule for rule in self._on(port) if 6 in rule.families)
+        return next((rule.accept for rule in on_ipv6 if rule.accept or rule.covers_all(6)), True)
+
+    @property
+    def ipv6(self) -> str:
+        """What the descriptor's `ipv6-policy` line says (`accept 80,443`); empty where there is none."""
+        last = self.text.rpartition("\n")[2]
+        return last.removeprefix("ipv6-policy ") if last.startswith("ipv6-policy ") else ""
+
     def refuses(self, host: str, port: int) -> bool | None:
         """Whether the relay has declared that it refuses this; None for a name whose address decides it."""
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
+        if literal(host) is None:
             verdicts = {self._refuses_all(family, port) for family in (4, 6)}
             return verdicts.pop() if len(verdicts) == 1 else None
         return not self.allows(host, port)
@@ -91,7 +113,38 @@ class ExitPolicy:
 
     def is_reject_all(self) -> bool:
         """Whether nothing at all is allowed: the relay is no exit."""
-        return not any(rule.accept for rule in self.rules) and bool(self.rules)
+        return not self.families
+
+
+@lru_cache(maxsize=1024)
+def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a destination's host is; None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _lets_out(rules: Sequence[Rule], family: int) -> bool:
+    closed = 0  # the ports on which all of the family is refused, a bit each: a hostile policy has a thousand odd rules
+    for rule in rules:
+        if family in rule.families:
+            if rule.accept and (not closed or _ports(rule.low, rule.high) & ~closed):
+                return True
+            if not rule.accept and rule.covers_all(family):
+                closed |= _ports(rule.low, rule.high)
+                if closed == EVERY_PORT:
+                    return False
+    return True  # what no rule speaks of is allowed
+
+
+@lru_cache(maxsize=256)
+def _ports(low: int, high: int) -> int:
+    """A bit for each port of a range; 0 is none."""
+    return (1 << high + 1) - (1 << max(low, 1)) if high else 0
+
+
+EVERY_PORT = _ports(1, 65535)
 
 
 @lru_cache(maxsize=8192)
@@ -101,6 +154,8 @@ def parse_rule(line: str) -> Rule:
     Raises ValueError for anything else.
     """
     action, _, pattern = line.strip().partition(" ")
+    if not _PATTERN.fullmatch(pattern):  # the libraries take more: scopes with any letters in them, 8_0
+        raise ValueError(f"no exit policy rule: {line!r}")
     if action not in ("accept", "reject", "accept6", "reject6"):
         raise ValueError(f"no exit policy rule: {line!r}")
     host, _, ports = pattern.strip().rpartition(":")
@@ -126,6 +181,12 @@ def _networks(host: str) -> tuple[tuple[Network, ...], frozenset[int]]:
         return (), frozenset({"*": (4, 6), "*4": (4,), "*6": (6,)}[host])
     if host == "private":
         return PRIVATE, frozenset({4, 6})
+    plain = _IPV4.fullmatch(host)
+    if plain is not None:  # most are so, and the library's own reading of a text takes five times as long
+        a, b, c, d = map(int, plain.group(1, 2, 3, 4))
+        length = 32 if plain[5] is None else int(plain[5])
+        value = (a << 24 | b << 16 | c << 8 | d) >> 32 - length << 32 - length
+        return (ipaddress.IPv4Network((value, length)),), frozenset({4})
     network = ipaddress.ip_network(host, strict=False)
     return (network,), frozenset({network.version})
 

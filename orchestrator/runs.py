@@ -35,9 +35,10 @@ DRAIN_S = 3.0
 TERM_GRACE_S = 2.0
 KILL_AFTER_S = 5.0
 DENIED_MAX = 200
+UNBUILT_MAX = 50
 CONNECTIONS_MAX = 100_000
 
-GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "tool", "timeout", "interrupted")
+GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "clock", "tool", "timeout", "interrupted")
 """Failures that end a run, the gravest first; one of them is never replaced by a lesser one."""
 
 
@@ -73,6 +74,7 @@ class Life:
     circuit_id: int | None = None
     is_circuit_wanted: bool = False
     circuits: list[UsedCircuit] = field(default_factory=list)
+    unbuilt: list[fx.CircuitFailed] = field(default_factory=list)
     admission: Admission = field(init=False)
     connections: Connections = field(default_factory=Connections)
     denied: list[ev.Denied] = field(default_factory=list)
@@ -89,6 +91,12 @@ class Life:
 
     def __post_init__(self) -> None:
         self.admission = Admission.of(self.run, self.resolve)
+
+    @property
+    def circuit_ids(self) -> list[int]:
+        """Of all circuits that it had, or was to have."""
+        failed = [one.circuit_id for one in self.unbuilt if one.circuit_id is not None]
+        return [*(circuit.circuit_id for circuit in self.circuits), *failed]
 
     def step(self, event: object, now: float) -> list[Effect]:
         """What one event leads to. `now`: seconds since the epoch. An event of an unknown kind is a bug."""
@@ -150,7 +158,12 @@ class Life:
 
     def _circuit_unavailable(self, event: fx.CircuitUnavailable, now: float) -> list[Effect]:
         detail = f"no circuit to this exit could be built: {event.reason}"
-        return self.fail(Failure("circuit", "unknown", True, detail))
+        return self.fail(Failure("circuit", event.blame, True, detail))
+
+    def _circuit_failed(self, event: fx.CircuitFailed, now: float) -> list[Effect]:
+        if len(self.unbuilt) < UNBUILT_MAX:
+            self.unbuilt.append(event)
+        return []
 
     def _circuit_closed(self, event: fx.CircuitClosed, now: float) -> list[Effect]:
         """With a stream open the run is over, even if the tool has ended of that meanwhile; idle, it is replaced at the
@@ -387,6 +400,9 @@ class Life:
     def _trust_lost(self, event: ev.TrustLost, now: float) -> list[Effect]:
         return self.fail(Failure("tor", "local", True, event.detail))
 
+    def _clock_jumped(self, event: ev.ClockJumped, now: float) -> list[Effect]:
+        return self.fail(Failure("clock", "local", True, event.detail)) if self.phase > Phase.CIRCUIT else []
+
     def _interrupted(self, event: ev.Interrupted, now: float) -> list[Effect]:
         return self.fail(Failure("interrupted", "local", True, event.detail), self._grace_s)
 
@@ -399,6 +415,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     fx.CircuitReady: Life._circuit_ready,
     fx.CircuitUnavailable: Life._circuit_unavailable,
     fx.CircuitClosed: Life._circuit_closed,
+    fx.CircuitFailed: Life._circuit_failed,
     fx.StreamJoined: Life._stream_joined,
     fx.StreamSent: Life._stream_sent,
     fx.StreamRemapped: Life._stream_remapped,
@@ -427,4 +444,5 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     ev.TimerFired: Life._timer_fired,
     ev.TrustLost: Life._trust_lost,
     ev.Interrupted: Life._interrupted,
+    ev.ClockJumped: Life._clock_jumped,
 }

@@ -7,7 +7,6 @@ uses.
 """
 
 import ipaddress
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,34 +15,18 @@ from typing import Any
 
 from .errors import EXIT_USAGE, OperatorError
 from .model import join_host_port
+from .rate import PER_DESTINATION, UNITS_MS, Rate, rate_of
 from .tool_settings import NAME as PARAMS
 from .tool_settings import Params, key_of, merged, read_params
 
 SYSTEM_FILE = Path("/etc/exitpin/config.toml")
 BUILT_IN = "built-in"
 COMMAND_LINE = "command line"
+FALLBACKS = ("none", "guards")
 
-_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
-_RATE = re.compile(r"(\d{1,6})/(s|m|h)")
 _FINGERPRINT = re.compile(r"\$?([0-9A-Fa-f]{40})")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `count` runs started in each period."""
-
-    count: int
-    period: str
-
-    @property
-    def interval_s(self) -> float:
-        """The mean time between two starts."""
-        return _UNITS_MS[self.period] / 1000 / self.count
-
-    def __str__(self) -> str:
-        return f"{self.count}/{self.period}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +35,18 @@ class Settings:
     parameters, by tool and name."""
 
     first_hops: tuple[str, ...] = ()
+    first_hops_fallback: str = "none"
     build_delay_s: float = 3.0
     build_jitter_s: float = 1.0
     rate: Rate | None = None
+    per_destination: Rate = PER_DESTINATION
     timeout_s: float = 120.0
     jobs: int = 4
     hops: int = 2
+    network_wait_s: float = 600.0
     destinations: tuple[str, ...] = ()
     control: str = ""
+    as_file: str = ""
     params: Params = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -196,21 +183,10 @@ def _explain(path: Path, name: str, kind: str, given: object) -> str:
     )
 
 
-def toml_value(value: object) -> str:
-    """A value as the configuration file would spell it; empty if it is not set."""
-    if value is None or value == "":
-        return ""
-    if isinstance(value, float):
-        return f'"{value:g}s"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(toml_value(each) for each in value)}]"
-    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=True)
-
-
 def _duration_s(least_s: float) -> Callable[[Any], float]:
     def parse(given: Any) -> float:
         match = None if isinstance(given, bool) else _DURATION.fullmatch(str(given))
-        seconds = float(match[1]) * _UNITS_MS[match[2] or "s"] / 1000 if match else -1.0
+        seconds = float(match[1]) * UNITS_MS[match[2] or "s"] / 1000 if match else -1.0
         if not least_s <= seconds <= 86400:
             raise ValueError
         return seconds
@@ -237,11 +213,8 @@ def _each(parse_one: Callable[[str], str]) -> Callable[[Any], tuple[str, ...]]:
     return parse
 
 
-def _rate(given: Any) -> Rate:
-    match = _RATE.fullmatch(given) if isinstance(given, str) else None
-    if match is None or int(match[1]) == 0:
-        raise ValueError
-    return Rate(int(match[1]), match[2])
+def _one_of(*words: str) -> Callable[[Any], str]:
+    return lambda given: words[words.index(given)]  # a ValueError for any other
 
 
 def _fingerprint(given: str) -> str:
@@ -272,6 +245,12 @@ def _text(given: Any) -> str:
     return given
 
 
+def _file(given: Any) -> str:
+    if not _text(given).startswith("/"):
+        raise ValueError
+    return str(given)
+
+
 def _control(given: Any) -> str:
     text = _text(given)
     if not text.startswith("/") and not re.search(r"[^:]:\d+$", _destination(text)):
@@ -281,12 +260,16 @@ def _control(given: Any) -> str:
 
 KEYS = (
     Key("first_hops", "first_hops", _each(_fingerprint), "a list of relay fingerprints, 40 hex digits each"),
+    Key("first_hops_fallback", "first_hops_fallback", _one_of(*FALLBACKS), '"none" or "guards"'),
     Key("build_delay", "build_delay_s", _duration_s(0), 'a time up to a day, such as "3s", "500ms" or 3.0'),
     Key("build_jitter", "build_jitter_s", _duration_s(0), 'a time up to a day, such as "1s", "500ms" or 1.0'),
-    Key("rate", "rate", _rate, 'runs in a time, such as "20/m" (s, m or h)'),
+    Key("rate", "rate", rate_of, 'runs in a time, such as "20/m" (s, m or h)'),
+    Key("per_destination", "per_destination", rate_of, 'runs in a time, such as "120/h" (s, m or h)'),
     Key("timeout", "timeout_s", _duration_s(0.001), 'a time up to a day, more than nothing, such as "90s" or 90'),
     Key("jobs", "jobs", _whole(1, 1000), "a whole number from 1 to 1000"),
     Key("hops", "hops", _whole(2, 8), "a whole number from 2 to 8"),
+    Key("network_wait", "network_wait_s", _duration_s(0), 'a time up to a day, such as "10m", "90s" or 90'),
     Key("destinations", "destinations", _each(_destination), 'a list of "host" or "host:port"'),
     Key("control", "control", _control, 'a control port, "host:port" or the path of a socket'),
+    Key("as_file", "as_file", _file, "the path of a file, from / on"),
 )

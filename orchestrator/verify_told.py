@@ -27,6 +27,12 @@ def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
         path = evidence.built.get(circuit_id, (0, None))[1]
         if path is not None and tuple(list_of(circuit, "path")) != path:
             yield f"the record's path of circuit {circuit_id} is not the one that Tor built"
+    for circuit in list_of(record, "unbuilt"):
+        circuit_id = circuit.get("id") if isinstance(circuit, Mapping) else None
+        if not isinstance(circuit, Mapping) or type(circuit_id) not in (int, type(None)):
+            yield f"a failed circuit of the record can't be read: {circuit!r:.200}"
+        elif circuit_id is not None and tuple(list_of(circuit, "path")) == evidence.built.get(circuit_id, (0, None))[1]:
+            yield f"circuit {circuit_id} was built as the record wants it, and the record says that it failed"
 
 
 def told_problems(stream: Json) -> Iterator[str]:

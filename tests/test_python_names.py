@@ -49,3 +49,30 @@ def test_what_is_no_destination_is_not_left_out(to: Any) -> None:
 
     with pytest.raises(TypeError, match=r"is no destination: .*host:port"):
         [*Choice(to).words()]
+
+
+NOT_ONE_RUN = [
+    ["--repeat=2"], ["--repeat", "2"], ["-e", "exit02"], ["--exit=all"], ["--record=x"], ["--json"], ["--events", "x"],
+    ["--joblog=x"], ["-j2"], ["--help"], ["-h"], ["--dry-run"], ["--"], ["--", "curl"], ["curl"], ["--lab"],
+    ["--name=x"], ["--control=x"], ["--sample=1"], ["--timeout=1s"], ["--build-delay=1s"], ["--rep=2"],
+    ["--resolve=no"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", NOT_ONE_RUN, ids=" ".join)
+def test_an_option_that_makes_it_something_else_than_one_run_is_refused(options: list[str]) -> None:
+    from exitpin.options import options_of_a_run
+
+    with pytest.raises(exitpin.OperatorError, match=r"is no option of one run|options="):
+        options_of_a_run(options)
+
+
+def test_options_that_leave_it_one_run_are_taken() -> None:
+    from exitpin.options import options_of_a_run, options_of_an_audit
+
+    taken = ["--to=a:1", "--allow", "listen", "--containment=notify", "--resolve=exit", "--bad-exits", "--wide"]
+    assert options_of_a_run(taken) == taken
+    assert options_of_an_audit(["--rate=20/m", "-j2"]) == ["--rate=20/m", "-j2"]
+    for option in ("--dry-run", "--dry", "-h", "--help", "--lab", "--name=x", "--control=x", "--runs"):
+        with pytest.raises(exitpin.OperatorError, match="is no option of an audit"):
+            options_of_an_audit([option])

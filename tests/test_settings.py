@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.settings import KEYS, Rate, Settings, config_files, load_settings
+from exitpin.orchestrator.rate import Rate
+from exitpin.orchestrator.settings import KEYS, Settings, config_files, load_settings
 
 NOWHERE = Path("/nonexistent/config.toml")
 FINGERPRINT = "A" * 40
@@ -38,7 +39,13 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     user = str(tmp_path / "exitpin" / "config.toml")
     origins = {key.name: settings.origin(key.name) for key in KEYS}
     assert origins == {
-        **dict.fromkeys(["build_jitter", "timeout", "destinations", "control"], "built-in"),
+        **dict.fromkeys(
+            [
+                *("first_hops_fallback", "build_jitter", "per_destination", "timeout", "network_wait", "destinations"),
+                *("control", "as_file"),
+            ],
+            "built-in",
+        ),
         "hops": str(system),
         "first_hops": str(system),
         "build_delay": user,
@@ -119,6 +126,8 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Pat
     ("name", "given", "attribute", "value"),
     [
         ("FIRST_HOPS", f"{FINGERPRINT}, ${FINGERPRINT.lower()}", "first_hops", (FINGERPRINT,)),
+        ("FIRST_HOPS_FALLBACK", "guards", "first_hops_fallback", "guards"),
+        ("NETWORK_WAIT", "5m", "network_wait_s", 300.0),
         ("BUILD_DELAY", "0", "build_delay_s", 0.0),
         ("TIMEOUT", "2m", "timeout_s", 120.0),
         ("TIMEOUT", "1.5h", "timeout_s", 5400.0),
@@ -129,6 +138,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Pat
             ("example.org", "[2001:db8::1]:443", "::1"),
         ),
         ("CONTROL", "127.0.0.1:9051", "control", "127.0.0.1:9051"),
+        ("AS_FILE", "/var/lib/as.dat", "as_file", "/var/lib/as.dat"),
         ("CONTROL", "[::1]:9051", "control", "[::1]:9051"),
         ("CONTROL", "/run/tor/control", "control", "/run/tor/control"),
         ("JOBS", "", "jobs", 4),
@@ -141,6 +151,8 @@ def test_variables_are_read_as_text(name: str, given: str, attribute: str, value
 @pytest.mark.parametrize(
     ("name", "given"),
     [
+        ("FIRST_HOPS_FALLBACK", "anybody"),
+        ("NETWORK_WAIT", "2d"),
         ("BUILD_DELAY", "-1"),
         ("TIMEOUT", "0"),
         ("TIMEOUT", "nan"),
@@ -155,6 +167,7 @@ def test_variables_are_read_as_text(name: str, given: str, attribute: str, value
         ("DESTINATIONS", "a b/c"),
         ("CONTROL", "/run/two\nlines"),
         ("CONTROL", "9051"),
+        ("AS_FILE", "as.dat"),
         ("CONTROL", "::1"),
         ("FIRST_HOPS", "A" * 39),
     ],

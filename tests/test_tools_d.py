@@ -2,7 +2,7 @@
 what a dead port, a target with two answers or one with a new answer for everybody look like."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from exitpin import tools_d
 from exitpin.orchestrator.audit.agreement import Control, Controls
 from exitpin.orchestrator.audit.verdict import Judgement, Observation, judge
-from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, report_fixtures, try_fixtures
+from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, Tried, report_fixtures, try_fixtures
 from exitpin.orchestrator.tool import Status, Tool, Value
 from exitpin.wrappers.extraction import Harvest, extract, search
 from exitpin.wrappers.tool_files import Catalogue, Entry, Layer
@@ -38,13 +38,19 @@ def tool(tool_id: str) -> Tool:
     return entry(tool_id).usable()
 
 
+@cache
+def tried(tool_id: str) -> Sequence[Tried]:
+    """What it says of its stored answers."""
+    return tuple(try_fixtures(tool(tool_id), PATH))
+
+
 def controls(*facts: Mapping[str, Value]) -> Controls:
     return Controls(tuple(Control("exit", each, 0.0) for each in facts), quorum=2)
 
 
 def healthy(wanted: Tool) -> Mapping[str, Value]:
     """The facts of the tool's first fixture, which is an `ok` one."""
-    first = next(tried for tried in wanted.fixtures if tried.expect is Status.OK)
+    first = next(fixture for fixture in wanted.fixtures if fixture.expect is Status.OK)
 
     def content(name: str) -> bytes:
         return (Path(wanted.path).parent / name).read_bytes() if name else b""
@@ -69,7 +75,7 @@ def test_a_tool_is_right_and_gives_no_cause_for_a_warning(tool_id: str) -> None:
 
 @pytest.mark.parametrize("tool_id", IDS)
 def test_a_tool_says_of_its_stored_answers_what_it_should(tool_id: str) -> None:
-    assert [tried.line() for tried in try_fixtures(tool(tool_id), PATH) if not tried.is_expected] == []
+    assert [one.line() for one in tried(tool_id) if not one.is_expected] == []
 
 
 @pytest.mark.parametrize("tool_id", IDS)
@@ -82,7 +88,7 @@ def test_a_tool_has_a_stored_answer_for_each_status_that_its_rules_name(tool_id:
 
 @pytest.mark.parametrize("tool_id", IDS)
 def test_each_rule_of_a_tool_is_reached_by_a_stored_answer_or_is_an_error(tool_id: str) -> None:
-    reached = {tried.judgement.rule for tried in try_fixtures(tool(tool_id), PATH)}
+    reached = {one.judgement.rule for one in tried(tool_id)}
     rules = enumerate(tool(tool_id).verdict)
     assert [rule.reason for place, rule in rules if place not in reached and rule.status is not Status.ERROR] == []
 

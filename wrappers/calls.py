@@ -2,15 +2,17 @@
 
 Two files in memory are inherited by the child (`callee.py`): the call, and its answer, which can't grow over a limit
 that the kernel keeps (a seal). Nothing that the tool prints, and nothing from a socket, is ever unpickled: the answer
-is what the child's own Python wrote to a descriptor that the programs which it starts do not have.
+is what the child's own Python has signed. Programs which it starts have neither the key nor, but by /proc, the file.
 
 Called by `exitpin.Tor` and `exitpin.Session`. Sources: memfd_create(2), F_ADD_SEALS in fcntl(2).
 """
 
 import contextlib
 import fcntl
+import io
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,8 +20,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from .callee import HEADER, RAISED, RETURNED
-from .client import take_record, timeout_words
+from ..orchestrator.errors import OperatorError
+from .callee import HEADER, KEY_BYTES, RAISED, RETURNED, signature
+from .client import timeout_words
 from .own_daemon import OwnDaemon
 
 ANSWER_MAX = 64 << 20
@@ -33,8 +36,23 @@ class RunFailed(Exception):
     none."""
 
     def __init__(self, why: str, record: Mapping[str, Any] | None) -> None:
-        super().__init__(why)
+        super().__init__(why, record)
         self.record = record
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RemoteError(Exception):
+    """What a function raised, where that itself can't be had here: it holds a socket or a file, say, or can't be made
+    anew. `type_name`, `message`: the exception's; `traceback`: that of its process, as text."""
+
+    def __init__(self, type_name: str, message: str, traceback: str) -> None:
+        super().__init__(type_name, message, traceback)
+        self.type_name, self.message, self.traceback = type_name, message, traceback
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}"
 
 
 class ChildTraceback(Exception):
@@ -53,24 +71,35 @@ class Call:
         self.record: Mapping[str, Any] | None = None
         self._status = 0
         self._daemon = daemon
+        self._exit = exit_
         self._path = daemon.record_path()
         self._files = contextlib.ExitStack()
-        self._files.callback(self._path.unlink, missing_ok=True)  # of a call that is broken off
+        self._files.callback(daemon.forget, self._path)  # of a call that is broken off
+        self._is_late = False
         try:
             self._prepare(exit_, what, timeout_s)
         except BaseException:
             self._files.close()
             raise
+        self.patience_s = daemon.patience_s(timeout_s)
+        """Seconds within which its process has ended."""
 
     def _prepare(self, exit_: str, what: tuple[Callable[..., Any], Any, Any], timeout_s: float | None) -> None:
         import cloudpickle
 
-        self._asked = self._file(pickle.dumps(sys.path) + cloudpickle.dumps(what))
+        self._key = secrets.token_bytes(KEY_BYTES)
+        try:
+            call = pickle.dumps(sys.path) + cloudpickle.dumps(what)
+        except Exception as why:  # whatever somebody's __reduce__ raises
+            told = f"the function, or an argument of it, can't be sent: {type(why).__name__}: {why}."
+            raise OperatorError(told, "Have it opened, or made, by the function itself.") from why
+        self._asked = self._file(self._key + call)
         self._answer = self._file(b"")
         os.ftruncate(self._answer, ANSWER_MAX)
         fcntl.fcntl(self._answer, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         child = ("-P", "-c", "from exitpin.wrappers.callee import main; main()", str(self._asked), str(self._answer))
-        self.command = self._daemon.command(exit_, [sys.executable, *child], self._path, timeout_words(timeout_s))
+        self._argv = [sys.executable, *child]
+        self.command = self._daemon.command(exit_, self._argv, self._path, timeout_words(timeout_s))
         self.descriptors = (self._asked, self._answer)
 
     def __enter__(self) -> "Call":
@@ -86,21 +115,30 @@ class Call:
             start_new_session=True,
         )  # fmt: skip
         try:
+            process.wait(self.patience_s)
+        except subprocess.TimeoutExpired:
+            self._is_late = True
+            process.send_signal(signal.SIGTERM)
             process.wait()
         except BaseException:
             process.send_signal(signal.SIGTERM)
             process.wait()
             raise
-        self.ended(process.returncode)
+        self.ended(process.returncode, is_late=self._is_late)
 
-    def ended(self, status: int) -> None:
-        """The run is over; the exit status of its client."""
-        self._status = status
-        self.record = take_record(self._path)
+    def ended(self, status: int, *, is_late: bool = False) -> None:
+        """The run is over; the exit status of its client. `is_late`: it was ended, since it had taken too long."""
+        self._status, self._is_late = status, is_late
+        self.record = self._daemon.take_record(self._path, self._exit, self._argv)
 
     def result(self) -> Any:
         """What the function returned. Raises what it raised, and RunFailed: nothing is read, then, or was not to be
-        understood."""
+        understood; OperatorError where there was no run."""
+        if self._is_late:
+            raise self._failed(f"it was ended, since it had none after {self.patience_s:g} s, with its circuit")
+        if self.record is None and self._status > 0:
+            told = f"there was no run of the function (exit status {self._status})."
+            raise OperatorError(told, "What exitpin has said of it is on stderr.", self._status)
         if self.record is None:
             raise self._failed(f"exit status {self._status}, and no record")
         failure = self.record["failure"]
@@ -108,19 +146,32 @@ class Call:
             raise self._failed(f"{failure['kind']}: {failure['detail']}")
         if self._status != 0:
             raise self._failed(f"exit status {self._status}")
-        kind, size = HEADER.unpack(os.pread(self._answer, HEADER.size, 0))
+        kind, size, signed = HEADER.unpack(os.pread(self._answer, HEADER.size, 0))
         if kind not in (RETURNED, RAISED) or size > ANSWER_MAX - HEADER.size:
             raise self._failed("its process ended without one")
+        content = os.pread(self._answer, size, HEADER.size)
+        if signed != signature(self._key, kind, content):
+            raise self._failed("what stands there was not written by its process")
+        if kind == RAISED:
+            raise self._raised(io.BytesIO(content))
         try:
-            answer = pickle.loads(os.pread(self._answer, size, HEADER.size))
-            error, told = (None, "") if kind == RETURNED else answer
+            return pickle.loads(content)
         except Exception as why:  # whatever somebody's __setstate__ raises
             raise self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}") from why
-        if kind == RETURNED:
-            return answer
+
+    def _raised(self, content: io.BytesIO) -> Exception:
+        """What it raised, or what stands for it."""
+        try:
+            type_name, message, told = map(str, pickle.load(content))
+        except Exception as why:
+            return self._failed(f"what it wrote can't be read here: {type(why).__name__}: {why}")
+        error: object = None
+        with contextlib.suppress(Exception):
+            error = pickle.load(content)
         if not isinstance(error, Exception):
-            raise self._failed("it raised what is no exception")
-        raise error from ChildTraceback(told)
+            error = RemoteError(type_name, message, told)
+        error.__cause__ = ChildTraceback(told)
+        return error
 
     def _failed(self, why: str) -> RunFailed:
         return RunFailed(f"the function gave no answer: {why}", self.record)

@@ -3,15 +3,18 @@ last words. Decides nothing about runs. Called by what `import exitpin` offers.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
+
+NOTHING_PROVEN = "Nothing is proven of this run: run it again."
 
 
 def client_path() -> str:
@@ -47,21 +50,39 @@ def one_exit(name: str) -> str:
 
 
 def timeout_words(timeout_s: float | None) -> list[str]:
-    """The option that says how long a run may take; None: as long as it likes."""
-    return [] if timeout_s is None else ["--timeout", f"{timeout_s * 1000:.0f}ms"]
+    """The option that says how long a run may take; None: as long as it likes. Raises OperatorError for what is no
+    time."""
+    if timeout_s is None:
+        return []
+    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+    if not is_number or not math.isfinite(timeout_s) or timeout_s <= 0:
+        hint = "It is a number of seconds over 0, or None: as long as it takes."
+        raise OperatorError(f"{timeout_s!r} is no timeout.", hint, EXIT_USAGE)
+    return ["--timeout", f"{max(1, math.ceil(timeout_s * 1000))}ms"]
 
 
-def take_record(path: Path) -> dict[str, Any] | None:
-    """The record that stands there, which is then gone; None: there is none. Raises OperatorError for one that can't be
-    read, and for those of several runs."""
+def take_record(path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
+    """The record that stands there of this command through this exit, which is then gone; None: there is none. Raises
+    OperatorError for one that can't be read, for those of several runs, and for that of another run."""
     try:
         lines = path.read_bytes().splitlines()
         path.unlink(missing_ok=True)
-        if len(lines) < 2:
-            return cast(dict[str, Any], json.loads(lines[0])) if lines else None
+        record = cast(dict[str, Any], json.loads(lines[0])) if len(lines) == 1 else None
+        is_another = record is not None and not _is_of(record, exit_, argv)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        why = f"the record of a run can't be read: {getattr(error, 'strerror', error)}."
-        raise OperatorError(why, "Nothing is proven of this run: run it again.") from error
-    raise OperatorError(f"there were {len(lines)} runs, and one was wanted.", "Leave out what asks for several.")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = f"the record of a run can't be read: {getattr(error, 'strerror', None) or error}."
+        raise OperatorError(why, NOTHING_PROVEN) from error
+    if len(lines) > 1:
+        raise OperatorError(f"there were {len(lines)} runs, and one was wanted.", "Leave out what asks for several.")
+    if is_another:
+        raise OperatorError(f"the record of {argv[0]} through {exit_} is that of another run.", NOTHING_PROVEN)
+    return record
+
+
+def _is_of(record: Mapping[str, Any], exit_: str, argv: Sequence[str]) -> bool:
+    """Whether it is of this command through this exit, as far as it is named: "any" may be each."""
+    name = exit_.removeprefix("$").partition("~")[0].partition("=")[0].lower()
+    named = (record["exit"]["fingerprint"].lower(), record["exit"]["nickname"].lower(), name if name == "any" else "")
+    return name in named and record["tool"]["argv"] == list(map(os.fsdecode, argv))

@@ -5,14 +5,13 @@ reader never waits for a writer, nor a writer for a reader; two writers take tur
 it had not committed, and nothing else (sqlite.org/wal.html). Every commit is synced: a scan has a few in a second.
 """
 
-import errno
 import hashlib
 import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
@@ -142,7 +141,10 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     _is_there(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(path)
+        with suppress(FileExistsError):
+            # Never opened if it is there: a close drops all locks that this process has on it (fcntl(2)), SQLite's,
+            # too, and the next reader would take the log away from whoever writes.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise OperatorError(f"results can't be kept in {path}: {error.strerror}.", _OTHER_HINT) from error
     with explained(path):
@@ -180,17 +182,6 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
             return None
         create(path, patience_s).close()
         return _reader(path, patience_s)
-
-
-def _make(path: Path) -> None:
-    """An empty file, where there is none. One that is there is not opened: to close it would drop the locks of every
-    other connection of this process (sqlite.org/howtocorrupt.html, 2.2), and the next reader would take the log for
-    one that nobody writes to, and remove it. Raises OSError."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _is_there(path: Path) -> bool:

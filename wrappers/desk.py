@@ -22,7 +22,7 @@ FILES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`facts` by name; `problem`: why they are none, empty otherwise; `evidence`: the files that were kept."""
+    """`facts` by name; `problem`: why they are not all of them, empty if they are; `evidence`: files that were kept."""
 
     facts: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -80,7 +80,8 @@ class Desk:
         sources = Sources(Harvest(facts=content), Limits())
         facts = sources.emitted()
         problem = f"the fact {sources.twice[0]} is set twice" if sources.twice else ""
-        return Given({} if problem else facts, problem, self._kept())
+        sure = {name: value for name, value in facts.items() if name not in sources.twice}
+        return Given(sure, problem, self._kept())
 
     def _kept(self) -> tuple[str, ...]:
         if self._evidence is None:

@@ -1,34 +1,36 @@
-"""One snapshot of consensus and descriptors, read from our tor: GETINFO ns/all and desc/all-recent, parsed by stem.
+"""One snapshot of consensus and descriptors, read from our tor, all of it of one consensus.
 
-Descriptors are parsed one by one and only as far as a selection needs; policies are ours
-(`orchestrator/policy.py`). The documents themselves go with the snapshot: they are evidence.
+The signed consensus is read where tor hands it out (`dir/status-vote/current/consensus`), else what it makes of it
+(`ns/all`), which does not say whose bandwidth was measured. Documents stay bytes until they are parsed: they are large,
+and evidence. Parsed in a thread, since a loop that carries runs may be waiting.
 """
 
-import re
+import asyncio
 from dataclasses import replace
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
-from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
+from . import consensus, descriptors
 from .tor import ControlChannel, ControlError
 
-_DESCRIPTOR = re.compile(r"^router ", re.MULTILINE)
-_FINGERPRINT = re.compile(r"^(?:opt )?fingerprint ([0-9A-F ]+)$", re.MULTILINE)
-_POLICY = re.compile(r"^(?:accept|reject) .*$", re.MULTILINE)
-_IPV6_POLICY = re.compile(r"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
-_ACCEPTS = re.compile(r"^(?:accept |ipv6-policy accept )", re.MULTILINE)
-_FAMILY = re.compile(r"^family (.*)$", re.MULTILINE)
-_CONTACT = re.compile(r"^contact (.*)$", re.MULTILINE)
+TRIES = 3
 
 
 async def read_snapshot(channel: ControlChannel) -> Snapshot:
     """The snapshot that this tor has now. Raises ControlError."""
-    status = (await channel.ask("GETINFO ns/all"))[0].partition("=")[2]
-    descriptors = (await channel.ask("GETINFO desc/all-recent"))[0].partition("=")[2]
-    valid_after = await _time(channel, "valid-after")
     distinct = (await channel.ask("GETCONF EnforceDistinctSubnets"))[0].partition("=")[2]
-    snapshot = parse_snapshot(status, descriptors, valid_after, distinct != "0")
-    fresh, valid = await _time(channel, "fresh-until"), await _time(channel, "valid-until")
-    return replace(snapshot, consensus=await _signed_consensus(channel) or status, fresh_until=fresh, valid_until=valid)
+    valid_after = await _time(channel, "valid-after")
+    for _ in range(TRIES):
+        status = await _signed_consensus(channel, valid_after) or await channel.ask_data("GETINFO ns/all")
+        described = await channel.ask_data("GETINFO desc/all-recent")
+        fresh, valid = await _time(channel, "fresh-until"), await _time(channel, "valid-until")
+        before, valid_after = valid_after, await _time(channel, "valid-after")
+        if before == valid_after:  # else tor has taken a new consensus meanwhile
+            try:
+                found = await asyncio.to_thread(parse_snapshot, status, described, valid_after, distinct != "0")
+            except ValueError as error:
+                raise ControlError(f"the consensus of {valid_after} can't be read: {error}.") from error
+            return replace(found, fresh_until=fresh, valid_until=valid)
+    raise ControlError(f"tor took a new consensus {TRIES} times while it was asked for one.", "Try again.")
 
 
 async def read_fresh_until(channel: ControlChannel) -> str:
@@ -40,57 +42,32 @@ async def _time(channel: ControlChannel, name: str) -> str:
     return (await channel.ask(f"GETINFO consensus/{name}"))[0].partition("=")[2].strip('"')
 
 
-async def _signed_consensus(channel: ControlChannel) -> str:
-    """The consensus with its signatures; empty for a tor that does not hand it out."""
+async def _signed_consensus(channel: ControlChannel, valid_after: str) -> bytes:
+    """The consensus with its signatures; empty for a tor that does not hand it out, or whose disk has another one."""
     try:
-        return (await channel.ask("GETINFO dir/status-vote/current/consensus"))[0].partition("=")[2].lstrip("\n")
+        signed = (await channel.ask_data("GETINFO dir/status-vote/current/consensus")).lstrip(b"\n")
     except ControlError:
-        return ""
+        return b""
+    return signed if consensus.valid_after(signed) == valid_after else b""
 
 
-def parse_snapshot(status: str, descriptors: str, valid_after: str, distinct_subnets: bool) -> Snapshot:
-    """Router status entries and server descriptors -> a snapshot, in the consensus' order."""
-    from stem.descriptor.router_status_entry import RouterStatusEntryV3
-
-    parsed, published = _descriptors(descriptors)
+def parse_snapshot(status: bytes, described: bytes, valid_after: str, distinct_subnets: bool) -> Snapshot:
+    """Router status entries and server descriptors -> a snapshot, in the consensus' order. Raises ValueError."""
+    published = descriptors.Texts()
+    known: dict[Fingerprint, descriptors.Described] = {}
+    for name, one in descriptors.descriptors(described):
+        known[name] = one
     relays: dict[Fingerprint, Relay] = {}
-    for text in re.split(r"(?m)^(?=r )", status.strip("\n")):
-        if not text.startswith("r "):
-            continue
-        entry = RouterStatusEntryV3(text.encode("utf-8", "surrogateescape"), validate=False)
-        fingerprint = Fingerprint(str(entry.fingerprint))
-        policy, family, contact = parsed.get(fingerprint, (None, frozenset(), ""))
-        relays[fingerprint] = Relay(
-            fingerprint, entry.nickname, entry.address, entry.or_port, frozenset(entry.flags), policy, family, contact,
-            entry.bandwidth or 0,
+    for entry in consensus.entries(status):
+        own = known.get(entry.fingerprint, NOT_DESCRIBED)
+        if own.text:
+            published.add(entry.fingerprint, own.text)
+        relays[entry.fingerprint] = Relay(
+            entry.fingerprint, entry.nickname, entry.address, entry.or_port, entry.flags, own.policy, own.family,
+            own.contact, entry.bandwidth, entry.is_measured, own.family_ids,
         )  # fmt: skip
-    return Snapshot(valid_after, relays, distinct_subnets, status, descriptors=published)
+    consensus_text = status.decode("utf-8", "surrogateescape")
+    return Snapshot(valid_after, relays, distinct_subnets, consensus_text, descriptors=published)
 
 
-def _descriptors(
-    text: str,
-) -> tuple[dict[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]], dict[Fingerprint, str]]:
-    """By fingerprint (policy, family, contact) of each server descriptor (dir-spec 2.1.1), and the text of those that
-    let anything out."""
-    found: dict[Fingerprint, tuple[ExitPolicy | None, frozenset[str], str]] = {}
-    published: dict[Fingerprint, str] = {}
-    for part in _DESCRIPTOR.split(text)[1:]:
-        fingerprint = _FINGERPRINT.search(part)
-        if fingerprint is None:
-            continue
-        family = _FAMILY.search(part)
-        contact = _CONTACT.search(part)
-        members = (
-            frozenset(word.removeprefix("$")[:40].upper() for word in family[1].split()) if family else frozenset()
-        )
-        ipv6 = _IPV6_POLICY.search(part)
-        policy: ExitPolicy | None
-        try:
-            policy = parse_descriptor_policy("\n".join(_POLICY.findall(part)), ipv6[1] if ipv6 else "")
-        except ValueError:
-            policy = None  # one odd descriptor: that relay is dropped and accounted for, the scan goes on
-        name = Fingerprint(fingerprint[1].replace(" ", ""))
-        found[name] = policy, members, contact[1] if contact else ""
-        if _ACCEPTS.search(part) is not None:
-            published[name] = f"router {part}"
-    return found, published
+NOT_DESCRIBED = descriptors.Described(None, frozenset(), frozenset(), "")

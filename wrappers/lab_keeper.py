@@ -7,6 +7,7 @@ has come or gone.
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -71,5 +72,9 @@ class Keeper:
     def _again(self, name: str) -> None:
         del self.waiting[name]
         self.began[name] = time.monotonic()
-        self.plant.again(name)
+        try:
+            self.plant.again(name)
+        except OSError:  # no room, no memory, no process: perhaps in a while
+            traceback.print_exc()
+            self._later(name)
         self.on_change()

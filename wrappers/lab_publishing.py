@@ -8,7 +8,9 @@ notice. So what they hold is looked at, and who is missing is told to publish ag
 import asyncio
 import re
 import time
+import traceback
 
+from ..orchestrator.errors import OperatorError
 from ..orchestrator.lab.network import Relay
 from .lab_grounds import Grounds
 from .lab_tors import revision_of
@@ -28,7 +30,10 @@ async def keep_published(grounds: Grounds) -> None:
         await asyncio.sleep(LOOK_S)
         if grounds.unpublished:
             async with grounds.lock:
-                await look(grounds)
+                try:
+                    await look(grounds)
+                except (OperatorError, OSError):  # pid 1 must live on; the next look tries again
+                    traceback.print_exc()
 
 
 async def look(grounds: Grounds) -> None:

@@ -22,6 +22,13 @@ NEVER_S = "2592000"
 CONTACT = "lab@example.org"
 _REVISION = re.compile(re.escape(CONTACT) + r" \(revision ([0-9]{1,9})\)")
 FOUNDING = Voting(10, 60480)
+# Of authorities that stay. One that was killed would call nobody Running that it has not tried again, which takes it 20
+# minutes; and first hops that were killed would be Stable no more.
+LIVING: tuple[Line, ...] = (
+    ("AuthDirTestReachability", "0"),
+    ("AuthDirVoteStableGuaranteeMinUptime", "1 second"),
+    ("AuthDirVoteStableGuaranteeMTBF", "1 second"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,9 @@ def resolv_conf(one: Relay) -> str:
 
 def _role_lines(one: Relay, data_dir: Path, policy: Sequence[str], voting: Voting) -> tuple[Line, ...]:
     if one.role is Role.AUTHORITY:
+        lives = LIVING if voting is not FOUNDING else ()
         return (
+            *lives,
             ("AuthoritativeDirectory", "1"),
             ("V3AuthoritativeDirectory", "1"),
             ("DirPort", f"{one.address}:{one.dir_port}"),

@@ -7,23 +7,29 @@ Decides nothing about runs. Called by what `import exitpin` offers. Sources: pid
 
 import contextlib
 import os
+import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..orchestrator.errors import OperatorError
-from .client import client_path, one_exit, refusal, unanswered
+from ..orchestrator.settings import load_settings
+from .client import client_path, one_exit, refusal, take_record, unanswered
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
 
 LOG = "daemon.log"
 STOP_S, VERB_S = 30.0, 300.0
+CIRCUIT_S = 240.0
+"""Within which a run whose turn has come has its circuit, or none: three builds of 60 s, pauses, and some more."""
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
+_OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
+"""Those of this process by network: tor is one's alone, and so it is the process that has it."""
 
 
 class OwnDaemon:
@@ -37,6 +43,8 @@ class OwnDaemon:
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._under_way: set[Path] = set()
+        self._pace_s = 0.0
         self._lock = threading.Lock()
         self._is_begun = self._is_ended = self._serves = False
         self.client = client_path()
@@ -51,8 +59,13 @@ class OwnDaemon:
             if self._is_begun or self._is_ended:
                 raise OperatorError("this was opened, or closed, before.", "Make another one.")
             self._is_begun = True
+        if self._is_second():
+            raise OperatorError("this program has this tor open already.", "Use that one: threads and tasks share it.")
         try:
             self._directory = self._stack.enter_context(scratch_directory())
+            if "--lab" not in self.network:
+                settings = load_settings(self.environment(None))
+                self._pace_s = settings.build_delay_s + settings.build_jitter_s
             self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             self._stack.callback(os.close, self.nothing)
             self._wait_for(self._begin(self._directory / LOG))
@@ -60,6 +73,12 @@ class OwnDaemon:
             self.stop()
             raise
         self._serves = True
+
+    def _is_second(self) -> bool:
+        """Whether another one of this process has the same tor, for which this one would wait, and nobody knows how
+        long. If not, this is the first from now on."""
+        key = (os.getpid(), os.environ.get("EXITPIN_LAB", ""), *self.network)
+        return _OPEN.setdefault(key, self) is not self
 
     def _begin(self, log: Path) -> IO[bytes]:
         """Where its first word will be read."""
@@ -100,6 +119,8 @@ class OwnDaemon:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for key in [key for key, daemon in [*_OPEN.items()] if daemon is self]:
+            del _OPEN[key]
         self.nothing = -1  # its number may be another file's from now on
         self._stack.close()
 
@@ -115,9 +136,29 @@ class OwnDaemon:
         return {**(os.environ if given is None else given), **self._settings, **named}
 
     def record_path(self) -> Path:
-        """Where the record of one more run goes; no other process that was forked from ours has the same. Raises
-        OperatorError when it is not open."""
-        return self._opened() / f"{os.getpid()}-{next(self._numbers)}.json"
+        """Where the record of one more run goes: no other run has the same, in whatever process that was forked from
+        ours. Raises OperatorError when it is not open."""
+        path = self._opened() / f"{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(4)}.json"
+        self._under_way.add(path)
+        return path
+
+    def patience_s(self, timeout_s: float | None) -> float | None:
+        """How long one more run may take from now on with all that comes before it: its turn, as far as those that were
+        asked for before have one, and its circuit."""
+        return None if timeout_s is None else timeout_s + CIRCUIT_S + self._pace_s * len(self._under_way)
+
+    def forget(self, path: Path) -> None:
+        """Nobody wants the record of such a run any more."""
+        self._under_way.discard(path)
+        path.unlink(missing_ok=True)
+
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
+        """The record of such a run that has ended, once; None: there is none. Raises OperatorError for one that can't
+        be read or is of another run, and in a process that did not start it."""
+        if not path.name.startswith(f"{os.getpid()}-"):
+            raise OperatorError("this run was started by another process.", "Ask for its record there.")
+        self._under_way.discard(path)
+        return take_record(path, exit_, argv)
 
     def _opened(self) -> Path:
         """The private folder."""

@@ -102,10 +102,24 @@ def _with_value(option: str) -> str:
 
 
 def _mended(written: str) -> str:
-    """What shtab 1.13 lacks for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; and of an
-    argument that may be repeated each one is completed, not the first alone."""
+    """What shtab 1.13 lacks for zsh: `source <(exitpin completion zsh)` starts a shell, too, as `eval` does; of an
+    argument that may be repeated each one is completed, not the first alone; and a verb has its own verbs, without
+    those of its verbs."""
     written = written.replace("$zsh_eval_context[-1] == eval", "$zsh_eval_context[-1] == (eval|file)")
-    return re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
+    written = re.sub(r'(?m)^( +)"\(\*\)::?', r'\1"*:', written)
+    listed = re.compile(r"(?ms)^(\w+)_commands\(\) \{\n  local _commands=\(\n(.*?)^  \)$")
+    written = listed.sub(lambda one: "".join(_own_verbs(one[0], one[1], written)), written)
+    chosen = re.compile(r"(?m)^ +\S+\) _arguments -C -s \$(\w+) ;;\n")
+    return chosen.sub(lambda one: one[0] if f"\n{one[1]}=(" in written else "", written)
+
+
+def _own_verbs(text: str, prefix: str, written: str) -> Iterator[str]:
+    """The lines of a list of verbs, without those that have no options under that prefix."""
+    for line in text.splitlines(keepends=True):
+        verb = re.match(r"    ([\w-]+):'", line)
+        name = "" if verb is None else verb[1].replace("-", "_")
+        if not name or f"\n{prefix}_{name}_options=(" in written:
+            yield line
 
 
 def _assigned(shell: str, given: Mapping[str, Sequence[str]]) -> str:

@@ -160,7 +160,10 @@ class StandIn:
         self.say(circuit.line("BUILT"))
 
     def _fail(self, circuit: StandInCircuit) -> None:
+        """The first hop answers, and can't reach the next one."""
         del self._circuits[circuit.circuit_id]
+        circuit.path = f"${circuit.asked[0]}~standin"
+        self.say(circuit.line("EXTENDED"))
         self.say(circuit.line("FAILED", " REASON=DESTROYED REMOTE_REASON=CHANNEL_CLOSED"))
 
     def _attach(self, words: Sequence[str]) -> Reply:

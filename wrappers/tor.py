@@ -14,6 +14,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..orchestrator.control_lines import parse_circ
@@ -25,7 +26,7 @@ PINNING_OPTIONS = {
     "__DisablePredictedCircuits": "1",
     "ConfluxEnabled": "0",
 }
-EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED"
+EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED NETWORK_LIVENESS"
 
 _LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
 _ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")
@@ -56,6 +57,15 @@ def authenticate(control_socket: Path | tuple[str, int]) -> socket.socket:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A command that was sent, and has no reply yet."""
+
+    on_reply: Callable[[Reply], None]
+    on_data: Callable[[bytes], None] | None
+    since: float
+
+
 class ControlChannel:
     """One authenticated control connection, driven by the running event loop.
 
@@ -71,10 +81,10 @@ class ControlChannel:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._out = bytearray()
-        self._waiting: deque[tuple[Callable[[Reply], None], float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._lines: list[str] = []
         self._code = 0
-        self._data: list[str] | None = None
+        self._data: bytearray | None = None
         self._is_lost = False
         self._why_lost = "the control connection is closed"
         self.unheard: list[str] = []
@@ -82,21 +92,34 @@ class ControlChannel:
         self.on_lost: Callable[[str], None] = lambda why: None
         self._loop.add_reader(self._socket.fileno(), self._readable)
 
-    def send(self, command: str, on_reply: Callable[[Reply], None]) -> None:
-        """Send one command; `on_reply` is called from the reader, in order with events."""
+    def send(
+        self, command: str, on_reply: Callable[[Reply], None], on_data: Callable[[bytes], None] | None = None
+    ) -> None:
+        """Send one command; `on_reply` is called from the reader, in order with events. `on_data`: gets what comes as
+        data (`250+`), its lines ended by LF, which is then no part of the reply's text."""
         if not _may_be_sent(command):
             raise AssertionError(f"BUG: refused command {command!r}")
         if self._is_lost:
             self._loop.call_soon(on_reply, (599, [self._why_lost]))
             return
-        self._waiting.append((on_reply, time.monotonic()))
+        self._waiting.append(_Waiting(on_reply, on_data, time.monotonic()))
         self._out += command.encode() + b"\r\n"
         self._writable()
 
     async def ask(self, command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> list[str]:
         """The lines of a positive reply. Raises ControlError for any other, and after `timeout_s`."""
+        return await self._asked(command, timeout_s, None)
+
+    async def ask_data(self, command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> bytes:
+        """What the reply to `GETINFO KEY` holds, as tor sent it: a consensus, all descriptors. As text those would take
+        four bytes a letter as soon as one relay's contact has a rare one. Raises ControlError as `ask`."""
+        blocks: list[bytes] = []
+        lines = await self._asked(command, timeout_s, blocks.append)
+        return b"".join(blocks) or lines[0].partition("=")[2].encode("utf-8", "surrogateescape")
+
+    async def _asked(self, command: str, timeout_s: float, on_data: Callable[[bytes], None] | None) -> list[str]:
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(command, lambda reply: None if future.done() else future.set_result(reply))
+        self.send(command, lambda reply: None if future.done() else future.set_result(reply), on_data)
         try:
             code, lines = await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
@@ -107,7 +130,7 @@ class ControlChannel:
 
     def longest_wait_s(self) -> float:
         """How long the oldest unanswered command has been waiting."""
-        return time.monotonic() - self._waiting[0][1] if self._waiting else 0.0
+        return time.monotonic() - self._waiting[0].since if self._waiting else 0.0
 
     def close(self) -> None:
         """Leave the loop and close the connection; nothing is reported."""
@@ -122,8 +145,8 @@ class ControlChannel:
             self._why_lost = why
             self.close()
             self.on_lost(why)
-            for on_reply, _ in self._waiting:
-                on_reply((599, [why]))
+            for waiting in self._waiting:
+                waiting.on_reply((599, [why]))
             self._waiting.clear()
 
     def _writable(self) -> None:
@@ -154,24 +177,43 @@ class ControlChannel:
         self._buffer += chunk
         *lines, rest = self._buffer.split(b"\r\n")
         self._buffer = bytearray(rest)
-        for line in lines:
-            if self._is_lost:
-                return
+        at = 0
+        while at < len(lines) and not self._is_lost:
+            line = lines[at]
             try:
-                self._line(line.decode("utf-8", "surrogateescape"))
+                if self._data is None:
+                    self._line(line.decode("utf-8", "surrogateescape"))
+                    at += 1
+                else:
+                    at = self._take_data(self._data, lines, at)
             except Exception as error:
                 # whatever it was, lines were missed or half acted upon: nothing after it can be trusted
-                self._lost(f"{type(error).__name__} at control line {line[:200]!r}: {error}")
+                self._lost(f"{type(error).__name__} at control line {bytes(line[:200])!r}: {error}")
                 raise
 
-    def _line(self, line: str) -> None:
-        if self._data is not None:
-            if line != ".":
-                self._data.append(line.removeprefix(".") if line.startswith("..") else line)
-                return
-            self._lines[-1] += "\n" + "\n".join(self._data)
+    def _take_data(self, data: bytearray, lines: Sequence[bytearray], at: int) -> int:
+        """Take the lines of data from `at` on, up to the one that ends it, if that has come; where to go on."""
+        try:
+            end = lines.index(b".", at)
+        except ValueError:
+            end = len(lines)
+        block = lines[at:end]
+        if any(line.startswith(b"..") for line in block):
+            block = [line[1:] if line.startswith(b"..") else line for line in block]
+        data += b"".join((b"\n".join(block), b"\n" if block else b""))
+        if end < len(lines):
             self._data = None
-            return
+            self._end_data(bytes(data))
+        return end + 1
+
+    def _end_data(self, data: bytes) -> None:
+        on_data = self._waiting[0].on_data if self._waiting and self._code != 650 else None
+        if on_data is not None:
+            on_data(data)
+        else:
+            self._lines[-1] += "\n" + data.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+    def _line(self, line: str) -> None:
         match = _LINE.fullmatch(line)
         if match is None:
             raise ValueError("not a line of control-spec")
@@ -181,13 +223,13 @@ class ControlChannel:
         self._code = code
         self._lines.append(text)
         if kind == "+":
-            self._data = []
+            self._data = bytearray()
         elif kind == " ":
             lines, self._lines = self._lines, []
             if code == 650:
                 self.on_event("\n".join(lines))
             elif self._waiting:
-                self._waiting.popleft()[0]((code, lines))
+                self._waiting.popleft().on_reply((code, lines))
             else:
                 raise ValueError(f"reply without a command: {line!r}")
 

@@ -5,7 +5,7 @@
     Session         the same for asyncio, typed
     Exit            an exit, as a value
     RunRecord, VerdictRecord                            the types of records (docs/record.rst)
-    OperatorError, RunFailed, ChildTraceback, TooMuchOutput    what is raised
+    OperatorError, RunFailed, RemoteError, ChildTraceback, TooMuchOutput    what is raised
 
 Each is imported when it is first asked for: `import exitpin` takes no longer than it did. docs/python.rst is the
 manual.
@@ -17,8 +17,8 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from exitpin.orchestrator.errors import OperatorError
-    from exitpin.wrappers.calls import ChildTraceback, RunFailed
-    from exitpin.wrappers.commands import TooMuchOutput
+    from exitpin.wrappers.calls import ChildTraceback, RemoteError, RunFailed
+    from exitpin.wrappers.kept import TooMuchOutput
 
     from .exits import Exit
     from .opened import Pinned, Tor, open
@@ -30,6 +30,7 @@ __all__ = [
     "Exit",
     "OperatorError",
     "Pinned",
+    "RemoteError",
     "RunFailed",
     "RunRecord",
     "Session",
@@ -42,7 +43,8 @@ __all__ = [
 
 _PLACES = {
     "ChildTraceback": "wrappers.calls", "Exit": "exits", "OperatorError": "orchestrator.errors", "Pinned": "opened",
-    "RunFailed": "wrappers.calls", "RunRecord": "records", "Session": "session", "TooMuchOutput": "wrappers.commands",
+    "RemoteError": "wrappers.calls",
+    "RunFailed": "wrappers.calls", "RunRecord": "records", "Session": "session", "TooMuchOutput": "wrappers.kept",
     "Tor": "opened", "VerdictRecord": "records", "open": "opened",
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias, TypeGuard, cast
 
 Destination: TypeAlias = str | tuple[str, int]
@@ -14,7 +14,8 @@ class Exit:
     """An exit of the current consensus, and what its own descriptor adds.
 
     `fingerprint`: 40 upper-case hex digits; `address`: IPv4, of the consensus; `policy`: rules as in its descriptor
-    (dir-spec), None without one; `family`: fingerprints; `bandwidth`: the consensus weight, in kB/s.
+    (dir-spec), None without one; `family`: fingerprints; `bandwidth`: the consensus weight, in kB/s, and `is_measured`:
+    whether that was measured; `country`: two letters, None where tor's GeoIP file does not know it.
 
     >>> import exitpin
     >>> with exitpin.open(lab=True) as tor:
@@ -30,6 +31,8 @@ class Exit:
     family: frozenset[str]
     contact: str
     bandwidth: int
+    is_measured: bool = False
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Choice:
     bad_exits: bool = False
     sample: int | None = None
     seed: int | None = None
+    options: Sequence[str] = ()
 
     def words(self) -> Iterator[str]:
         """The options. Raises TypeError for what is no destination."""
@@ -57,6 +61,7 @@ class Choice:
                 yield f"{option}={value}"
         if self.bad_exits:
             yield "--bad-exits"
+        yield from self.options
 
 
 def read_exits(lines: str) -> list[Exit]:
@@ -71,7 +76,8 @@ def name_of(exit_: Exit | str) -> str:
 
 def _exit(flags: Sequence[str], family: Sequence[str], policy: Sequence[str] | None, **told: object) -> Exit:
     rules = None if policy is None else tuple(policy)
-    return Exit(flags=frozenset(flags), family=frozenset(family), policy=rules, **told)  # type: ignore[arg-type]
+    others = {field.name: told[field.name] for field in fields(Exit) if field.name in told}
+    return Exit(flags=frozenset(flags), family=frozenset(family), policy=rules, **others)  # type: ignore[arg-type]
 
 
 def _each(values: Iterable[str]) -> Iterable[str]:

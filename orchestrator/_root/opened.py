@@ -1,10 +1,11 @@
 """Tor, opened: commands through its exits in the manner of `sh`, and functions. See `session.py` for asyncio."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 from exitpin.wrappers.own_daemon import OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
@@ -14,7 +15,9 @@ TIMEOUT_S = 120.0
 
 
 def network_words(lab: bool, name: str | None) -> list[str]:
-    """The options that say which network is meant."""
+    """The options that say which network is meant. Raises OperatorError for a lab's name that would be of no effect."""
+    if name is not None and not lab and not os.environ.get("EXITPIN_LAB"):
+        raise OperatorError(f"name={name!r} names a lab, and no lab is asked for.", "Add lab=True.", EXIT_USAGE)
     return [*(["--lab"] if lab else []), *(["--name", name] if name else [])]
 
 
@@ -80,20 +83,21 @@ class Tor:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """The exits of the current consensus, as `exitpin exits` chooses them; asked anew at each call (0.3 s).
 
         `to`: only exits whose policy allows it, ("host", port), or several of those; `flags`, `not_flags`: relays with
         and without these, such as "Stable"; `family`: fingerprints; `contact`: a regular expression; `bad_exits`: keep
-        relays with the flag BadExit; `sample`: so many, drawn at random, by `seed` if one is given. Raises
-        OperatorError.
+        relays with the flag BadExit; `sample`: so many, drawn at random, by `seed` if one is given; `options`: more of
+        `exitpin exits`, such as "--country=de". Raises OperatorError.
 
         >>> import exitpin
         >>> with exitpin.open(lab=True) as tor:
         ...     tor.exits(to=("web.test", 443))[0].flags >= {"Exit", "Running"}
         True
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
         return read_exits(self._daemon.told("exits", "--json", *choice.words()))
 
     def exit(self, which: Exit | str) -> "Pinned":
@@ -178,8 +182,10 @@ class Pinned:
         `_timeout`: in seconds, from the start of the run; None: none. `_on_record`: is called with the record of the
         run.
 
-        Raises what the function raises, with the traceback of that process as its cause; RunFailed if there is no
-        answer: a timeout, a signal, `os._exit`, over 64 MiB, what can't be unpickled here, or an attribution in doubt.
+        Raises what the function raises, with the traceback of that process as its cause, and RemoteError where that
+        can't be had here, or what it returned can't be sent; RunFailed if there is no answer: a timeout, a signal,
+        `os._exit`, over 64 MiB, what can't be unpickled here, or an attribution in doubt; OperatorError if there was no
+        run.
 
         >>> import exitpin
         >>> from urllib.request import urlopen

@@ -6,17 +6,19 @@ task that is cancelled ends its run first, and is over when nothing is left of i
 
 import asyncio
 import json
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from exitpin.wrappers.awaited import end, ended, read, uninterrupted
-from exitpin.wrappers.client import refusal, take_record, timeout_words, unanswered
+from exitpin.wrappers.awaited import Ended, end, ended, read, uninterrupted
+from exitpin.wrappers.client import refusal, timeout_words, unanswered
 from exitpin.wrappers.own_daemon import VERB_S, OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
 from .opened import TIMEOUT_S, network_words, pace
+from .options import options_of_a_run, options_of_an_audit
 from .records import RunRecord, VerdictRecord
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class Session:
         bad_exits: bool = False,
         sample: int | None = None,
         seed: int | None = None,
+        options: Sequence[str] = (),
     ) -> list[Exit]:
         """As `Tor.exits`.
 
@@ -87,7 +90,7 @@ class Session:
         >>> asyncio.run(main())
         2
         """
-        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed)
+        choice = Choice(to, flags, not_flags, family, contact, bad_exits, sample, seed, options)
         process = await asyncio.create_subprocess_exec(
             *self._daemon.verb("exits", "--json", *choice.words()), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
             env=self._daemon.environment(None), start_new_session=True,
@@ -114,8 +117,10 @@ class Session:
     ) -> RunRecord:
         """Run a command through an exit (a value, fingerprint or nickname); its record, however it ended.
 
-        `timeout`: in seconds, None: none; `stdin`: what the command reads there, nothing by default; `env`: all of its
-        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen".
+        `timeout`: in seconds, from the start of the command, None: none (a turn and a circuit come before, which are
+        bounded, too: docs/python.rst); `stdin`: what the command reads there, nothing by default; `env`: all of its
+        variables, ours by default; `cwd`: its directory; `options`: more of `exitpin run`, such as "--allow=listen", as
+        far as it remains one run through this exit.
         `process.stdout` and `process.stderr` are text as in the records of `--json`, of 1 MiB at most each (then
         `truncated` is true); the last lines of stderr may be exitpin's. Cancelled, it returns when the run has ended.
 
@@ -129,19 +134,23 @@ class Session:
         >>> asyncio.run(main())
         'LOUD'
         """
+        chosen = [*options_of_a_run(options), *timeout_words(timeout)]
         path = self._daemon.record_path()
-        chosen = [*options, *timeout_words(timeout)]
         process = await asyncio.create_subprocess_exec(
             *self._daemon.command(name_of(exit), argv, path, chosen),
             stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
             env=self._daemon.environment(env), start_new_session=True,
         )  # fmt: skip
+        patience_s = self._daemon.patience_s(timeout)
         try:
-            done = await ended(process, stdin)
+            async with asyncio.timeout(patience_s):
+                done = await ended(process, stdin)
+        except TimeoutError:
+            done = Ended(-signal.SIGTERM, "", f"exitpin: there was no run within {patience_s:g} s", True)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self._daemon.forget(path)
             raise
-        record = cast(RunRecord | None, take_record(path))
+        record = cast(RunRecord | None, self._daemon.take_record(path, name_of(exit), argv))
         if record is None:
             raise refusal(done.stderr, done.status)
         written = record["process"]
@@ -179,7 +188,8 @@ class Session:
         named = [tools] if isinstance(tools, str) else list(tools)
         chosen = [exits] if isinstance(exits, (str, Exit)) else list(exits)
         words = ["-e", ",".join(map(name_of, chosen)), *(f"--param={n}={v}" for n, v in (params or {}).items())]
-        words += [*([] if repeat is None else ["--repeat", str(repeat)]), *options]
+        words += [*([] if repeat is None else ["--repeat", str(repeat)])]
+        words += options_of_an_audit(options)
         process = await asyncio.create_subprocess_exec(
             *self._daemon.verb("audit", "--json", *words, *named), stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
             env=self._daemon.environment(None), start_new_session=True, limit=LINE_MAX,
@@ -223,7 +233,11 @@ class Session:
                 *call.command, stdin=DEVNULL, pass_fds=call.descriptors, env=self._daemon.environment(None),
                 start_new_session=True,
             )  # fmt: skip
-            call.ended((await ended(process)).status)
+            try:
+                async with asyncio.timeout(call.patience_s):
+                    call.ended((await ended(process)).status)
+            except TimeoutError:
+                call.ended(process.returncode or 0, is_late=True)
             if _on_record is not None and call.record is not None:
                 _on_record(call.record)
             result: T = call.result()

@@ -75,6 +75,12 @@ class Ended:
         paths = [circuit["path"] for circuit in circuits] if isinstance(circuits, list) else []
         return tuple(Fingerprint(hop) for path in paths for hop in path[:-1])
 
+    @property
+    def last_path(self) -> tuple[Fingerprint, ...]:
+        """Of its last circuit, with its exit."""
+        circuits = self.record.get("circuits")
+        return tuple(map(Fingerprint, circuits[-1]["path"])) if isinstance(circuits, list) and circuits else ()
+
     def attempt(self, role: Role, repetition: int) -> Attempt:
         """The run as its case knows it."""
         seen, failure = self.observation, self.failure

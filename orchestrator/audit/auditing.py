@@ -8,11 +8,12 @@ when one may start (`schedule.py`): it carries their wishes to the session, and 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from ..loop import Session
-from ..model import Fingerprint, Run
+from ..model import Failure, Run
 from ..ports import Launch
 from ..runs import Life
 from ..tool import Status
@@ -27,8 +28,7 @@ from .params import run_destinations
 from .recalling import Recalled, Recollection
 from .schedule import Schedule
 from .tasks import Tasks
-
-NO_CIRCUIT = ("circuit", "circuit-lost")
+from .voiding import AGAIN_MAX, hops_in_doubt, is_circuit_well, why_void
 
 
 class Auditor:
@@ -128,10 +128,7 @@ class Auditor:
     # Runs.
 
     def _add(self, errand: Errand) -> None:
-        if self.is_draining:
-            self._never(errand)
-        else:
-            self._schedule.add(errand)
+        (self._never if self.is_draining else self._schedule.add)(errand)
 
     def _never(self, errand: Errand) -> None:
         """An errand that will not be run: a case is told through `_close_if_abandoned`, the controls here."""
@@ -148,8 +145,7 @@ class Auditor:
         now = self._loop.time()
         while (errand := self._schedule.take(now)) is not None:
             self._start(errand)
-        again = self._schedule.next_at(now)
-        if again is not None:
+        if (again := self._schedule.next_at(now)) is not None:
             self._timer = self._loop.call_at(again, self._pump)
 
     def _start(self, errand: Errand) -> None:
@@ -159,33 +155,47 @@ class Auditor:
         self._errands[place.run_id] = errand, place, values
         self._session.start(make_run(errand, place, values, doors, self._terms.timeout_max_s))
 
+    def begun(self, run_id: str) -> None:
+        """The session's word that the tool of a run is about to start."""
+        self._schedule.began(self._errands[run_id][0])
+
     def finished(self, life: Life, launch: Launch | None) -> None:
         """The session's word that a run is over."""
         run_id = life.run.run_id
         errand, place, values = self._errands[run_id]
         ended = ended_run(life, launch, values, self._terms.shared)
-        entries = self._witness.of(run_id, [circuit.circuit_id for circuit in life.circuits])
-        kind = ended.failure.kind if ended.failure is not None else ""
-        is_built = True if life.circuits else None if kind in ("tor", "interrupted", "shim") else False
-        self._schedule.ended(errand, is_built and kind not in NO_CIRCUIT)
-        self._tasks.spawn(self._assess(errand, place, ended, entries))
+        entries = self._witness.of(run_id, life.circuit_ids)
+        self._schedule.ended(errand, is_circuit_well(ended.failure, was_built=bool(life.circuits)))
+        self._tasks.spawn(self._assess(errand, place, ended, entries, self._loop.time()))
         self._pump()
 
-    async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any]) -> None:
+    async def _assess(self, errand: Errand, place: Place, ended: Ended, entries: Sequence[Any], at: float) -> None:
         tool = errand.audit.tool
+        void = await why_void(self._session, ended.failure, ended.last_path, at) if self._session else None
+        if void is not None:
+            ended.failure = Failure("interrupted", "local", True, void.detail) if self.is_draining else void
         await self._assessor.read(tool, ended, entries, place.directory, is_control=errand.case is None)
         if errand.case is None:
             ended.unusable = await self._assessor.control_problem(tool, ended)
         del self._errands[ended.run_id]  # the scan may end from here on: what follows waits for nothing
         self.runs_done += 1
-        if errand.case is None:
-            self._ledger.run(errand, ended)
-            self._warden.ended(errand, ended, ended.unusable)
-        elif errand.case in self._cases:
+        is_made_again = void is not None and self._make_again(errand, ended)
+        if errand.case in self._cases and not is_made_again:
             self._take(errand.case, ended, errand)
-        else:
+        elif not is_made_again:
             self._ledger.run(errand, ended)
+            if errand.case is None:
+                self._warden.ended(errand, ended, ended.unusable)
         self._settle()
+
+    def _make_again(self, errand: Errand, ended: Ended) -> bool:
+        """A run that is void is made again, as long as somebody waits for it."""
+        is_wanted = bool(self._cases) if errand.case is None else errand.case in self._cases
+        is_made = is_wanted and not self.is_draining and errand.again < AGAIN_MAX
+        if is_made:
+            self._ledger.run(replace(errand, role=Role.SUPERSEDED), ended)
+            self._add(replace(errand, again=errand.again + 1))
+        return is_made
 
     def _take(self, case: Case, ended: Ended, errand: Errand) -> None:
         """A run of an open case: written down before anybody has judged it, for it has ended and may not be lost."""
@@ -250,20 +260,13 @@ class Auditor:
         audit = self._cases[case]
         for wish in wishes:
             if isinstance(wish, StartRuns):
-                avoid = self._hops_in_doubt(case) if wish.role is Role.CONFIRM else frozenset()
+                avoid = hops_in_doubt(case, self._ended[case]) if wish.role is Role.CONFIRM else frozenset()
                 for repetition in wish.repetitions:
                     self._add(Errand(audit, case.exit, wish.role, case, avoid, repetition))
             elif isinstance(wish, WantControls):
                 self._warden.want(audit, case, wish)
             else:
                 self._conclude(case, wish)
-
-    def _hops_in_doubt(self, case: Case) -> frozenset[Fingerprint]:
-        """The hops before the exit of all runs that were not well: a confirmation does without them."""
-        if not case.tool.confirm.new_circuit:
-            return frozenset()
-        well = {attempt.run_id for attempt in case.attempts if attempt.status is Status.OK}
-        return frozenset(hop for ended in self._ended[case] if ended.run_id not in well for hop in ended.first_hops)
 
     def _conclude(self, case: Case, conclusion: Conclusion) -> None:
         audit, runs = self._cases.pop(case), self._ended.pop(case)

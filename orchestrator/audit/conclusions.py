@@ -27,12 +27,12 @@ class Role(StrEnum):
     CONTROL = "control"
     REPLAY = "replay"
     SUPERSEDED = "superseded"
-    """Of an interrupted scan, and asked again when it was resumed: it counts for nothing."""
+    """Asked again, and counts for nothing: of an interrupted scan that was resumed, or void (`voiding.py`)."""
 
 
 LAYERS = {
     "attribution": "exitpin", "shim": "exitpin", "interrupted": "interrupted", "exec": "tool", "tor": "tor",
-    "circuit": "circuit", "circuit-lost": "circuit", "parse": "parse",
+    "circuit": "circuit", "circuit-lost": "circuit", "clock": "exitpin", "parse": "parse",
 }  # fmt: skip
 """The layer of a failure that says nothing about exit or target; every other kind is one of the stream."""
 

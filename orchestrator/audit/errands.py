@@ -52,7 +52,8 @@ class Audit:
 @dataclass(frozen=True, slots=True, eq=False)
 class Errand:
     """One run that is to be made. `case` None: it is a control. `avoid`: the hops before the exit that may have had a
-    hand in what it is to confirm; `repetition`: which of the runs of its role, of one tool and exit, it is."""
+    hand in what it is to confirm; `repetition`: which of the runs of its role, of one tool and exit, it is; `again`:
+    how often it was made and void."""
 
     audit: Audit
     relay: Relay
@@ -60,6 +61,7 @@ class Errand:
     case: Case | None = None
     avoid: frozenset[Fingerprint] = frozenset()
     repetition: int = 1
+    again: int = 0
 
     @property
     def exit(self) -> Fingerprint:

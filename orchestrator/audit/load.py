@@ -62,6 +62,13 @@ class Load:
         limits = [limit for limit in (self.circuits_an_hour, self.starts_an_hour) if limit is not None]
         return min([*limits, float(self.places[place].likely)]) if limits else None
 
+    @property
+    def share_of_an_hour(self) -> float:
+        """How much of what is certain an hour sees at most; 1: all of it."""
+        if self.circuits_an_hour is None or not self.circuits.certain:
+            return 1.0
+        return min(1.0, self.circuits_an_hour / self.circuits.certain)
+
     def sentences(self) -> Iterator[str]:
         """What to say of it."""
         if not self.circuits.certain:
@@ -79,15 +86,15 @@ class Load:
             shown = ", ".join(f"{limit:,.0f} to {place}" for place, limit in list(hourly.items())[:SHOWN_MAX])
             more = f" and {len(hourly) - SHOWN_MAX} more" if len(hourly) > SHOWN_MAX else ""
             yield f"runs an hour, at most: {shown}{more}"
+        hour = self.share_of_an_hour
+        streams = f"streams: {self.streams:,.0f}" + (f" ({self.streams * hour:,.0f} an hour)" if hour < 1 else "")
         if self.is_measured:
+            told = f"{size(self.bytes_down)} down, {size(self.bytes_up)} up"
+            told += f" ({size(self.bytes_down * hour)} and {size(self.bytes_up * hour)} an hour)" if hour < 1 else ""
             but = f" (without {', '.join(self.unmeasured)}, of which no run is recorded)" if self.unmeasured else ""
-            yield (
-                f"streams: {self.streams:,.0f}, going by earlier runs: {size(self.bytes_down)} down,"
-                f" {size(self.bytes_up)} up{but}"
-            )
+            yield f"{streams}, going by earlier runs: {told}{but}"
         else:
-            unknown = f"how many bytes is unknown, for no run of {', '.join(self.unmeasured)} is recorded"
-            yield f"streams: {self.streams:,.0f} at least; {unknown}"
+            yield f"{streams}, bytes unknown: no run of {', '.join(self.unmeasured)} is recorded"
 
 
 def load_of(plan: ScanPlan, circuit_every_s: float, start_every_s: float, measured: Mapping[str, Measured]) -> Load:

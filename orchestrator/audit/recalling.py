@@ -116,7 +116,7 @@ def recall(
             if (control := _control(record, audit, exact_facts, now)) is not None:
                 known.controls[key].append(control)
         elif key not in known.verdicts:
-            ended = _ended(record, audit, relay, exact_facts)
+            ended = _ended(record, audit, relay, exact_facts, now)
             is_certain = key in known.findings
             if key in wiped or ended is None or not _is_of_use(ended, audit, now, is_certain=is_certain):
                 known.superseded.append({**record, "role": Role.SUPERSEDED.value})
@@ -176,15 +176,16 @@ def _control(
 ) -> Control | None:
     """The sample of a control run, if it was a usable one and is young enough."""
     at, facts = _ended_at(record), _facts(exact_facts(record))
-    if facts is None or record.get("unusable") or at < now - audit.tool.baseline.max_age_s:
+    if facts is None or record.get("unusable") or not now - audit.tool.baseline.max_age_s <= at <= now:
         return None
     return Control("exit", facts, at, str(record["run_id"]), Fingerprint(record["exit"]["fingerprint"]))
 
 
 def _ended(
-    record: Record, audit: Audit, relay: Relay, exact_facts: Callable[[Record], Mapping[str, object] | None]
+    record: Record, audit: Audit, relay: Relay, exact_facts: Callable[[Record], Mapping[str, object] | None], now: float
 ) -> Ended | None:
-    """A run as it was when it ended; None where too little of it was kept, or where it did not end by itself."""
+    """A run as it was when it ended; None where too little of it was kept, or where it did not end by itself. None has
+    ended after `now`: a clock that was set back says so, and controls of today would be too old for it."""
     failure, process = _failure(record), record.get("process") or {}
     if failure is not None and failure.kind in CUT_SHORT:
         return None
@@ -194,7 +195,7 @@ def _ended(
     nonce = str(record.get("nonce") or "")
     ended = Ended(
         run_id=str(record["run_id"]),
-        at=_ended_at(record),
+        at=min(now, _ended_at(record)),
         record=record,
         values=run_values(audit.bound, relay, run_id=str(record["run_id"]), nonce=nonce, artifacts=""),
         failure=failure,

@@ -13,6 +13,7 @@ from typing import Any
 from ...shim import bindings
 from ...wrappers.launch import ToolLauncher
 from ...wrappers.runtime import scratch_directory
+from ..allowance import Starts
 from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
 from ..model import Relay
@@ -42,6 +43,7 @@ class Replayer:
         assessor: Assessor,
         witness: Witness,
         ledger: RecordLedger,
+        starts: Starts,
     ) -> None:
         self._audit = audit
         self._relay = relay
@@ -51,6 +53,9 @@ class Replayer:
         self._assessor = assessor
         self._witness = witness
         self._ledger = ledger
+        self._starts = starts
+        self._waiting: asyncio.TimerHandle | None = None
+        self._has_begun = False
         self._tasks = Tasks(asyncio.get_running_loop())
         self._session: Session | None = None
         self._under_way: tuple[Errand, Place, dict[str, str]] | None = None
@@ -70,6 +75,8 @@ class Replayer:
         self._left = 0
         if self._session is not None:
             self._session.interrupt(why)
+        if self._waiting is not None:
+            self._next()
 
     def lose_trust(self, why: str) -> None:
         """Something inside went wrong: nothing of it is proven."""
@@ -78,19 +85,33 @@ class Replayer:
             self._session.lose_trust(why)
             self._session.finish()
 
+    def begun(self, run_id: str) -> None:
+        """The session's word that the tool of the run is about to start."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._starts.began(self._audit.destinations)
+
     def finished(self, life: Life, launch: Launch | None) -> None:
         """The session's word that the run is over."""
         assert self._under_way is not None
         errand, place, values = self._under_way
+        self.begun(life.run.run_id)  # or it never will
         ended = ended_run(life, launch, values, self._terms.shared)
         entries = self._witness.of(life.run.run_id, [circuit.circuit_id for circuit in life.circuits])
         self._tasks.spawn(self._assess(errand, place, ended, entries))
 
     def _next(self) -> None:
         assert self._session is not None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         if not self._left:
             self._session.finish()
             return
+        if waits := self._starts.take_run(self._audit.destinations):
+            self._waiting = asyncio.get_running_loop().call_later(max(waits.values()), self._next)
+            return
+        self._has_begun = False
         self._left -= 1
         errand = Errand(self._audit, self._relay, Role.REPLAY, repetition=len(self.ended) + 1)
         place, values = self._places.next(errand)
@@ -129,10 +150,11 @@ async def replay(
         terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s)
         places = Places(work.scan_id, str(scratch), work.rng)
         ledger = RecordLedger(uses, shared, [keep])
-        replayer = Replayer(audit, relay, times, terms, places, assessor, witness, ledger)
+        replayer = Replayer(audit, relay, times, terms, places, assessor, witness, ledger, work.starts)
         session = Session(
             network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-            evidence=evidence, on_finished=replayer.finished,
+            evidence=evidence, on_finished=replayer.finished, around=work.surroundings, starts=work.starts,
+            on_begun=replayer.begun,
         )  # fmt: skip
         try:
             with guard(replayer):

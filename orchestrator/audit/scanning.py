@@ -16,6 +16,7 @@ from ...wrappers.household import Household
 from ...wrappers.launch import ToolLauncher
 from ...wrappers.redaction import redactor
 from ...wrappers.runtime import scratch_directory
+from ..allowance import Starts, Unlimited
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import OperatorError
@@ -23,6 +24,7 @@ from ..evidence import SCHEMA, EvidenceLog
 from ..loop import Session
 from ..model import Fingerprint
 from ..network import Network, Vantage
+from ..surroundings import Surroundings
 from ..tool import Status
 from ..witness import Witness
 from .assessing import Assessor
@@ -59,6 +61,8 @@ class Work:
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    starts: Starts = field(default_factory=Unlimited)
 
 
 class Scan:
@@ -83,7 +87,7 @@ class Scan:
         self._session: Session | None = None
         self.auditor: Auditor | None = None
         limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
-        self.schedule = Schedule[Errand](limits, work.rng, work.ranks)
+        self.schedule = Schedule[Errand](limits, work.rng, work.ranks, starts=work.starts)
         self.trust_lost: str | None = None
         self.guests: set[int] = set()
         """Children of this process that are none of the scan's runs: `Household.guests`."""
@@ -107,7 +111,8 @@ class Scan:
             self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
-                evidence=evidence, on_finished=auditor.finished,
+                evidence=evidence, on_finished=auditor.finished, around=work.surroundings, starts=work.starts,
+                on_begun=auditor.begun,
             )  # fmt: skip
             recall_controls(plan.audits, self._known)
             try:

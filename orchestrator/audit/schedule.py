@@ -3,9 +3,9 @@ circuits fail.
 
 Theory. Jobs wait in three queues: what confirms a finding first (it is about a relay that may be lying now), then
 controls (others wait for them), then probes, each queue by the rank of its exits, and in random order among equals.
-`take` gives the first job that no limit holds up. Back-off looks at the last WINDOW circuits: when more than BAD_SHARE
-of them failed, it is not the relays, and the number of runs at a time is halved; each good circuit gives a little of it
-back.
+`take` gives the first job that no limit holds up, be it one that other processes share (`starts`). Back-off looks at
+the last WINDOW circuits: when more than BAD_SHARE of them failed, it is not the relays, and the number of runs at a
+time is halved; each good circuit gives a little of it back.
 
 Pure: time comes in as `now` (seconds, monotonic), chance as `rng`; `next_at` says when to ask again.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from ..allowance import Starts, Unlimited
 from ..model import Destination, Fingerprint
 
 WINDOW = 24
@@ -66,6 +67,7 @@ class Schedule(Generic[J]):
     limits: Limits
     rng: Random
     ranks: Mapping[Fingerprint, int] = field(default_factory=dict)
+    starts: Starts = field(default_factory=Unlimited)
     queues: tuple[list[Waiting[J]], list[Waiting[J]], list[Waiting[J]]] = field(default_factory=lambda: ([], [], []))
     running: int = 0
     is_stopped: bool = False
@@ -73,6 +75,7 @@ class Schedule(Generic[J]):
     halvings: int = 0
     _of_exit: dict[Fingerprint, int] = field(default_factory=dict)
     _free_at: dict[Hashable, float] = field(default_factory=dict)
+    _not_begun: set[J] = field(default_factory=set)
     _circuits: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ class Schedule(Generic[J]):
         for queue in self.queues:
             for place in range(len(queue) - 1, -1, -1):
                 job = queue[place].job
-                if self._may_start(job, now):
+                if self._may_start(job, now) and self._is_let(job, now):
                     del queue[place]
                     self._start(job, now)
                     return job
@@ -108,8 +111,15 @@ class Schedule(Generic[J]):
         times = [self._open_at(one.job) for queue in self.queues for one in queue if not self._is_exit_busy(one.job)]
         return max(now, min(times)) if times else None
 
+    def began(self, job: J) -> None:
+        """The tool of its run starts now."""
+        if job in self._not_begun:
+            self._not_begun.remove(job)
+            self.starts.began(job.destinations)
+
     def ended(self, job: J, circuit_ok: bool | None) -> None:
         """A run is over. `circuit_ok`: whether its circuit could be built and held; None: it was not tried."""
+        self.began(job)
         self.running -= 1
         left = self._of_exit[job.exit] - 1
         if left:
@@ -137,6 +147,12 @@ class Schedule(Generic[J]):
     def _may_start(self, job: J, now: float) -> bool:
         return not self._is_exit_busy(job) and self._open_at(job) <= now
 
+    def _is_let(self, job: J, now: float) -> bool:
+        """Whether what other processes started leaves room for it; then it is counted."""
+        waits = self.starts.take_run(job.destinations)
+        self._free_at.update({place: now + wait_s for place, wait_s in waits.items()})
+        return not waits
+
     def _is_exit_busy(self, job: J) -> bool:
         return self._of_exit.get(job.exit, 0) >= self.limits.per_exit
 
@@ -145,6 +161,7 @@ class Schedule(Generic[J]):
 
     def _start(self, job: J, now: float) -> None:
         self.running += 1
+        self._not_begun.add(job)
         self._of_exit[job.exit] = self._of_exit.get(job.exit, 0) + 1
         if self.limits.spacing_s or self.limits.jitter_s:
             for place in job.destinations:

@@ -83,8 +83,16 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--newcomers", metavar="TIME", default="48h", help="for how long an exit is one (48h)")
     how.add_argument("-j", "--jobs", type=int, metavar="N", help="at most N runs at a time")
     how.add_argument("--rate", metavar="N/m", help="at most N circuits in a second, minute or hour, e.g. 20/m")
+    how.add_argument(
+        "--per-destination", metavar="N/m",
+        help="at most N runs towards one destination, e.g. 120/h (the default; none in the lab, and for yours)",
+    )  # fmt: skip
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
+    how.add_argument("--hops", metavar="N", help="circuits of N relays, the exit among them: 2 (default) to 8")
+    how.add_argument(
+        "--network-wait", metavar="TIME", help="how long to wait while no first hop answers (10m; then stop)"
+    )
     how.add_argument("--timeout", metavar="TIME", help="for each run, if the tool does not say less (45s in the lab)")
     how.add_argument(
         "--direct-control", action="store_true",

@@ -4,6 +4,7 @@ Called by `audit_scan.py`, with the snapshot that it judges by.
 """
 
 import argparse
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from random import Random
 from ..audit.need import Past, by_need
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay, Snapshot
+from ..network import Network
 from ..results.sightings import first_seen_of
 from ..results.standing import pasts_of
 from ..results.stored import open_store
@@ -20,7 +22,7 @@ from .audit import NEED
 from .audit_resume import Resumed
 from .report_options import age_s
 from .say import say
-from .selectors import choose
+from .selectors import choose, history_of, known_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,21 @@ class Place:
     network: str
 
 
-def chosen_exits(args: argparse.Namespace, snapshot: Snapshot, place: Place, rng: Random) -> Exits:
+async def chosen_exits(
+    args: argparse.Namespace, network: Network, place: Place, rng: Random, environment: Mapping[str, str]
+) -> Exits:
     """Those that the options name. Raises OperatorError when none is left."""
-    selection = choose(args, snapshot, rng)
+    snapshot = network.snapshot
+    known = await known_to(args, network.channel, snapshot, history_of(place.network, environment, place.store))
+
+    def in_order(exits: Sequence[Relay]) -> Sequence[Relay]:
+        return _in_order(args, exits, place, rng)
+
+    selection = await asyncio.to_thread(choose, args, snapshot, rng, known=known, in_order=in_order)
     say(selection.account())
     if not selection.exits:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
-    return Exits(selection.exits, ranks=_ranks(args, selection.exits, place, rng))
+    return Exits(selection.exits, ranks=_ranks(args, selection.exits))
 
 
 def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
@@ -58,18 +68,21 @@ def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, 
         hint = "Is it the same? A lab that was started anew has other relays: begin a new scan."
         raise OperatorError(f"no exit of scan {resumed.scan_id} is in this network.", hint)
     gone = [name for name in names if name not in snapshot.relays]
-    return Exits(there, gone, _ranks(args, there, place, rng))
+    return Exits(there, gone, _ranks(args, _in_order(args, there, place, rng)))
 
 
-def _ranks(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> dict[Fingerprint, int]:
-    """Who comes first; nobody, if that is left to chance."""
+def _in_order(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> Sequence[Relay]:
+    """Who needs it most first, if that is asked for."""
     if args.order != NEED:
-        return {}
-    since = time.time() - age_s(args.newcomers, "--newcomers")
-    ordered = by_need(
-        exits, first_seen_of(place.store, place.network), _pasts(exits, place.store), newcomers_since=since, rng=rng
-    )
-    return {relay.fingerprint: rank for rank, relay in enumerate(ordered)}
+        return exits
+    seen, pasts = first_seen_of(place.store, place.network), _pasts(exits, place.store)
+    newcomers_since = time.time() - age_s(args.newcomers, "--newcomers")
+    return by_need(exits, seen, pasts, newcomers_since=newcomers_since, rng=rng)
+
+
+def _ranks(args: argparse.Namespace, exits: Sequence[Relay]) -> dict[Fingerprint, int]:
+    """Who comes first; nobody, if that is left to chance."""
+    return {relay.fingerprint: rank for rank, relay in enumerate(exits)} if args.order == NEED else {}
 
 
 def _pasts(exits: Sequence[Relay], store: Path) -> dict[Fingerprint, Past]:

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ...wrappers.output import printable
 from ..audit.scanning import Scan
 from ..counted import counted
 from .audit_account import GRAVITY, Account
@@ -58,7 +59,7 @@ class Guard:
             running = self._scan.auditor.running if self._scan.auditor is not None else 0
             told = self._alerting.under_way if self._alerting is not None else 0
             alerts = f" and {counted(told, 'alert')}" if told else ""
-            self._say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
+            self.say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
             self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
@@ -69,9 +70,10 @@ class Guard:
         loop.default_exception_handler(context)
         self._scan.lose_trust(f"internal error: {context.get('exception') or context['message']}")
 
-    def _say(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
+        """A sentence beside the progress."""
         clear = "\r\x1b[K" if self._is_shown else ""
-        print(f"{clear}exitpin: {sentence}", file=sys.stderr, flush=True)
+        print(f"{clear}exitpin: {printable(sentence)}", file=sys.stderr, flush=True)
 
     def _show(self) -> None:
         self._timer = self._loop.call_later(SHOW_S, self._show)

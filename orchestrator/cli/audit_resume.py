@@ -21,12 +21,13 @@ from ..results.stored import Reader, Wanted, open_store
 from .alert_options import words_of
 from .results_store import shown
 from .same_question import changes
+from .selectors import selectors_given
 
 Json = dict[str, Any]
 
 AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
-UNLESS_SAID = ("jobs", "rate", "build_delay", "build_jitter", "timeout")
+UNLESS_SAID = (*("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),)
 """Settings that may be other ones when it goes on."""
 
 
@@ -48,8 +49,8 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
     from .results_find import find_scan
 
     is_retry = bool(args.retry_failed)
-    refused = [*args.tools, *args.exits, *args.destinations]
-    if refused or args.sample is not None or args.seed is not None or args.repeat is not None:
+    refused = [*args.tools, *selectors_given(args)]
+    if refused or args.repeat is not None:
         hint = "`exitpin audit --resume SCAN` is enough; for anything else begin a new scan."
         raise OperatorError("a scan that is resumed has its tools, exits and repetitions already.", hint, EXIT_USAGE)
     path = Path(args.store or store_path(environment))

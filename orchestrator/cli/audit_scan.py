@@ -14,10 +14,10 @@ from random import Random
 
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.requirements import Requirements
+from ..allowance import Starts
 from ..audit import scan_record
 from ..audit.alerts import Alerts
 from ..audit.ledger import listening
-from ..audit.load import Load, load_of
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Scan, Work, tool_use
@@ -26,14 +26,14 @@ from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
-from ..results.measured import measured
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path, store_patience_s
 from ..results.stored import open_store
+from ..surroundings import Surroundings
 from . import audit_resume
-from .alert_options import plan_sentence
-from .audit_account import Account, exit_status, plan_sentences
+from .allowing import Waits, open_starts
+from .audit_account import Account, exit_status
 from .audit_alerts import Alerting, untold
 from .audit_consensus import Expiry, valid_network
 from .audit_exits import Exits, Place, chosen_exits, known_exits
@@ -41,7 +41,9 @@ from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
 from .audit_shortage import Shortage
+from .audit_told import PlanTold
 from .audit_tools import Chosen, choose_tools
+from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 from .say import say
@@ -96,8 +98,10 @@ class AuditScan:
             if self._resumed is not None and not self._args.dry_run:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
-            plan, known = await asyncio.to_thread(self._plan, network, chosen)
-            self._tell_plan(plan, known, await asyncio.to_thread(self._load, plan))
+            exits = await self._exits(network)
+            self._ranks = exits.ranks
+            plan, known = await asyncio.to_thread(self._plan, network, chosen, exits)
+            await asyncio.to_thread(self._tell_plan, plan, known)
             if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
@@ -109,7 +113,8 @@ class AuditScan:
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
                 self._hold(stack)
-            return await self._carry_out(network, plan, known, chosen, store)
+            starts = stack.enter_context(open_starts(self._settings, self._vantage, self._environment))
+            return await self._carry_out(network, plan, known, chosen, store, starts)
 
     def _hold(self, stack: AsyncExitStack) -> None:
         """Hold the scan's lock from here on: what is known of it is read after that."""
@@ -130,9 +135,7 @@ class AuditScan:
 
     # The plan.
 
-    def _plan(self, network: Network, chosen: Chosen) -> tuple[ScanPlan, Recollection]:
-        exits = self._exits(network)
-        self._ranks = exits.ranks
+    def _plan(self, network: Network, chosen: Chosen, exits: Exits) -> tuple[ScanPlan, Recollection]:
         tools = [tool for tool, _, _ in chosen.bound]
         unmet = {tool.id: why for tool in tools if (why := self._requirements.unmet(tool)) is not None}
         whole = make_scan_plan(
@@ -145,39 +148,21 @@ class AuditScan:
         known = audit_resume.recollect(self._resumed, whole, self.store)
         return left_to_do(whole, known, retry_failed=self._is_retry), known
 
-    def _exits(self, network: Network) -> Exits:
+    async def _exits(self, network: Network) -> Exits:
         place = Place(self.store, self._vantage.network)
         if self._resumed is not None:
-            return known_exits(self._args, network.snapshot, self._resumed, place, self._rng)
-        return chosen_exits(self._args, network.snapshot, place, self._rng)
+            return await asyncio.to_thread(known_exits, self._args, network.snapshot, self._resumed, place, self._rng)
+        return await chosen_exits(self._args, network, place, self._rng, self._environment)
 
-    def _load(self, plan: ScanPlan) -> Load:
-        """What the plan means for others, by what this store knows of its tools."""
-        reader = open_store(self.store)
-        ids = dict.fromkeys(audit.tool.id for audit in plan.audits)
-        known = {}
-        if reader is not None:
-            with reader:
-                known = {name: found for name in ids if (found := measured(reader, name)) is not None}
-        pace = pace_of(self._settings, self._vantage)
-        spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
-        return load_of(plan, pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2, known)
-
-    def _tell_plan(self, plan: ScanPlan, known: Recollection, load: Load) -> None:
-        said = []
-        if self._resumed is not None:
-            said.append(audit_resume.account_sentence(self._resumed, plan, known))
-        if self._args.on:
-            said.append(plan_sentence(self._args))
-        if plan.pairs or self._resumed is None:
-            said += plan_sentences(plan, self._settings, load, is_lab=self._vantage.is_lab)
-        for sentence in said:
+    def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
+        told = PlanTold(self._args, self._settings, self._vantage, self._environment, self.store)
+        for sentence in told.sentences(plan, known, self._resumed):
             print(f"exitpin: {printable(sentence)}", file=sys.stdout if self._args.dry_run else sys.stderr)
 
     # The scan.
 
     async def _carry_out(
-        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store
+        self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store, starts: Starts
     ) -> int:
         again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
         stays = [verdict.record for verdict in standing(plan, known)]
@@ -188,7 +173,14 @@ class AuditScan:
         keepers.append(listening(shortage.judged))
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
-        work = self._work(network, plan, chosen)
+
+        def stop(why: str) -> None:
+            account.problem(f"stopped: {why}")
+            scan.interrupt(why)
+
+        wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
+        around = of_a_scan(self._settings, wait_s, lambda sentence: guard.say(sentence), stop)
+        work = self._work(network, plan, chosen, around, starts)
         scan: Scan = Scan(work, network, plan, keepers, known, store)
         told = await asyncio.to_thread(self._begin, network, plan, work, store)
         alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
@@ -198,9 +190,11 @@ class AuditScan:
         )  # fmt: skip
         guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
 
-        def stop(why: str) -> None:
+        def unlimited(why: str) -> None:
             account.problem(why)
-            scan.interrupt(why)
+            asyncio.get_running_loop().call_soon(scan.interrupt, why)
+
+        starts.watch(unlimited, Waits(self._settings, guard.say))
 
         def lose(why: str) -> None:
             scan.interrupt(f"a record could not be written: {why}")
@@ -240,8 +234,8 @@ class AuditScan:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
 
-    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen) -> Work:
-        is_lab = self._vantage.is_lab
+    def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings, starts: Starts) -> Work:
+        is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}
         spacing_s, jitter_s = spacing_of(self._settings, self._vantage)
         return Work(
             scan_id=self.scan_id,
@@ -252,8 +246,10 @@ class AuditScan:
             per_exit=PER_EXIT_LAB if is_lab else PER_EXIT_REAL,
             spacing_s=spacing_s,
             jitter_s=jitter_s,
-            pace=pace_of(self._settings, self._vantage),
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay for _, relay in plan.pairs}),
+            pace=pace_of(self._settings, self._vantage, is_scan=True),
+            starts=starts,
+            first_hops=first_hops_of(self._settings, network.snapshot, tested, around.health),
+            surroundings=around,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             events=Path(self._args.events).absolute() if self._args.events else None,
             rng=self._rng,

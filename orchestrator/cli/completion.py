@@ -38,7 +38,7 @@ FLAGS = ("Authority", "BadExit", "Exit", "Fast", "Guard", "HSDir", "MiddleOnly",
 UNNAMED = frozenset(
     {
         *("HOST:PORT", "RE", "N", "TIME", "IP", "CODE", "[TOOL.]NAME=VALUE", "NAME=VALUE", "NAME=KIND", "N/m", "ID"),
-        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB", "HOST", "PORT", "NAME"),
+        *("SCAN", "RUN_ID", "TEXT", "STATUS", "VERB", "HOST", "PORT", "NAME", "CC", "ASN", "NICKNAME", "RELAY", "RULE"),
     }
 )
 """What nobody can name beforehand, or only with the store in hand; a choice names itself."""

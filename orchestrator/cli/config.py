@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from ..settings import Settings, config_files, load_settings, toml_value
+from ..settings import Settings, config_files, load_settings
 from ..tool_settings import key_of
 
 DESCRIPTION = """\
@@ -77,3 +77,14 @@ def _params(settings: Settings) -> Iterator[tuple[str, str]]:
     for tool, table in sorted(settings.params.items()):
         for name, value in sorted(table.items()):
             yield key_of(tool, name), value
+
+
+def toml_value(value: object) -> str:
+    """A value as the configuration file would spell it; empty if it is not set."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, float):
+        return f'"{value:g}s"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(toml_value(each) for each in value)}]"
+    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=True)

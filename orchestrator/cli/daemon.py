@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..network import Vantage
-from .vantage import add_vantage, inside
+from .vantage import add_vantage, inside, is_of_a_lab
 
 HELP = """\
 Hold tor, its consensus and warm circuits open: then a loop of `exitpin run` (or `sh`) through one exit each pays for
@@ -165,8 +165,7 @@ def _refuse_control(vantage: Vantage) -> None:
 
 def _lab_of(args: argparse.Namespace) -> str:
     """The name of the lab that is meant; empty: none is."""
-    given = os.environ.get("EXITPIN_LAB", "")
-    return args.name or given or "default" if args.lab or (given and not args.control) else ""
+    return args.name or os.environ.get("EXITPIN_LAB") or "default" if is_of_a_lab(args) else ""
 
 
 def _pid_of_daemon(args: argparse.Namespace) -> int | None:

@@ -20,13 +20,17 @@ from .lab_place import OF_THE_PROCESS
 
 VERBS = ("run", "sh")
 
-UNSET = {
+UNSET: dict[str, object] = {
     "events": None, "joblog": None, "control": None, "contact": None, "build_delay": None, "build_jitter": None,
-    "repeat": 1,
+    "repeat": 1, "countries": [], "not_countries": [], "systems": [], "not_systems": [], "as_file": None,
+    "first_seen": None, "hops": None, "network_wait": None,
 }  # fmt: skip
 """Options that no lease has, and their values when nobody gave them: files of the client's, a tor or a pace of its own,
-several runs, a pattern that may take its time."""
-OF_THE_DAEMON = ("first_hops", "hops", "build_delay_s", "build_jitter_s", "control")
+several runs, a pattern that may take its time, what has to be looked up first."""
+OF_THE_DAEMON = (
+    *("first_hops", "first_hops_fallback", "hops", "network_wait_s", "build_delay_s", "build_jitter_s", "rate"),
+    "control",
+)
 """Settings that hold for all runs of a daemon."""
 OF_THE_CALLER = ("TORSOCKS_CONF_FILE",)
 """Variables that name files of the client's."""
@@ -81,7 +85,8 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 def _decline_what_is_no_lease(args: argparse.Namespace, caller: Caller, vantage: Vantage) -> None:
     name = args.name or caller.environment.get("EXITPIN_LAB") or "default"
     is_lab = args.lab or bool(caller.environment.get("EXITPIN_LAB"))
-    if is_lab != vantage.is_lab or (is_lab and name != vantage.name):
+    is_odd = args.name is not None and not is_lab  # its own parser says so
+    if is_odd or is_lab != vantage.is_lab or (is_lab and name != vantage.name):
         raise Declined
     if any(getattr(args, option) != value for option, value in UNSET.items()):
         raise Declined

@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -28,6 +29,7 @@ from ..circuits import Pace
 from ..errors import OperatorError
 from ..network import Vantage, open_network
 from ..settings import Settings
+from .allowing import open_starts
 from .daemon_lease import Client
 from .daemon_question import Declined
 from .daemon_tenure import Numbers, Tenure
@@ -93,9 +95,12 @@ class Daemon:
     async def _serve_once(self, household: Household, directory: Path, numbers: Numbers) -> None:
         """One tenure, if tor can be had; and wait until there is a reason for another one."""
         try:
-            async with open_network(self._vantage, is_daemon=True) as network:
+            async with open_network(self._vantage, is_daemon=True) as network, AsyncExitStack() as stack:
+                starts = stack.enter_context(open_starts(self._settings, self._vantage, os.environ))
                 self._problem = ""
-                self._tenure = Tenure(network, self._settings, self._pace, household, directory, numbers, self._count)
+                self._tenure = Tenure(
+                    network, self._settings, self._pace, household, directory, numbers, self._count, starts
+                )
                 self._on_ready()
                 self._was_open = True
                 if self._is_ending or self._borrowers:

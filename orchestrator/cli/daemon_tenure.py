@@ -19,6 +19,7 @@ from ...wrappers.directory import read_snapshot
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope
+from ..allowance import Starts
 from ..circuits import Pace
 from ..containment import Containment
 from ..errors import OperatorError
@@ -29,10 +30,13 @@ from ..network import Network
 from ..plan import NONCE_BYTES, run_address
 from ..ports import Launch, Post
 from ..runs import Life
-from ..selection import first_hop_chooser
 from ..settings import Settings
+from ..surroundings import Surroundings
 from ..witness import Witness
+from .allowing import Waits
+from .politeness import first_hops_of
 from .run_record import new_scan_id
+from .say import say
 
 CONSENSUS_S = 3600.0
 """So often the consensus is read anew: what is chosen from is never older."""
@@ -68,6 +72,7 @@ class Tenure:
         directory: Path,
         numbers: Numbers,
         on_served: Callable[[], None],
+        starts: Starts,
     ) -> None:
         self.network = network
         self.settings = settings
@@ -78,6 +83,7 @@ class Tenure:
         """Yama lets none but an ancestor look into a tool, and a daemon is none; in a user namespace of the tool's own,
         and as root, it may."""
         self.is_closing = False
+        self._loop = asyncio.get_running_loop()
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[tuple[str, ...], Daemons] = {}
@@ -88,12 +94,15 @@ class Tenure:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
         self.witness = Witness(header, shares_circuits=True, is_kept=self._is_recorded)
+        self._around = Surroundings()
         self._choose_hops = self._chooser(network.snapshot)
         self.session = Session(
             network.channel, self, pace=pace, rng=Random(), first_hops=self._first_hops,
-            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished,
+            evidence=EvidenceLog(None, header, self.witness.note), on_finished=self._finished, around=self._around,
+            starts=starts,
         )  # fmt: skip
         network.channel.on_lost = self.lose_trust
+        starts.watch(self._unlimited, Waits(settings))
 
     async def serve(self) -> None:
         """Returns when it was closed and every run has ended, and been told of."""
@@ -113,6 +122,12 @@ class Tenure:
         """Take `close` back, if it is not over and nothing is lost."""
         if self.session.trust_lost is None and self.session.go_on():
             self.is_closing = False
+
+    def _unlimited(self, why: str) -> None:
+        """Nothing may start any more in this one."""
+        say(why)
+        self._loop.call_soon(self.session.interrupt, why)
+        self._loop.call_soon(self.close)
 
     def lose_trust(self, why: str) -> None:
         """Nothing can be proven any more: all runs end, and so does this."""
@@ -165,8 +180,7 @@ class Tenure:
                 self.network = replace(self.network, snapshot=snapshot)
 
     def _chooser(self, snapshot: Snapshot) -> Callable[..., Sequence[Fingerprint]]:
-        own = [Fingerprint(name) for name in self.settings.first_hops]
-        return first_hop_chooser(snapshot, own, (), self.settings.hops)
+        return first_hops_of(self.settings, snapshot, (), self._around.health)
 
     def _first_hops(self, exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random) -> Sequence[Fingerprint]:
         """None of the exits that others are looking at, if there are any besides."""

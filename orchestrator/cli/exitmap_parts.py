@@ -26,6 +26,7 @@ from ...wrappers.exitmap.scan_files import Prepared, ScanFiles
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import printable
 from ...wrappers.stand_in import Port, StandIn, stand_in_relay
+from ..allowance import Starts, Unlimited
 from ..circuits import FirstHops, Pace
 from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError, status_of_signal
@@ -38,6 +39,7 @@ from ..plan import NONCE_BYTES, run_address
 from ..ports import Control, Launch
 from ..runs import Life
 from ..settings import Settings
+from .allowing import Waits, open_starts
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of
 from .run_record import close_evidence, open_evidence, record_line
@@ -122,12 +124,13 @@ class Parts:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": self._scan_id, "tor": network.tor_version, "started": started}
         evidence = open_evidence(path, header)
-        session, launcher = self._session(
-            network.channel, network.socks, evidence, pace_of(self._settings, vantage),
-            first_hops_of(self._settings, network.snapshot, [exit]),
-        )  # fmt: skip
         try:
-            await self._carry_out(session, launcher, self._run("setup", exit))
+            with open_starts(self._settings, vantage, self._environment) as starts:
+                session, launcher = self._session(
+                    network.channel, network.socks, evidence, pace_of(self._settings, vantage),
+                    first_hops_of(self._settings, network.snapshot, [exit]), starts,
+                )  # fmt: skip
+                await self._carry_out(session, launcher, self._run("setup", exit))
         finally:
             close_evidence(evidence)
         told = {
@@ -180,8 +183,9 @@ class Parts:
         nobody, first = stand_in_relay(1), stand_in_relay(2)
         with closing(tor):
             session, launcher = self._session(
-                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,)
-            )
+                tor, await tor.open(), EvidenceLog(None, {}), Pace(0.0, 0.0, 1), lambda *_: (first.fingerprint,),
+                Unlimited(),
+            )  # fmt: skip
             await self._carry_out(session, launcher, self._run(part, nobody))
         return self._ended(session)
 
@@ -192,7 +196,13 @@ class Parts:
         )  # fmt: skip
 
     def _session(
-        self, control: Control, socks: tuple[str, int], evidence: EvidenceLog, pace: Pace, first_hops: FirstHops
+        self,
+        control: Control,
+        socks: tuple[str, int],
+        evidence: EvidenceLog,
+        pace: Pace,
+        first_hops: FirstHops,
+        starts: Starts,
     ) -> tuple[Session, ToolLauncher]:
         """A session of one run, and what starts that. What comes of names is what an exit found, and never a stand-in
         for it: setup() may hand it on."""
@@ -204,8 +214,15 @@ class Parts:
         self._lives.clear()
         session = Session(
             control, launcher, pace=pace, first_hops=first_hops, rng=self._rng, evidence=evidence,
-            on_finished=self._finished, resolve="exit",
+            on_finished=self._finished, resolve="exit", starts=starts,
         )  # fmt: skip
+        loop = asyncio.get_running_loop()
+
+        def stop(why: str) -> None:
+            say(why)
+            loop.call_soon(session.interrupt, why)
+
+        starts.watch(stop, Waits(self._settings))
         return session, launcher
 
     async def _carry_out(self, session: Session, launcher: ToolLauncher, run: Run) -> None:

@@ -84,6 +84,7 @@ class ModuleScan(Scan):
         """setup(), and then the exits that allow one of the destinations that it left."""
         args, snapshot = self._args, network.snapshot
         where = None if args.setup in (OFFLINE, DIRECT) else find_relay(snapshot, args.setup)
+        known = await self._known(network)
         self._files.begin(self._spec(), snapshot.consensus)
         if args.setup == DIRECT:
             ended = await self._parts.set_up_directly()
@@ -94,7 +95,7 @@ class ModuleScan(Scan):
         prepared = self._parts.prepared(self._files, ended)
         self._is_set_up = True
         self._destinations = tuple(Destination(*one) for one in prepared.destinations or ())
-        selection = choose(args, snapshot, self._rng, self._destinations)
+        selection = choose(args, snapshot, self._rng, self._destinations, known)
         for relay in selection.exits:
             text = snapshot.descriptors.get(relay.fingerprint, "")
             mine = None if prepared.destinations is None else allowed(relay, self._destinations)

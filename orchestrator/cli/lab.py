@@ -9,8 +9,7 @@ from ..errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, EXIT_USAGE, OperatorEr
 from ..lab import start
 from ..lab import state as lab_state
 from . import lab_change, lab_up
-from .lab_status import print_status, status_of
-from .lab_up import name_option
+from .lab_status import has_ended, name_option, print_status, status_of
 
 DESCRIPTION = """\
 The lab is a private Tor network with a small internet of its own, on this machine, in namespaces that no packet can
@@ -32,8 +31,10 @@ examples:
   exitpin lab down
 """
 
+EXIT_NO_CLIENT = 1
+
 STATUS_EPILOG = """\
-exit status: 0 it is running; 2 exitpin was misused; 3 it is not running
+exit status: 0 it is running; 1 it is, but the tor of its client has ended; 2 exitpin was misused; 3 it is not running
 
 examples:
   exitpin lab status
@@ -117,7 +118,7 @@ def execute_status(args: argparse.Namespace) -> int:
         print(json.dumps(status_of(state), indent=1))
     else:
         print_status(state)
-    return 0
+    return EXIT_NO_CLIENT if has_ended(state) else 0
 
 
 def execute_exec(args: argparse.Namespace) -> int:

@@ -27,7 +27,8 @@ examples:
   exitpin lab change add twin --like exit03           conducts itself as another does
   exitpin lab change policy exit02 'reject *:25' 'accept *:*' --wait
   exitpin lab change rekey exit05                     the same name and address, another fingerprint
-  exitpin lab change remove exit06 exit07; exitpin lab change restore exit06
+  exitpin lab change remove exit06 exit07
+  exitpin lab change restore exit06
   exitpin lab change authorities stop --wait          returns when the client's consensus is not valid any more
 """
 
@@ -47,12 +48,16 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> li
     what = change.add_subparsers(dest="change_verb", required=True, metavar="VERB")
 
     add = what.add_parser("add", help="a new exit, under the next free address")
-    add.add_argument("names", nargs=1, metavar="NAME", help="its nickname: up to 19 letters and digits")
+    add.add_argument("names", nargs=1, metavar="NICKNAME", help="up to 19 letters and digits")
     conduct = add.add_mutually_exclusive_group()
     conduct.add_argument(
-        "--policy", nargs="+", default=[], metavar="RULE", help="its exit policy, such as 'accept *:80' (default: all)"
+        "--policy",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="its exit policy: 'accept *:80', may be repeated, or several with commas between (default: accepts all)",
     )
-    conduct.add_argument("--like", default="", metavar="EXIT", help="let it conduct itself as this one does")
+    conduct.add_argument("--like", default="", metavar="RELAY", help="let it conduct itself as this exit does")
 
     remove = what.add_parser("remove", help="stop relays; the authorities leave them out")
     restore = what.add_parser("restore", help="start removed ones again, as they were")
@@ -61,7 +66,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> li
         parser.add_argument("names", nargs="+", metavar="RELAY", help=RELAYS)
 
     policy = what.add_parser("policy", help="let an exit declare, and keep to, another exit policy")
-    policy.add_argument("names", nargs=1, metavar="EXIT", help="its nickname")
+    policy.add_argument("names", nargs=1, metavar="RELAY", help="the exit's nickname")
     policy.add_argument(
         "policy", nargs="+", metavar="RULE", help="'accept *:80'; the last one is 'reject *:*' unless you say otherwise"
     )

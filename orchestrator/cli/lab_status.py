@@ -4,10 +4,15 @@ import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from ..lab.state import LabState, encode
+from ..lab.state import DEFAULT_NAME, LabState, encode
 from ..lab.voting import Validity, validity_of
 
 HEAD = 4096  # of a consensus: its times stand in its first lines
+
+
+def name_option(name: str) -> str:
+    """The words that name a lab to other commands."""
+    return "" if name == DEFAULT_NAME else f" --name {name}"
 
 
 def consensus_of(state: LabState) -> Validity | None:
@@ -17,6 +22,11 @@ def consensus_of(state: LabState) -> Validity | None:
             return validity_of(text.read(HEAD))
     except OSError:
         return None
+
+
+def has_ended(state: LabState) -> bool:
+    """Whether the lab's client is gone for good; in a lab that lives it comes back."""
+    return not state.client_pid and state.voting is None
 
 
 def status_of(state: LabState) -> dict[str, object]:
@@ -53,8 +63,10 @@ def print_status(state: LabState) -> None:
     seeded = "" if state.seed is None else f", shuffled by seed {state.seed}"
     print(f"profile    {state.profile}{seeded}")
     print(f"network    {_pace(state)}")
-    client = "" if state.client_pid else f"  (its tor has ended{'; it starts again' if state.voting else ''})"
-    print(f"control    {state.control_socket}{client}")
+    if has_ended(state):
+        print(f"client     the client tor of lab {state.name} has ended, so nothing can be run in it:", end=" ")
+        print(f"exitpin lab down{name_option(state.name)}; then start it anew")
+    print(f"control    {state.control_socket}")
     print(f"socks      {state.socks_host}:{state.socks_port} (inside)")
     print(f"CA         {state.ca_file}")
     print(f"witness    {state.log_file}")

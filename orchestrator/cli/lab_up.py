@@ -10,7 +10,7 @@ from ..audit.param_types import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 from ..lab import network, start, voting
 from ..lab import state as lab_state
-from .lab_status import status_of
+from .lab_status import name_option, status_of
 
 UP_EXAMPLES = """\
 examples:
@@ -174,11 +174,6 @@ def _interval(text: str) -> float:
 def _kinds() -> str:
     lines = [f"  {target.kind:<12} {target.name:<17} {target.note}" for target in network.BUILT_IN_TARGETS]
     return "\n".join(["kinds of targets, for --host:", *lines])
-
-
-def name_option(name: str) -> str:
-    """The words that name a lab to other commands."""
-    return "" if name == lab_state.DEFAULT_NAME else f" --name {name}"
 
 
 def _say_next(state: lab_state.LabState, was_running: bool) -> None:

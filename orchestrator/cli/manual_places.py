@@ -20,6 +20,7 @@ STORE = (
         "the records of runs and verdicts, with the evidence in results.sqlite.evidence beside it; under"
         " `XDG_STATE_HOME` if that is set",
     ),
+    ("~/.local/state/exitpin/starts-tor", "what was started in the last hour, for limits that hold over all commands"),
 )
 TOOLS = (
     ("/usr/share/exitpin/tools.d", "tools, after those that come with exitpin"),

@@ -13,16 +13,26 @@ Check = Callable[[argparse.Namespace], object]
 
 
 class OptionsParser(argparse.ArgumentParser):
-    """A parser that raises ValueError for what it refuses."""
+    """A parser that raises ValueError for what it refuses. `keys`: of options that tables call otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Mapping[str, str] | None = None) -> None:
         super().__init__(add_help=False, allow_abbrev=False)
+        self._keys = keys or {}
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message.partition(": ")[2] or message)
 
+    def key_of(self, action: argparse.Action) -> str:
+        """By which key a table has an option."""
+        key = action.option_strings[-1].removeprefix("--").replace("-", "_")
+        return self._keys.get(key, key)
 
-def option_arguments(table: Mapping[str, object], parser: OptionsParser, check: Check = lambda args: None) -> list[str]:
+
+def option_arguments(
+    table: Mapping[str, object],
+    parser: OptionsParser,
+    check: Check = lambda args: None,
+) -> list[str]:
     """The options that a table stands for, each a word `--option=value`. `check` may refuse values, too, by an
     OperatorError or a ValueError.
 
@@ -30,7 +40,7 @@ def option_arguments(table: Mapping[str, object], parser: OptionsParser, check: 
     """
     from ...wrappers.tool_problems import nearest
 
-    options = {key_of(action): action for action in parser._actions}
+    options = {parser.key_of(action): action for action in parser._actions}
     words: list[str] = []
     wrong: list[str] = []
     for key, value in table.items():
@@ -49,11 +59,6 @@ def option_arguments(table: Mapping[str, object], parser: OptionsParser, check: 
     return words
 
 
-def key_of(action: argparse.Action) -> str:
-    """By which key a table has an option."""
-    return action.option_strings[-1].removeprefix("--").replace("-", "_")
-
-
 def _words(action: argparse.Action, value: object) -> Iterator[str]:
     """`--option=value`, for each value. Raises ValueError."""
     option = action.option_strings[-1]
@@ -68,8 +73,8 @@ def _words(action: argparse.Action, value: object) -> Iterator[str]:
     else:
         is_several = isinstance(action, argparse._AppendAction)
         for one in value if is_several and isinstance(value, list | tuple) else [value]:
-            if not isinstance(one, str):
-                raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(value)}")
+            if not isinstance(one, str) and not (action.metavar == "ASN" and type(one) is int):
+                raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(one)}")
             yield f"{option}={one}"
 
 

@@ -1,11 +1,12 @@
 """What `exitpin replay` does once it knows its vantage: the tool as it was, the exit, and the runs."""
 
 import argparse
+import asyncio
 import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from typing import Any
 from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ...wrappers.tool_files import load_catalogue
+from ..allowance import Starts
 from ..audit import scan_record
 from ..audit.controls import ControlPool
 from ..audit.errands import Audit
@@ -27,12 +29,15 @@ from ..network import Network, Vantage, open_network
 from ..results.exhibit import Blob
 from ..results.store import Store, store_path
 from ..tool import Tool
+from .allowing import Waits, open_starts
+from .changes_told import of_runs
 from .containment import containment_of, wanted_by, warn_of
 from .guarding import guarding
 from .politeness import first_hops_of, pace_of, settings_in_force, timeout_max_of
 from .replay_told import tell
 from .replay_tool import ToolAgain, tool_again
 from .results_store import shown
+from .say import say
 
 Json = dict[str, Any]
 
@@ -53,6 +58,7 @@ class ReplayRun:
         self._store_path = Path(args.store or store_path(environment)).absolute()
         self._made: list[Json] = []
         self._interrupted_by: int | None = None
+        self._unlimited = ""  # why nothing may be started any more
         self.scan_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
     async def execute(self) -> int:
@@ -63,27 +69,35 @@ class ReplayRun:
         self._requirements = Requirements(self._environment, self._containment)
         if (why := self._requirements.unmet(tool)) is not None:
             raise OperatorError(f"{tool.id} can't be run here: {why}.", "`exitpin doctor` says what is missing.")
-        async with open_network(self._vantage) as network:
+        async with open_network(self._vantage) as network, AsyncExitStack() as stack:
             relay = self._relay(network)
             if not self._vantage.is_lab:
                 warn_of(self._containment)
-            work, audit = self._work(network, tool, relay, word), self._audit(tool, again.bound)
-            store = Store(self._store_path)
+            audit, store = self._audit(tool, again.bound), Store(self._store_path)
             try:
+                starts = stack.enter_context(open_starts(self._settings, self._vantage, self._environment))
+                work = self._work(network, tool, relay, word, starts)
                 store.add_scan(self._scan_record(work, network, audit, relay))
                 ended, trust_lost = await replay(
-                    work, network, audit, relay, self._args.repeat, self._keeper(store), self._guarding
+                    work,
+                    network,
+                    audit,
+                    relay,
+                    self._args.repeat,
+                    self._keeper(store),
+                    lambda replayer: self._guarding(replayer, starts),
                 )
                 await store.close()
             finally:
                 await store.abandon()
-        if trust_lost is not None:
-            print(f"exitpin: stopped: {printable(trust_lost)}", file=sys.stderr)
+        stopped = trust_lost if trust_lost is not None else self._unlimited
+        if stopped:
+            print(f"exitpin: stopped: {printable(stopped)}", file=sys.stderr)
         doubts = {one.run_id: one.doubts[0] for one in ended if one.doubts}
         status = tell(self._store_path, self._record, self._made, doubts, again.caveats, as_json=self._args.json)
         if self._interrupted_by is not None:
             return 128 + self._interrupted_by
-        return EXIT_FAILED if trust_lost is not None else status
+        return EXIT_FAILED if stopped else status
 
     # What is made again.
 
@@ -115,7 +129,9 @@ class ReplayRun:
         key = audit_key(tool.digest, bound.values)
         return Audit(tool, bound, key, ControlPool(tool.baseline), (), selection_destinations(tool, bound))
 
-    def _work(self, network: Network, tool: Tool, relay: Relay, word: str) -> Work:
+    def _work(self, network: Network, tool: Tool, relay: Relay, word: str, starts: Starts) -> Work:
+        pace = pace_of(self._settings, self._vantage)
+        around = of_runs(self._settings, pace.outage_max_s, say)
         return Work(
             scan_id=self.scan_id,
             vantage=self._vantage,
@@ -125,8 +141,10 @@ class ReplayRun:
             per_exit=1,
             spacing_s=0.0,
             jitter_s=0.0,
-            pace=pace_of(self._settings, self._vantage),
-            first_hops=first_hops_of(self._settings, network.snapshot, {relay}),
+            pace=pace,
+            starts=starts,
+            first_hops=first_hops_of(self._settings, network.snapshot, {relay}, around.health),
+            surroundings=around,
             rng=self._rng,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
             given={tool.id: frozenset(self._told_of_tool().get("given") or ())},
@@ -158,8 +176,15 @@ class ReplayRun:
 
         return keep
 
-    def _guarding(self, replayer: Replayer) -> AbstractContextManager[None]:
-        """A signal ends what runs; so does an exception that nobody caught."""
+    def _guarding(self, replayer: Replayer, starts: Starts) -> AbstractContextManager[None]:
+        """A signal ends what runs; so does an exception that nobody caught, and a limit that can't be kept."""
+        loop = asyncio.get_running_loop()
+
+        def stop(why: str) -> None:
+            self._unlimited = why
+            loop.call_soon(replayer.interrupt, why)
+
+        starts.watch(stop, Waits(self._settings))
 
         def interrupted(signo: int) -> None:
             self._interrupted_by = signo

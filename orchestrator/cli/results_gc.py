@@ -10,7 +10,7 @@ from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..results.store import store_path
 from ..results.sweep import Keep, Swept, sweep
 from .results_options import since
-from .results_store import add_store, opened, shown
+from .results_store import add_store, opened, shown, size_shown
 
 HELP = """\
 Remove evidence that no record names, and what was left when a writing exitpin was killed. With --older-than, of scans
@@ -35,8 +35,6 @@ examples:
   exitpin results gc --older-than 180d
   exitpin results gc --older-than 2026-01-01 --keep findings
 """
-
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -80,18 +78,11 @@ def execute(args: argparse.Namespace) -> int:
 def _print(found: Swept, word: str) -> None:
     print(
         f"{word}: {found.verdicts:,} verdicts and {found.runs:,} runs of {found.scans:,} scans"
-        f" ({_size(found.record_bytes)})"
+        f" ({size_shown(found.record_bytes)})"
     )
-    print(f"{word}: {found.pieces:,} pieces of evidence that no record names ({_size(found.piece_bytes)})")
+    print(f"{word}: {found.pieces:,} pieces of evidence that no record names ({size_shown(found.piece_bytes)})")
     if found.leftovers:
-        print(f"{word}: {found.leftovers:,} files of interrupted writes ({_size(found.leftover_bytes)})")
+        print(f"{word}: {found.leftovers:,} files of interrupted writes ({size_shown(found.leftover_bytes)})")
     before, after = found.file_bytes
-    was = f", it had {_size(before)}" if before != after else ""
-    print(f"the file of records has {_size(after)}{was}; {_size(found.free_bytes)} in it are free")
-
-
-def _size(count: int) -> str:
-    size, unit = float(count), 0
-    while size >= 1024 and unit < len(UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} {UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {UNITS[unit]}"
+    was = f", it had {size_shown(before)}" if before != after else ""
+    print(f"the file of records has {size_shown(after)}{was}; {size_shown(found.free_bytes)} in it are free")

@@ -14,7 +14,7 @@ from ..results.stored import STATUSES, Reader, Wanted
 from ..results.summary import ScanSummary, summaries
 from .results_find import find_scan, unknown_words
 from .results_options import count, since, statuses
-from .results_store import add_store, exit_name, opened, shown
+from .results_store import add_store, exit_name, opened, shown, size_shown
 from .results_table import print_rows, print_table
 
 VERDICT_COLUMNS = ("status", "severity", "tool", "exit", "lied", "reason", "ended", "id")
@@ -49,7 +49,7 @@ examples:
   exitpin results list                                  the latest scan
   exitpin results list --status findings --since 7d     whatever was found in a week, in any scan
   exitpin results list -e 4F0C --scan all --runs        each run through that exit
-  exitpin results list --scans                          which scans there are
+  exitpin results list --scans                          which scans there are, and how large the store is
   exitpin results show ID                               everything about one of them
 """
 
@@ -86,6 +86,7 @@ def execute(args: argparse.Namespace) -> int:
     with opened(args) as reader:
         if args.scans:
             _print_scans(_true_scans(reader, args.n or None), args.json)
+            print(f"exitpin: {_store_words(reader)}", file=sys.stderr)
         else:
             _print_records(reader, args)
     return 0
@@ -150,6 +151,13 @@ def _cells(record: Json, columns: Sequence[str]) -> list[str]:
         "id": shown(record.get("verdict_id") or record.get("run_id")),
     }
     return [told[name] if name in told else shown(record.get(name)) for name in columns]
+
+
+def _store_words(reader: Reader) -> str:
+    """How large the store has become. Its evidence is not counted here: there may be a million pieces of it."""
+    parts = [reader.path.with_name(f"{reader.path.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+    size = sum(path.stat().st_size for path in parts if path.exists())
+    return f"the file of records has {size_shown(size)}; `exitpin report prom` counts the evidence, too"
 
 
 def _print_scans(scans: Iterable[ScanSummary], as_json: bool) -> None:

@@ -12,6 +12,7 @@ from ..results.store import store_path
 from ..results.stored import Reader, Unreadable, open_store
 
 UNREADABLE_MAX = 3  # are named
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 NOTHING_YET = "nothing was recorded yet"
 FIRST_STEP = (
     "`exitpin audit tls-cert --lab` makes the first records; `exitpin lab up` starts the lab."
@@ -54,6 +55,14 @@ def shown(text: object) -> str:
     """Text that anybody may have written, for a place within a line: nothing in it is obeyed, tabs and ends of lines
     included. Empty for None."""
     return "" if text is None else printable(str(text)).replace("\t", "\\t")
+
+
+def size_shown(count: int) -> str:
+    """Bytes as people read them: `3.7 GiB`."""
+    size, unit = float(count), 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.0f} {UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {UNITS[unit]}"
 
 
 def exit_name(record: Mapping[str, object]) -> str:

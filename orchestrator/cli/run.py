@@ -53,6 +53,10 @@ def add_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     how.add_argument("--timeout", metavar="TIME", help="for each run, e.g. 90s or 5m (120s; none in the foreground)")
     how.add_argument("--build-delay", metavar="TIME", help="between two circuits, e.g. 3s")
     how.add_argument("--build-jitter", metavar="TIME", help="added to it at random, at most")
+    how.add_argument("--hops", metavar="N", help="circuits of N relays, the exit among them: 2 (default) to 8")
+    how.add_argument(
+        "--network-wait", metavar="TIME", help="how long to wait while no first hop answers (60s; then runs fail)"
+    )
     how.add_argument(
         "--resolve", choices=("mapped", "exit"), default="mapped",
         help="names: mapped (the exit resolves them as it connects) or exit (the tool gets the exit's answer)",

@@ -16,6 +16,8 @@ from ...wrappers.desk import Given
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import LineWriter, printable
 from ...wrappers.runtime import scratch_directory
+from ..allowance import Starts
+from ..criteria import Known
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..loop import Session
 from ..model import Destination, Run
@@ -26,7 +28,9 @@ from ..ports import Launch
 from ..runs import Life
 from ..selection import Selection
 from ..settings import BUILT_IN
+from .allowing import Waits, open_starts
 from .asked import Asked
+from .changes_told import of_runs
 from .conclusion import Ending, concluded, refusal
 from .containment import containment_of, warn_of
 from .guarding import guarding
@@ -45,7 +49,7 @@ from .run_record import (
     wanted_by_command,
 )
 from .say import say
-from .selectors import choose, parse_destination
+from .selectors import choose, history_of, known_to, parse_destination
 
 
 class Scan:
@@ -62,7 +66,8 @@ class Scan:
         self.scan_id = new_scan_id()
         self._containment = containment_of(args, self._wanted())
         self._lives: list[Life] = []
-        self._unread = 0  # runs that gave facts which can't be read
+        self._unread: list[Life] = []  # those that gave facts which can't be read
+        self._unlimited = ""  # why nothing may be started any more
         self._is_foreground = False
         self._interrupted_by: int | None = None
         self._interrupted = asyncio.Event()
@@ -95,21 +100,28 @@ class Scan:
                 warn_of(self._containment)
             for sentence in notes_on(self._environment):
                 say(sentence)
-            return await self._carry_out(network, plan)
+            with open_starts(self._settings, self._vantage, self._environment) as starts:
+                return await self._carry_out(network, plan, starts)
 
     def _wanted(self) -> dict[str, str]:
         """The level that the command wants, and why."""
         return wanted_by_command(self._args, self._asked.command[0], self._environment)
 
+    async def _known(self, network: Network) -> Known:
+        """What the options ask of relays that no snapshot says."""
+        history = history_of(self._vantage.network, self._environment)
+        return await known_to(self._args, network.channel, network.snapshot, history)
+
     async def _select(self, network: Network) -> Selection:
         """The exits."""
-        return choose(self._args, network.snapshot, self._rng)
+        known = await self._known(network)
+        return choose(self._args, network.snapshot, self._rng, known=known)
 
     def _wants_foreground(self, runs: int) -> bool:
         """Whether the command is to have the caller's terminal."""
         return runs == 1 and not self._args.json
 
-    async def _carry_out(self, network: Network, plan: list[Run]) -> int:
+    async def _carry_out(self, network: Network, plan: list[Run], starts: Starts) -> int:
         events_path = self._events_path()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         header = {"session": self.scan_id, "tor": network.tor_version, "started": started}
@@ -124,16 +136,21 @@ class Scan:
                 flow=lambda name: self._writers["stdout" if self._args.json else name],
                 evidence=None if events_path is None else events_path.with_name(f"{events_path.name}.evidence"),
             )  # fmt: skip
+            pace = pace_of(self._settings, self._vantage)
+            around = of_runs(self._settings, pace.outage_max_s, self._tell)
             session = Session(
                 network.channel,
                 launcher,
-                pace=pace_of(self._settings, self._vantage),
-                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan]),
+                pace=pace,
+                first_hops=first_hops_of(self._settings, network.snapshot, [run.exit for run in plan], around.health),
+                around=around,
                 rng=self._rng,
                 evidence=evidence,
                 on_finished=self._finished,
                 resolve=self._args.resolve,
+                starts=starts,
             )
+            starts.watch(lambda why: self._stop(session, why), Waits(self._settings, self._tell))
             with self._guarding(session):
                 try:
                     try:
@@ -146,6 +163,11 @@ class Scan:
                 finally:
                     await self._writers["stderr"].close(self._interrupted)
         return status if self._writers["stderr"].problem is None else status or EXIT_FAILED
+
+    def _stop(self, session: Session, why: str) -> None:
+        """Nothing more may be started."""
+        self._unlimited = why
+        asyncio.get_running_loop().call_soon(session.interrupt, why)
 
     def _named(self) -> list[Destination]:
         return [parse_destination(text) for text in self._args.destinations]
@@ -174,7 +196,7 @@ class Scan:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
         given = given_of(launch)
-        self._unread += bool(given.problem)
+        self._unread += [life] if given.problem else []
         record = record_line(life, launch, self._scan) if self._args.json or self._recording else b""
         if self._recording is not None:
             self._recording.add(record)
@@ -206,10 +228,13 @@ class Scan:
         unwritten = {name: writer.problem for name, writer in self._writers.items() if writer.problem is not None}
         if self._recording is not None and self._recording.problem:
             unwritten[str(self._recording.path)] = self._recording.problem
+        if self._unlimited:
+            unwritten["what was started"] = self._unlimited
         lost, foreign = session.trust_lost, session.foreign_streams
-        ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten)
+        unread = sum(failure_of(life) is None for life in self._unread)
+        ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten, unread)
         sentences, status = concluded(
-            ending, self._containment, is_foreground=self._is_foreground, has_unread=self._unread > 0
+            ending, self._containment, is_foreground=self._is_foreground, has_unread=bool(self._unread)
         )
         for sentence in sentences:
             self._tell(sentence)

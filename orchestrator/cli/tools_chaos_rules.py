@@ -27,7 +27,7 @@ from ..tool import Facts, Status, Tool
 ALIKE, ALONE = "a", "b"
 ALLOWED = {ALIKE: (Status.ERROR,), ALONE: (Status.ERROR, Status.BROKEN)}
 WHERE = {ALIKE: "dead for run and control alike", ALONE: "dead for the exit's run alone"}
-NOT_THE_TOOL = ("attribution", "circuit", "circuit-lost", "exec", "interrupted", "shim", "tor")
+NOT_THE_TOOL = ("attribution", "circuit", "circuit-lost", "clock", "exec", "interrupted", "shim", "tor")
 
 
 @dataclass(slots=True)

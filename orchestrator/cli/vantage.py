@@ -28,9 +28,7 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
     if os.environ.get("EXITPIN") == "1":
         hint = "What this command starts is pinned to the run's own exit already."
         raise OperatorError("this is the inside of a run, and a run can't hold another one.", hint)
-    if args.lab and args.control:
-        raise OperatorError("--lab and --control exclude each other.", "", EXIT_USAGE)
-    if args.lab or (os.environ.get("EXITPIN_LAB") and not args.control):
+    if is_of_a_lab(args):
         from ...wrappers.namespaces import run_inside
         from ..lab.state import DEFAULT_NAME, load
 
@@ -43,6 +41,17 @@ def inside(args: argparse.Namespace, work: Callable[[Vantage], int]) -> int:
     from ...wrappers.own_tor import control_socket
 
     return work(Vantage("own", control_socket()))
+
+
+def is_of_a_lab(args: argparse.Namespace) -> bool:
+    """Whether a lab is meant, by the options or by EXITPIN_LAB. Raises OperatorError for options that contradict each
+    other: a lab that is named must not be the real network."""
+    if args.lab and args.control:
+        raise OperatorError("--lab and --control exclude each other.", "", EXIT_USAGE)
+    is_meant = bool(args.lab or (os.environ.get("EXITPIN_LAB") and not args.control))
+    if args.name is not None and not is_meant:
+        raise OperatorError(f"--name {args.name} names a lab, and no lab is asked for.", "Add --lab.", EXIT_USAGE)
+    return is_meant
 
 
 def _say_killed() -> None:

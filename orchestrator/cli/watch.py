@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, OperatorError
-from .vantage import add_vantage
+from .vantage import add_vantage, is_of_a_lab
 
 HELP = """\
 Make the scans of a plan again and again, each by a schedule of its own, one after the other, until it is told to end.
@@ -71,6 +71,5 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.iterations is not None and args.iterations < 1:
         raise OperatorError("--iterations wants a number from 1.", "", EXIT_USAGE)
-    if args.lab and args.control:
-        raise OperatorError("--lab and --control exclude each other.", "", EXIT_USAGE)
+    is_of_a_lab(args)
     return asyncio.run(WatchLoop(load_plan(args.plan), args, dict(os.environ)).execute())

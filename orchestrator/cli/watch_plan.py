@@ -10,7 +10,7 @@ from ..errors import OperatorError
 from ..settings import KEYS
 from ..watch.plan import PlannedScan, WatchPlan
 from .audit import add_how
-from .option_tables import OptionsParser, key_of, option_arguments
+from .option_tables import OptionsParser, option_arguments
 from .report_options import age_s
 from .selectors import selector_arguments
 
@@ -72,7 +72,7 @@ def _how(table: dict[str, object]) -> list[str]:
 
     parser = OptionsParser()
     add_how(parser)
-    keys = [key_of(action) for action in parser._actions]
+    keys = [parser.key_of(action) for action in parser._actions]
     wrong = [f"{key}: no such key; {nearest(key, [*SCAN_KEYS, *keys])}" for key in table if key not in keys]
     words: list[str] = []
     try:

@@ -19,12 +19,12 @@ from ...wrappers.machine import abilities
 from ..circuits import Pace
 from ..containment import contain, of_run
 from ..evidence import EvidenceLog
+from ..first_hops import first_hop_chooser
 from ..loop import Session
 from ..network import Network
 from ..observation import failure_of, fold
 from ..ports import Launch
 from ..runs import Life
-from ..selection import first_hop_chooser
 from ..verify import read_evidence, verify
 from .demo_plan import TOOLS, Case, plan_cases, seen_as
 from .ground_truth import read_arrivals, read_claims, score

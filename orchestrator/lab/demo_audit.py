@@ -28,10 +28,10 @@ from ..cli.audit_account import Account, plan_sentences
 from ..cli.audit_guard import Guard
 from ..containment import contain
 from ..errors import OperatorError
+from ..first_hops import first_hop_chooser
 from ..model import Fingerprint, Relay
 from ..network import Network, Vantage
 from ..results.store import Store
-from ..selection import first_hop_chooser
 from ..settings import Settings
 from ..tool import Status
 from .audit_score import QUIET, AuditScore, score_audit

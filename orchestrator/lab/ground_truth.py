@@ -84,7 +84,7 @@ def read_arrivals(lines: Iterable[str | bytes], ignored: frozenset[str] = frozen
         own, peer = seen["own"], seen["peer"]
         if seen["service"] == NO_TCP or own[0] in ignored:
             continue
-        arrival = Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1]), seen["t"])
+        arrival = Arrival((plain(own[0]), own[1]), (plain(peer[0]), peer[1]), seen.get("t", 0.0))
         if seen["service"] == ONWARD:
             onward.add(arrival)
         else:

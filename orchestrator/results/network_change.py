@@ -16,10 +16,11 @@ POLICY, FLAGS = "policy", "flags"
 LINES_MAX = 40  # of a policy that are told
 LINE_MAX = 120  # characters
 BEGINNING = b"router "
+IDENTITY_LENGTH = 27  # base64 without its padding
 
-_STATUS = re.compile(rb"(?m)^r ([A-Za-z0-9]{1,19}) ([A-Za-z0-9+/]{27}) .*\n(?:(?![rs] ).*\n)*s ?(.*)$")
-_FINGERPRINT = re.compile(rb"(?m)^(?:opt )?fingerprint ([0-9A-F ]{40,60})$")
-_POLICY = re.compile(rb"(?m)^(?:accept|reject|ipv6-policy) .*$")
+_NICKNAME = re.compile(rb"[A-Za-z0-9]{1,19}")
+_FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ([0-9A-F ]{40,60})\n")
+_POLICY = re.compile(rb"\n((?:accept|reject|ipv6-policy) [^\n]*)")
 
 
 class Snapshot(NamedTuple):
@@ -62,9 +63,11 @@ def _flags(consensus: bytes, exits: Collection[str]) -> dict[str, tuple[str, fro
     """Nickname and flags, by fingerprint."""
     wanted = {b64encode(bytes.fromhex(name)).rstrip(b"="): name for name in exits if len(name) == 40 and _is_hex(name)}
     found = {}
-    for nickname, identity, flags in _STATUS.findall(consensus):
-        name = wanted.get(identity)
-        if name is not None:
+    for entry in (b"\n" + consensus).split(b"\nr ")[1:]:
+        nickname, _, rest = entry.partition(b" ")
+        name = wanted.get(rest[:IDENTITY_LENGTH])
+        if name is not None and _NICKNAME.fullmatch(nickname):
+            flags = entry.partition(b"\ns")[2].partition(b"\n")[0]
             found[name] = _text(nickname), frozenset(_text(flags).split())
     return found
 

@@ -21,6 +21,7 @@ import loop
 import report
 import results
 import scan
+import selecting
 import start
 from figures import Measure, table
 from place import EXITS, SPECIAL_EXITS, Place
@@ -32,6 +33,7 @@ from exitpin.wrappers.namespaces import run_inside
 LAB_PARTS = ("start", "connect", "load", "loop")
 OTHER_PARTS = {
     "exitmap": (exitmap.measures, "modules of exitmap, in a lab of their own"),
+    "selecting": (selecting.measures, "selection and plan on a network of 9,000 relays"),
     "scan": (scan.measures, "a big scan"),
     "report": (report.measures, "the report of a big scan"),
     "results": (results.measures, "900,000 results"),

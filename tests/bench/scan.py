@@ -33,10 +33,10 @@ from exitpin.orchestrator.audit.scan_plan import make_scan_plan
 from exitpin.orchestrator.audit.schedule import Limits, Schedule
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.first_hops import first_hop_chooser
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.results.store import Store
-from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.tool import Command, Condition, Door, Extract, Rule, Status, Tool
 from exitpin.orchestrator.witness import Witness
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_snapshot

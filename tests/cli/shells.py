@@ -1,5 +1,6 @@
 """The shells themselves, asked what they complete a line to: bash and zsh on a terminal, fish by `complete -C`."""
 
+import functools
 import os
 import pty
 import select
@@ -8,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,30 +58,56 @@ class Shell:
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
             "ANSWER": str(folder / "answer"), "SCRIPT": str(folder / "script"), **environment,
         }  # fmt: skip
-        said = subprocess.run(
-            ["exitpin", "completion", name], env=self.environment, capture_output=True, check=True, timeout=ANSWER_S
-        )
-        (folder / "script").write_bytes(said.stdout)
+        (folder / "script").write_bytes(_script(name))
         self.first, self.load = first, load
         self.work = folder / "work"
         self.work.mkdir()
 
     def completed(self, line: str) -> list[str]:
         """All that the last word may become, sorted; of `--option=value` the value, of an option no `=` behind it."""
-        words = self._fish(line) if self.name == "fish" else self._on_a_terminal(line)
-        before = f"{line.split(' ')[-1].partition('=')[0]}=" if "=" in line.split(" ")[-1] else ""
-        return sorted({word.removeprefix(before).rstrip("=") for word in words})
+        return self.all_completed([line])[line]
 
-    def _fish(self, line: str) -> list[str]:
+    def all_completed(self, lines: Sequence[str]) -> dict[str, list[str]]:
+        """The same by line, each typed into the same shell, one after the other."""
+        words_of = self._fish(lines) if self.name == "fish" else self._on_a_terminal(lines)
+        found = {}
+        for line, words in words_of.items():
+            before = f"{line.split(' ')[-1].partition('=')[0]}=" if "=" in line.split(" ")[-1] else ""
+            found[line] = sorted({word.removeprefix(before).rstrip("=") for word in words})
+        return found
+
+    def _fish(self, lines: Sequence[str]) -> dict[str, list[str]]:
+        asks = f"{self.first}\n{self.load}\nfor line in $argv; complete -C $line; echo $line; end"
         said = subprocess.run(
-            ["fish", "--no-config", "-c", f"{self.first}\n{self.load}\ncomplete -C $argv[1]", line],
+            ["fish", "--no-config", "-c", asks, *lines],
             env=self.environment, cwd=self.work, capture_output=True, check=True, timeout=ANSWER_S, text=True,
         )  # fmt: skip
         assert said.stderr == ""
-        return [each.partition("\t")[0] for each in said.stdout.splitlines()]
+        found: dict[str, list[str]] = {}
+        words: list[str] = []
+        for each in said.stdout.splitlines():
+            if each in lines:
+                found[each], words = words, []
+            else:
+                words.append(each.partition("\t")[0])
+        assert list(found) == list(lines)
+        return found
 
-    def _on_a_terminal(self, line: str) -> list[str]:
-        """Type the line, have all that fits inserted, and let the shell write down what has become of it."""
+    def _on_a_terminal(self, lines: Sequence[str]) -> dict[str, list[str]]:
+        """Type each line, have all that fits inserted, let the shell write down what has become of it, and kill it."""
+        found = {}
+        with self._typed_into() as (terminal, told):
+            for line in lines:
+                os.write(terminal, f"{line}\x18a\x18s".encode())
+                became, before = _read_line(told, terminal), line[: line.rindex(" ") + 1]
+                assert became.startswith(before), became
+                found[line] = shlex.split(became.removeprefix(before))
+                os.write(terminal, b"\x15")
+        return found
+
+    @contextmanager
+    def _typed_into(self) -> Iterator[tuple[int, int]]:
+        """A shell that is ready: its terminal, and where it writes down what is asked."""
         answer = self.folder / "answer"
         answer.unlink(missing_ok=True)
         os.mkfifo(answer)
@@ -96,17 +124,20 @@ class Shell:
             if self.name == "zsh":
                 os.write(terminal, f". {begin}\n".encode())
             _read_until(terminal, b"ready> ")
-            os.write(terminal, f"{line}\x18a\x18s".encode())
-            became = _read_line(told, terminal)
+            yield terminal, told
         finally:
             os.close(terminal)
             os.kill(pid, 9)
             os.waitpid(pid, 0)
             os.close(told)
             os.close(kept)
-        before = line[: line.rindex(" ") + 1]
-        assert became.startswith(before), became
-        return shlex.split(became.removeprefix(before))
+
+
+@functools.cache
+def _script(name: str) -> bytes:
+    """What `exitpin completion` prints for that shell."""
+    argv = [sys.executable, "-m", "exitpin", "completion", name]
+    return subprocess.run(argv, capture_output=True, check=True, timeout=ANSWER_S).stdout
 
 
 def _read_until(terminal: int, prompt: bytes) -> None:

@@ -35,10 +35,15 @@ TOR = Failure("tor", "local", True, "tor went away")
         (Ending([life(), life(failure=TOR)], 2), 125),
         (Ending([life()], 2, interrupted_by=15), 143),
         (Ending([life(), life()], 2, unwritten={"stdout": "Broken pipe"}), 125),
+        (Ending([life(), life()], 2, unread=1), 123),
     ],
 )
 def test_several_runs_are_a_success_only_when_nothing_is_missing(ending: Ending, status: int) -> None:
     assert conclude(ending)[1] == status
+
+
+def test_a_run_whose_facts_can_not_be_read_is_not_ok() -> None:
+    assert conclude(Ending([life(), life()], 2, unread=1))[0][0].startswith("2 of 2 runs: 1 ok, 1 parse; ")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from exitpin.orchestrator.cli.daemon_question import (
     read_question,
 )
 from exitpin.orchestrator.network import Vantage
+from exitpin.orchestrator.rate import Rate
 from exitpin.orchestrator.settings import Settings
 from exitpin.shim.bindings import Lease, LeaseKind
 from exitpin.wrappers.lease import packed
@@ -24,6 +25,7 @@ OWN = Vantage("own", Path("/x"))
 
 HONOURED = {
     *("exits", "destinations", "flag", "not_flag", "family", "bad_exits", "sample", "seed", "timeout", "resolve"),
+    *("ipv6", "bandwidth_min", "bandwidth_max", "measured", "limit"),
     *("containment", "allow", "dns_server", "json", "record", "lab", "name", "command", "code", "words"),
 }
 WITHOUT_MEANING = {"jobs", "wide"}
@@ -57,6 +59,9 @@ def test_each_option_is_honoured_or_declined_or_has_no_meaning_for_one_run(verb:
         ("run", "--lab", "-e", "x", "--repeat", "2", "--", "true"),
         ("run", "--lab", "-e", "x", "--build-delay", "3s", "--", "true"),
         ("run", "--lab", "-e", "x", "--contact", "(a+)+$", "--", "true"),
+        ("run", "--lab", "-e", "x", "--country", "de", "--", "true"),
+        ("run", "--lab", "-e", "x", "--not-as", "64496", "--", "true"),
+        ("run", "--lab", "-e", "x", "--first-seen", "48h", "--", "true"),
         ("run", "--lab", "-e", "-", "--", "true"),
         ("run", "--lab", "-e", "a,@file", "--", "true"),
         ("run", "--lab", "-e", "x", "--nonsense", "--", "true"),
@@ -79,6 +84,8 @@ def test_a_lab_that_the_environment_names_is_meant(tmp_path: Path) -> None:
     ask(*words, vantage=OWN)
     with pytest.raises(Declined):
         ask(*words, vantage=OWN, env={"EXITPIN_LAB": "default"})
+    with pytest.raises(Declined):
+        ask("run", "--name", "default", *words[1:], vantage=OWN)
 
 
 def test_nothing_is_opened_for_a_client_that_would_wait_or_be_another_process_s(tmp_path: Path) -> None:
@@ -112,7 +119,16 @@ def test_what_can_not_be_read_is_declined_and_its_descriptors_are_closed() -> No
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-OTHER = {"first_hops": ("A" * 40,), "hops": 3, "build_delay_s": 9.0, "build_jitter_s": 9.0, "control": "/x"}
+OTHER = {
+    "first_hops": ("A" * 40,),
+    "first_hops_fallback": "guards",
+    "hops": 3,
+    "network_wait_s": 9.0,
+    "build_delay_s": 9.0,
+    "build_jitter_s": 9.0,
+    "rate": Rate(1, "h"),
+    "control": "/x",
+}
 
 
 @pytest.mark.parametrize("name", OF_THE_DAEMON)

@@ -1,4 +1,4 @@
-"""One private network for the whole test session, and what tests do with it."""
+"""One private network for all that a worker tests, and what tests do with it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -22,6 +22,8 @@ from exitpin.orchestrator.lab.voting import Voting
 if TYPE_CHECKING:
     from .living import LivingLab
 
+from .running import SecondController
+
 COMMAND_S = 60.0
 
 
@@ -30,8 +32,11 @@ def verb(*words: str) -> list[str]:
     return [sys.executable, "-m", "exitpin", "lab", *words]
 
 
-def eventually(assertion: Callable[[], None], timeout_s: float = 10.0) -> None:
-    """Try an assertion until it holds or time is up."""
+T = TypeVar("T")
+
+
+def eventually(assertion: Callable[[], T], timeout_s: float = 10.0) -> T:
+    """Try an assertion until it holds or time is up; what it returns."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -122,11 +127,13 @@ def lab_or_skip(
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A lab of 8 exits for the session."""
+    """A lab of 8 exits for the session. Its client waits for who is silent as short a time as tor allows: 10 s."""
     name = f"test-{os.getpid()}"
     lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
-        yield Lab(load(name))
+        found = Lab(load(name))
+        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10")
+        yield found
     finally:
         start.down(name)
 

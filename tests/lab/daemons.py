@@ -1,6 +1,7 @@
 """A daemon of the lab, as its user has it, for tests."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -60,9 +61,11 @@ def eventually_idle(daemon: Daemon) -> None:
 @contextmanager
 def sleeping(daemon: Daemon, directory: Path, **options: Any) -> Iterator["subprocess.Popen[str]"]:
     """A leased run whose tool has started a child that would never end, in a session of its own."""
-    script = 'setsid tail -f /dev/null & : > "$0"; wait'
-    there = directory / "there"
-    argv = daemon.argv("-e", EXIT, "--", "sh", "-c", script, str(there))
+    # It is there when the child itself says so: what begins later would miss a daemon that is killed.
+    script = """setsid sh -c ': > "$0"; read -r never <> "$1"' "$0" "$1" & wait"""
+    there, never = directory / "there", directory / "never"
+    os.mkfifo(never)
+    argv = daemon.argv("-e", EXIT, "--", "sh", "-c", script, str(there), str(never))
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options) as running:
         try:
             eventually(lambda: holds(there.exists()), 30)

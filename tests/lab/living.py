@@ -1,6 +1,7 @@
 """A lab whose network changes, and what tests do with it."""
 
 import json
+import select
 import subprocess
 import sys
 import time
@@ -71,7 +72,8 @@ class LivingLab:
 
 
 def until(is_so: Callable[[], bool], timeout_s: float, what: str = "") -> None:
-    """Ask until it is so; the assertion fails when time is up. Each question is a command, so there is no pause."""
+    """Ask until it is so; the assertion fails when time is up."""
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline, what or "it did not come to pass in time"
+        select.select([], [], [], 0.05)

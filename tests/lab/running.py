@@ -82,6 +82,11 @@ def audit_command(lab: LabState, *words: str) -> list[str]:
     return [*EXITPIN, "audit", "--lab", "--name", lab.name, *words]
 
 
+def verb_of_lab(lab: LabState, word: str, *words: str) -> list[str]:
+    """The argv of `exitpin lab WORD --name NAME WORDS`."""
+    return [*EXITPIN, "lab", word, "--name", lab.name, *words]
+
+
 @dataclass(frozen=True, slots=True)
 class Audited:
     """What came of an audit. `store`: the file that its records went to."""
@@ -193,12 +198,9 @@ def cut_connections(pid: int, peer: str) -> int:
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
         try:
             descriptor = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            continue  # it ended in between
-        try:
             numbers = os.listdir(f"/proc/{process.pid}/fd")
-        except FileNotFoundError:
-            numbers = []
+        except (ProcessLookupError, FileNotFoundError):
+            continue  # it ended in between
         for number in numbers:
             copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
             if copy < 0:

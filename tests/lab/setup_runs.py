@@ -16,6 +16,7 @@ from typing import Any
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.first_hops import first_hop_chooser
 from exitpin.orchestrator.lab.state import LabState, load
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Destination, Relay, Run, Setup
@@ -24,7 +25,6 @@ from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.plan import make_plan
 from exitpin.orchestrator.ports import Launch
 from exitpin.orchestrator.runs import Life
-from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 from exitpin.wrappers.machine import abilities

@@ -235,7 +235,7 @@ def test_a_reader_who_goes_ends_the_audit(audited: LabState, tmp_path: Path) -> 
 
 def test_after_a_kill_the_store_is_whole_and_the_next_audit_works(audited: LabState, tmp_path: Path) -> None:
     with auditing(audited, tmp_path, *SLOW, "--repeat", "9", "--direct-control") as running:
-        eventually(lambda: _assert_some(tmp_path / "store"), 20)
+        eventually(lambda: _assert_some(tmp_path / "store"), 60)
         traces = Traces(audited, running.pid)
         running.send_signal(signal.SIGKILL)
         running.wait()

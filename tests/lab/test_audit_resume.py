@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,10 @@ def resume(lab: LabState, store: Path, *words: str) -> Audited:
     return Audited(done.returncode, done.stdout, done.stderr, store)
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
-def interrupted(audited: LabState, tmp_path: Path, request: pytest.FixtureRequest) -> Audited:
-    """A scan of four exits that got a Ctrl-C when its first runs were under way, or was told to end at once."""
-    store, log = tmp_path / "store.sqlite", Log.of(audited)
-    words = audit_command(audited, "--store", str(store), *SLOW, "-e", FIXED_EXITS, "--repeat", "3")
+def scan_until(lab: LabState, store: Path, number: signal.Signals) -> Audited:
+    """A scan of four exits that got this signal when its first runs were under way."""
+    log = Log.of(lab)
+    words = audit_command(lab, "--store", str(store), *SLOW, "-e", FIXED_EXITS, "--repeat", "3")
     running = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -44,10 +45,24 @@ def interrupted(audited: LabState, tmp_path: Path, request: pytest.FixtureReques
         assert len(log.peers("http")) >= 4
 
     eventually(begun, 30)
-    running.send_signal(request.param)
+    running.send_signal(number)
     out, said = running.communicate(timeout=40)
-    assert running.returncode == 128 + request.param, said
+    assert running.returncode == 128 + number, said
     return Audited(running.returncode, out, said, store)
+
+
+@pytest.fixture(scope="module", params=[signal.SIGINT, signal.SIGTERM])
+def scanned(audited: LabState, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Audited:
+    """One that got a Ctrl-C, and one that was told to end at once; for those who leave it as it is."""
+    return scan_until(audited, tmp_path_factory.mktemp("scanned") / "store.sqlite", request.param)
+
+
+@pytest.fixture
+def interrupted(scanned: Audited, tmp_path: Path) -> Audited:
+    """The same, to be gone on with: a copy."""
+    shutil.copytree(scanned.store.parent, tmp_path, dirs_exist_ok=True)
+    said = scanned.stderr.replace(str(scanned.store.parent), str(tmp_path))
+    return replace(scanned, stderr=said, store=tmp_path / scanned.store.name)
 
 
 def test_whoever_is_impatient_hears_how_to_go_on_all_the_same(audited: LabState, tmp_path: Path) -> None:
@@ -138,8 +153,8 @@ def test_errors_are_asked_again_and_nothing_else_is(audited: LabState, tmp_path:
         (("--retry-failed", "--repeat", "2"), "has its tools, exits and repetitions already"),
     ],
 )
-def test_misuse_is_one_sentence(audited: LabState, interrupted: Audited, words: tuple[str, ...], sentence: str) -> None:
-    done = resume(audited, interrupted.store, *words)
+def test_misuse_is_one_sentence(audited: LabState, scanned: Audited, words: tuple[str, ...], sentence: str) -> None:
+    done = resume(audited, scanned.store, *words)
     assert (done.status, done.stdout) == (2, "")
     (said,) = done.sentences
     assert sentence in said
@@ -151,12 +166,12 @@ def test_nothing_recorded_is_nothing_to_go_on_with(audited: LabState, tmp_path: 
     assert not (tmp_path / "none.sqlite").exists()
 
 
-def test_a_scan_that_is_running_is_not_gone_on_with(audited: LabState, interrupted: Audited) -> None:
-    scan_id = str(scan_of(interrupted.store)["scan_id"])
-    with held(Path(f"{interrupted.store}.evidence"), scan_id):
-        done = resume(audited, interrupted.store)
+def test_a_scan_that_is_running_is_not_gone_on_with(audited: LabState, scanned: Audited) -> None:
+    scan_id = str(scan_of(scanned.store)["scan_id"])
+    with held(Path(f"{scanned.store}.evidence"), scan_id):
+        done = resume(audited, scanned.store)
     assert done.status == 2 and f"scan {scan_id} is running" in done.sentences[-1]
-    assert len(scan_of(interrupted.store)["legs"]) == 1  # type: ignore[arg-type]
+    assert len(scan_of(scanned.store)["legs"]) == 1  # type: ignore[arg-type]
 
 
 def test_a_tool_that_has_changed_is_refused(audited: LabState, tmp_path: Path) -> None:
@@ -183,12 +198,12 @@ def test_a_tool_that_has_changed_is_refused(audited: LabState, tmp_path: Path) -
     assert changed.status == 2 and "mine has changed since scan" in changed.sentences[-1]
 
 
-def test_a_dry_run_says_what_is_left_and_does_nothing(audited: LabState, interrupted: Audited) -> None:
+def test_a_dry_run_says_what_is_left_and_does_nothing(audited: LabState, scanned: Audited) -> None:
     log = Log.of(audited)
-    done = resume(audited, interrupted.store, "--resume", "--dry-run")
+    done = resume(audited, scanned.store, "--resume", "--dry-run")
     assert done.status == 0 and "are left to be asked" in done.stdout and "load: " in done.stdout
     assert log.peers("http") == []
-    assert len(scan_of(interrupted.store)["legs"]) == 1  # type: ignore[arg-type]
+    assert len(scan_of(scanned.store)["legs"]) == 1  # type: ignore[arg-type]
 
 
 def test_an_exit_that_is_gone_is_told_and_not_asked(audited: LabState, interrupted: Audited) -> None:

@@ -108,13 +108,9 @@ def _assert_says(log: Path, offset: int, words: str) -> None:
 
 
 def test_a_target_that_does_not_answer_is_a_timeout(lab: Lab, tmp_path: Path) -> None:
-    control, events = SecondController(lab.state), tmp_path / "events.ndjson.gz"
-    control.ask("SETCONF CircuitStreamTimeout=10")
-    try:
-        words = ("-e", EXIT, "--events", str(events), "--", "curl", "-sS", "http://blackhole.test/")
-        (record,) = records(lab.state, *words)
-    finally:
-        control.ask("RESETCONF CircuitStreamTimeout")
+    events = tmp_path / "events.ndjson.gz"
+    words = ("-e", EXIT, "--events", str(events), "--", "curl", "-sS", "http://blackhole.test/")
+    (record,) = records(lab.state, *words)
     assert failure(record) == ("timeout", "unknown")
     assert record["process"]["timed_out"] is False
     assert delay_s(record, events, lambda line: "REASON=TIMEOUT" in line and line.startswith("STREAM")) < 1

@@ -56,6 +56,28 @@ def test_up_and_down_leave_nothing(name: str) -> None:
         load(name)
 
 
+def test_a_frozen_lab_whose_client_was_killed_says_so_and_is_not_up(name: str) -> None:
+    start.up(name, SMALL)
+    inside = verb("exec", "--name", name, "--", "kill", "-KILL", str(load(name).client_pid))
+    subprocess.run(inside, check=True, timeout=COMMAND_S)
+
+    def says_so() -> None:
+        done = subprocess.run(
+            verb("status", "--name", name), capture_output=True, text=True, timeout=COMMAND_S, check=False
+        )
+        assert done.returncode == 1
+        assert f"the client tor of lab {name} has ended" in done.stdout
+        assert f"exitpin lab down --name {name}" in done.stdout
+
+    eventually(says_so)
+    told = subprocess.run(
+        verb("status", "--json", "--name", name), capture_output=True, text=True, timeout=COMMAND_S, check=False
+    )
+    assert (told.returncode, json.loads(told.stdout)["client_pid"]) == (1, 0)
+    with pytest.raises(OperatorError, match="its client tor has ended"):
+        start.up(name, SMALL)
+
+
 def test_a_killed_supervisor_takes_everything_along(name: str) -> None:
     start.up(name, SMALL)
     pid = load(name).supervisor_pid

@@ -91,6 +91,16 @@ def test_relays_and_daemons_that_were_killed_come_back(living_lab: LivingLab) ->
     assert living_lab.relay("exit01").fingerprint == before.fingerprint
 
 
+def test_authorities_that_were_killed_come_back_and_know_everybody(living_lab: LivingLab) -> None:
+    before, began = listed(living_lab), time.time()
+    for relay in living_lab.state.relays:
+        if relay.role == "authority":
+            living_lab.kill(relay.pid)
+    until(lambda: living_lab.status()["consensus"]["valid_after"] > began + 20, 120)
+    assert listed(living_lab) == before
+    assert all(relay.pid for relay in living_lab.state.relays)
+
+
 def test_a_consensus_becomes_stale_when_the_authorities_stop(living_lab: LivingLab) -> None:
     assert living_lab.status()["consensus"]["valid_until"] > time.time()
     living_lab.change("authorities", "stop")

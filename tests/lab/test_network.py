@@ -140,7 +140,7 @@ def test_the_name_server_answers(name: str, kind: str, rcode: str, values: list[
 
 
 @pytest.mark.parametrize(
-    "wire", [b"", b"x", b"\x00" * 11, b"\xff" * 40, dns_message.make_query("a.test", "A").to_wire()[:-1]]
+    "wire", [b"", b"x", b"\x00" * 11, b"\xff" * 40, dns_message.make_query("a.test", "A", id=7).to_wire()[:-1]]
 )
 def test_what_is_no_query_gets_no_answer(wire: bytes) -> None:
     assert lab_dns.answer(lab_dns.zone(build()), wire) is None

@@ -125,7 +125,7 @@ def test_an_exception_comes_back_with_the_traceback_of_its_process(one: Pinned) 
     def odd() -> None:
         raise Odd(1, 2)
 
-    with pytest.raises(RuntimeError, match="Odd: 1 2"):
+    with pytest.raises(exitpin.RemoteError, match="Odd: 1 2"):
         one.python(odd)
 
 

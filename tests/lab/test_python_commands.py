@@ -15,7 +15,7 @@ import sh
 
 import exitpin
 from exitpin import Pinned, Tor
-from exitpin.wrappers.commands import KEPT_MAX
+from exitpin.wrappers.kept import KEPT_MAX
 
 from .conftest import Lab, eventually, is_alive
 from .running import EXITPIN, Log
@@ -161,9 +161,8 @@ def test_a_terminal_is_there_only_if_it_is_asked_for(one: Pinned) -> None:
     assert one.sh("-c", "tty -s && echo in", _tty_in=True, _in="").strip() == "in"
 
 
-def test_before_others_it_pins_them(one: Pinned) -> None:
-    with one.env.bake("MARK=x"):
-        printed = one.sh("-c", f"echo $MARK; curl -sS {URL}")
+def test_before_others_stands_a_command_with_others_in_it(one: Pinned) -> None:
+    printed = one.env("MARK=x", "sh", "-c", f"echo $MARK; curl -sS {URL}")
     assert printed.split() == ["x", one.relay.address]
 
 

@@ -118,3 +118,18 @@ def test_its_pace_is_that_of_its_clients(lab: Lab) -> None:
         assert '"served": 3' in tor._daemon.told("daemon", "status", "--json")
     with pytest.raises(exitpin.OperatorError, match="'nonsense' is not a time"):
         exitpin.open(lab=True, name=lab.state.name, build_delay="nonsense").__enter__()
+
+
+def test_processes_that_were_forked_within_the_block_have_records_of_their_own(lab: Lab) -> None:
+    script = (
+        "import exitpin, multiprocessing\n"
+        "def seen(name):\n"
+        f"    page = tor.exit(name).curl('-sS', '{URL}')\n"
+        "    return page.record['exit']['nickname'], page.strip() == page.record['exit']['addresses'][0]\n"
+        f"with exitpin.open(lab=True, name={lab.state.name!r}) as tor:\n"
+        "    names = ['exit01', 'exit02', 'exit03', 'exit04'] * 4\n"
+        "    with multiprocessing.get_context('fork').Pool(4) as pool:\n"
+        "        print(pool.map(seen, names, chunksize=1) == [(name, True) for name in names])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -68,7 +68,7 @@ def test_where_there_was_no_run_it_says_so(within: Within) -> None:
                 pass
         with pytest.raises(exitpin.OperatorError, match="one exit is wanted, and not 'all'"):
             await session.run("all", ["true"])
-        with pytest.raises(exitpin.OperatorError, match="2 runs, and one was wanted"):
+        with pytest.raises(exitpin.OperatorError, match="--repeat is no option of one run"):
             await session.run("exit01", ["true"], options=["--repeat=2"])
         with pytest.raises(exitpin.OperatorError, match="is no regular expression"):
             await session.exits(contact="(")

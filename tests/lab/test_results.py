@@ -9,6 +9,8 @@ import pytest
 
 from exitpin.orchestrator.lab.conduct import PLAIN
 from exitpin.orchestrator.lab.state import LabState
+from exitpin.orchestrator.results.network_change import Snapshot, network_changes
+from exitpin.orchestrator.results.stored import open_store
 
 from .running import EXITPIN, Audited, audit, nickname
 
@@ -58,6 +60,26 @@ def test_the_liar_is_new_in_the_second_scan(twice: Audited) -> None:
     told = json.loads(done.stdout)
     assert done.returncode == 1
     assert (told["counts"]["new"], told["counts"]["new-exit"], told["counts"]["unchanged"]) == (1, 1, 2)
+
+
+def test_the_network_between_two_scans_is_read_from_what_tor_gave(twice: Audited) -> None:
+    done = results(twice.store, "diff", "--json")
+    assert json.loads(done.stdout)["network"] == [] and "can't be told" not in done.stderr
+    scan = results(twice.store, "list", "--scans", "--json").stdout.splitlines()[0]
+    with open_store(twice.store) as reader:  # type: ignore[union-attr]
+        record = reader.scan(json.loads(scan)["scan_id"]) or {}
+        kept = {item["name"]: reader.blobs.read(item["sha256"]) for item in record["evidence"]}
+    before = Snapshot(kept["consensus"], [kept["descriptors"]])
+    after = Snapshot(
+        kept["consensus"].replace(b" Running", b""), [kept["descriptors"].replace(b"\naccept", b"\nreject")]
+    )
+    changes = network_changes(before, after, set(record["exits"]))
+    assert {(change.kind, change.exit) for change in changes} == {
+        (kind, name) for kind in ("policy", "flags") for name in record["exits"]
+    }
+    assert {change.lost for change in changes if change.kind == "flags"} == {("Running",)}
+    nicknames = {verdict["exit"]["fingerprint"]: verdict["exit"]["nickname"] for verdict in twice.stored()}
+    assert all(change.nickname == nicknames[change.exit] for change in changes)
 
 
 @pytest.mark.parametrize("options", [[], ["--public"]])

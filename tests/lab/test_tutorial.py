@@ -37,13 +37,15 @@ NOT_JUDGED = {("block-page", "first"), ("resets", "first"), ("resets", "starttls
 
 @pytest.fixture(scope="module")
 def tutorial() -> Iterator[LabState]:
-    """The lab of the tutorial."""
+    """The lab of the tutorial, where a shell without variables of this user's finds it."""
     name = f"tutorial-{os.getpid()}"
-    lab_or_skip(name, None, profile=str(FOLDER / "lab.toml"))
-    try:
-        yield load(name)
-    finally:
-        start.down(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("XDG_RUNTIME_DIR", raising=False)
+        lab_or_skip(name, None, profile=str(FOLDER / "lab.toml"))
+        try:
+            yield load(name)
+        finally:
+            start.down(name)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def printed(tutorial: LabState, desk: Path) -> list[list[str]]:
     """What each command of each block printed."""
     if shutil.which("jq") is None:
         pytest.skip("jq is not installed")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "COLUMNS"))}
     environment |= {"HOME": str(desk), "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
     environment |= {"TERM": "xterm", "NO_COLOR": "1"}
     return [

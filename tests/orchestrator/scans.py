@@ -22,9 +22,9 @@ from exitpin.orchestrator.audit.scan_plan import ScanPlan, make_scan_plan
 from exitpin.orchestrator.audit.schedule import Limits, Schedule
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.first_hops import first_hop_chooser
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
-from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.tool import Baseline, Command, Condition, Confirm, Door, Extract, Rule, Status, Tool
 from exitpin.orchestrator.witness import Witness
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_snapshot

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exitpin.orchestrator.circuits import Pace, Pool
 from exitpin.orchestrator.effects import (
     CircuitClosed,
+    CircuitFailed,
     CircuitReady,
     CircuitUnavailable,
     CloseCircuit,
@@ -31,6 +32,11 @@ def first_untried(exit: Fingerprint, tried: frozenset[Fingerprint], rng: Random)
 
 def pool(pace: Pace = AT_ONCE, **changes: object) -> Pool:
     return Pool(pace, changes.get("first_hops", first_untried), Random(7))  # type: ignore[arg-type]
+
+
+def but_failures(told: Sequence[Effect]) -> list[Effect]:
+    """What follows from it, besides that the run is told of each circuit that failed."""
+    return [effect for effect in told if not isinstance(effect, CircuitFailed)]
 
 
 def launched(pool: Pool, circuit_id: int, now: float = 0.0) -> ExtendCircuit:
@@ -74,7 +80,7 @@ def test_a_circuit_of_another_path_is_closed_and_built_again(path: tuple[Fingerp
     built = pool()
     built.want("r", EXIT)
     launched(built, 7)
-    assert built.step(circ_event(7, "BUILT", path, words), 0.0) == [CloseCircuit(7)]
+    assert but_failures(built.step(circ_event(7, "BUILT", path, words), 0.0)) == [CloseCircuit(7)]
     assert built.step(circ_event(7, "CLOSED", path), 0.0) == []
     assert launched(built, 8).path[0] != GUARDS[0]
 
@@ -86,7 +92,8 @@ def test_two_launches_keep_their_distance() -> None:
     now, times = 100.0, []
     for circuit_id in range(1, 17):
         now += slow.next_launch(now) or 0.0
-        launched(slow, circuit_id, now)
+        wish = launched(slow, circuit_id, now)
+        slow.step(circ_event(circuit_id, "EXTENDED", wish.path[:1]), now)
         times.append(now)
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert times[0] == 100.0
@@ -119,10 +126,10 @@ def test_a_failed_build_goes_through_first_hops_that_did_not_fail_yet_after_grow
         assert circuit_id == 1 or built.launch(now - 0.01) == []
         hops.append(launched(built, circuit_id, now).path[0])
         words = " REASON=DESTROYED REMOTE_REASON=CHANNEL_CLOSED"
-        told = built.step(circ_event(circuit_id, "FAILED", words=words), now)
+        told = built.step(circ_event(circuit_id, "FAILED", hops[-1:], words), now)
     assert hops == list(GUARDS)
     assert pauses == [0.0, 0.5, 1.0, 1.5]
-    assert told == [CircuitUnavailable("r", "DESTROYED/CHANNEL_CLOSED")]
+    assert but_failures(told) == [CircuitUnavailable("r", "DESTROYED/CHANNEL_CLOSED")]
     assert built.next_launch(now) is None
 
 
@@ -140,7 +147,7 @@ def test_a_refused_build_is_tried_again_and_said_in_the_end() -> None:
     for told in ([], [CircuitUnavailable("r", "552 No such router")]):
         (wish,) = built.launch(0.0)
         assert isinstance(wish, ExtendCircuit)
-        assert built.refused(wish.request, "552 No such router", 0.0) == told
+        assert but_failures(built.refused(wish.request, "552 No such router", 0.0)) == told
 
 
 def test_no_first_hop_is_said_with_the_reason_of_the_last_attempt() -> None:
@@ -154,19 +161,22 @@ def test_no_first_hop_is_said_with_the_reason_of_the_last_attempt() -> None:
     assert built.launch(0.0) == [CircuitUnavailable("r", "TIMEOUT")]
     never = pool(first_hops=lambda exit, tried, rng: ())
     never.want("r", EXIT)
-    assert never.launch(0.0) == [CircuitUnavailable("r", "no first hop")]
+    assert never.launch(0.0) == [CircuitUnavailable("r", "no first hop", "local")]
 
 
 def test_a_build_that_takes_too_long_is_closed_and_tried_again() -> None:
     slow = pool(Pace(build_delay_s=0, build_jitter_s=0, build_timeout_s=60, attempts=2, retry_s=0))
     slow.want("r", EXIT)
     wish = launched(slow, 7, now=10.0)
+    slow.step(circ_event(7, "EXTENDED", wish.path[:1]), 10.0)
     assert slow.next_launch(10.0) == 60.0
     assert slow.expire(69.9) == []
-    assert slow.expire(70.0) == [CloseCircuit(7)]
+    assert but_failures(slow.expire(70.0)) == [CloseCircuit(7)]
     assert slow.step(circ_event(7, "BUILT", wish.path), 70.1) == [], "too late"
-    assert launched(slow, 8, now=70.0).path[0] == GUARDS[1]
-    assert slow.expire(130.0) == [CloseCircuit(8), CircuitUnavailable("r", "TIMEOUT")]
+    again = launched(slow, 8, now=70.0).path
+    assert again[0] == GUARDS[1]
+    slow.step(circ_event(8, "EXTENDED", again[:1]), 71.0)
+    assert but_failures(slow.expire(130.0)) == [CloseCircuit(8), CircuitUnavailable("r", "TIMEOUT")]
 
 
 @pytest.mark.parametrize("word", ["CLOSED", "FAILED"])
@@ -260,3 +270,25 @@ def test_whatever_comes_a_ready_circuit_is_its_runs_own_and_ends_at_its_exit(sto
         assert (
             len(built.requests) + sum(c.state.value == "building" for c in built.circuits.values()) <= pace.pending_max
         )
+
+
+def test_a_launch_waits_for_what_others_started() -> None:
+    asked = iter([0.0, 5.0, 0.0])
+    shared = Pool(AT_ONCE, lambda *_: (GUARDS[0],), Random(1), take_start=lambda: next(asked))
+    for number in range(2):
+        shared.want(f"r{number}", EXIT)
+    assert len(shared.launch(0.0)) == 1
+    assert shared.next_launch(1.0) == 4.0 and shared.launch(4.9) == []
+    assert len(shared.launch(5.0)) == 1
+
+
+def test_nothing_is_counted_where_no_first_hop_can_be_had() -> None:
+    asked: list[float] = []
+
+    def take() -> float:
+        asked.append(0.0)
+        return 0.0
+
+    shared = Pool(AT_ONCE, lambda *_: (), Random(1), take_start=take)
+    shared.want("r", EXIT)
+    assert shared.launch(0.0) == [CircuitUnavailable("r", "no first hop", "local")] and asked == []

@@ -146,6 +146,7 @@ def test_the_record_holds_what_the_proof_needs() -> None:
     assert seen["schema"] == "exitpin.run/1" and seen["status"] == "ok" and seen["failure"] is None
     assert seen["exit"]["fingerprint"] == EXIT and seen["source_address"] == "127.64.0.1"
     assert seen["circuits"] == [{"id": 7, "path": [GUARD, EXIT], "reason": None}]
+    assert seen["unbuilt"] == []
     assert seen["streams"] == [
         {
             "pid": PID, "source_address": "127.64.0.1", "source_port": 40001, "tag": "tag1",
@@ -197,3 +198,28 @@ def test_a_run_whose_tool_never_ran_has_a_record_too(told: Told, event: object, 
     seen = record(told)
     assert seen["failure"]["kind"] == kind and seen["status"] == "error"
     assert seen["process"]["rc"] is None and seen["process"]["signal"] is None and seen["streams"] == []
+
+
+def test_circuits_that_were_not_built_stand_in_the_record_with_whose_fault_that_was() -> None:
+    told, path = waiting_for_circuit(), (GUARD, EXIT)
+    told.step(fx.CircuitFailed("s-0001", 6, path, 0, "CHANNEL_CLOSED", (GUARD,), "first-hop"))
+    told.step(fx.CircuitUnavailable("s-0001", "CHANNEL_CLOSED", "first-hop"))
+    seen = record(told)
+    assert seen["unbuilt"] == [
+        {
+            "id": 6, "path": [GUARD, EXIT], "reached": 0, "reason": "CHANNEL_CLOSED", "suspects": [GUARD],
+            "blame": "first-hop",
+        }
+    ]  # fmt: skip
+    assert (seen["failure"]["kind"], seen["failure"]["blame"], seen["status"]) == ("circuit", "first-hop", "error")
+    assert told.life.circuit_ids == [6]
+
+
+def test_a_clock_that_jumps_outweighs_what_the_tool_made_of_it_and_spares_who_waits_for_a_circuit() -> None:
+    told = running()
+    told.step(ev.ClockJumped("the machine was suspended for 99 s while it ran"))
+    failure = exits(told, 28)
+    assert failure is not None and (failure.kind, failure.blame) == ("clock", "local")
+    waiting = waiting_for_circuit()
+    waiting.step(ev.ClockJumped("it slept"))
+    assert waiting.life.failure is None

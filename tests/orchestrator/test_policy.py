@@ -1,6 +1,7 @@
 """Exit policies: against stem's as an oracle, and where a server descriptor says less than it seems to."""
 
 import ipaddress
+import time
 
 import pytest
 from hypothesis import given
@@ -144,7 +145,7 @@ def test_a_rule_covers_what_it_names(rule: str, host: str, covered: bool) -> Non
     [
         "", "accept", "permit *:80", "accept *", "accept *:", "accept *:x", "accept *:80-", "accept *:-80",
         "accept *:443-80", "accept *:65536", "accept 192.0.2.256:80", "accept example.com:80", "accept6 192.0.2.1:80",
-        "accept [::1:80:90]x:1",
+        "accept [::1:80:90]x:1", "accept [fe80::1%\x1b[31m]:80", "accept *:8_0", "accept *:+80", "accept *:\u0663",
     ],
 )  # fmt: skip
 def test_what_is_no_rule_is_refused(line: str) -> None:
@@ -158,3 +159,50 @@ def test_what_is_no_rule_is_refused(line: str) -> None:
 )
 def test_a_relay_that_rejects_all_is_no_exit(rules: str, is_reject_all: bool) -> None:
     assert parse_policy(rules).is_reject_all() is is_reject_all
+
+
+@pytest.mark.parametrize(
+    ("rules", "ipv6", "v4", "v6"),
+    [
+        ("reject *:*", "", False, False),
+        ("accept *:*", "", True, False),
+        ("reject *:*", "accept 443", False, True),
+        ("reject *:*", "reject 25", False, True),
+        ("reject *:*", "reject 1-65535", False, False),
+        ("reject *:1-65535\naccept *:*", "", False, False),
+        ("reject *:1-100\nreject *:101-65535\naccept *:80", "", False, False),
+        ("reject *:1-100\nreject *:102-65535\naccept *:*", "", True, False),
+        ("reject 10.0.0.0/8:*\naccept *:80\nreject *:*", "", True, False),
+        ("reject 192.0.2.0/24:*", "", True, False),  # what nobody refuses is allowed (dir-spec)
+    ],
+)
+def test_whether_anything_is_let_out_is_known_by_family(rules: str, ipv6: str, v4: bool, v6: bool) -> None:
+    policy = parse_descriptor_policy(rules, ipv6)
+    assert policy.families == {family for family, is_open in ((4, v4), (6, v6)) if is_open}
+    assert policy.is_reject_all() is not (v4 or v6)
+    assert policy.ipv6 == ipv6
+
+
+@given(st.lists(st.one_of(RULES, RULES6), max_size=6), st.sampled_from([4, 6]))
+def test_what_is_let_out_is_let_out_on_some_port(rules: list[str], family: int) -> None:
+    policy = parse_policy("\n".join(rules))
+    ports = {port for rule in policy.rules for port in (rule.low, rule.high, rule.low - 1, rule.high + 1)} | {1, 65535}
+    some = any(_lets_out(policy, family, port) for port in ports if 0 < port < 65536)
+    assert (family in policy.families) is some
+    if family == 6:
+        assert some is any(policy.allows_ipv6(port) for port in ports if 0 < port < 65536)
+
+
+def _lets_out(policy: object, family: int, port: int) -> bool:
+    """The same question of one port, asked rule by rule."""
+    for rule in policy.rules:  # type: ignore[attr-defined]
+        if rule.low <= port <= rule.high and family in rule.families and (rule.accept or rule.covers_all(family)):
+            return bool(rule.accept)
+    return True
+
+
+def test_a_policy_of_a_thousand_odd_rules_is_looked_through_at_once() -> None:
+    hostile = "\n".join(f"{action} *:{port}" for port in range(1, 60000, 120) for action in ("reject", "accept"))
+    began = time.process_time()
+    assert parse_descriptor_policy(hostile + "\nreject *:*").is_reject_all()
+    assert time.process_time() - began < 0.5

@@ -1,7 +1,5 @@
-"""Selections account for every relay that they drop; first hops are of another family and network than the exit."""
+"""Selections account for every relay that they drop."""
 
-import re
-from collections.abc import Iterable
 from random import Random
 
 import pytest
@@ -9,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.orchestrator.model import Destination, Relay, Snapshot
+from exitpin.orchestrator.model import Destination, Snapshot
 from exitpin.orchestrator.policy import parse_policy
-from exitpin.orchestrator.selection import Selection, Wanted, allowed, find_relay, first_hop_chooser, select
+from exitpin.orchestrator.selection import Selection, Wanted, allowed, find_relay, select
 
 from .values import FLAGS, fingerprint, relay
 
@@ -46,7 +44,7 @@ def chosen(selection: Selection) -> list[int]:
         (Wanted(flags=("Guard",)), [1, 2, 6, 9], {"BadExit": 1, "not running": 1, "no Guard flag": 1}),
         (Wanted(not_flags=("Guard",)), [8], {"BadExit": 1, "not running": 1, "Guard flag": 4}),
         (Wanted(families=("$" + fingerprint(1).lower(),)), [1, 2], {"BadExit": 1, "not running": 1, "family": 3}),
-        (Wanted(contact=re.compile("example")), [1], {"BadExit": 1, "not running": 1, "contact": 4}),
+        (Wanted(contact=lambda line: "example" in line), [1], {"BadExit": 1, "not running": 1, "contact": 4}),
         (Wanted(names=("relay3",)), [3], {}),
         (Wanted(names=(fingerprint(5), "relay4", "relay4")), [5], {"not running": 1}),
         (Wanted(names=("relay2",), destinations=SSH), [], {"policy": 1}),
@@ -72,6 +70,30 @@ def test_a_sample_is_accounted_for_and_keeps_the_consensus_order(count: int, see
     assert chosen(select(SNAPSHOT, Wanted(sample=count), Random(seed))) == chosen(selection), "seeded"
 
 
+def test_a_sample_hardly_changes_when_the_network_does() -> None:
+    many = {one.fingerprint: one for one in (relay(n) for n in range(100, 200))}
+    before = select(Snapshot("then", many), Wanted(sample=20), Random(5))
+    more = {**many, fingerprint(7): relay(7)}
+    gone = dict(list(more.items())[3:])
+    for now in (more, gone):
+        after = select(Snapshot("now", now), Wanted(sample=20), Random(5))
+        assert len({one.fingerprint for one in before.exits} - {one.fingerprint for one in after.exits}) <= 3
+
+
+def test_a_limit_takes_the_first_ones_of_a_sample() -> None:
+    sampled = chosen(select(SNAPSHOT, Wanted(sample=4), Random(3)))
+    limited = select(SNAPSHOT, Wanted(sample=4, limit=3), Random(3))
+    assert chosen(limited) == sampled[:3]
+    assert limited.dropped == {"BadExit": 1, "not running": 1, "not sampled": 1, "behind the first 3": 1}
+    assert select(SNAPSHOT, Wanted(limit=99), Random(3)).dropped == {"BadExit": 1, "not running": 1}
+
+
+def test_an_order_says_who_are_the_first_ones() -> None:
+    backwards = select(SNAPSHOT, Wanted(limit=2), Random(3), in_order=lambda relays: relays[::-1])
+    assert chosen(backwards) == [9, 8]
+    assert backwards.dropped["behind the first 2"] == 3
+
+
 def test_any_is_one_of_them() -> None:
     draws = {chosen(select(SNAPSHOT, Wanted(names=("any",)), Random(seed)))[0] for seed in range(60)}
     assert draws == {1, 2, 6, 8, 9}
@@ -81,7 +103,7 @@ def test_the_account_reads_as_a_sentence() -> None:
     assert select(SNAPSHOT, Wanted(flags=("Guard",), not_flags=("Fast",)), Random(1)).account() == (
         "0 of 7 exits (4: Fast flag, 1: BadExit, 1: not running, 1: no Guard flag)"
     )
-    assert Selection((), 0).account() == "0 of 0 exits"
+    assert Selection(()).account() == "0 of 0 exits"
 
 
 @pytest.mark.parametrize(
@@ -99,77 +121,6 @@ def test_a_name_that_means_nobody_or_two_is_the_operators_to_mend(name: str, wor
     with pytest.raises(OperatorError, match=words) as caught:
         find_relay(SNAPSHOT, name)
     assert caught.value.hint
-
-
-# First hops.
-
-EXIT = relay(1, family=frozenset({fingerprint(2), fingerprint(3)}))
-
-
-def network(*relays: Relay, distinct_subnets: bool = True) -> Snapshot:
-    return Snapshot("now", {one.fingerprint: one for one in (EXIT, *relays)}, distinct_subnets)
-
-
-def first_hops(snapshot: Snapshot, *, tried: Iterable[str] = (), **given: object) -> set[int]:
-    """Every relay that 40 draws put before the exit."""
-    choose = first_hop_chooser(snapshot, **given)  # type: ignore[arg-type]
-    paths = [choose(EXIT.fingerprint, frozenset(tried), Random(seed)) for seed in range(40)]  # type: ignore[arg-type]
-    return {int(hop, 16) for path in paths for hop in path}
-
-
-@pytest.mark.parametrize(
-    ("one", "fits"),
-    [
-        (relay(9), True),
-        (relay(2, family=frozenset({fingerprint(1)})), False),
-        (relay(3), True),
-        (relay(9, family=frozenset({fingerprint(1)})), True),
-        (relay(9, address="198.1.255.1"), False),
-        (relay(9, address="198.2.0.1"), True),
-        (relay(9, address="2001:db8::1"), True),
-        (relay(9, flags=FLAGS | {"Authority"}), False),
-        (relay(9, bandwidth=0), True),
-        *((relay(9, flags=FLAGS - {flag}), False) for flag in ("Guard", "Fast", "Stable", "Running", "Valid")),
-    ],
-)
-def test_a_first_hop_is_a_good_guard_of_another_family_and_network(one: Relay, fits: bool) -> None:
-    assert first_hops(network(one)) == ({int(one.fingerprint, 16)} if fits else set())
-
-
-def test_one_network_is_no_reason_where_the_network_says_so() -> None:
-    assert first_hops(network(relay(9, address=EXIT.address), distinct_subnets=False)) == {9}
-
-
-def test_first_hops_that_failed_are_avoided_while_there_are_others() -> None:
-    seen = network(relay(8), relay(9))
-    assert first_hops(seen) == {8, 9}
-    assert first_hops(seen, tried=[fingerprint(8)]) == {9}
-    assert first_hops(seen, tried=[fingerprint(8), fingerprint(9)]) == {8, 9}
-
-
-def test_own_first_hops_need_no_flags_and_exits_under_test_are_shunned() -> None:
-    seen = network(relay(8, flags=frozenset({"Running"})), relay(9), relay(10))
-    assert first_hops(seen, own=[fingerprint(8)]) == {8}
-    assert first_hops(seen, own=[fingerprint(99)]) == set()
-    assert first_hops(seen, avoid=[fingerprint(9)]) == {10}
-    assert first_hops(seen, own=[fingerprint(8)], avoid=[fingerprint(8)]) == set()
-
-
-def test_draws_follow_bandwidth() -> None:
-    choose = first_hop_chooser(network(relay(8, bandwidth=1), relay(9, bandwidth=1999)))
-    rng = Random(7)
-    draws = [choose(EXIT.fingerprint, frozenset(), rng)[0] for _ in range(500)]
-    assert draws.count(fingerprint(8)) < 10
-
-
-@given(st.integers(0, 2**32), st.integers(2, 4))
-def test_no_two_relays_of_a_path_know_each_other(seed: int, hops: int) -> None:
-    kin = [relay(n, address=f"198.{n // 2}.0.{n}", family=frozenset({fingerprint(n ^ 1)})) for n in range(10, 22)]
-    seen = network(*kin)
-    path = first_hop_chooser(seen, hops=hops)(EXIT.fingerprint, frozenset(), Random(seed))
-    assert len(path) == hops - 1
-    networks = [seen.relays[hop].address.split(".")[1] for hop in (*path, EXIT.fingerprint)]
-    assert len(set(networks)) == hops
 
 
 def test_what_a_relay_allows_of_several_destinations_is_told() -> None:

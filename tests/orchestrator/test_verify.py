@@ -144,6 +144,10 @@ RECORDS: dict[str, Callable[[list[Any], Any, Any], object]] = {
     "another exit": lambda told, one, lookup: told[0]["exit"].update(fingerprint=OTHER_EXIT),
     "no exit": lambda told, one, lookup: told[0].update(exit=None),
     "another path": lambda told, one, lookup: told[0]["circuits"][0].update(path=[fingerprint(0xBB), EXIT]),
+    "a circuit that failed and was built": lambda told, one, lookup: told[0].update(
+        unbuilt=[{"id": 7, "path": list(told[0]["circuits"][0]["path"])}]
+    ),
+    "a failed circuit that is none": lambda told, one, lookup: told[0].update(unbuilt=["x"]),
     "a turned path": lambda told, one, lookup: told[0]["circuits"][0]["path"].reverse(),
     "another circuit listed": lambda told, one, lookup: told[0]["circuits"][0].update(id=8),
     "no circuit listed": lambda told, one, lookup: told[0].update(circuits=[]),

@@ -2,10 +2,12 @@
 
 import os
 import platform
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import psutil
 import pytest
 
 from exitpin.shim import bindings
-from exitpin.shim.bindings import NoticeKind
+from exitpin.shim.bindings import NoticeKind, Op
 
 from .conftest import Shim
 
@@ -144,20 +146,33 @@ def test_who_may_not_bound_capabilities_lets_go_of_them(shim: Shim) -> None:
     assert capabilities(shim, *SETS, under=(SETPRIV, "--bounding-set=-setpcap", "--inh-caps=-all", "--")) == set()
 
 
+def compiled(*arguments: object) -> None:
+    """Call the compiler."""
+    compiler = os.environ.get("CC", "cc").split()
+    subprocess.run([*compiler, "-std=c11", "-D_GNU_SOURCE", *map(str, arguments)], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    """The sources of a launcher that may lack a defence, and the objects of all others."""
+    shared = [LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")]
+    sources = [*(LAUNCH / "launch").glob("*.c"), *shared]
+    defending = [path for path in sources if "rules.h" in path.read_text()]
+    objects = []
+    for path in (path for path in sources if path not in defending):
+        objects.append(tmp_path_factory.mktemp("objects") / f"{path.stem}.o")
+        compiled("-c", "-o", objects[-1], path)
+    return defending, objects
+
+
 @pytest.fixture
-def without(tmp_path: Path) -> Callable[[str], str]:
+def without(tmp_path: Path, parts: tuple[list[Path], list[Path]]) -> Callable[[str], str]:
     """Builds a launcher that lacks one defence."""
 
     def build(defence: str) -> str:
-        sources = [
-            *(LAUNCH / "launch").glob("*.c"),
-            *(LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")),
-        ]
-        target = tmp_path / "launch"
-        flags = ["-std=c11", "-D_GNU_SOURCE", f'-DEXITPIN_WITHOUT="{defence}"', "-o", str(target)]
-        compiler = os.environ.get("CC", "cc").split()
-        subprocess.run([*compiler, *flags, *map(str, sources)], check=True, timeout=60)
-        return str(target)
+        defending, objects = parts
+        compiled(f'-DEXITPIN_WITHOUT="{defence}"', "-o", tmp_path / "launch", *defending, *objects)
+        return str(tmp_path / "launch")
 
     return build
 
@@ -246,8 +261,9 @@ def test_where_it_hides_a_killed_launcher_still_takes_the_tool_along(shim: Shim,
     while (notice := run.next_notice()) is not None and notice.kind is not NoticeKind.STARTED:
         pass
     assert notice is not None
-    tool = psutil.Process(notice.pid)
-    while tool.name() != "sleep":
-        pass
+    tool, deadline = psutil.Process(notice.pid), time.monotonic() + 10
+    while not shim.stand_in.of(Op.HELLO):  # from then on it says no more that a kill could cut short
+        assert not select.select([], [], [], 0.01)[0] and time.monotonic() < deadline
+    assert tool.name() == "sleep"
     run.process.kill()
     tool.wait(10)

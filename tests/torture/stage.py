@@ -15,6 +15,7 @@ from errands import Errand
 
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.first_hops import first_hop_chooser
 from exitpin.orchestrator.lab.state import LabState, RelayState, load
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
@@ -23,7 +24,6 @@ from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.plan import make_plan
 from exitpin.orchestrator.ports import Launch, Launcher
 from exitpin.orchestrator.runs import Life
-from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.streams import Streams
 
 TIMEOUT_S = 120.0

@@ -23,6 +23,13 @@ class Here:
     def record_path(self) -> Path:
         return self._directory / str(next(self._numbers))
 
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None:
+        if not path.exists():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text())
+        path.unlink()
+        return record
+
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]:
         return {**(os.environ if given is None else given)}
 
@@ -31,7 +38,7 @@ class Here:
             raise RuntimeError("closed meanwhile")
         if self._record is not None:
             record.write_text(json.dumps(self._record))
-        return ["/usr/bin/env", *argv]
+        return ["/usr/bin/env", "PINNED=yes", *argv]
 
 
 @pytest.fixture
@@ -42,7 +49,11 @@ def here(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Here]:
 
 
 def run(way: Here, name: str, *args: str, **kwargs: Any) -> Any:
-    return find(command_class(way, "exit01"), name)(*args, **kwargs)
+    return command(way, name)(*args, **kwargs)
+
+
+def command(way: Here, name: str) -> sh.Command:
+    return find(command_class(way, "exit01"), name)
 
 
 def test_a_success_has_its_record_which_is_taken_away(here: Here, tmp_path: Path) -> None:
@@ -79,3 +90,10 @@ def test_a_command_that_can_not_be_started_leaves_no_descriptor(here: Here, tmp_
     with pytest.raises(RuntimeError, match="closed meanwhile") as raised:
         run(here, str(refused), _iter=True)
     assert sorted(os.listdir("/proc/self/fd")) == before, raised.traceback
+
+
+def test_what_is_no_text_is_read_all_the_same(here: Here) -> None:
+    printed = run(here, "printf", r"a\377b")
+    assert (printed, printed.stdout, printed.record) == ("a\N{REPLACEMENT CHARACTER}b", b"a\xffb", {"process": {}})
+    assert [*run(here, "printf", r"a\377\nb", _iter=True)] == ["a\N{REPLACEMENT CHARACTER}\n", "b"]
+    assert run(here, "printf", r"a\377b", _decode_errors="ignore") == "ab"

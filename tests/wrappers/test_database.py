@@ -1,4 +1,4 @@
-"""The file of results, shared: with others, and with other connections of one process."""
+"""The file of results as SQLite sees it: what other connections leave alone, and what is said of a place for it."""
 
 import os
 import sqlite3
@@ -13,28 +13,33 @@ import pytest
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.database import create, open_to_read
 
-NOTE = "INSERT INTO sightings VALUES ('tor', ?, 'nick', '', '', 0, 0)"
-LOOK = (
-    "import sqlite3, sys; found = sqlite3.connect(sys.argv[1]);"
-    "print(found.execute('SELECT count(*) FROM sightings').fetchone()[0]); found.close()"
-)
+READER = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM scans').fetchone()[0])"
 
 
-def seen_by_others(path: Path) -> int:
-    """How many rows another process reads, which closes the file again, as `results list` does."""
-    return int(subprocess.run([sys.executable, "-c", LOOK, path], capture_output=True, check=True).stdout)
+def seen_by_another_process(path: Path) -> int:
+    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=True)
+    return int(done.stdout)
 
 
-def test_a_second_connection_of_a_process_costs_the_first_neither_its_locks_nor_its_log(tmp_path: Path) -> None:
-    """Closing any descriptor of a file drops all of a process's POSIX locks on it (fcntl(2)). Without them the next
-    reader takes itself for the last one, and removes the log that is still written to."""
+def scan(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(
+        "INSERT INTO scans (scan_id, started, state, tools, scan) VALUES (?, 0, 'running', '', '{}')", (name,)
+    )
+    connection.execute("COMMIT")
+
+
+def test_a_second_connection_of_the_process_does_not_open_the_first_ones_log_to_others(tmp_path: Path) -> None:
+    """A close of the file would drop the locks of all: the next reader would take the log away, and with it what is
+    written from then on."""
     path = tmp_path / "results.sqlite"
-    with closing(create(path)) as first:
+    with closing(create(path)) as writer:
+        scan(writer, "one")
         create(path).close()
-        for row in range(1, 4):
-            first.execute(NOTE, (f"{row}",))
-            assert seen_by_others(path) == row
-        assert path.with_name(f"{path.name}-wal").exists()
+        assert seen_by_another_process(path) == 1
+        scan(writer, "two")
+        assert seen_by_another_process(path) == 2
+        assert path.with_name("results.sqlite-wal").exists()
 
 
 def test_it_is_its_owners_alone_from_the_first_moment(tmp_path: Path) -> None:

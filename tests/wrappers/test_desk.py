@@ -40,9 +40,9 @@ def test_what_was_given_is_read_when_it_is_over(desk: Desk, tmp_path: Path) -> N
     assert desk.given() == Given({"a": "1", "b": "\x1b[2J"}, "", (f"{tmp_path}/kept/run-1/page",))
 
 
-def test_a_fact_that_was_given_twice_leaves_none(desk: Desk, tmp_path: Path) -> None:
+def test_a_fact_that_was_given_twice_is_none_and_all_others_are(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "1.facts").write_text("a=1\nb=1\na=1\n")
-    assert desk.given() == Given({}, "the fact a is set twice")
+    assert desk.given() == Given({"b": "1"}, "the fact a is set twice")
 
 
 def test_nothing_given_leaves_no_folder(desk: Desk, tmp_path: Path) -> None:

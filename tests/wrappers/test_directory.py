@@ -30,7 +30,8 @@ def descriptor(fingerprint: str, *lines: str) -> str:
 
 
 def snapshot(statuses: str, descriptors: str = ""):  # type: ignore[no-untyped-def]
-    return parse_snapshot(statuses, descriptors, "2026-01-02 03:00:00", True)
+    texts = [text.encode("utf-8", "surrogateescape") for text in (statuses, descriptors)]
+    return parse_snapshot(*texts, "2026-01-02 03:00:00", True)
 
 
 def test_a_relay_is_its_status_entry_and_what_its_descriptor_adds() -> None:
@@ -83,6 +84,37 @@ def test_what_a_contact_line_says_is_a_contact(contact: str) -> None:
     relay = seen.relays[ONE]
     assert relay.contact == contact
     assert relay.policy is not None and relay.policy.is_reject_all()
+
+
+def test_a_weight_is_measured_unless_the_consensus_says_that_it_is_not() -> None:
+    seen = snapshot(status(ONE, "one") + status(TWO, "two", bandwidth="w Bandwidth=7 Unmeasured=1\n"))
+    assert [(relay.bandwidth, relay.is_measured) for relay in seen.relays.values()] == [(42, True), (7, False)]
+
+
+def test_only_what_lets_something_out_is_kept_as_it_was_published() -> None:
+    exit_, middle = descriptor(ONE, "contact \U0001f9c5", "accept *:80", "reject *:*"), descriptor(TWO, "reject *:*")
+    seen = snapshot(status(ONE, "one") + status(TWO, "two"), exit_ + middle)
+    assert dict(seen.descriptors) == {ONE: exit_}
+    assert len(repr(seen)) < 200
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "r two words", "r ../../etc AAAA BBBB 2038-01-01 00:00:00 198.51.100.7 9001 0",
+        f"r one {'A' * 27} {'d' * 27} 2038-01-01 00:00:00 198.51.100.7 x 0", "r ",
+    ],
+)  # fmt: skip
+def test_an_entry_that_is_none_of_dir_spec_ends_the_reading(entry: str) -> None:
+    with pytest.raises(ValueError, match="none of dir-spec"):
+        snapshot(status(ONE, "one") + entry + "\n")
+
+
+def test_what_the_authorities_add_to_an_entry_is_passed_over() -> None:
+    entry = status(ONE, "one").replace("w Band", "id ed25519 AAAA\npr Cons=1-2\nx new\nw Band")
+    seen = snapshot(f"network-status-version 3\ncontact r x\n{entry}directory-footer\ndirectory-signature a b\n")
+    assert list(seen.relays) == [ONE]
+    assert seen.relays[ONE].bandwidth == 42
 
 
 def test_nothing_is_a_snapshot_of_nobody() -> None:

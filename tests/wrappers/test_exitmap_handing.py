@@ -80,6 +80,61 @@ def test_what_can_not_be_handed_on_raises_as_soon_as_it_is_used(module: ModuleTy
             use()
 
 
+CHANGES = {
+    "a container": ("found = defaultdict(lambda: [])", "found['a'].append(1)", "len(found)", "found"),
+    "a queue": ("found = queue.Queue()", "found.put(1)", "found.get_nowait()", "found"),
+    "an object": ("found = Locked()", "found.seen = 1", "found.seen", "found"),
+    "deep inside": ("found = [{1: Locked()}]", "found[0][1].seen = 1", "found[0]", "found"),
+    "a database": ("found = sqlite3.connect(':memory:')", "found.execute('create table a (b)'); "
+                   "found.execute('insert into a values (1)')", "found.execute('select 1')", "found"),
+    "what is generated": ("found = (n for n in range(9))", "next(found)", "next(found)", "found"),
+    "a cache": ("found = lru_cache(len)", "found('abc')", "found('abc')", "found"),
+    "of a class": ("class Of: found = queue.Queue()", "Of.found.put(1)", "Of.found.qsize()", "Of.found"),
+}  # fmt: skip
+BEGIN = """
+import queue, sqlite3, ssl, threading
+from collections import defaultdict
+from functools import lru_cache
+class Locked:
+    def __init__(self): self.lock, self.seen = threading.Lock(), 0
+"""
+
+
+@pytest.mark.parametrize(("text", "change", "use", "name"), CHANGES.values(), ids=CHANGES)
+def test_what_is_put_into_what_can_not_be_pickled_is_never_lost_in_silence(
+    tmp_path: Path, text: str, change: str, use: str, name: str
+) -> None:
+    """The module would compare all exits with nothing."""
+    source = f"{BEGIN}{text}\ndef setup(): {change}\ndef probe(): {use}\n"
+    first = loaded(tmp_path, source)
+    before = Globals(first)
+    assert before.changed()[1] == {}
+    first.setup()
+    content, missing = before.changed()
+    assert list(missing) == [name]
+    second = loaded(tmp_path, source)
+    hand_on(content, second, Consensus(tmp_path))
+    with pytest.raises(NotHandedOn, match=rf"setup\(\) set {name}, which can't be handed to a probe"):
+        second.probe()
+
+
+def test_what_is_set_on_classes_and_functions_is_handed_on(tmp_path: Path) -> None:
+    source = (
+        "class Of:\n    found = {}\n    gone = 1\ndef setup():\n    Of.found['a'] = setup.seen = 1\n    del Of.gone\n"
+    )
+    first = loaded(tmp_path, source)
+    before = Globals(first)
+    first.setup()
+    content, missing = before.changed()
+    second = loaded(tmp_path, source)
+    hand_on(content, second, Consensus(tmp_path))
+    assert (missing, second.Of.found, second.setup.seen, hasattr(second.Of, "gone")) == ({}, {"a": 1}, 1, False)
+
+
+def loaded(folder: Path, source: str) -> ModuleType:
+    return load(folder / "handed.py", source.encode())
+
+
 def test_what_can_be_pickled_but_not_together_is_told_by_name(module: ModuleType, consensus: Consensus) -> None:
     class Once:
         times = 0

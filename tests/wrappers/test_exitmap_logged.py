@@ -32,7 +32,7 @@ def test_lines_are_facts_at_once_as_far_as_there_is_room(path: Path) -> None:
     log.error("%d", "is no number")
     for _ in range(1000):
         log.info("x" * 3000)
-    facts.close()
+    facts.tell_level()
     lines = path.read_text().splitlines()
     assert lines[-1] == "level=warning" and path.stat().st_size < FACTS_BYTES
     assert all(re.fullmatch(r"(log\.\d{4}\.[a-z]+|level)=.*", line) for line in lines)
@@ -49,7 +49,7 @@ def test_no_text_takes_the_room_of_the_level(path: Path, text: str) -> None:
         log.info(text)
     log.critical("after all of them")
     facts.give("raised", text * 2000)
-    facts.close()
+    facts.tell_level()
     assert path.stat().st_size < FACTS_BYTES
     assert path.read_text().splitlines()[-1] == "level=critical"
 

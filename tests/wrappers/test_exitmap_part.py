@@ -65,6 +65,31 @@ def test_a_thread_that_outlives_the_call_is_in_the_level_which_is_told_once(part
     ]  # fmt: skip
 
 
+def test_what_forked_processes_and_the_end_log_is_a_fact_each_and_one_level(part: Part) -> None:
+    part.begin(
+        "import atexit, logging, multiprocessing, os, sys\n"
+        "def child(n):\n"
+        "    for _ in range(2): logging.log(10 * n, 'child')\n"
+        "atexit.register(logging.info, 'at the end')\n"
+        "def setup():\n"
+        "    logging.info('first')\n"
+        "    for n in (4, 5):\n"
+        "        process = multiprocessing.get_context('fork').Process(target=child, args=(n,))\n"
+        "        process.start(), process.join()\n"
+        "    if os.fork() == 0:\n"
+        "        logging.info('leaves as it came')\n"
+        "        sys.exit(0)\n"
+        "    os.wait()\n"
+        "    logging.info('last')\n"
+    )
+    ended = part.run("setup")
+    assert ended.returncode == 0, ended.stderr
+    names = [name for name, _ in part.facts]
+    assert len(set(names)) == len(names) == 10, names
+    assert [name for name in names if name.count(".") == 2] == ["log.0001.info", "log.0002.info", "log.0003.info"]
+    assert part.facts[-1] == ("level", "critical")
+
+
 def test_a_file_that_has_changed_since_the_scan_began_is_not_carried_out(part: Part) -> None:
     part.begin("def setup(): pass\n")
     assert part.run("setup").returncode == 0

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.wrappers.client import one_exit, take_record
-from exitpin.wrappers.own_daemon import OwnDaemon
+from exitpin.wrappers.client import one_exit, take_record, timeout_words
+from exitpin.wrappers.own_daemon import CIRCUIT_S, OwnDaemon
+
+FINGERPRINT = "A" * 40
+RUN = ("exit01", ["curl", "-s"])
+RECORD = {"exit": {"fingerprint": FINGERPRINT, "nickname": "Exit01"}, "tool": {"argv": ["curl", "-s"]}}
 
 
 class Opened(OwnDaemon):
@@ -91,28 +95,52 @@ def test_a_verb_that_does_not_answer_is_ended_and_told_of(opened: Opened) -> Non
 
 def test_a_record_is_taken_once(tmp_path: Path) -> None:
     path = tmp_path / "1.json"
-    path.write_text(json.dumps({"schema": "exitpin.run/1"}) + "\n")
-    assert take_record(path) == {"schema": "exitpin.run/1"}
-    assert not path.exists() and take_record(path) is None
+    path.write_text(json.dumps(RECORD) + "\n")
+    assert take_record(path, *RUN) == RECORD
+    assert not path.exists() and take_record(path, *RUN) is None
     path.touch()
-    assert take_record(path) is None
+    assert take_record(path, *RUN) is None
 
 
 def test_a_record_that_can_not_be_read_is_not_one_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="can't be read: Is a directory"):
-        take_record(tmp_path)
+        take_record(tmp_path, *RUN)
     half = tmp_path / "1.json"
     half.write_text('{"schema": "exitp')
     with pytest.raises(OperatorError, match=r"can't be read: Unterminated string .* run it again"):
-        take_record(half)
+        take_record(half, *RUN)
 
 
 def test_records_of_several_runs_are_the_record_of_none(tmp_path: Path) -> None:
     path = tmp_path / "1.json"
     path.write_text("{}\n{}\n")
     with pytest.raises(OperatorError, match="2 runs, and one was wanted"):
-        take_record(path)
+        take_record(path, *RUN)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("exit_", [FINGERPRINT.lower(), f"${FINGERPRINT}~Exit01", "Exit01", "exit01", "any"])
+def test_a_record_is_known_by_its_exit_however_that_was_named(tmp_path: Path, exit_: str) -> None:
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(RECORD) + "\n")
+    assert take_record(path, exit_, ["curl", "-s"]) == RECORD
+
+
+@pytest.mark.parametrize("run", [("exit02", ["curl", "-s"]), ("B" * 40, ["curl", "-s"]), ("exit01", ["curl"])])
+def test_the_record_of_another_run_is_never_taken_for_this_one_s(tmp_path: Path, run: tuple[str, list[str]]) -> None:
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(RECORD) + "\n")
+    with pytest.raises(OperatorError, match="is that of another run"):
+        take_record(path, *run)
+
+
+def test_the_record_of_a_run_is_for_the_process_that_started_it(opened: Opened, tmp_path: Path) -> None:
+    """In one that was forked later it would be taken away from that."""
+    path = opened.record_path()
+    path.write_text(json.dumps(RECORD))
+    with pytest.raises(OperatorError, match="another process"):
+        opened.take_record(path.with_name(f"1{path.name}"), *RUN)
+    assert opened.take_record(path, *RUN) == RECORD
 
 
 @pytest.mark.parametrize("name", ["all", "ALL,any", "exit01,exit02", "@exits.txt", "-", "", "-x"])
@@ -124,3 +152,32 @@ def test_a_run_is_through_one_exit(name: str) -> None:
 @pytest.mark.parametrize("name", ["any", "exit01", "$" + "A" * 40, "A" * 40 + "~exit01"])
 def test_one_exit_is_named_as_on_a_command_line(name: str) -> None:
     assert one_exit(name) == name
+
+
+def test_a_run_may_take_its_time_a_circuit_s_and_that_of_those_before_it(opened: Opened) -> None:
+    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 5 + CIRCUIT_S)
+    opened._pace_s = 4.0
+    paths = [opened.record_path() for _ in range(3)]
+    assert opened.patience_s(5) == 5 + CIRCUIT_S + 12
+    opened.forget(paths[0])
+    opened.take_record(paths[1], *RUN)
+    assert opened.patience_s(5) == 5 + CIRCUIT_S + 4
+
+
+@pytest.mark.parametrize(
+    ("given", "option"), [(None, []), (0.0001, ["--timeout", "1ms"]), (5, ["--timeout", "5000ms"])]
+)
+def test_a_timeout_is_an_option(given: float | None, option: list[str]) -> None:
+    assert timeout_words(given) == option
+
+
+def test_a_second_one_of_one_process_does_not_wait_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would end when it has waited, as a rule."""
+    daemons = [OwnDaemon(["--lab", "--name", "nosuch"], {}) for _ in range(2)]
+    assert [daemon._is_second() for daemon in daemons] == [False, True]
+    with pytest.raises(OperatorError, match="has this tor open already"):
+        daemons[1].start()
+    assert not OwnDaemon(["--lab", "--name", "other"], {})._is_second()
+    daemons[0].stop()
+    assert not daemons[1]._is_second()
+    daemons[1].stop()

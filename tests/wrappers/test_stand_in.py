@@ -15,13 +15,13 @@ from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.containment import LEVELS, contain
 from exitpin.orchestrator.control_lines import parse_circ, parse_stream
 from exitpin.orchestrator.evidence import EvidenceLog
+from exitpin.orchestrator.first_hops import first_hop_chooser
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Run
 from exitpin.orchestrator.observation import fold
 from exitpin.orchestrator.plan import make_plan
 from exitpin.orchestrator.ports import Launch, Launcher, Reply
 from exitpin.orchestrator.runs import Life
-from exitpin.orchestrator.selection import first_hop_chooser
 from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import bindings
 from exitpin.wrappers.launch import ToolLauncher

@@ -246,3 +246,37 @@ def test_asking_gives_up_after_its_time_and_a_late_answer_hurts_nobody() -> None
         assert peer.lost == []
 
     played(script)
+
+
+def test_data_that_is_asked_for_as_such_is_bytes_and_no_part_of_a_text() -> None:
+    async def script(peer: Peer) -> None:
+        asking = asyncio.ensure_future(peer.channel.ask_data("GETINFO desc/all-recent"))
+        await peer.says("650 CIRC 1 LAUNCHED", "250+desc/all-recent=", "router x", "..dot", "", "contact \U0001f9c5")
+        await peer.says("250 no reply", "650 no event", ".", "250 OK", "650 CIRC 2 LAUNCHED")
+        assert await asking == "router x\n.dot\n\ncontact \U0001f9c5\n250 no reply\n650 no event\n".encode()
+        assert peer.heard == ["CIRC 1 LAUNCHED", "CIRC 2 LAUNCHED"]
+
+    played(script)
+
+
+@pytest.mark.parametrize(("line", "data"), [("250-ns/all=", b""), ("250-ns/all=r one", b"r one")])
+def test_data_may_be_of_one_line_or_none(line: str, data: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        asking = asyncio.ensure_future(peer.channel.ask_data("GETINFO ns/all"))
+        await peer.says(line, "250 OK")
+        assert await asking == data
+
+    played(script)
+
+
+def test_data_that_belongs_to_nobody_who_asked_for_bytes_is_text() -> None:
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO a")
+        asking = asyncio.ensure_future(peer.channel.ask_data("GETINFO b"))
+        await peer.says(
+            "650+EVENT", "of data", ".", "650 OK", "250+a=", "1", ".", "250 OK", "250+b=", "2", ".", "250 OK"
+        )
+        assert await asking == b"2\n"
+        assert peer.heard == ["EVENT\nof data\nOK", ("GETINFO a", (250, ["a=\n1", "OK"]))]
+
+    played(script)

@@ -1,19 +1,21 @@
 """What setup() set, handed to each probe: a probe is a process of its own and begins with the module as it is loaded.
 
 exitmap forks, so its children have all that their parent had. Here the globals that setup() changed are pickled; so are
-the environment and the default timeout of sockets, if it changed those. What can't be pickled (an open file, a thread,
-a lock) is told by name, and raises in a probe as soon as it is used, and not before.
+what it set on the module's classes and functions, the environment and the default timeout of sockets. What can't be
+pickled (an open file, a lock, whatever holds one, or a lambda) and was seen to change (`traces.py`) is told by name,
+and raises in a probe as soon as it is used, and not before.
 """
 
 import io
 import os
 import pickle
 import socket
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
 from typing import Any
 
 from .relays import Consensus
+from .traces import has_more, mark_of
 
 
 class NotHandedOn(RuntimeError):
@@ -30,7 +32,8 @@ class Missing:
         raise NotHandedOn(object.__getattribute__(self, "_told"))
 
     __getattr__ = __setattr__ = __delattr__ = __call__ = __iter__ = __len__ = __bool__ = __getitem__ = _used
-    __setitem__ = __contains__ = __eq__ = __enter__ = __str__ = _used
+    __setitem__ = __delitem__ = __contains__ = __eq__ = __enter__ = __str__ = __repr__ = __next__ = _used
+    __lt__ = __gt__ = __le__ = __ge__ = __add__ = __iadd__ = __or__ = __ior__ = __int__ = __index__ = _used
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -53,7 +56,7 @@ class Globals:
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
-        self._before = {name: (value, _pickled(value)) for name, value in _own(module).items()}
+        self._before = {name: (value, *_told(value)) for name, value in _own(module)}
         self._environment = dict(os.environ)
         self._timeout_s = socket.getdefaulttimeout()
 
@@ -61,14 +64,14 @@ class Globals:
         """The pickle of what is different now; and by name what can't be pickled, and why."""
         changed: dict[str, Any] = {}
         missing: dict[str, str] = {}
-        own = _own(self._module)
+        own = dict(_own(self._module))
         for name, value in own.items():
-            before, pickled = self._before.get(name, (self, None))
-            now = _pickled(value)
+            before, pickled, mark = self._before.get(name, (self, None, None))
+            now, mark_now = _told(value)
             if isinstance(now, bytes):
                 if now != pickled:
                     changed[name] = value
-            elif value is not before or isinstance(pickled, bytes):
+            elif value is not before or mark_now is None or mark_now != mark:
                 missing[name] = now
         around = {"gone": [name for name in self._before if name not in own], **self._around()}
         content = _pickled({"globals": changed, "missing": missing, **around})
@@ -90,11 +93,13 @@ class Globals:
 def hand_on(content: bytes, module: ModuleType, consensus: Consensus) -> None:
     """Set in this process what was set in setup's. Raises whatever unpickling raises."""
     told = _Unpickler(content, consensus).load()
-    vars(module).update(told["globals"])
     for name in told["gone"]:
-        vars(module).pop(name, None)
+        owner, last = _place(module, name)
+        vars(owner).pop(last, None) if owner is module else delattr(owner, last)
+    for name, value in told["globals"].items():
+        setattr(*_place(module, name), value)
     for name, why in told["missing"].items():
-        setattr(module, name, Missing(name, why))
+        setattr(*_place(module, name), Missing(name, why))
     os.environ.update(told["environment"])
     for name in told["unset"]:
         os.environ.pop(name, None)
@@ -102,13 +107,33 @@ def hand_on(content: bytes, module: ModuleType, consensus: Consensus) -> None:
         socket.setdefaulttimeout(timeout_s)
 
 
-def _own(module: ModuleType) -> Mapping[str, Any]:
-    """Its globals, but for modules and what Python itself puts there."""
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if not (name.startswith("__") and name.endswith("__")) and not isinstance(value, ModuleType)
-    }
+def _own(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Its globals, but for modules and what Python itself puts there; and, by dotted names, what is set on its own
+    classes and functions."""
+    for name, value in _plain(module):
+        if isinstance(value, ModuleType):
+            continue
+        yield name, value
+        if isinstance(value, type | FunctionType) and value.__module__ == module.__name__:
+            for own, inner in _plain(value):
+                if not callable(inner) and not hasattr(inner, "__get__"):
+                    yield f"{name}.{own}", inner
+
+
+def _plain(owner: object) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in vars(owner).items() if not (name.startswith("__") and name.endswith("__"))]
+
+
+def _place(module: ModuleType, name: str) -> tuple[Any, str]:
+    """On what it is set, and by which name."""
+    owner, _, last = name.rpartition(".")
+    return (vars(module)[owner] if owner else module), last
+
+
+def _told(value: object) -> tuple[bytes | str, bytes | None]:
+    """The pickle, or why there is none, and its mark, which is wanted then."""
+    pickled = has_more(value) or _pickled(value)
+    return pickled, None if isinstance(pickled, bytes) else mark_of(value)
 
 
 def _pickled(value: object) -> bytes | str:

@@ -43,7 +43,7 @@ def test_forty_exits_by_one_tool() -> None:
         "circuits: 43 at least, likely 86 with confirmations and fresh controls, at most 1,029 an hour: 3 minutes at"
         " least, likely 6 minutes",
         "runs an hour, at most: 86 to a.test:80",
-        "streams: 43 at least; how many bytes is unknown, for no run of key is recorded",
+        "streams: 43, bytes unknown: no run of key is recorded",
     ]
 
 
@@ -53,6 +53,16 @@ def test_controls_that_grow_old_are_asked_again_and_again() -> None:
     assert load.circuits == Runs(2503, 3776 + 14 * 3)
     assert load.hours == pytest.approx((2503 * 3.5 / 3600, 3818 * 3.5 / 3600))
     assert load.streams_an_hour("a.test:80") == pytest.approx(1028.57, abs=0.01)
+    assert load.share_of_an_hour == pytest.approx(1028.57 / 2503, abs=1e-5)
+    assert list(load.sentences())[-1].startswith("streams: 2,503 (1,029 an hour), bytes unknown")
+
+
+def test_bytes_are_told_of_an_hour_where_the_scan_takes_longer() -> None:
+    load = load_of(plan(2500), EVERY_S, EVERY_S, {"key": Measured(9, 1.0, 1000.0, 5000.0)})
+    # 2,503 kB and 12,515 kB; of 1,029 runs 1,028.6 kB and 5,142.9 kB
+    assert list(load.sentences())[-1] == (
+        "streams: 2,503 (1,029 an hour), going by earlier runs: 12.5 MB down, 2.5 MB up (5.1 MB and 1.0 MB an hour)"
+    )
 
 
 def test_tools_add_up_and_a_destination_that_they_share_holds_them_back() -> None:

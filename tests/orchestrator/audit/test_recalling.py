@@ -90,6 +90,14 @@ def test_a_run_is_of_use_as_long_as_it_can_be_judged(changes: Record, age_s: flo
     assert known.first_index == 8
 
 
+def test_what_a_clock_that_was_set_back_dates_from_tomorrow_ended_now_and_compares_nothing() -> None:
+    pair = audits()
+    known = recalled(pair, run_of(*pair, 5000.0), run_of(*pair, 5000.0, run_id="s-00009", role="control"))
+    (kept,) = known.runs[key_of(*pair)]
+    assert kept.ended.at == 1000.0
+    assert not known.controls[key_of(*pair)]
+
+
 def test_a_run_that_needs_no_controls_is_of_use_at_any_age() -> None:
     pair = audits(baseline=Baseline(mode="none"), verdict=(NO_ANSWER, Rule(Status.OK)))
     assert recalled(pair, run_of(*pair, 1000.0), age_s=OLD).runs[key_of(*pair)]

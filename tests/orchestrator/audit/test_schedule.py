@@ -1,8 +1,10 @@
 """Which run may start now."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from exitpin.orchestrator.allowance import Unlimited
 from exitpin.orchestrator.audit.schedule import WINDOW, Limits, Schedule
 from exitpin.orchestrator.model import Destination, Fingerprint
 
@@ -117,3 +119,47 @@ def test_a_stopped_schedule_gives_back_what_never_started() -> None:
     assert len(schedule.stop()) == 1
     assert schedule.take(0) is None
     assert schedule.waiting == 0
+
+
+class Shared(Unlimited):
+    """What other processes started: how long each destination is closed."""
+
+    def __init__(self, **closed: float) -> None:
+        self.closed = closed
+        self.taken: list[Destination] = []
+        self.begun: list[Destination] = []
+
+    def take_run(self, destinations: Sequence[Destination]) -> Mapping[Destination, float]:
+        waits = {one: self.closed[one.host] for one in destinations if self.closed.get(one.host)}
+        self.taken += [] if waits else destinations
+        return waits
+
+    def began(self, destinations: Sequence[Destination]) -> None:
+        self.begun += destinations
+
+
+def test_a_run_waits_for_what_others_started_and_lets_those_pass_that_need_not() -> None:
+    shared, web, ssh = Shared(web=60.0), Destination("web", 80), Destination("ssh", 22)
+    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), starts=shared)
+    for places in ((web,), (web, ssh), (ssh,)):
+        schedule.add(Errand(destinations=places))
+    taken = schedule.take(10.0)
+    assert taken is not None and taken.destinations == (ssh,)
+    assert schedule.take(10.0) is None and schedule.next_at(10.0) == 70.0
+    assert shared.taken == [ssh]
+    shared.closed.clear()
+    assert schedule.take(70.0) and schedule.take(70.0) and shared.taken.count(web) == 2
+
+
+def test_a_run_begins_once_for_others_be_it_that_its_tool_starts_or_that_it_never_will() -> None:
+    shared, web = Shared(), Destination("web", 80)
+    schedule = Schedule[Errand](Limits(4, 4, 0.0, 0.0), Random(1), starts=shared)
+    for _ in range(2):
+        schedule.add(Errand(destinations=(web,)))
+    first, second = schedule.take(0.0), schedule.take(0.0)
+    assert first and second and shared.begun == []
+    schedule.began(first)
+    schedule.ended(first, True)
+    assert shared.begun == [web]
+    schedule.ended(second, False)
+    assert shared.begun == [web, web]

@@ -1,0 +1,51 @@
+"""Options of the command line that a `Session` is given for a run or an audit: which it takes. The others would have it
+run several times, elsewhere, or print something else; they are refused before anything is started.
+"""
+
+from collections.abc import Sequence
+
+from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+
+OF_A_RUN = frozenset({
+    "destinations", "flag", "not_flag", "family", "contact", "bad_exits", "seed", "resolve", "wide", "containment",
+    "allow", "dns_server",
+})  # fmt: skip
+NOT_OF_AN_AUDIT = ("--dry-run", "--help", "--runs", "--lab", "--name", "--control")
+
+
+def options_of_a_run(options: Sequence[str]) -> list[str]:
+    """They are options of `exitpin run`, and such as leave it one run through the exit that was named. Raises
+    OperatorError for all others."""
+    from exitpin.orchestrator.cli.option_tables import OptionsParser
+    from exitpin.orchestrator.cli.run import add_options
+
+    if not options:
+        return []
+    parser = OptionsParser()
+    add_options(parser, required=False)
+    try:
+        args, unknown = parser.parse_known_args([*options])
+    except ValueError as error:
+        raise OperatorError(f"options={list(options)!r}: {error}.", "", EXIT_USAGE) from None
+    others = [
+        action.option_strings[-1]
+        for action in parser._actions
+        if action.dest not in OF_A_RUN and getattr(args, action.dest) != action.default
+    ]
+    if unknown or others or "--" in options:
+        known = ", ".join(sorted(one.option_strings[-1] for one in parser._actions if one.dest in OF_A_RUN))
+        raise OperatorError(
+            f"{[*unknown, *others, '--'][0]} is no option of one run through one exit.",
+            f"There are {known}.",
+            EXIT_USAGE,
+        )
+    return list(options)
+
+
+def options_of_an_audit(options: Sequence[str]) -> list[str]:
+    """They leave it an audit of this session, that gives verdicts. Raises OperatorError for all others."""
+    for option in options:
+        name = option.partition("=")[0]
+        if name == "-h" or (len(name) > 2 and any(one.startswith(name) for one in NOT_OF_AN_AUDIT)):
+            raise OperatorError(f"{name} is no option of an audit that gives verdicts here.", "", EXIT_USAGE)
+    return list(options)

@@ -1,0 +1,117 @@
+"""What a selection needs of server descriptors (dir-spec, 2.1.1), read from their bytes: policy, family, contact.
+
+Relays write them, so nothing in them is believed but what tor has checked (signatures, that a family certificate is
+for this relay), and one odd descriptor costs its relay its policy, and nobody else anything.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..orchestrator.model import Fingerprint
+from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
+
+_FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ((?:[0-9A-F]{4} ){9}[0-9A-F]{4})\n")
+_POLICY = re.compile(rb"^(?:accept|reject) .*$", re.MULTILINE)
+_IPV6_POLICY = re.compile(rb"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
+_FAMILY_CERT = re.compile(rb"\nfamily-cert\n-----BEGIN FAMILY CERT-----\n([A-Za-z0-9+/=\n]{1,1000})-----END")
+FAMILY_KEY, SIGNED_WITH = 12, 4
+"""The type of a family's certificate, and that of the extension that holds the key it is signed with (cert-spec)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Of one relay. `policy`: None for one that can't be read; `family`: fingerprints and nicknames that it names;
+    `family_ids`: keys of families that it has a certificate of; `text`: all of it, if it lets anything out."""
+
+    policy: ExitPolicy | None
+    family: frozenset[str]
+    family_ids: frozenset[str]
+    contact: str
+    text: bytes = b""
+
+
+@dataclass(slots=True)
+class Texts(Mapping[Fingerprint, str]):
+    """Documents by relay, kept as bytes: most are never looked at, and as text one letter may cost four bytes."""
+
+    _kept: dict[Fingerprint, bytes] = field(default_factory=dict)
+
+    def add(self, fingerprint: Fingerprint, text: bytes) -> None:
+        self._kept[fingerprint] = text
+
+    def __getitem__(self, fingerprint: Fingerprint) -> str:
+        return self._kept[fingerprint].decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[Fingerprint]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def descriptors(text: bytes) -> Iterator[tuple[Fingerprint, Described]]:
+    """Each descriptor of the text, by the fingerprint that it names."""
+    families: dict[bytes, frozenset[str]] = {}
+    at = 0 if text.startswith(b"router ") else text.find(b"\nrouter ") + 1
+    while text.startswith(b"router ", at):
+        end = text.find(b"\nrouter ", at) + 1 or len(text)
+        one = text[at:end]
+        at = end
+        fingerprint = _FINGERPRINT.search(one)
+        if fingerprint is not None:
+            yield Fingerprint(fingerprint[1].replace(b" ", b"").decode()), _described(one, families)
+
+
+def _described(one: bytes, families: dict[bytes, frozenset[str]]) -> Described:
+    lets_out = b"\naccept " in one or b"\nipv6-policy accept" in one
+    family = _line(one, b"\nfamily ")
+    if family not in families:
+        families[family] = frozenset(
+            word.removeprefix("$")[:40].upper() for word in family.decode("ascii", "replace").split()
+        )
+    return Described(
+        _policy(one),
+        families[family],
+        frozenset(map(_family_id, _FAMILY_CERT.findall(one))) - {""} if b"\nfamily-cert" in one else frozenset(),
+        _line(one, b"\ncontact ").decode("utf-8", "surrogateescape"),
+        one if lets_out else b"",
+    )
+
+
+def _line(text: bytes, keyword: bytes) -> bytes:
+    """What stands behind a keyword (`\\ncontact `), or nothing."""
+    at = text.find(keyword)
+    return text[at + len(keyword) : text.index(b"\n", at + 1)] if at >= 0 else b""
+
+
+def _policy(one: bytes) -> ExitPolicy | None:
+    first = min((at for at in (one.find(b"\naccept "), one.find(b"\nreject ")) if at >= 0), default=-1)
+    if first < 0:
+        return None  # tor takes none without any
+    rules = b"\n".join(_POLICY.findall(one, first))
+    ipv6 = _IPV6_POLICY.search(one) if b"\nipv6-policy " in one else None
+    try:
+        return parse_descriptor_policy(rules.decode("ascii"), ipv6[1].decode("ascii") if ipv6 else "")
+    except ValueError:
+        return None
+
+
+def _family_id(certificate: bytes) -> str:
+    """`ed25519:KEY` of the family that signed a certificate (cert-spec, 2.1), as microdescriptors name it; empty for
+    what is none. Not verified here: tor takes no descriptor whose certificates are not this relay's."""
+    try:
+        raw = binascii.a2b_base64(certificate)
+    except binascii.Error:
+        return ""
+    if len(raw) < 40 + 64 or raw[0] != 1 or raw[1] != FAMILY_KEY:
+        return ""
+    at = 40
+    for _ in range(raw[39]):
+        size, kind = int.from_bytes(raw[at : at + 2]), raw[at + 2 : at + 3]
+        if kind == bytes([SIGNED_WITH]) and size == 32 and at + 4 + 32 + 64 <= len(raw):
+            key = raw[at + 4 : at + 36]
+            return "ed25519:" + binascii.b2a_base64(key, newline=False).decode().rstrip("=")
+        at += 4 + size
+    return ""

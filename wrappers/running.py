@@ -1,0 +1,282 @@
+"""A command on its way, in the manner of `sh`: what it has written, and the record of its run.
+
+The traps of `sh` are closed here, once. No terminal unless it is asked for; what is kept in memory is bounded, and who
+writes more is ended; a reader of lines holds the tool back, and no queue grows; a timeout ends the whole tree, and is
+raised when nothing is left of it; Ctrl-C ends what is waited for; no thread is there but the one that reads.
+
+Called by `commands.py`. Source: sh 2.4, whose `RunningCommand` and `OProc` this builds on.
+"""
+
+import asyncio
+import contextlib
+import io
+import os
+import queue
+import signal
+import threading
+import time
+import weakref
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import sh
+
+from .awaited import uninterrupted
+from .guarded import arity, guarded_input, guarded_output, weakly
+from .kept import Kept, TooMuchOutput
+
+CHUNK, LINE_MAX = 1 << 16, 1 << 20
+STARTED_S = 5.0
+UNPROVEN = 125
+"""The status of `exitpin run` where nothing is proven."""
+
+
+class Way(Protocol):
+    """How a command gets to its exit. `nothing`: a descriptor of /dev/null."""
+
+    nothing: int
+
+    def record_path(self) -> Path: ...
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None: ...
+    def environment(self, given: Mapping[str, str] | None) -> dict[str, str]: ...
+    def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
+
+
+class Printed(str):
+    """What a command wrote to stdout. `running`: the command, as `_return_cmd=True` would have returned it; a copy is
+    text alone."""
+
+    running: "Running"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str.__str__(self),)
+
+    @property
+    def record(self) -> Mapping[str, Any] | None:
+        """The record of its run, `exitpin.run/1`."""
+        return self.running.record
+
+    @property
+    def stdout(self) -> bytes:
+        """The same, as it was written: what is no UTF-8 is replaced in the text."""
+        return self.running.stdout
+
+    @property
+    def stderr(self) -> bytes:
+        """What it wrote there; the last lines may be exitpin's."""
+        return self.running.stderr
+
+    @property
+    def exit_code(self) -> int:
+        """0, or what `_ok_code` allowed."""
+        return self.running.exit_code
+
+
+class Running(sh.RunningCommand):
+    """A command on its way. `record`: of its run, once that has ended. One whose lines are read ends when nobody refers
+    to it any more."""
+
+    def __init__(
+        self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
+    ) -> None:
+        self._way, self._exit, self._asked = way, exit_, cmd
+        self._record: Mapping[str, Any] | None = None
+        self._problem: BaseException | None = None
+        self._kept: dict[str, Kept] = {}
+        self._lines: io.BufferedReader | None = None
+        self._settling = threading.Lock()
+        self._is_settled = self._is_read = False
+        self._file = way.record_path()
+        call_args["env"] = way.environment(call_args["env"])
+        if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
+            stdin = queue.Queue()  # for what they answer
+        if stdin is None and not call_args["tty_in"]:
+            stdin = way.nothing
+        is_iterated = call_args["iter"] or call_args["iter_noblock"]
+        writing = None
+        if self._reads_lines(call_args, stdout):
+            reading, writing = os.pipe()
+            self._lines = os.fdopen(reading, "rb")
+            stdout = writing
+        stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
+        try:
+            stdin = guarded_input(stdin, weakly(self._fail))
+            super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
+            if is_iterated:
+                self.process.command = weakref.proxy(self)  # type: ignore[attr-defined]  # or its threads keep us
+                weakref.finalize(self, _end, self.process)
+        except BaseException:
+            if self._lines is not None:
+                self._lines.close()
+            raise
+        finally:
+            if writing is not None:
+                os.close(writing)
+
+    @staticmethod
+    def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:
+        return call_args["iter"] in (True, "out") and stdout is None and not call_args["async"] and not call_args["tee"]
+
+    def _keep(self, call_args: dict[str, Any], stdout: Any, stderr: Any) -> tuple[Any, Any]:
+        """Where the streams go that nobody has asked for: to us."""
+        queued = call_args["iter"] or call_args["iter_noblock"]
+        given = {"out": stdout, "err": stderr}
+        for name in ("out", "err"):
+            is_piped = call_args["piped"] in ((True, "out") if name == "out" else ("err",))
+            is_queued = queued in ((True, "out") if name == "out" else ("err",))
+            is_joined = name == "err" and call_args["err_to_out"]
+            if given[name] is None and not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined):
+                given[name] = self._kept[name] = Kept(weakly(self._end_for_its_size))
+                if call_args[f"{name}_bufsize"] == 1:
+                    call_args[f"{name}_bufsize"] = CHUNK
+        return given["out"], given["err"]
+
+    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
+        """The outputs, where what they do and raise is told."""
+        running = weakref.ref(self)
+
+        def more() -> tuple[Any, Any]:
+            here = running()
+            return stdin, None if here is None else here._started()
+
+        how = call_args["encoding"], call_args["decode_errors"], more, weakly(self._fail)
+        return (guarded_output(one, *how) for one in (stdout, stderr))
+
+    def _fail(self, error: BaseException) -> None:
+        """What feeds it, or hears it, has raised this: it ends."""
+        self._problem = self._problem or error
+        self._started()
+        self._signal(signal.SIGTERM)
+
+    def _started(self) -> Any:
+        """Its process. Called in threads of it, which may be there before we know it."""
+        deadline = time.monotonic() + STARTED_S
+        while self.process is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.process
+
+    def close(self) -> None:
+        """End it, and wait for its end: for who leaves a loop over lines, and keeps it."""
+        self._signal(signal.SIGTERM)
+        if self._lines is not None:
+            self._lines.close()
+        self.process.wait()
+
+    def _end_for_its_size(self, _: object) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, signo: int) -> None:
+        if self.process is not None:
+            _end(self.process, signo)
+
+    @property
+    def record(self) -> Mapping[str, Any] | None:
+        """The run's record (docs/record.rst); None: it has not ended, or was never begun."""
+        if self.process is not None and not self.process.is_alive()[0]:
+            self._settle()
+        return self._record
+
+    def wait(self, timeout: float | None = None) -> "Running":
+        """As that of `sh`; who waits for what nobody reads any more has it ended by SIGPIPE."""
+        if self._lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
+            self._lines.close()
+        try:
+            with self._passing_ctrl_c_on():
+                super().wait(timeout)
+        except sh.TimeoutException as error:
+            if self.process.timed_out:
+                self._settle()
+                error.exit_code = self.call_args["timeout_signal"]
+            error.record = self._record  # type: ignore[attr-defined]
+            raise
+        return self
+
+    @contextlib.contextmanager
+    def _passing_ctrl_c_on(self) -> Iterator[None]:
+        """It has a session of its own, where no terminal sends it any."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._signal(signal.SIGINT)
+            raise
+
+    def handle_command_exit_code(self, code: int) -> None:
+        """Raise what `sh` raises for it, with the `record`. A signal that ended the tool is one here, too; a success of
+        which there is no record is none."""
+        self._settle()
+        if code == 0 and self._record is None:
+            code = self.process.exit_code = UNPROVEN
+        process = (self._record or {}).get("process") or {}
+        if process.get("signal") and process["signal"] == code - 128:
+            code = self.process.exit_code = -process["signal"]
+        if self._problem is not None:
+            raise self._problem
+        if any(kept.is_full for kept in self._kept.values()):
+            raise TooMuchOutput(self.ran, self._record)
+        if code == -signal.SIGPIPE and self._lines is not None and not self._is_read:
+            return  # as a shell has it, where who reads has left
+        try:
+            super().handle_command_exit_code(code)
+        except sh.ErrorReturnCode as error:
+            error.record = self._record  # type: ignore[attr-defined]
+            raise
+
+    def _settle(self) -> None:
+        """Its process has ended: take the record, and what was kept, where `sh` looks for it."""
+        with self._settling:
+            if self._is_settled:
+                return
+            self._is_settled = True
+            self.process.wait()  # for the threads that read
+            for name, kept in self._kept.items():
+                getattr(self.process, f"_std{name}").append(kept.take())
+            self._record = self._way.take_record(self._file, self._exit, self._asked)
+
+    def __next__(self) -> Any:
+        if self._lines is None or self._is_read:
+            return super().__next__()
+        with self._passing_ctrl_c_on():
+            line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
+        if line:
+            with contextlib.suppress(UnicodeDecodeError):
+                return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
+            return line
+        self._stopped_iteration = self._is_read = True
+        self.wait()
+        raise StopIteration
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """As that of `sh`; who is cancelled has it ended first."""
+
+        complete: asyncio.Event = self.aio_output_complete  # type: ignore[attr-defined]
+
+        async def completed() -> Any:
+            try:
+                await complete.wait()
+            except asyncio.CancelledError:
+                self._signal(signal.SIGTERM)
+                await uninterrupted(complete.wait())
+                raise
+            return self.wait() if self.call_args["return_cmd"] else str(self)
+
+        return completed().__await__()
+
+    __hash__ = object.__hash__  # asyncio.gather asks for it
+
+    def __len__(self) -> int:
+        if self._lines is not None:
+            raise TypeError("lines are read one by one")  # list() asks, and must not wait for the end
+        return super().__len__()
+
+    def __str__(self) -> str:
+        text = Printed(super().__str__())
+        text.running = self
+        return text
+
+
+def _end(process: Any, signo: int = signal.SIGTERM) -> None:
+    """Send a signal, unless it was waited for: its number may be another's by then."""
+    if process.exit_code is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.signal(signo)
