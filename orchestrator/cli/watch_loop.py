@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -36,11 +36,17 @@ GRAVITY = (0, EXIT_INCOMPLETE, 1, EXIT_FAILED)
 T = TypeVar("T")
 
 
-class WatchLoop:
-    """One `exitpin watch`."""
+Start = Callable[[Sequence[str], Mapping[str, str]], Child]
 
-    def __init__(self, plan: WatchPlan, args: argparse.Namespace, environment: Mapping[str, str]) -> None:
+
+class WatchLoop:
+    """One `exitpin watch`. `start`: what makes a process of the words after `exitpin`."""
+
+    def __init__(
+        self, plan: WatchPlan, args: argparse.Namespace, environment: Mapping[str, str], start: Start = Child
+    ) -> None:
         self._plan = plan
+        self._start = start
         self._args = args
         self._environment = environment
         self._store = Path(args.store or plan.store or store_path(environment)).absolute()
@@ -106,7 +112,7 @@ class WatchLoop:
             return
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
-        self._child = Child(self._command(due), self._environment)
+        self._child = self._start(self._command(due), self._environment)
         try:
             status = await self._child.run()
         except OSError as error:
@@ -199,7 +205,7 @@ class WatchLoop:
             command = [word for word in self._command(due) if not word.startswith("--iteration=")]
             place = command.index("--") if "--" in command else len(command)
             command.insert(place, "--dry-run")
-            worst = max(worst, abs(await Child(command, self._environment).run()))
+            worst = max(worst, abs(await self._start(command, self._environment).run()))
         return worst
 
     # Waiting, and being told to end.
