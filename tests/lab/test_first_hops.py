@@ -107,6 +107,18 @@ def test_without_a_healthy_first_hop_of_ones_own_a_scan_stops_rather_than_take_s
     assert {run["failure"]["kind"] for run in done.stored("run") if run["failure"]} <= {"interrupted", "circuit-lost"}
 
 
+def test_ones_only_first_hop_that_falls_silent_is_waited_for(four: LabState, tmp_path: Path) -> None:
+    own = four.relay("mid1").fingerprint
+    with Auditing(four, tmp_path, *WORK, environment={"EXITPIN_FIRST_HOPS": own}) as auditing:
+        auditing.wait_for_runs(4)
+        with stopped(four, "mid1"):
+            auditing.wait_for("none of your first hops has answered")
+        done = auditing.end()
+    assert done.status == 0
+    assert_nobody_is_blamed(done)
+    assert {circuit["path"][0] for run in done.stored("run") for circuit in run["circuits"]} == {own}
+
+
 def test_guards_stand_in_where_the_user_lets_them(four: LabState, tmp_path: Path) -> None:
     own = {"EXITPIN_FIRST_HOPS": four.relay("mid4").fingerprint, "EXITPIN_FIRST_HOPS_FALLBACK": "guards"}
     with unreachable(four, "mid4", way="refused"), Auditing(four, tmp_path, *WORK, environment=own) as auditing:

@@ -1,0 +1,150 @@
+"""Watches on a network that changes, and whose every process is killed now and then: each record's exit was in its
+snapshot, none is judged by a newer one, nobody is accused, all is accounted for, nothing grows, and nothing is left.
+"""
+
+import os
+import random
+import secrets
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.lab import start
+from exitpin.orchestrator.lab.voting import Voting
+
+from .watched import Changes, Watched, judge, wait_until
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(2400)]
+
+ITERATIONS, KILLING_S = 30, 600.0
+GROWTH_MAX = 4 << 20  # of the watch's memory, from its third iteration on
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    """A lab that lives, of the test's own."""
+    name = f"watched-{os.getpid()}"
+    try:
+        start.up(name, 8, voting=Voting(10))
+    except OperatorError as error:
+        if "make namespaces" in error.message or "needs the program" in error.message:
+            pytest.skip(str(error))
+        raise
+    found = Watched(name, tmp_path, secrets.token_hex(8))
+    yield found
+    for process in found.marked():
+        with suppress(psutil.Error):
+            process.kill()
+    start.down(name)
+
+
+def test_thirty_iterations_on_a_network_that_changes(
+    watched: Watched, scale: float, seed: int, tell: Callable[..., None]
+) -> None:
+    count = max(6, int(ITERATIONS * scale))
+    sizes: list[tuple[int, int]] = []
+    with Changes(watched.lab, random.Random(seed)) as changes:
+        watch = watched.watch("--iterations", str(count))
+        process = psutil.Process(watch.pid)
+        made = 0
+        while watch.poll() is None:
+            done = watched.said.count(" verdicts: ")
+            if done > made:
+                made = done
+                with suppress(psutil.Error):
+                    sizes.append((process.memory_info().rss, process.num_fds()))
+            with suppress(psutil.TimeoutExpired):
+                process.wait(0.5)
+    assert watch.returncode in (0, 3), watched.said  # 3: an exit that went meanwhile could not be judged
+    figures = judge(watched)
+    statuses = Counter(record["status"] for record in watched.rows("verdict").values())
+    tell("iterations", {**figures, **statuses, **{f"changes.{verb}": n for verb, n in changes.made.items()}})
+    assert figures["done"] == count
+    assert set(statuses) <= {"ok", "error", "skipped"} and statuses["ok"] > statuses["error"]
+    assert len({leg["consensus"] for scan in watched.scans() for leg in scan["legs"]}) >= count / 3
+    settled = sizes[2:]
+    tell(
+        "size",
+        {"rss": [rss >> 10 for rss, _ in sizes[:: max(1, len(sizes) // 6)]], "fds": sorted({n for _, n in sizes})},
+    )
+    half = len(settled) // 2
+    assert settled[-1][0] - settled[0][0] < GROWTH_MAX
+    assert max(fds for _, fds in settled[half:]) <= max(fds for _, fds in settled[:half])
+    assert watched.marked() == []
+
+
+def test_ten_minutes_in_which_everything_is_killed_now_and_then(
+    watched: Watched, scale: float, seed: int, tell: Callable[..., None]
+) -> None:
+    rng, kills = random.Random(seed), Counter[str]()
+    recorded: set[str] = set()
+    watch = watched.watch()
+    deadline = time.monotonic() + max(90.0, KILLING_S * scale)
+    with Changes(watched.lab, random.Random(seed + 1), pause_s=10.0):
+        wait_until(lambda: watched.store.exists() and watched.scans(), 120)
+        while time.monotonic() < deadline:
+            with suppress(psutil.TimeoutExpired):
+                psutil.Process(watch.pid).wait(rng.uniform(0.5, 6.0))
+            recorded |= set(watched.rows("verdict")) | set(watched.rows("run"))
+            kills[_kill_somebody(watched, watch.pid, rng)] += 1
+            if watch.poll() is not None:
+                watch = watched.watch()
+    done = sum(scan["state"] == "done" for scan in watched.scans())
+    wait_until(lambda: sum(scan["state"] == "done" for scan in watched.scans()) > done + 1, 240)
+    watch.send_signal(signal.SIGTERM)
+    assert watch.wait(90) == 0, watched.said[-4000:]
+    wait_until(lambda: not watched.marked(), 60)
+    figures = judge(watched)
+    statuses = Counter(record["status"] for record in watched.rows("verdict").values())
+    left = set(watched.rows("verdict")) | set(watched.rows("run"))
+    tell("killed", {**figures, **statuses, **kills, "lost": len(recorded - left)})
+    assert recorded <= left
+    assert set(statuses) <= {"ok", "error", "skipped"}
+
+
+def _kill_somebody(watched: Watched, watch: int, rng: random.Random) -> str:
+    """SIGKILL to one process of the system, of whatever kind; which."""
+    state = watched.state
+    marked = [process for process in watched.marked() if process.pid != watch]
+    exits = [relay for relay in state.relays if relay.role == "exit" and not relay.is_removed and relay.pid]
+    middles = [relay for relay in state.relays if relay.role == "middle" and relay.pid]
+    whom = rng.choice(["watch", "audit", "audit", "tool", "client", "exit", "middle", "daemon"])
+    with suppress(psutil.Error, OSError, IndexError):
+        if whom == "watch":
+            os.kill(watch, signal.SIGKILL)
+        elif whom in ("audit", "tool"):
+            audits = [one for one in marked if "audit" in one.cmdline()]
+            tools = [one for one in marked if "audit" not in one.cmdline()]
+            rng.choice(audits if whom == "audit" else tools).kill()
+        else:
+            relay = {"client": state.client_pid, "exit": rng.choice(exits).pid, "middle": rng.choice(middles).pid}
+            daemons = _lab_daemons(state.supervisor_pid)
+            pid = relay.get(whom)
+            if pid is None:
+                rng.choice(daemons).kill()
+            else:
+                _inside(watched, pid)
+        return whom
+    return "nobody"
+
+
+def _inside(watched: Watched, pid: int) -> None:
+    """SIGKILL by a pid of the lab's own namespace."""
+    for process in psutil.Process(watched.state.supervisor_pid).children(recursive=True):
+        with suppress(OSError, psutil.Error):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+            if int(numbers[-1]) == pid:
+                process.kill()
+
+
+def _lab_daemons(supervisor: int) -> list[psutil.Process]:
+    """What is no tor of the lab's own processes: targets, men in the middle."""
+    return [one for one in psutil.Process(supervisor).children() if one.name() != "tor"]
