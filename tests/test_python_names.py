@@ -76,3 +76,15 @@ def test_options_that_leave_it_one_run_are_taken() -> None:
     for option in ("--dry-run", "--dry", "-h", "--help", "--lab", "--name=x", "--control=x", "--runs"):
         with pytest.raises(exitpin.OperatorError, match="is no option of an audit"):
             options_of_an_audit([option])
+
+
+def test_how_firmly_runs_are_held_is_an_option_of_each() -> None:
+    from exitpin.options import hold
+    from exitpin.orchestrator.containment import APART, LEVELS
+
+    for level in (*LEVELS, *APART):
+        assert hold(level, ()) == [f"--containment={level}"]
+    assert hold(None, "listen") == hold(None, ["listen"]) == ["--allow=listen"]
+    for wrong in (lambda: exitpin.open(containment="much"), lambda: exitpin.Session(allow=["all"])):  # type: ignore[arg-type]
+        with pytest.raises(exitpin.OperatorError, match=r"containment=much|allow=all"):
+            wrong()

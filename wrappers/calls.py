@@ -129,7 +129,7 @@ class Call:
     def ended(self, status: int, *, is_late: bool = False) -> None:
         """The run is over; the exit status of its client. `is_late`: it was ended, since it had taken too long."""
         self._status, self._is_late = status, is_late
-        self.record = self._daemon.take_record(self._path, self._exit, self._argv)
+        self.record = self._daemon.take_record(self._path, self._exit, self._argv, is_killed=status < 0)
 
     def result(self) -> Any:
         """What the function returned. Raises what it raised, and RunFailed: nothing is read, then, or was not to be

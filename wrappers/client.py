@@ -2,18 +2,21 @@
 last words. Decides nothing about runs. Called by what `import exitpin` offers.
 """
 
+import contextlib
 import json
 import math
 import os
 import shutil
 import sys
 import sysconfig
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 
+RECORD_S, UNBEGUN_S = 10.0, 0.5
 NOTHING_PROVEN = "Nothing is proven of this run: run it again."
 
 
@@ -65,15 +68,33 @@ def take_record(path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] |
     """The record that stands there of this command through this exit, which is then gone; None: there is none. Raises
     OperatorError for one that can't be read, for those of several runs, and for that of another run."""
     try:
-        lines = path.read_bytes().splitlines()
+        content = path.read_bytes()
         path.unlink(missing_ok=True)
-        record = cast(dict[str, Any], json.loads(lines[0])) if len(lines) == 1 else None
-        is_another = record is not None and not _is_of(record, exit_, argv)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        why = f"the record of a run can't be read: {getattr(error, 'strerror', None) or error}."
-        raise OperatorError(why, NOTHING_PROVEN) from error
+    except OSError as error:
+        raise OperatorError(f"the record of a run can't be read: {error.strerror}.", NOTHING_PROVEN) from error
+    return read_record(content, exit_, argv)
+
+
+def wait_for_record(path: Path) -> None:
+    """Until it stands there whole: the daemon writes it a little later where its client was killed."""
+    began = time.monotonic()
+    while time.monotonic() - began < (RECORD_S if path.exists() else UNBEGUN_S):  # it may never have begun
+        with contextlib.suppress(OSError):
+            if path.read_bytes().endswith(b"\n"):
+                return
+        time.sleep(0.02)
+
+
+def read_record(content: bytes, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
+    """The record in such a file. Raises OperatorError, as `take_record`."""
+    lines = content.splitlines()
+    try:
+        record = cast(dict[str, Any], json.loads(lines[0])) if len(lines) == 1 else None
+        is_another = record is not None and not _is_of(record, exit_, argv)
+    except (ValueError, LookupError, TypeError) as error:
+        raise OperatorError(f"the record of a run can't be read: {error}.", NOTHING_PROVEN) from error
     if len(lines) > 1:
         raise OperatorError(f"there were {len(lines)} runs, and one was wanted.", "Leave out what asks for several.")
     if is_another:

@@ -22,11 +22,13 @@ FILES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """`facts` by name; `problem`: why they are not all of them, empty if they are; `evidence`: files that were kept."""
+    """`facts` by name; `problem`: why they are not all of them, empty if they are; `evidence`: files that were kept;
+    `kind`: of the failure that the problem is."""
 
     facts: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     evidence: tuple[str, ...] = ()
+    kind: str = "parse"
 
 
 class Desk:

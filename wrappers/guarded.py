@@ -34,6 +34,18 @@ def guarded_output(
     return _Output(given, encoding, errors, more, on_failed)
 
 
+def guarded_end(done: Callable[..., object], on_failed: OnFailed) -> Callable[..., None]:
+    """What `sh` calls instead at the end, in whichever thread has seen it."""
+
+    def guarded(*told: object) -> None:
+        try:
+            done(*told)
+        except BaseException as error:
+            on_failed(error)
+
+    return guarded
+
+
 def arity(callback: Any) -> int:
     """With how many arguments it is called, 1 to 3: as `sh` counts them, with those that have a default."""
     try:

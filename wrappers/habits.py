@@ -34,7 +34,7 @@ REFUSED: Final = {
 def checked(call_args: Mapping[str, Any]) -> dict[str, Any]:
     """The special arguments that somebody has given. Raises TypeError for one that is refused."""
     for name, value in call_args.items():
-        if value and name not in TAKEN:
+        if name not in TAKEN and value:  # a command that is piped waits for its end when it is asked
             raise TypeError(f"_{name} is refused: {REFUSED.get(name, 'nobody knows what it would start')}")
     given = dict(call_args)
     if given.get("arg_preprocess"):

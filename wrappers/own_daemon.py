@@ -14,11 +14,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from ..orchestrator.errors import OperatorError
-from ..orchestrator.settings import load_settings
-from .client import client_path, one_exit, refusal, take_record, unanswered
+from ..orchestrator.settings import BUILT_IN, Settings, load_settings
+from .client import client_path, one_exit, read_record, refusal, take_record, unanswered, wait_for_record
 from .daemon_socket import NAMED
 from .daemon_start import serves, start_daemon
 from .runtime import scratch_directory
@@ -27,6 +27,8 @@ LOG = "daemon.log"
 STOP_S, VERB_S = 30.0, 300.0
 CIRCUIT_S = 240.0
 """Within which a run whose turn has come has its circuit, or none: three builds of 60 s, pauses, and some more."""
+NETWORK_WAIT_S = 60.0
+"""So long a run waits where no first hop answers, unless `network_wait` says another time."""
 IN_PYTHON = (sys.executable, "-P", "-m", "exitpin")
 _OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
 """Those of this process by network: tor is one's alone, and so it is the process that has it."""
@@ -34,23 +36,28 @@ _OPEN: dict[tuple[object, ...], "OwnDaemon"] = {}
 
 class OwnDaemon:
     """One daemon. `network`: the words of its command line that say which network it is for; `settings`: variables that
-    hold for it and for its clients, who else would not be served."""
+    hold for it and for its clients, who else would not be served; `options`: those of each run."""
 
-    def __init__(self, network: Sequence[str], settings: Mapping[str, str]) -> None:
+    def __init__(self, network: Sequence[str], settings: Mapping[str, str], options: Sequence[str] = ()) -> None:
         self.network = list(network)
+        self._options = list(options)
         self._settings = dict(settings)
         self._owner = os.getpid()
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._under_way: set[Path] = set()
-        self._pace_s = 0.0
+        self._left: dict[Path, bytes] = {}
+        self._pace_s, self._wait_s = 0.0, NETWORK_WAIT_S
         self._lock = threading.Lock()
         self._is_begun = self._is_ended = self._serves = False
         self.client = client_path()
         self.nothing = -1
         """A descriptor of /dev/null: the input of who is given none."""
         self._directory: Path | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open tor can't be pickled: a process that is forked has it, another one opens its own")
 
     def start(self) -> None:
         """Return when it serves. Raises OperatorError with its words when it can't, and where it was called before.
@@ -63,9 +70,7 @@ class OwnDaemon:
             raise OperatorError("this program has this tor open already.", "Use that one: threads and tasks share it.")
         try:
             self._directory = self._stack.enter_context(scratch_directory())
-            if "--lab" not in self.network:
-                settings = load_settings(self.environment(None))
-                self._pace_s = settings.build_delay_s + settings.build_jitter_s
+            self._pace_s, self._wait_s = _turns(load_settings(self.environment(None)), is_lab="--lab" in self.network)
             self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             self._stack.callback(os.close, self.nothing)
             self._wait_for(self._begin(self._directory / LOG))
@@ -119,6 +124,9 @@ class OwnDaemon:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for path in [*self._under_way]:
+            with contextlib.suppress(OSError):
+                self._left[path] = path.read_bytes()
         for key in [key for key, daemon in [*_OPEN.items()] if daemon is self]:
             del _OPEN[key]
         self.nothing = -1  # its number may be another file's from now on
@@ -145,19 +153,27 @@ class OwnDaemon:
     def patience_s(self, timeout_s: float | None) -> float | None:
         """How long one more run may take from now on with all that comes before it: its turn, as far as those that were
         asked for before have one, and its circuit."""
-        return None if timeout_s is None else timeout_s + CIRCUIT_S + self._pace_s * len(self._under_way)
+        before_s = CIRCUIT_S + self._wait_s + self._pace_s * len(self._under_way)
+        return None if timeout_s is None else timeout_s + before_s
 
     def forget(self, path: Path) -> None:
         """Nobody wants the record of such a run any more."""
         self._under_way.discard(path)
         path.unlink(missing_ok=True)
 
-    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> dict[str, Any] | None:
-        """The record of such a run that has ended, once; None: there is none. Raises OperatorError for one that can't
-        be read or is of another run, and in a process that did not start it."""
+    def take_record(
+        self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool = False
+    ) -> dict[str, Any] | None:
+        """The record of such a run that has ended, once, and also when this was closed since; None: there is none.
+        `is_killed`: its client was, so it may come a little later. Raises OperatorError for one that can't be read or
+        is of another run, and in a process that did not start it."""
         if not path.name.startswith(f"{os.getpid()}-"):
             raise OperatorError("this run was started by another process.", "Ask for its record there.")
+        if is_killed and not self._is_ended:
+            wait_for_record(path)
         self._under_way.discard(path)
+        if path in self._left:
+            return read_record(self._left.pop(path), exit_, argv)
         return take_record(path, exit_, argv)
 
     def _opened(self) -> Path:
@@ -168,7 +184,7 @@ class OwnDaemon:
 
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]:
         """What runs `argv` through an exit, as our own child. Raises OperatorError for what can name several."""
-        chosen = [*self.network, "-e", one_exit(exit_), "--record", str(record), *options]
+        chosen = [*self.network, "-e", one_exit(exit_), "--record", str(record), *self._options, *options]
         return [self.client, "run", *chosen, "--", *argv]
 
     def verb(self, *words: str) -> list[str]:
@@ -188,3 +204,12 @@ class OwnDaemon:
         if done.returncode:
             raise refusal(done.stderr, done.returncode)
         return done.stdout
+
+
+def _turns(settings: Settings, *, is_lab: bool) -> tuple[float, float]:
+    """How long the next run waits for each that was asked for before, and how long all may wait besides, in seconds."""
+    wait_s = NETWORK_WAIT_S if settings.origin("network_wait") == BUILT_IN else settings.network_wait_s
+    if is_lab:
+        return 0.0, wait_s
+    pace_s, rate = settings.build_delay_s + settings.build_jitter_s, settings.rate
+    return (pace_s, wait_s) if rate is None else (max(pace_s, rate.interval_s), wait_s + rate.period_s)

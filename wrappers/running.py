@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import sh
 
 from .awaited import uninterrupted
-from .guarded import arity, guarded_input, guarded_output, weakly
+from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
 from .kept import Kept, TooMuchOutput
 
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
@@ -38,7 +38,9 @@ class Way(Protocol):
     nothing: int
 
     def record_path(self) -> Path: ...
-    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None: ...
+    def take_record(
+        self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool
+    ) -> Mapping[str, Any] | None: ...
     def environment(self, given: Mapping[str, str] | None) -> dict[str, str]: ...
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
 
@@ -85,8 +87,10 @@ class Running(sh.RunningCommand):
         self._problem: BaseException | None = None
         self._kept: dict[str, Kept] = {}
         self._lines: io.BufferedReader | None = None
-        self._settling = threading.Lock()
-        self._is_settled = self._is_read = False
+        self._settling, self._taking = threading.Lock(), threading.Lock()
+        self._is_settled = self._is_taken = self._is_read = False
+        if call_args["done"]:
+            call_args["done"] = guarded_end(call_args["done"], weakly(self._fail))
         self._file = way.record_path()
         call_args["env"] = way.environment(call_args["env"])
         if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
@@ -173,8 +177,8 @@ class Running(sh.RunningCommand):
     @property
     def record(self) -> Mapping[str, Any] | None:
         """The run's record (docs/record.rst); None: it has not ended, or was never begun."""
-        if self.process is not None and not self.process.is_alive()[0]:
-            self._settle()
+        if self._started() is not None and not self.process.is_alive()[0]:
+            self._take_record()
         return self._record
 
     def wait(self, timeout: float | None = None) -> "Running":
@@ -189,6 +193,7 @@ class Running(sh.RunningCommand):
                 self._settle()
                 error.exit_code = self.call_args["timeout_signal"]
             error.record = self._record  # type: ignore[attr-defined]
+            error.args = error.exit_code, error.full_cmd  # or a pool of processes could not bring it back
             raise
         return self
 
@@ -231,7 +236,15 @@ class Running(sh.RunningCommand):
             self.process.wait()  # for the threads that read
             for name, kept in self._kept.items():
                 getattr(self.process, f"_std{name}").append(kept.take())
-            self._record = self._way.take_record(self._file, self._exit, self._asked)
+        self._take_record()
+
+    def _take_record(self) -> None:
+        """Once; by whichever thread comes first, when its process has ended."""
+        with self._taking:
+            if not self._is_taken:
+                self._is_taken = True
+                is_killed = (self.process.exit_code or 0) < 0
+                self._record = self._way.take_record(self._file, self._exit, self._asked, is_killed=is_killed)
 
     def __next__(self) -> Any:
         if self._lines is None or self._is_read:

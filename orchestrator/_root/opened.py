@@ -9,6 +9,7 @@ from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 from exitpin.wrappers.own_daemon import OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
+from .options import Containment, hold
 
 T = TypeVar("T")
 TIMEOUT_S = 120.0
@@ -28,23 +29,31 @@ def pace(build_delay: str | None, build_jitter: str | None) -> dict[str, str]:
 
 
 def open(
-    *, lab: bool = False, name: str | None = None, build_delay: str | None = None, build_jitter: str | None = None
+    *,
+    lab: bool = False,
+    name: str | None = None,
+    build_delay: str | None = None,
+    build_jitter: str | None = None,
+    containment: Containment | None = None,
+    allow: str | Iterable[str] = (),
 ) -> "Tor":
     """A tor for this program alone, as a context: a daemon on a socket that nobody else knows (`exitpin daemon`).
 
     `lab`: the private network of `exitpin lab up`, by its `name` if there are several; else an own tor, on the real
-    network. `build_delay`, `build_jitter`: between two circuits, such as "3s"; the settings' else. It takes 0.5 s, and
-    as long as it takes tor to bootstrap; another exitpin that uses the same tor is waited for, five minutes at most. It
-    ends with the block, and with this process, however that ends.
+    network. `build_delay`, `build_jitter`: between two circuits, such as "3s"; the settings' else. `containment`: the
+    level that all its runs have at least, "notify" for what asks name servers itself (dnspython, dig) or has no hooks;
+    `allow`: what they may do, "listen" for managers of multiprocessing, "unix:PATH" (docs/containment.rst). It takes
+    0.5 s, and as long as it takes tor to bootstrap; another program that uses the same tor is waited for, five minutes
+    at most. It ends with the block, and with this process, however that ends.
 
-    Raises OperatorError: no lab, no tor, a wrong setting.
+    Raises OperatorError: no lab, no tor, a wrong setting, a second one of this process.
 
     >>> import exitpin
     >>> with exitpin.open(lab=True) as tor:
     ...     print(tor.exit("exit01").curl("-sS", "http://web.test/ip"), end="")
     203.0.113.11
     """
-    return Tor(network_words(lab, name), pace(build_delay, build_jitter))
+    return Tor(network_words(lab, name), pace(build_delay, build_jitter), hold(containment, allow))
 
 
 class Tor:
@@ -57,8 +66,8 @@ class Tor:
     ...         assert relay.nickname in tor.exit(relay).printenv("EXITPIN_EXIT_NICK")
     """
 
-    def __init__(self, network: Sequence[str], settings: Mapping[str, str]) -> None:
-        self._daemon = OwnDaemon(network, settings)
+    def __init__(self, network: Sequence[str], settings: Mapping[str, str], options: Sequence[str] = ()) -> None:
+        self._daemon = OwnDaemon(network, settings, options)
         self._known: dict[str, Exit] = {}
 
     def __enter__(self) -> "Tor":

@@ -2,13 +2,16 @@
 run several times, elsewhere, or print something else; they are refused before anything is started.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 
+Containment: TypeAlias = Literal["shim", "guard", "notify", "shim+netns", "guard+netns", "notify+netns"]
+"""docs/containment.rst tells what each holds."""
 OF_A_RUN = frozenset({
     "destinations", "flag", "not_flag", "family", "contact", "bad_exits", "seed", "resolve", "wide", "containment",
-    "allow", "dns_server",
+    "allow", "dns_server", "ipv6", "bandwidth_min", "bandwidth_max", "measured",
 })  # fmt: skip
 NOT_OF_AN_AUDIT = ("--dry-run", "--help", "--runs", "--lab", "--name", "--control")
 
@@ -40,6 +43,13 @@ def options_of_a_run(options: Sequence[str]) -> list[str]:
             EXIT_USAGE,
         )
     return list(options)
+
+
+def hold(containment: str | None, allow: str | Iterable[str]) -> list[str]:
+    """How firmly all runs are held, and what they may do, as options. Raises OperatorError."""
+    allowed = [allow] if isinstance(allow, str) else list(allow)
+    level = [] if containment is None else [f"--containment={containment}"]
+    return options_of_a_run([*level, *(f"--allow={what}" for what in allowed)])
 
 
 def options_of_an_audit(options: Sequence[str]) -> list[str]:

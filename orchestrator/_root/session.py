@@ -18,7 +18,7 @@ from exitpin.wrappers.own_daemon import VERB_S, OwnDaemon
 
 from .exits import Choice, Destination, Exit, name_of, read_exits
 from .opened import TIMEOUT_S, network_words, pace
-from .options import options_of_a_run, options_of_an_audit
+from .options import Containment, hold, options_of_a_run, options_of_an_audit
 from .records import RunRecord, VerdictRecord
 
 T = TypeVar("T")
@@ -30,8 +30,9 @@ AUDIT_ENDS = (0, 1, 3)
 class Session:
     """Tor for one event loop, as an asynchronous context; the same as `exitpin.open`, with the same arguments.
 
-    `lab`: the private network, by its `name` if there are several; `build_delay`, `build_jitter`: such as "3s". All
-    methods may be called many times at once: each run has a circuit to itself, while it lasts. Raises OperatorError.
+    `lab`: the private network, by its `name` if there are several; `build_delay`, `build_jitter`: such as "3s";
+    `containment`, `allow`: of all runs. All methods may be called many times at once: each run has a circuit to itself,
+    while it lasts. Raises OperatorError.
 
     >>> import asyncio, exitpin
     >>> async def main() -> None:
@@ -50,8 +51,11 @@ class Session:
         name: str | None = None,
         build_delay: str | None = None,
         build_jitter: str | None = None,
+        containment: Containment | None = None,
+        allow: str | Iterable[str] = (),
     ) -> None:
-        self._daemon = OwnDaemon(network_words(lab, name), pace(build_delay, build_jitter))
+        held = hold(containment, allow)
+        self._daemon = OwnDaemon(network_words(lab, name), pace(build_delay, build_jitter), held)
 
     async def __aenter__(self) -> "Session":
         starting = asyncio.create_task(asyncio.to_thread(self._daemon.start))
@@ -150,7 +154,8 @@ class Session:
         except BaseException:
             self._daemon.forget(path)
             raise
-        record = cast(RunRecord | None, self._daemon.take_record(path, name_of(exit), argv))
+        found = self._daemon.take_record(path, name_of(exit), argv, is_killed=done.status < 0)
+        record = cast(RunRecord | None, found)
         if record is None:
             raise refusal(done.stderr, done.status)
         written = record["process"]

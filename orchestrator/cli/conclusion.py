@@ -26,7 +26,7 @@ UNSAID = frozenset({signal.SIGINT, signal.SIGPIPE})
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a plan ended. `lives`: the runs that were done; `unwritten`: why a stream of ours lacks its end, by name;
-    `unread`: so many of those that did not fail gave facts that can't be read, which is their failure."""
+    `unread`: the kind of failure that the facts are of each that gave such as can't be read, and did not fail else."""
 
     lives: Sequence[Life]
     planned: int
@@ -34,7 +34,7 @@ class Ending:
     foreign_streams: int = 0
     interrupted_by: int | None = None
     unwritten: Mapping[str, str] = field(default_factory=dict)
-    unread: int = 0
+    unread: Sequence[str] = ()
 
 
 def concluded(
@@ -54,7 +54,7 @@ def conclude(ending: Ending) -> tuple[list[str], int]:
     """Sentences and status of a plan of several runs."""
     lives = ending.lives
     failures = Counter(failure.kind for life in lives if (failure := failure_of(life)) is not None)
-    failures += Counter({"parse": ending.unread})
+    failures += Counter(ending.unread)
     connections = counted(sum(len(life.connections) for life in lives), "connection")
     why = "".join(f", {count} {kind}" for kind, count in failures.most_common())
     account = f"{len(lives)} of {counted(ending.planned, 'run')}: {len(lives) - failures.total()} ok{why}"

@@ -73,6 +73,8 @@ def execute(args: argparse.Namespace) -> int:
     path, outline = _module(args.module)
     if args.port is not None and not 0 < args.port < 65536:
         raise OperatorError(f"{args.port} is no port.", "Write one from 1 to 65535.", EXIT_USAGE)
+    if args.host is not None and (not args.host or not args.host.isprintable() or " " in args.host):
+        raise OperatorError(f"{args.host!r} is no host.", "Write a name or an address.", EXIT_USAGE)
     files = {"--events": args.events, "--joblog": args.joblog}
     if args.analysis_dir:
         files["--analysis-dir"] = f"{args.analysis_dir}/{path.stem}"

@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 
 from ...shim import bindings
+from ...wrappers import orphans
 from ...wrappers.exitmap.scan_files import Prepared, ScanFiles
 from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.output import printable
@@ -49,6 +50,8 @@ OFFLINE, DIRECT = "offline", "direct"
 INDICES = {"setup": 0, "teardown": -1}
 """Those of probes begin at 1."""
 WANTED_MAX = 5
+ORPHANS_MAX = 100
+"""Looks for what a setup in the clear has left."""
 
 
 def command_of(part: str, module: Path) -> list[str]:
@@ -94,8 +97,10 @@ class Parts:
         return await self._offline("setup")
 
     async def set_up_directly(self) -> PartEnded:
-        """Run setup() with this machine's network. What it leaves behind in its session is ended."""
+        """Run setup() with this machine's network. What it leaves behind is ended."""
         say("setup() has this machine's own network: it connects in the clear")
+        bindings.set_child_subreaper()
+        others = orphans.children()
         process = await asyncio.create_subprocess_exec(
             *command_of("setup", self._module), stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno(),
             env=self._environment, start_new_session=True,
@@ -114,6 +119,7 @@ class Parts:
         finally:
             kill()
             await process.wait()
+            _end_orphans(others)
         return PartEnded(None if status == 0 else f"exit status {status}")
 
     async def set_up_through(
@@ -257,6 +263,18 @@ def _interruptible(part: str, interrupt: Callable[[], None], lose_trust: Callabl
         yield
     if signals:
         raise OperatorError(f"interrupted in {part}().", "", status_of_signal(signals[0]))
+
+
+def _end_orphans(others: set[int]) -> None:
+    """End our children that are not these, with all below them, and whoever becomes our child by that."""
+    for _ in range(ORPHANS_MAX):
+        killing = orphans.killing(lambda: others)
+        try:
+            while True:
+                next(killing)
+        except StopIteration as ended:
+            if not ended.value:
+                return
 
 
 def _part_of(run: Run) -> str:

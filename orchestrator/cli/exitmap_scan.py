@@ -11,12 +11,15 @@ from typing import Any
 
 from ...wrappers.desk import Given
 from ...wrappers.exitmap.imports import Outline
-from ...wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
+from ...wrappers.exitmap.scan_files import FOLDER, RETURNED, ScanFiles, Spec
+from ...wrappers.launch import ToolLaunch
 from ...wrappers.runtime import scratch_directory
 from ..errors import OperatorError
 from ..model import Destination
 from ..network import Network, Vantage
 from ..observation import failure_of
+from ..ports import Launch
+from ..runs import Life
 from ..selection import Selection, allowed, find_relay
 from .asked import Asked
 from .exitmap_parts import DIRECT, OFFLINE, Parts, command_of
@@ -26,6 +29,7 @@ from .run_scan import Scan
 from .say import say
 from .selectors import choose, parse_destination
 
+EXITED = "probe() has exited, and not returned"
 ASKS_BY_ITSELF = "asks name servers itself, over UDP"
 
 
@@ -137,6 +141,16 @@ class ModuleScan(Scan):
 
     def _events_path(self) -> Path:
         return self._kept()
+
+    def _finished(self, life: Life, launch: Launch | None) -> None:
+        """A probe that left with 0, and did not return, has not done what it was begun for."""
+        if isinstance(launch, ToolLaunch):
+            facts = dict(launch.given.facts)
+            has_returned = facts.pop(RETURNED, None) is not None
+            if not has_returned and failure_of(life) is None and not launch.given.problem:
+                launch.given = replace(launch.given, problem=EXITED, kind="tool")
+            launch.given = replace(launch.given, facts=facts)
+        super()._finished(life, launch)
 
     def _in_words(self, given: Given) -> Iterator[str]:
         """What was dumped: lines of the log, and what was raised, have been shown as they came."""

@@ -18,7 +18,7 @@ def add_given(record: dict[str, Any], given: Given) -> None:
     record["facts"] = dict(given.facts) or None
     record["evidence"] += [{"name": f"evidence:{path.rpartition('/')[2]}", "file": path} for path in given.evidence]
     if given.problem and record["failure"] is None:
-        failure = Failure("parse", "tool", False, given.problem)
+        failure = Failure(given.kind, "tool", False, given.problem)
         record.update(failure=failure_table(failure), status=status_of(failure))
 
 
@@ -34,4 +34,4 @@ def given_in_words(given: Given) -> Iterator[str]:
     if given.evidence:
         yield f"evidence: {', '.join(given.evidence)}"
     if given.problem:
-        yield f"parse: {given.problem}"
+        yield f"{given.kind}: {given.problem}"

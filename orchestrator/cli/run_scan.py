@@ -66,7 +66,7 @@ class Scan:
         self.scan_id = new_scan_id()
         self._containment = containment_of(args, self._wanted())
         self._lives: list[Life] = []
-        self._unread: list[Life] = []  # those that gave facts which can't be read
+        self._unread: list[tuple[Life, str]] = []  # those that gave facts which can't be read, and what failure that is
         self._unlimited = ""  # why nothing may be started any more
         self._is_foreground = False
         self._interrupted_by: int | None = None
@@ -196,7 +196,7 @@ class Scan:
         self._lives.append(life)
         assert launch is None or isinstance(launch, ToolLaunch)
         given = given_of(launch)
-        self._unread += [life] if given.problem else []
+        self._unread += [(life, given.kind)] if given.problem else []
         record = record_line(life, launch, self._scan) if self._args.json or self._recording else b""
         if self._recording is not None:
             self._recording.add(record)
@@ -231,7 +231,7 @@ class Scan:
         if self._unlimited:
             unwritten["what was started"] = self._unlimited
         lost, foreign = session.trust_lost, session.foreign_streams
-        unread = sum(failure_of(life) is None for life in self._unread)
+        unread = [kind for life, kind in self._unread if failure_of(life) is None]
         ending = Ending(self._lives, planned, lost, foreign, self._interrupted_by, unwritten, unread)
         sentences, status = concluded(
             ending, self._containment, is_foreground=self._is_foreground, has_unread=bool(self._unread)

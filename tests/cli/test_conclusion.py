@@ -35,7 +35,7 @@ TOR = Failure("tor", "local", True, "tor went away")
         (Ending([life(), life(failure=TOR)], 2), 125),
         (Ending([life()], 2, interrupted_by=15), 143),
         (Ending([life(), life()], 2, unwritten={"stdout": "Broken pipe"}), 125),
-        (Ending([life(), life()], 2, unread=1), 123),
+        (Ending([life(), life()], 2, unread=["parse"]), 123),
     ],
 )
 def test_several_runs_are_a_success_only_when_nothing_is_missing(ending: Ending, status: int) -> None:
@@ -43,7 +43,7 @@ def test_several_runs_are_a_success_only_when_nothing_is_missing(ending: Ending,
 
 
 def test_a_run_whose_facts_can_not_be_read_is_not_ok() -> None:
-    assert conclude(Ending([life(), life()], 2, unread=1))[0][0].startswith("2 of 2 runs: 1 ok, 1 parse; ")
+    assert conclude(Ending([life(), life()], 2, unread=["parse"]))[0][0].startswith("2 of 2 runs: 1 ok, 1 parse; ")
 
 
 @pytest.mark.parametrize(

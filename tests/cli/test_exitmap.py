@@ -14,6 +14,9 @@ from exitpin.orchestrator.cli.main import main
         ("print 'python 2'\n", (), "line 1: this is not Python 3: "),
         ("def setup(): pass\n", (), "is no exitmap module: it defines no probe()."),
         ("def probe(*a): pass\n", ("--port", "70000"), "70000 is no port."),
+        ("def probe(*a): pass\n", ("-H", ""), "'' is no host."),
+        ("def probe(*a): pass\n", ("-H", "a b"), "'a b' is no host."),
+        ("def probe(*a): pass\n", ("--host", "a\nb"), r"'a\nb' is no host."),
         ("def probe(*a): pass\n", ("--jobs", "0"), "--jobs and --repeat want a number from 1."),
     ],
 )

@@ -146,9 +146,14 @@ def test_setup_may_go_through_an_exit_of_which_there_is_proof_or_out_in_the_clea
     assert done.status == 0 and relay.address not in done.log.peers("http"), done.stderr
 
 
-@pytest.mark.parametrize(("end", "status"), [("", 0), ("    child.wait()\n", 125)], ids=["returns", "hangs"])
+DAEMON = "    subprocess.run(['setsid', '-f', *tail])\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("", 0), ("    child.wait()\n", 125), (DAEMON, 0)], ids=["returns", "hangs", "daemonises"]
+)
 def test_what_a_direct_setup_started_has_ended_with_it(lab: Lab, tmp_path: Path, end: str, status: int) -> None:
-    started = f"    child = subprocess.Popen(['tail', '-f', '/dev/null', {str(tmp_path / 'mark')!r}])\n"
+    started = f"    tail = 'tail', '-f', '/dev/null', {str(tmp_path / 'mark')!r}\n    child = subprocess.Popen(tail)\n"
     text = f"import subprocess\n\ndef setup():\n{started}{end}\ndef probe(a, b, c): pass\n"
     (tmp_path / "mark").touch()
     done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "direct", "--timeout", "3s")
@@ -181,12 +186,13 @@ def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Pa
     assert found == {
         "exit01": ("error", "tool", 1),
         "exit02": ("error", "tool", 7),
-        "exit03": ("ok", None, 0),
+        "exit03": ("error", "tool", 0),
         "exit04": ("error", "timeout", None),
         "exit05": ("ok", None, 0),
     }
-    assert done.status == 123
+    assert done.status == 123 and "5 of 5 runs: 1 ok, 3 tool, 1 timeout" in done.stderr, done.stderr
     records = done.by_exit()
+    assert records["exit03"]["failure"]["detail"] == "probe() has exited, and not returned"
     again = records["exit02"]["reproduce"]
     assert again.startswith("exitpin exitmap -e ") and again.endswith("tried.py --host=web.test --port=80"), again
     assert records["exit01"]["facts"]["raised"] == r"ValueError: no\nway"

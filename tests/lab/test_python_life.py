@@ -133,3 +133,24 @@ def test_processes_that_were_forked_within_the_block_have_records_of_their_own(l
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_what_all_runs_may_do_is_chosen_where_the_tor_is_opened(lab: Lab) -> None:
+    def managed() -> dict[str, int]:
+        import multiprocessing
+
+        with multiprocessing.Manager() as manager:
+            return dict(manager.dict(a=1))
+
+    with exitpin.open(lab=True, name=lab.state.name, allow=["listen"]) as tor:
+        assert tor.exit("exit01").python(managed) == {"a": 1}
+
+
+def test_a_command_that_ended_within_the_block_has_its_record_after_it(lab: Lab) -> None:
+    with exitpin.open(lab=True, name=lab.state.name) as tor:
+        ended, under_way = (tor.exit("exit01").sleep(time, _bg=True) for time in ("0", "60"))
+        eventually(lambda: _assert(not ended.is_alive() and "1 running" in tor._daemon.told("daemon", "status")))
+        with pytest.raises(exitpin.OperatorError, match="has this tor open already"):
+            exitpin.open(lab=True, name=lab.state.name).__enter__()
+    assert ended.wait().record["status"] == "ok"
+    assert under_way.record["failure"]["kind"] == "interrupted"

@@ -23,7 +23,7 @@ class Here:
     def record_path(self) -> Path:
         return self._directory / str(next(self._numbers))
 
-    def take_record(self, path: Path, exit_: str, argv: Sequence[str]) -> Mapping[str, Any] | None:
+    def take_record(self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool) -> Mapping[str, Any] | None:
         if not path.exists():
             return None
         record: dict[str, Any] = json.loads(path.read_text())

@@ -89,10 +89,13 @@ CHANGES = {
                    "found.execute('insert into a values (1)')", "found.execute('select 1')", "found"),
     "what is generated": ("found = (n for n in range(9))", "next(found)", "next(found)", "found"),
     "a cache": ("found = lru_cache(len)", "found('abc')", "found('abc')", "found"),
+    "a closure": ("def made(): kept = []; return lambda n=0: kept.append(n) if n else len(kept)\nfound = made()",
+                  "found(1)", "found()", "found"),
+    "beside a module": ("found = Locked(); found.more = sys", "found.seen = 1", "found.seen", "found"),
     "of a class": ("class Of: found = queue.Queue()", "Of.found.put(1)", "Of.found.qsize()", "Of.found"),
 }  # fmt: skip
 BEGIN = """
-import queue, sqlite3, ssl, threading
+import queue, sqlite3, ssl, sys, threading
 from collections import defaultdict
 from functools import lru_cache
 class Locked:

@@ -11,6 +11,8 @@ from exitpin.wrappers.exitmap.imports import Outline
 from exitpin.wrappers.exitmap.scan_files import FOLDER, ScanFiles, Spec
 
 TIMEOUT_S = 30
+FINGERPRINT = "A" * 40
+EXIT = {"EXITPIN_EXIT_FP": FINGERPRINT, "EXITPIN_EXIT_NICK": "exit01", "EXITPIN_EXIT_IP": "203.0.113.7"}
 
 
 class Part:
@@ -25,6 +27,7 @@ class Part:
         self.module.write_text(text)
         files = ScanFiles(self._folder / "scan")
         files.begin(Spec(str(self.module), Outline.of(self.module).digest), "")
+        files.tell_exit(FINGERPRINT, "", None)
         files.tell_stats({"started": 0, "probes": 0, "failed": {}, "terminated_relays": []})
 
     def run(self, part: str) -> "subprocess.CompletedProcess[str]":
@@ -32,7 +35,7 @@ class Part:
         facts.write_text("")
         return subprocess.run(
             [sys.executable, "-P", "-m", "exitpin.wrappers.exitmap", part, str(self.module)],
-            env={**os.environ, FOLDER: str(self._folder / "scan"), "EXITPIN_FACTS": str(facts)},
+            env={**os.environ, **EXIT, FOLDER: str(self._folder / "scan"), "EXITPIN_FACTS": str(facts)},
             capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
         )  # fmt: skip
 
@@ -88,6 +91,29 @@ def test_what_forked_processes_and_the_end_log_is_a_fact_each_and_one_level(part
     assert len(set(names)) == len(names) == 10, names
     assert [name for name in names if name.count(".") == 2] == ["log.0001.info", "log.0002.info", "log.0003.info"]
     assert part.facts[-1] == ("level", "critical")
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "facts"),
+    [
+        ("return 3", 0, [("exitmap.returned", "yes")]),
+        ("sys.exit()", 1, [("raised", "SystemExit: probe() has exited, and not returned")]),
+        ("sys.exit(0)", 1, [("raised", "SystemExit: probe() has exited, and not returned")]),
+        ("sys.exit(7)", 7, []),
+        ("os._exit(0)", 0, []),
+        ("raise ValueError('no')", 1, [("raised", "ValueError: no")]),
+        ("os.fork() or sys.exit(0); os.wait()", 0, [("exitmap.returned", "yes")]),
+        ("os.fork() and os.wait()", 0, [("exitmap.returned", "yes")]),
+        ("1 / (os.fork() and os.wait()[0])", 0, [("exitmap.returned", "yes")]),
+    ],
+)
+def test_a_probe_has_returned_or_not_whatever_its_exit_status(
+    part: Part, end: str, status: int, facts: list[tuple[str, str]]
+) -> None:
+    part.begin(f"import os, sys\ndef probe(a, b, c):\n    {end}\n")
+    assert part.run("setup").returncode == 0
+    ended = part.run("probe")
+    assert (ended.returncode, part.facts) == (status, facts), ended.stderr
 
 
 def test_a_file_that_has_changed_since_the_scan_began_is_not_carried_out(part: Part) -> None:

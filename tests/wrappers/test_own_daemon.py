@@ -2,14 +2,18 @@
 
 import json
 import os
+import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.rate import rate_of
+from exitpin.orchestrator.settings import Settings
 from exitpin.wrappers.client import one_exit, take_record, timeout_words
-from exitpin.wrappers.own_daemon import CIRCUIT_S, OwnDaemon
+from exitpin.wrappers.own_daemon import OwnDaemon, _turns
 
 FINGERPRINT = "A" * 40
 RUN = ("exit01", ["curl", "-s"])
@@ -155,13 +159,17 @@ def test_one_exit_is_named_as_on_a_command_line(name: str) -> None:
 
 
 def test_a_run_may_take_its_time_a_circuit_s_and_that_of_those_before_it(opened: Opened) -> None:
-    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 5 + CIRCUIT_S)
+    assert (opened.patience_s(None), opened.patience_s(5)) == (None, 305)
     opened._pace_s = 4.0
     paths = [opened.record_path() for _ in range(3)]
-    assert opened.patience_s(5) == 5 + CIRCUIT_S + 12
+    assert opened.patience_s(5) == 305 + 12
     opened.forget(paths[0])
     opened.take_record(paths[1], *RUN)
-    assert opened.patience_s(5) == 5 + CIRCUIT_S + 4
+    assert opened.patience_s(5) == 305 + 4
+    assert _turns(Settings(), is_lab=True) == (0, 60)
+    assert _turns(Settings(build_delay_s=3, build_jitter_s=1), is_lab=False) == (4, 60)
+    waits = Settings(rate=rate_of("60/h"), network_wait_s=90, origins={"network_wait": "a file"})
+    assert _turns(waits, is_lab=False) == (60, 90 + 3600)
 
 
 @pytest.mark.parametrize(
@@ -181,3 +189,27 @@ def test_a_second_one_of_one_process_does_not_wait_for_the_first(monkeypatch: py
     daemons[0].stop()
     assert not daemons[1]._is_second()
     daemons[1].stop()
+
+
+def test_a_record_is_there_when_its_daemon_has_been_closed(opened: Opened, tmp_path: Path) -> None:
+    """A command in the background may have ended within the block, and be waited for after it."""
+    one, other = opened.record_path(), opened.record_path()
+    one.write_text(json.dumps(RECORD) + "\n")
+    opened.stop()
+    one.unlink()
+    assert opened.take_record(one, *RUN) == RECORD
+    assert opened.take_record(other, *RUN, is_killed=True) is None
+
+
+def test_a_record_that_comes_later_is_waited_for_where_the_client_was_killed(opened: Opened) -> None:
+    path = opened.record_path()
+    path.touch()
+    writing = threading.Timer(0.2, lambda: path.write_text(json.dumps(RECORD) + "\n"))
+    writing.start()
+    assert opened.take_record(path, *RUN, is_killed=True) == RECORD
+    writing.join()
+
+
+def test_it_is_not_sent_to_another_process(opened: Opened) -> None:
+    with pytest.raises(TypeError, match="an open tor can't be pickled"):
+        pickle.dumps({"tor": opened})

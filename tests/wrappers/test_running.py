@@ -176,3 +176,35 @@ def test_what_was_printed_can_be_copied_as_text(here: Here) -> None:
     printed = run(here, "echo", "out")
     for copied in (copy.deepcopy(printed), copy.copy(printed), pickle.loads(pickle.dumps(printed))):
         assert (copied, type(copied)) == ("out\n", str)
+
+
+def test_one_without_an_end_is_piped_into_another(here: Here) -> None:
+    endless = run(here, "yes", _piped=True)
+    assert run(here, "head", "-c", "4", _in=endless) == "y\ny\n"
+    assert endless.process.wait() in (-13, 141)
+
+
+@pytest.mark.parametrize("habits", [{}, {"_bg": True}, {"_iter": True}], ids=str)
+def test_who_is_called_at_the_end_finds_the_record_and_what_he_raises_is_raised(
+    here: Here, habits: dict[str, Any]
+) -> None:
+    found: list[object] = []
+    ran = run(here, "true", _done=lambda running, *_: found.append(running.record), **habits)
+    [*ran] if "_iter" in habits else str(ran)
+    assert found == [{"process": {}}]
+
+    def raises(*_: object) -> None:
+        raise Odd("no more")
+
+    with pytest.raises(Odd):
+        ran = run(here, "true", _done=raises, **habits)
+        [*ran] if "_iter" in habits else str(ran)
+
+
+def test_what_a_command_raises_comes_back_from_another_process(here: Here) -> None:
+    """A pool would wait for ever for what can't be made anew."""
+    for argv, habits in ((("-c", "exit 7"), {}), (("-c", "kill -9 $$"), {}), (QUIET, {"_timeout": 0.2})):
+        with pytest.raises((sh.ErrorReturnCode, sh.TimeoutException)) as raised:
+            run(here, "sh", *argv, **habits)
+        copied = pickle.loads(pickle.dumps(raised.value))
+        assert (type(copied), copied.exit_code) == (type(raised.value), raised.value.exit_code)

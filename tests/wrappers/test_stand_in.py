@@ -159,6 +159,24 @@ def test_its_lines_hold_together_as_tors_do(port: Port, level: str) -> None:
     one_run(port, python(CONNECTS), check, level=level)
 
 
+@pytest.mark.parametrize("level", ["shim", "guard"])
+def test_a_tool_that_nobody_may_look_into_is_pinned_with_all_that_it_starts(level: str) -> None:
+    """As functions of Python are: PR_SET_DUMPABLE."""
+    hidden = "import ctypes, os, subprocess; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
+    starts = "if os.fork(): os.wait(); subprocess.run([sys.executable, '-I', '-c', program])\n"
+
+    def check(record: dict[str, object], stdout: bytes, log: Path) -> None:
+        streams: list[dict[str, object]] = record["streams"]  # type: ignore[assignment]
+        assert [stream["status"] for stream in streams] == ["succeeded"] * 3 and failure_of(record) is None
+        assert stdout.count(b"ConnectionResetError\n") == 3 and record["denied"] == []
+        with log.open() as lines:
+            assert not verify(read_evidence(lines), [record]).problems
+
+    one_run(
+        Port.RESET, python(f"import sys; program = {CONNECTS!r}\n{hidden}{starts}exec(program)"), check, level=level
+    )
+
+
 @pytest.mark.parametrize(("port", "kind"), [(Port.SILENT, "dns"), (Port.GARBAGE, None)])
 def test_a_look_up_fails_or_finds_anything(port: Port, kind: str | None) -> None:
     def check(record: dict[str, object], stdout: bytes, log: Path) -> None:

@@ -1,7 +1,8 @@
 """One part of a module, as the command of a run: `python -P -m exitpin.wrappers.exitmap setup|probe|teardown MODULE`.
 
-exit status: that of the part: 0 when it returned (what it returns counts for nothing), 1 when it raised, or whatever it
-exits with; 2 when it was not started by `exitpin exitmap`.
+exit status: that of the part: 0 when it returned (what it returns counts for nothing), 1 when it raised or left by an
+exit of 0, or whatever else it exits with; 2 when it was not started by `exitpin exitmap`. A probe that returned gives
+the fact `RETURNED`, since it may leave with 0 by os._exit. What it has forked has no part in that.
 """
 
 import os
@@ -10,11 +11,12 @@ import traceback
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import NoReturn
 
 from . import handing, loading, logged
 from .calling import PLACES, call
 from .relays import AnyDestination, Consensus, ExitDescriptor
-from .scan_files import FOLDER, ScanFiles, Spec
+from .scan_files import FOLDER, RETURNED, ScanFiles, Spec
 
 MISUSED, RAISED = 2, 1
 OURS = (os.path.dirname(__file__), "")
@@ -27,7 +29,7 @@ def main(part: str, path: Path) -> int:
     if folder is None:
         print("exitpin: this is for `exitpin exitmap`, which starts it inside of a run", file=sys.stderr)
         return MISUSED
-    files, sys.argv = ScanFiles(folder), [str(path)]
+    owner, files, sys.argv = os.getpid(), ScanFiles(folder), [str(path)]
     spec = files.spec()
     facts = logged.begin(spec.verbosity, os.environ.get("EXITPIN_FACTS"), os.environ.get("EXITPIN_EVIDENCE"))
     loading.provide_names()
@@ -37,11 +39,29 @@ def main(part: str, path: Path) -> int:
         facts.give("module", f"{path.name} sha256:{spec.digest}")
         module = loading.load(path, source)
         {"setup": _setup, "probe": _probe, "teardown": _teardown}[part](module, files, spec)
+    except SystemExit as error:
+        if os.getpid() != owner or error.code not in (None, 0):
+            raise
+        facts.give("raised", f"SystemExit: {part}() has exited, and not returned")
+        return RAISED
     except Exception as error:
         traceback.print_exception(error.with_traceback(_beyond_ours(error)))
+        if os.getpid() != owner:
+            _end_as_a_child(RAISED)
         facts.give("raised", f"{type(error).__name__}: {error}")
         return RAISED
+    if os.getpid() != owner:
+        _end_as_a_child(0)
+    if part == "probe":
+        facts.give(RETURNED, "yes")
     return 0
+
+
+def _end_as_a_child(status: int) -> NoReturn:
+    """A process that the module has forked has come back to us."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 def _source(path: Path, spec: Spec) -> bytes:
@@ -68,11 +88,14 @@ def _set_analysis_dir(spec: Spec) -> None:
 
 
 def _setup(module: ModuleType, files: ScanFiles, spec: Spec) -> None:
+    owner = os.getpid()
     before = handing.Globals(module)
     host, port = spec.target
     if hasattr(module, "setup"):
         target = {} if host is None else {"target": host}
         call(module.setup, {"consensus": Consensus(files.consensus), **target})
+    if os.getpid() != owner:
+        return
     content, missing = before.changed()
     files.globals.write_bytes(content)
     files.tell_prepared(_destinations(module, host, port), missing)

@@ -20,6 +20,8 @@ from ...orchestrator.errors import OperatorError
 
 FOLDER: Final = "EXITPIN_EXITMAP"
 """The variable that names the folder."""
+RETURNED: Final = "exitmap.returned"
+"""The fact of a probe that has returned: the orchestrator's alone, and in no record."""
 ANSWER_MAX: Final = 4 << 20
 
 

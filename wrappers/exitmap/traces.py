@@ -6,10 +6,11 @@ itself: attributes that are plain values, such as `total_changes` of a database.
 is not told is not seen. Called by `handing.py`.
 """
 
+import contextlib
 import io
 import pickle
 from functools import _lru_cache_wrapper
-from types import FunctionType, GeneratorType
+from types import FunctionType, GeneratorType, ModuleType
 from typing import Any, Final
 
 from .relays import Consensus
@@ -38,18 +39,27 @@ class _Marker(pickle.Pickler):
     def persistent_id(self, obj: object) -> object:
         if isinstance(obj, Consensus):
             return "consensus"
-        return ("class", id(obj)) if isinstance(obj, type) else None
+        return ("itself", id(obj)) if isinstance(obj, type | ModuleType) else None
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, _lru_cache_wrapper):
             return dict, (list(enumerate((id(obj), *obj.cache_info()))),)
         if isinstance(obj, FunctionType):
-            return dict, ([("id", id(obj)), ("own", vars(obj))],)
+            return dict, ([("id", id(obj)), ("own", vars(obj)), ("kept", _kept(obj))],)
         try:
             obj.__reduce_ex__(PROTOCOL)
         except Exception:
             return dict, ([("id", id(obj)), *_told(obj)],)
         return NotImplemented
+
+
+def _kept(function: FunctionType) -> list[object]:
+    """What it has by itself: defaults, and variables of where it was made."""
+    kept: list[object] = [function.__defaults__, function.__kwdefaults__]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # it is empty
+            kept.append(cell.cell_contents)
+    return kept
 
 
 def _told(value: object) -> list[tuple[str, object]]:
