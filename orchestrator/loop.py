@@ -44,6 +44,7 @@ class Session:
 
     `on_finished(life, launch)` is called once for each run, in the order in which they end; `launch` is None for a run
     that could not even be prepared. It may call `start`. `on_begun(run_id)`: its tool starts; `starts`: per circuit.
+    `on_trust_lost` is called once, when nothing can be proven any more.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Session:
         self._jobs, self._is_finishing = 1, False
         self._over: asyncio.Future[None] = self._loop.create_future()
         self.trust_lost: str | None = None
+        self.on_trust_lost: Callable[[], None] = lambda: None
         self._timekeeper = Timekeeper(around.clocks, self._jumped)
 
     @property
@@ -140,6 +142,7 @@ class Session:
         """Nothing can be proven any more: every run ends as an error, the later ones too, and says why."""
         if self.trust_lost is None:
             self.trust_lost = why
+            self._loop.call_soon(self.on_trust_lost)
         self._post_all(events.TrustLost(why))
         self._loop.call_soon(self._fill)
 

@@ -138,8 +138,7 @@ def create(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
 
     The connection may be used by any one thread at a time; nothing is committed but by COMMIT. Raises OperatorError.
     """
-    if path.is_dir():
-        raise _folder(path)
+    _is_there(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -167,9 +166,7 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
 
     A file of an older version is brought to this one first.
     """
-    if path.is_dir():
-        raise _folder(path)
-    if not path.exists():
+    if not _is_there(path):
         return None
     with explained(path):
         connection = _reader(path, patience_s)
@@ -187,8 +184,14 @@ def open_to_read(path: Path, patience_s: float = PATIENCE_S) -> sqlite3.Connecti
         return _reader(path, patience_s)
 
 
-def _folder(path: Path) -> OperatorError:
-    return OperatorError(f"{path} is a directory.", "Name the file of results in it, or a new one, by --store.")
+def _is_there(path: Path) -> bool:
+    """Raises OperatorError for a directory, and for a place that can't be looked at."""
+    try:
+        if not path.is_dir():
+            return path.exists()
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}.", _OTHER_HINT) from error
+    raise OperatorError(f"{path} is a directory.", "Name the file of results in it, or a new one, by --store.")
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
         _become(main, parent_seen_as=0)
     try:
-        status = _attend(child)
+        status = _attend(child, stops_with_it=_has_terminal())
     finally:
         if terminal is not None:
             _take_back(terminal)
@@ -87,6 +87,15 @@ def run_inside(pid: int, main: Main, on_killed: Callable[[], None] = lambda: Non
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         on_killed()
     return BY_INTERRUPT if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT else shell_status(status)
+
+
+def _has_terminal() -> bool:
+    """Whether there may be a shell that wants to know that we are stopped, and continues us."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _own_terminal() -> int | None:
@@ -240,9 +249,9 @@ def _become(main: Main, *, parent_seen_as: int) -> None:
             os._exit(status & 0xFF)
 
 
-def _attend(child: int) -> int:
-    """Pass signals on to the child until it ends; stop when it stops, so that a shell's job control works. Its wait(2)
-    status."""
+def _attend(child: int, *, stops_with_it: bool) -> int:
+    """Pass signals on to the child until it ends; its wait(2) status. `stops_with_it`: stop when it stops, so that a
+    shell's job control works. Where there is no shell nobody would continue us: whoever stopped it continues it."""
     while True:
         found = signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD, signal.SIGCONT})
         if found.si_signo == signal.SIGCONT:
@@ -256,5 +265,6 @@ def _attend(child: int) -> int:
             continue
         if not os.WIFSTOPPED(status):
             return status
-        os.kill(os.getpid(), signal.SIGSTOP)
-        os.kill(child, signal.SIGCONT)
+        if stops_with_it:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.kill(child, signal.SIGCONT)

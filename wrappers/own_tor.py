@@ -41,7 +41,9 @@ def ensure_tor() -> None:
     """Start the keeper unless it runs; return when tor's control socket answers. Raises OperatorError."""
     keeper = None if _is_kept() else _start_keeper()
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not (_is_kept() and _answers()):
+    while not ((is_kept := _is_kept()) and _answers()):
+        if keeper is None and not is_kept:  # the one that was there has ended, as its tor did
+            keeper = _start_keeper()
         if (keeper is not None and keeper.poll() is not None) or time.monotonic() > deadline:
             raise OperatorError("the own tor did not start.", f"Read {data_directory()}/notice.log and keeper.log.")
         time.sleep(0.05)

@@ -7,7 +7,7 @@ one of those, and handed on as it is. `cli/watch_plan.py` calls this, lazily, an
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -15,8 +15,8 @@ from ..orchestrator.errors import EXIT_USAGE, OperatorError
 from ..orchestrator.watch.plan import SCHEMA
 from .output import printable
 from .tool_forms import Form
-from .tool_problems import Problem, nearest, shown
-from .tool_values import Duration
+from .tool_problems import key_path, nearest, shown
+from .tool_values import Duration, Text
 
 SIZE_MAX = 1 << 20
 _TYPES = {
@@ -39,10 +39,13 @@ class ScanForm(Form):
     tools: list[str] = Field(min_length=1)
     interval: Duration
     jitter: Duration = 0.0
-    params: dict[str, str | int | float | bool] = Field(default={})
+    params: dict[str, Text] = Field(default={})
     select: dict[str, Any] = Field(default={})
     alert: AlertForm | None = None
     options: dict[str, Any] = Field(default={})
+
+
+SCAN_KEYS = tuple(key for key in ScanForm.model_fields if key != "options")
 
 
 class OutputForm(Form):
@@ -70,17 +73,28 @@ class PlanFileError(OperatorError):
         super().__init__("\n".join(lines), "\nNothing was started." if len(lines) > 1 else "Nothing was started.", 2)
 
 
-def read_form(path: Path) -> PlanForm:
-    """The plan in a file, as far as its form goes. Raises PlanFileError."""
+class Reading(NamedTuple):
+    """What stands in a file. `form`: None where `problems` says why; `tables`: of each scan, as far as it is one, by
+    its place, what is no form's to judge: its options, and what it selects."""
+
+    form: PlanForm | None
+    problems: list[str]
+    tables: dict[int, tuple[dict[str, Any], dict[str, Any]]]
+
+
+def read_form(path: Path) -> Reading:
+    """The plan in a file, as far as its form goes. Raises PlanFileError for what is no plan at all."""
     table = _table(path)
     version = table.get("schema")
     if version != SCHEMA:
         given = "is missing" if version is None else f"{shown(version)} is none that this version reads"
         raise PlanFileError(path, [f'schema: {given}; write schema = "{SCHEMA}" at the top'])
+    whole = _with_options(table)
+    tables = {place: (scan["options"], _table_in(scan, "select")) for place, scan in enumerate(_scans(whole))}
     try:
-        return PlanForm.model_validate(_with_options(table))
+        return Reading(PlanForm.model_validate(whole), [], tables)
     except ValidationError as error:
-        raise PlanFileError(path, [Problem(place, text).told("") for place, text in _explained(error)]) from error
+        return Reading(None, [f"{key_path(place)}: {text}" for place, text in _explained(error)], tables)
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -101,20 +115,30 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _with_options(table: Mapping[str, Any]) -> dict[str, Any]:
     """The same, the keys of each scan that are not this form's in a table of their own."""
-    scans = table.get("scan")
-    if not isinstance(scans, list) or not all(isinstance(scan, dict) for scan in scans):
+    scans = _scans(table)
+    if not scans:
         return dict(table)
-    own = set(ScanForm.model_fields) - {"options"}
     return {
         **table,
         "scan": [
             {
-                **{key: value for key, value in scan.items() if key in own},
-                "options": {key: value for key, value in scan.items() if key not in own},
+                **{key: value for key, value in scan.items() if key in SCAN_KEYS},
+                "options": {key: value for key, value in scan.items() if key not in SCAN_KEYS},
             }
             for scan in scans
         ],
     }
+
+
+def _scans(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """None, where they are no list of tables."""
+    scans = table.get("scan")
+    return scans if isinstance(scans, list) and all(isinstance(scan, dict) for scan in scans) else []
+
+
+def _table_in(scan: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = scan.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _explained(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:

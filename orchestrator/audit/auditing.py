@@ -78,6 +78,7 @@ class Auditor:
         """Carry out all cases. `recollection`: what an earlier session left of this scan. Raises what went wrong
         inside, after everything was ended."""
         self._session = session
+        session.on_trust_lost = self.abort
         known = recollection or Recollection()
         for audit, case in cases:
             self._cases[case] = audit
@@ -113,7 +114,8 @@ class Auditor:
         self._settle()
 
     def abort(self) -> None:
-        """What comes now proves nothing: leave open cases as they are, and let the session end."""
+        """What comes now proves nothing: leave open cases as they are, to be asked again when somebody goes on with the
+        scan, and let the session end."""
         self.is_draining = True
         self._schedule.stop()
         try:

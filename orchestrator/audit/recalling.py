@@ -39,6 +39,9 @@ class Recalled:
     ended: Ended
 
 
+CUT_SHORT = ("interrupted", "tor", "shim")
+"""How runs end that have not come to their end by themselves, and may when they are made again."""
+
 SHOWN = ("schema", "verdict_id", "status", "interrupted", "layer", "tool", "exit", "lied", "of", "reason")
 
 
@@ -184,7 +187,7 @@ def _ended(
     """A run as it was when it ended; None where too little of it was kept, or where it did not end by itself. None has
     ended after `now`: a clock that was set back says so, and controls of today would be too old for it."""
     failure, process = _failure(record), record.get("process") or {}
-    if failure is not None and failure.kind == "interrupted":
+    if failure is not None and failure.kind in CUT_SHORT:
         return None
     facts = _facts(exact_facts(record))
     if facts is None and record.get("facts") is not None:

@@ -93,7 +93,8 @@ class Account:
             said = [f"scan {self.scan_id}: {len(self.recorded)} of {self.planned} verdicts are recorded"]
             said += [f"stopped: {trust_lost}"] if trust_lost is not None else []
             said += self.problems
-            said += [f"what is recorded stays; when there is room again, to go on: {self.again}"] if self.again else []
+            if self.again:
+                said.append(f"what is recorded stays; when it can be written again, to go on: {self.again}")
             return said
         told = ", ".join(f"{self.statuses[status]} {status}" for status in GRAVEST_FIRST if self.statuses[status])
         said = [f"scan {self.scan_id}: {self.statuses.total()} of {self.planned} verdicts: {told or 'none'}"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..audit.recalling import KnownVerdict, Recollection, recall, standing
 from ..audit.scan_plan import ScanPlan
-from ..errors import EXIT_USAGE, OperatorError
+from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..results.exact_facts import exact_facts
 from ..results.scan_lock import is_running
 from ..results.store import store_path
@@ -63,7 +63,9 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
         scan = reader.scan(scan_id) if scan_id is not None else None
         if scan_id is not None and is_running(reader.blobs.directory, scan_id):
             hint = "Wait for its end, or end it: two at once would ask everything twice."
-            raise OperatorError(f"scan {scan_id} is running.", hint, EXIT_USAGE)
+            # a watch tries again: what it goes on with may still be ending
+            status = EXIT_USAGE if args.iteration is None else EXIT_FAILED
+            raise OperatorError(f"scan {scan_id} is running.", hint, status)
     hint = "`exitpin results list --scans` shows all."
     if scan is None:
         raise OperatorError("there is no scan that was interrupted.", hint, EXIT_USAGE)
@@ -93,6 +95,18 @@ def same_scan(scan_id: str, store: Path) -> Resumed:
         scan = reader.scan(scan_id)
     assert scan is not None
     return Resumed(scan, is_retry=False)
+
+
+def recorded(scan_id: str, store: Path) -> frozenset[str] | None:
+    """The ids of the verdicts of a scan that the store has; None: it can't be read."""
+    try:
+        reader = open_store(store)
+        if reader is None:
+            return frozenset()
+        with reader:
+            return frozenset(reader.names(Wanted(scan=scan_id, kind="verdict")))
+    except OperatorError:
+        return None
 
 
 def _take_settings(args: argparse.Namespace, scan: Json) -> None:

@@ -28,8 +28,8 @@ from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
 from ..results.sightings import note_snapshot
-from ..results.store import Store, store_path
-from ..results.stored import Wanted, open_store
+from ..results.store import Store, store_path, store_patience_s
+from ..results.stored import open_store
 from ..surroundings import Surroundings
 from . import audit_resume
 from .allowing import Waits, open_starts
@@ -40,6 +40,7 @@ from .audit_exits import Exits, Place, chosen_exits, known_exits
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
+from .audit_shortage import Shortage
 from .audit_told import PlanTold
 from .audit_tools import Chosen, choose_tools
 from .changes_told import of_a_scan
@@ -108,7 +109,7 @@ class AuditScan:
                 runs = plan.probes + plan.controls()
                 refuse_a_wide_scan(self._settings, runs, places, is_allowed=self._args.wide)
                 warn_of(self._containment)
-            store = Store(self.store)
+            store = Store(self.store, patience_s=store_patience_s(self._environment))
             stack.push_async_callback(store.abandon)
             if self._resumed is None:
                 self._hold(stack)
@@ -117,7 +118,12 @@ class AuditScan:
 
     def _hold(self, stack: AsyncExitStack) -> None:
         """Hold the scan's lock from here on: what is known of it is read after that."""
-        stack.enter_context(held(blobs_directory(self.store), self.scan_id))
+        try:
+            stack.enter_context(held(blobs_directory(self.store), self.scan_id))
+        except OperatorError as error:
+            if self._args.iteration is None:
+                raise
+            raise OperatorError(error.message, error.hint) from error  # nobody's misuse: a watch tries again
 
     @property
     def _is_retry(self) -> bool:
@@ -162,7 +168,9 @@ class AuditScan:
         stays = [verdict.record for verdict in standing(plan, known)]
         account = Account(plan, self.store, self.scan_id, again=again, known=stays)
         writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
+        shortage = Shortage(lambda why: stop(why))
         keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
+        keepers.append(listening(shortage.judged))
         if self._args.json:
             keepers.append(listening(lambda record: self._show(writer, record)))
 
@@ -192,7 +200,7 @@ class AuditScan:
             scan.interrupt(f"a record could not be written: {why}")
             alerting.lost()
 
-        store.on_problem, store.on_recorded = lose, alerting.recorded
+        store.on_problem, store.on_recorded, store.on_short_of_files = lose, alerting.recorded, shortage.met
         for record in known.superseded:
             store.add(record)
         alerting.catch_up(await asyncio.to_thread(untold, alerts, stays, self.store))
@@ -210,7 +218,7 @@ class AuditScan:
                     await store.close()
                 except OperatorError as error:
                     account.problem(str(error))
-                    account.recorded = await asyncio.to_thread(self._recorded)
+                    account.recorded = await asyncio.to_thread(audit_resume.recorded, self.scan_id, self.store)
                 await writer.close()
             is_cut_short = account.state(scan.trust_lost) == scan_record.INTERRUPTED
             self.has_outlived = expiry.has_come and is_cut_short and guard.interrupted_by is None
@@ -225,14 +233,6 @@ class AuditScan:
         if writer.problem is not None:
             return EXIT_FAILED
         return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
-
-    def _recorded(self) -> frozenset[str]:
-        """The verdicts of this scan that the store has."""
-        reader = open_store(self.store)
-        if reader is None:
-            return frozenset()
-        with reader:
-            return frozenset(reader.names(Wanted(scan=self.scan_id, kind="verdict")))
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings, starts: Starts) -> Work:
         is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}

@@ -44,6 +44,9 @@ NO_DAEMON = (
     ("EXITPIN_DAEMON", "the socket of a daemon of your own, which is asked and no other; yours alone (0600)"),
     ("EXITPIN_NO_DAEMON", "if it is set, `run` and `sh` ask no daemon"),
 )
+PATIENCE = (
+    ("EXITPIN_STORE_PATIENCE", "for how many seconds a store that somebody else keeps locked is waited for (30)"),
+)
 OF_LAB = (("EXITPIN_LAB", "the name of the lab that `--name` names"),)
 SETTINGS = tuple((key.variable, f"the setting `{key.name}`: {key.valid}") for key in KEYS)
 
@@ -93,6 +96,7 @@ def variables(path: tuple[str, ...], options: set[str]) -> list[tuple[str, str]]
     found += ARTIFACTS if not path or verb in ("sh", "emit", "evidence", "verdict") else ()
     found += EACH_SETTING if "--control" in options else ()
     found += NO_DAEMON if not path or verb in ("run", "sh", "daemon") else ()
+    found += PATIENCE if not path or verb in ("audit", "watch") else ()
     found += OF_LAB if not path or verb == "lab" or "--control" in options else ()
     if path == ("results", "show") or verb in ("replay", "doctor"):
         found.append(("NO_COLOR", "no colour on a terminal, if it is set"))

@@ -4,20 +4,26 @@ It is in a process group of its own, so that a Ctrl-C reaches it through the wat
 """
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 LINE_MAX = 1 << 16
+LATE_S = 5.0
+"""For so long what is still said is waited for when it has ended: whoever it left behind may keep its stderr open."""
 NAME = "exitpin: "
+EXITPIN = (sys.executable, "-m", "exitpin")
 
 
 class Child:
     """`command`: the words after `exitpin`."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._command = [sys.executable, "-m", "exitpin", *command]
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], program: Sequence[str] = EXITPIN
+    ) -> None:
+        self._command = [*program, *command]
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._due_signal: int | None = None
@@ -25,15 +31,42 @@ class Child:
 
     async def run(self) -> int:
         """Carry it out; its exit status, negative: the signal that ended it. Raises OSError if it can't be started."""
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            env=self._environment, process_group=0, limit=LINE_MAX,
-        )  # fmt: skip
-        assert process.stderr is not None
+        said, transport = await self._started()
+        assert self._process is not None
         if self._due_signal is not None:
             self.signal(self._due_signal)
-        await self._pass_on(process.stderr)
-        return await process.wait()
+        reading = asyncio.ensure_future(self._pass_on(said))
+        try:
+            status = await self._process.wait()
+            await asyncio.wait((reading,), timeout=LATE_S)
+        finally:
+            reading.cancel()
+            transport.close()
+        return status
+
+    async def _started(self) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+        """Start it; what it says. A pipe of our own: asyncio would wait for the end of one of its own."""
+        ours, theirs = os.pipe()
+        file = open(ours, "rb", buffering=0)  # noqa: SIM115 - the transport closes it
+        try:
+            said = asyncio.StreamReader(limit=LINE_MAX)
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(said), file
+            )
+        except BaseException:
+            file.close()
+            os.close(theirs)
+            raise
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.DEVNULL, stderr=theirs, env=self._environment, process_group=0
+            )
+        except BaseException:
+            transport.close()
+            raise
+        finally:
+            os.close(theirs)
+        return said, transport
 
     def signal(self, signo: int) -> None:
         """Send it a signal, if it still is there; as soon as it is, if it is not yet."""

@@ -8,7 +8,8 @@ import argparse
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from ..results.stored import Reader, open_store
 from ..watch.agenda import Agenda, Due, Iteration, Outcome
 from ..watch.past import is_under_way, latest_iterations
 from ..watch.plan import WatchPlan
+from .audit_account import EXIT_INCOMPLETE
 from .guarding import ours
 from .say import say
 from .watch_child import Child
@@ -29,15 +31,22 @@ from .watch_told import Telling, moment
 LOOK_S = 30.0
 """A wait is never longer: the clock on the wall may have jumped meanwhile."""
 BUSY_S = 2.0
+GRAVITY = (0, EXIT_INCOMPLETE, 1, EXIT_FAILED)
 
 T = TypeVar("T")
 
 
-class WatchLoop:
-    """One `exitpin watch`."""
+Start = Callable[[Sequence[str], Mapping[str, str]], Child]
 
-    def __init__(self, plan: WatchPlan, args: argparse.Namespace, environment: Mapping[str, str]) -> None:
+
+class WatchLoop:
+    """One `exitpin watch`. `start`: what makes a process of the words after `exitpin`."""
+
+    def __init__(
+        self, plan: WatchPlan, args: argparse.Namespace, environment: Mapping[str, str], start: Start = Child
+    ) -> None:
         self._plan = plan
+        self._start = start
         self._args = args
         self._environment = environment
         self._store = Path(args.store or plan.store or store_path(environment)).absolute()
@@ -49,6 +58,7 @@ class WatchLoop:
         self._made = 0
         self._said = ""
         self._worst = 0
+        self._failing: set[str] = set()
 
     async def execute(self) -> int:
         """Watch until it is told to end. Raises OperatorError when somebody watches by this plan already."""
@@ -58,7 +68,9 @@ class WatchLoop:
             loop = asyncio.get_running_loop()
             for signo in ours():
                 loop.add_signal_handler(signo, self._signalled, signo)
-            self._agenda = Agenda(self._plan, self._known())
+            known = self._known()
+            self._agenda = Agenda(self._plan, known)
+            self._telling.begins(known)
             alive = asyncio.create_task(self._live())
             try:
                 await self._watch()
@@ -67,7 +79,7 @@ class WatchLoop:
                 self._telling.stops()
         if self._stopped_by is not None:
             return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
-        return self._worst
+        return EXIT_FAILED if self._failing else self._worst
 
     async def _watch(self) -> None:
         while not self._stop.is_set():
@@ -76,8 +88,8 @@ class WatchLoop:
             if due.at > now:
                 if self._args.once:
                     return
-                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 self._telling.waits(due)
+                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
@@ -85,13 +97,22 @@ class WatchLoop:
                 return
 
     async def _carry_out(self, due: Due) -> None:
-        """One process for an iteration that begins, or is gone on with."""
-        if due.resumes is not None and self._read(lambda reader: is_under_way(reader, due.resumes or ""), False):
+        """One process for an iteration that begins, or is gone on with; none while the store can't be read, for who
+        knows what was begun."""
+        try:
+            latest, is_busy = self._latest(due)
+        except OperatorError as error:
+            self._failed(due, Outcome.NOT_BEGUN if due.resumes is None else Outcome.CUT_SHORT, None, str(error))
+            return
+        if latest is not None and latest.scan_id != due.resumes:
+            self._agenda.began(due, latest)  # by a process that ended when the store could not be read
+            return
+        if is_busy:
             await self._wait(BUSY_S)  # of a watch that was killed: it ends by itself
             return
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
-        self._child = Child(self._command(due), self._environment)
+        self._child = self._start(self._command(due), self._environment)
         try:
             status = await self._child.run()
         except OSError as error:
@@ -100,47 +121,69 @@ class WatchLoop:
         self._take(due, status, said)
 
     def _take(self, due: Due, status: int, said: str) -> None:
-        """What became of the process, by its exit status and by what the store has of it."""
-        iteration = self._read(lambda reader: self._latest(reader, due), None)
+        """What became of the process: by what the store has of it, and by its exit status."""
+        try:
+            iteration, _ = self._latest(due)
+        except OperatorError as error:  # that is asked again before anything is begun
+            self._failed(due, Outcome.CUT_SHORT, None, str(error))
+            return
         if iteration is not None:
             self._agenda.began(due, iteration)
-        is_done = iteration is not None and iteration.is_done
-        outcome = _outcome(status, is_begun=iteration is not None, is_done=is_done)
-        again = self._agenda.ended(due, outcome, time.time())
-        name = f"{due.scan.name}: iteration {due.number}"
-        if outcome is Outcome.DONE:
-            self._made += 1
-            self._worst = max(self._worst, status, key=(0, 3, 1, EXIT_FAILED).index)
-            self._telling.ended(due, iteration, "")
-        elif not self._stop.is_set():
-            self._telling.ended(due, iteration, said or f"exit status {status}")
-            self._worst = EXIT_FAILED
-            say(f"{name} ended before its time (exit status {status}); it is tried again at {moment(again)}")
+        if iteration is None or not iteration.is_done:
+            self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
+            return
+        self._agenda.ended(due, Outcome.DONE, time.time())
+        self._made += 1
+        self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
+        self._failing.discard(due.scan.name)
+        self._telling.ended(due, iteration, "")
 
-    def _latest(self, reader: Reader, due: Due) -> Iteration | None:
-        """The iteration as the store has it; None: it has none, or an earlier one alone."""
-        found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
-        return found if found is not None and found.number == due.number else None
+    def _failed(
+        self, due: Due, outcome: Outcome, iteration: Iteration | None, why: str, status: int | None = None
+    ) -> None:
+        """`status`: of its process, if there was one."""
+        again = self._agenda.ended(due, outcome, time.time())
+        if self._stop.is_set():
+            return
+        self._failing.add(due.scan.name)
+        self._telling.ended(due, iteration, why or f"exit status {status}")
+        how = "could not be carried out" if status is None else f"ended before its time (exit status {status})"
+        because = f": {why}" if status is None else ""
+        say(f"{due.scan.name}: iteration {due.number} {how}; it is tried again at {moment(again)}{because}")
+
+    def _status(self, status: int, iteration: Iteration) -> int:
+        """The exit status of an audit that has all its verdicts, whatever ended its process after the last of them."""
+        if status in GRAVITY:
+            return status
+        with suppress(OperatorError):
+            tally = self._ask(lambda reader: reader.tally(iteration.scan_id)) or {}
+            found = {word for _, word in tally}
+            return 1 if "tampered" in found else EXIT_INCOMPLETE if found & {"error", "skipped"} else 0
+        return EXIT_FAILED
+
+    def _latest(self, due: Due) -> tuple[Iteration | None, bool]:
+        """The iteration as the store has it, or a later one (None: it has none), and whether it is under way. Raises
+        OperatorError."""
+
+        def ask(reader: Reader) -> tuple[Iteration | None, bool]:
+            found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
+            if found is None or found.number < due.number:
+                return None, False
+            return found, is_under_way(reader, found.scan_id)
+
+        return self._ask(ask) or (None, False)
 
     def _known(self) -> dict[str, Iteration]:
         names = [scan.name for scan in self._plan.scans]
+        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, names)) or {}
+
+    def _ask(self, ask: Callable[[Reader], T]) -> T | None:
+        """What the store says; None: nothing was recorded yet. Raises OperatorError."""
         reader = open_store(self._store)
         if reader is None:
-            return {}
+            return None
         with reader:
-            return latest_iterations(reader, self._plan.name, names)
-
-    def _read(self, ask: Callable[[Reader], T], otherwise: T) -> T:
-        """What the store says; that it can't be read is told, and no reason to end."""
-        try:
-            reader = open_store(self._store)
-            if reader is None:
-                return otherwise
-            with reader:
-                return ask(reader)
-        except OperatorError as error:
-            say(str(error))
-            return otherwise
+            return ask(reader)
 
     def _command(self, due: Due) -> list[str]:
         """What to type after `exitpin`."""
@@ -162,7 +205,7 @@ class WatchLoop:
             command = [word for word in self._command(due) if not word.startswith("--iteration=")]
             place = command.index("--") if "--" in command else len(command)
             command.insert(place, "--dry-run")
-            worst = max(worst, abs(await Child(command, self._environment).run()))
+            worst = max(worst, abs(await self._start(command, self._environment).run()))
         return worst
 
     # Waiting, and being told to end.
@@ -194,9 +237,8 @@ class WatchLoop:
             self._said = words
 
 
-def _outcome(status: int, *, is_begun: bool, is_done: bool) -> Outcome:
-    if is_done and status in (0, 1, 3):
-        return Outcome.DONE
+def _outcome(status: int, *, is_begun: bool) -> Outcome:
+    """Of one that has not all its verdicts."""
     if status == EXIT_USAGE:
         return Outcome.REFUSED
     return Outcome.CUT_SHORT if is_begun else Outcome.NOT_BEGUN

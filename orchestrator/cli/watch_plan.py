@@ -1,14 +1,17 @@
 """From a plan's file to what a watch scans: each scan as the command line of `exitpin audit`."""
 
+import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OperatorError
+from ..settings import KEYS
 from ..watch.plan import PlannedScan, WatchPlan
 from .audit import add_how
 from .option_tables import OptionsParser, option_arguments
+from .report_options import age_s
 from .selectors import selector_arguments
 
 if TYPE_CHECKING:
@@ -22,25 +25,32 @@ def load_plan(path: Path) -> WatchPlan:
     """The plan in a file. Raises OperatorError with a line for each thing that is wrong in it."""
     from ...wrappers.watch_files import PlanFileError, read_form
 
-    form = read_form(path)
-    wrong = list(_objections(form))
-    scans = []
-    for place, scan in enumerate(form.scan):
-        try:
-            scans.append(_planned(scan))
-        except OperatorError as error:
-            wrong += [f"scan[{place}].{line}" for line in error.message.splitlines()]
-    if wrong:
+    form, wrong, tables = read_form(path)
+    words: dict[int, list[str]] = {}
+    for place, (options, select) in tables.items():
+        words[place] = []
+        for part, read, under in ((options, _how, ""), (select, selector_arguments, "select.")):
+            try:
+                words[place] += read(part)
+            except OperatorError as error:
+                wrong += [f"scan[{place}].{under}{line}" for line in error.message.splitlines()]
+    if form is not None:
+        wrong += _objections(form)
+    if form is None or wrong:
         raise PlanFileError(path, wrong)
+    scans = tuple(_planned(scan, words[place]) for place, scan in enumerate(form.scan))
     output = form.output
-    return WatchPlan(form.name or path.stem, tuple(scans), output.store, output.prometheus, output.status)
+    return WatchPlan(form.name or path.stem, scans, output.store, output.prometheus, output.status)
 
 
 def _objections(form: "PlanForm") -> Iterator[str]:
     for name, count in Counter(scan.name for scan in form.scan).items():
         if count > 1:
-            yield f"scan: {count} scans are called {name}"
+            yield f"scan: {count} scans are called {name}; give each a name of its own"
     for place, scan in enumerate(form.scan):
+        for number, tool in enumerate(scan.tools):
+            if tool.startswith("-"):
+                yield f"scan[{place}].tools[{number}]: {tool} is no tool; options are keys of [[scan]]"
         if scan.interval < INTERVAL_MIN_S:
             yield f"scan[{place}].interval: must be at least {INTERVAL_MIN_S:g} s"
         for status in () if scan.alert is None else scan.alert.on:
@@ -48,28 +58,43 @@ def _objections(form: "PlanForm") -> Iterator[str]:
                 yield f"scan[{place}].alert.on: {status} is none of {', '.join(STATUSES)}"
 
 
-def _planned(scan: "ScanForm") -> PlannedScan:
-    """Raises OperatorError with a line for each thing that is wrong."""
-    wrong, words = [], list(scan.tools)
-    for part, read in ((scan.options, _how), (scan.select, selector_arguments)):
-        try:
-            words += read(part)
-        except OperatorError as error:
-            under = "select." if part is scan.select else ""
-            wrong += [f"{under}{line}" for line in error.message.splitlines()]
-    if wrong:
-        raise OperatorError("\n".join(wrong))
-    words += [f"--param={name}={_text(value)}" for name, value in scan.params.items()]
+def _planned(scan: "ScanForm", options: Sequence[str]) -> PlannedScan:
+    words = [*scan.tools, *options, *(f"--param={name}={value}" for name, value in scan.params.items())]
     alert = scan.alert
     told = () if alert is None else (f"--on={','.join(alert.on)}", "--", *alert.command)
     return PlannedScan(scan.name, scan.interval, scan.jitter, tuple(words), told)
 
 
 def _how(table: dict[str, object]) -> list[str]:
+    """Raises OperatorError with a line for all that is wrong."""
+    from ...wrappers.tool_problems import nearest
+    from ...wrappers.watch_files import SCAN_KEYS
+
     parser = OptionsParser()
     add_how(parser)
-    return option_arguments(table, parser)
+    keys = [parser.key_of(action) for action in parser._actions]
+    wrong = [f"{key}: no such key; {nearest(key, [*SCAN_KEYS, *keys])}" for key in table if key not in keys]
+    words: list[str] = []
+    try:
+        words = option_arguments({key: value for key, value in table.items() if key in keys}, parser, _check_how)
+    except OperatorError as error:
+        wrong += error.message.splitlines()
+    if wrong:
+        raise OperatorError("\n".join(wrong))
+    return words
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _check_how(args: argparse.Namespace) -> None:
+    """What `exitpin audit` would refuse, once it is started. Raises OperatorError and ValueError."""
+    for name in ("repeat", "jobs"):
+        given = getattr(args, name)
+        if given is not None and given < 1:
+            raise ValueError(f"must be a whole number from 1, not {given}")
+    for key in KEYS:
+        given = getattr(args, key.name, None)
+        if given is not None:
+            try:
+                key.parse(given)
+            except ValueError:
+                raise ValueError(f'"{given}" is not {key.valid}') from None
+    age_s(args.newcomers)

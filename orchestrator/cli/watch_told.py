@@ -26,6 +26,14 @@ class Telling:
         self._paused: dict[str, str] = {}
         self._told = WatchTold(plan.name, "waiting", time.time())
 
+    def begins(self, known: Mapping[str, Iteration]) -> None:
+        """What the watches before this one left, by scan."""
+        if known:
+            scan, last = max(known.items(), key=lambda found: found[1].started)
+            self._told = replace(
+                self._told, iteration=last.number, scan=scan, scan_id=last.scan_id, valid_after=last.valid_after
+            )
+
     def scans(self, due: Due) -> None:
         """An iteration begins, or is gone on with."""
         self._told = replace(

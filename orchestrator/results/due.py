@@ -17,7 +17,7 @@ from typing import Any
 
 LIES = ("tampered", "suspect")
 SAYS_NOTHING = frozenset(
-    ("attribution", "shim", "interrupted", "exec", "tor", "circuit", "circuit-lost", "parse", "clock")
+    ("attribution", "shim", "interrupted", "exec", "tor", "circuit", "circuit-lost", "clock", "parse")
 )  # kinds of failures
 UNREACHED_MIN = 8
 """Runs without an answer before an exit is called broken."""

@@ -9,20 +9,23 @@ of it: `close` raises it.
 
 import asyncio
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...wrappers.backlog import Backlog
-from ...wrappers.database import PATIENCE_S, create, is_busy, is_constraint, meaning
+from ...wrappers.database import PATIENCE_S, RETRY_S, create, is_busy, is_constraint, meaning
 from ..errors import OperatorError
 from .blobs import BlobFiles, blobs_directory
 from .exhibit import Blob
 from .rows import Row, ScanRow, row_of, scan_row_of
 
+PATIENCE_MAX_S = 3600.0
 QUEUED_MAX = 8 << 20
 BATCH_MAX = 4 << 20
 ROW_COST = 1 << 10  # of a record in the queue, beside its text
@@ -57,13 +60,23 @@ def store_path(env: Mapping[str, str]) -> Path:
     return Path(base, "exitpin", "results.sqlite")
 
 
+def store_patience_s(env: Mapping[str, str]) -> float:
+    """For how long somebody else's lock on the store is waited for: `$EXITPIN_STORE_PATIENCE`, in seconds, or 30."""
+    try:
+        given = float(env.get("EXITPIN_STORE_PATIENCE", ""))
+    except ValueError:
+        return PATIENCE_S
+    return given if 0 <= given <= PATIENCE_MAX_S else PATIENCE_S
+
+
 class Store:
     """Where the records of a scan go. Made on the loop; raises OperatorError when the file, or the folder of evidence
     beside it, can't be used.
 
     `add` never waits; `is_full` and `call_when_drained` say when whoever starts runs should. `on_problem` is called
     once, on the loop, with the first record that could not be written; when that was the disk's fault, all that come
-    after it are lost, too. `on_recorded` gets, on the loop, the ids of records that are on disk.
+    after it are lost, too. `on_recorded` gets, on the loop, the ids of records that are on disk; `on_short_of_files`
+    hears that no file can be opened, each time that it is tried, for as long as a lock is waited for.
     """
 
     def __init__(
@@ -79,6 +92,8 @@ class Store:
         self.lost = 0
         self.on_problem = on_problem
         self.on_recorded: Callable[[Sequence[str]], None] | None = None
+        self.on_short_of_files: Callable[[str], None] | None = None
+        self._patience_s = patience_s
         self._connection = create(path, patience_s)
         try:
             self.blobs.prepare()
@@ -153,11 +168,7 @@ class Store:
             self._entries.tell(self._failed, len(entries), "")
             return
         try:
-            with self.blobs.writing():
-                for entry in entries:
-                    for blob in entry.blobs:
-                        self.blobs.write(blob)
-                refused, written = self._commit(entries)
+            refused, written = self._written(entries)
         except Exception as error:
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
@@ -174,6 +185,23 @@ class Store:
                 self._entries.tell(self._failed, len(refused), refused[0])
             if self.on_recorded is not None:
                 self._entries.tell(self.on_recorded, written)
+
+    def _written(self, entries: list[Entry]) -> tuple[list[str], list[str]]:
+        """As `_commit`, evidence first. While no file can be opened it is tried again: who has them open may end."""
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                with self.blobs.writing():
+                    for entry in entries:
+                        for blob in entry.blobs:
+                            self.blobs.write(blob)
+                    return self._commit(entries)
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or time.monotonic() > deadline:
+                    raise
+                if self.on_short_of_files is not None:
+                    self._entries.tell(self.on_short_of_files, str(error.strerror))
+                time.sleep(RETRY_S)
 
     def _commit(self, entries: list[Entry]) -> tuple[list[str], list[str]]:
         """All rows in one transaction; returns why single ones were refused, for they take no others with them, and the

@@ -23,6 +23,7 @@ SLOW = scan(
     "slow", "http-body", 'select = { exits = ["exit01", "exit02"] }', "jobs = 2", "repeat = 3",
     'params = { url = "http://web.test/delay/1" }',
 )  # fmt: skip
+LONG = SLOW.replace("repeat = 3", "repeat = 7")
 
 
 def test_what_is_due_is_made_once_and_the_next_iteration_waits_for_its_time(audited: LabState, tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_plan_that_is_wrong_is_told_whole_and_nothing_is_started(audited: LabS
 
 
 def test_an_iteration_whose_process_is_killed_is_gone_on_with(audited: LabState, tmp_path: Path) -> None:
-    watching, log = Watching.of(audited, tmp_path, SLOW), Log.of(audited)
+    watching, log = Watching.of(audited, tmp_path, LONG), Log.of(audited)
 
     def has_runs() -> None:
         assert len([run for run in stored(watching.store, "run") if run["role"] == "probe"]) >= 2
@@ -88,7 +89,7 @@ def test_an_iteration_whose_process_is_killed_is_gone_on_with(audited: LabState,
     assert watching.iterations() == [("slow", 1, "done")]
     assert "slow: iteration 1 ended before its time (exit status -9); it is tried again at" in watching.said
     probes = Counter((run["key"], run["repetition"]) for run in stored(watching.store, "run") if run["role"] == "probe")
-    assert set(probes.values()) == {1} and len(probes) == 6
+    assert set(probes.values()) == {1} and len(probes) == 14
     assert len(watching.scans()[0]["legs"]) == 2
 
 

@@ -168,3 +168,16 @@ def test_trust_that_is_lost_makes_no_finding_of_anything_later() -> None:
     scan.carry_out()
     assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 31))
     assert scan.accused() == set()
+
+
+def test_whoever_was_not_answered_when_tor_had_gone_is_asked_again_when_the_scan_goes_on() -> None:
+    scan = Scan(lambda run: replace(HONEST, delay_s=0.02), exits=20, jobs=4, repeat=2)
+    scan.note = after(9, lambda: scan.session.lose_trust("Tor has gone"))
+    scan.carry_out()
+    assert pairs(scan.verdicts) == Counter(("key", number) for number in range(1, 21))
+    left_open = [verdict for verdict in scan.verdicts if verdict["status"] == "error"]
+    assert left_open and all(verdict["interrupted"] for verdict in left_open)
+    assert len(scan.began) < 40, "nothing more is begun"
+    again = Scan(lambda run: HONEST, exits=20, jobs=4, repeat=2, earlier=scan.records)
+    again.carry_out()
+    assert again.statuses == Counter(ok=len(left_open))

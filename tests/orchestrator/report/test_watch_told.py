@@ -28,7 +28,7 @@ def test_what_is_of_the_wrong_kind_counts_as_not_there_and_texts_are_cut() -> No
     "content",
     [
         *(b"", b"{", b"[]", b"null", b"{}", b"\xff", b"[" * 100_000),
-        watch_json(a_watch()).replace(b"state/1", b"state/2"),
+        watch_json(a_watch()).replace(b"watch-state/1", b"watch-state/2"),
         watch_json(a_watch()).replace(b'"written"', b'"said"'),
         watch_json(a_watch(state="dancing")),
     ],
