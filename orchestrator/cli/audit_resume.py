@@ -27,7 +27,10 @@ Json = dict[str, Any]
 
 AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
-UNLESS_SAID = (*("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),)
+UNLESS_SAID = (
+    *("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),
+    *("containment", "allow", "dns_server"),
+)
 """Settings that may be other ones when it goes on."""
 
 
@@ -71,7 +74,7 @@ def find(args: argparse.Namespace, environment: Mapping[str, str]) -> Resumed:
         raise OperatorError("there is no scan that was interrupted.", hint, EXIT_USAGE)
     if scan["state"] == "earlier":
         raise OperatorError(f"scan {scan_id} is of a version that kept too little to go on with.", hint, EXIT_USAGE)
-    _take_settings(args, scan)
+    take_settings(args, scan)
     return Resumed(scan, is_retry)
 
 
@@ -109,14 +112,14 @@ def recorded(scan_id: str, store: Path) -> frozenset[str] | None:
         return None
 
 
-def _take_settings(args: argparse.Namespace, scan: Json) -> None:
+def take_settings(args: argparse.Namespace, scan: Json) -> None:
     """The command line of the scan, as far as this one does not say otherwise."""
     settings: Json = scan["settings"]
     for name in AS_IT_WAS:
         setattr(args, name, settings.get(name))
     for name in UNLESS_SAID:
-        if getattr(args, name) is None:
-            setattr(args, name, settings.get(name))
+        if getattr(args, name) in (None, []) and settings.get(name) is not None:
+            setattr(args, name, settings[name])
     args.tools = [tool["word"] for tool in scan["tools"]]
     vantage = scan["vantage"]
     if not args.lab and not args.control and vantage.get("kind") == "lab":

@@ -1,8 +1,11 @@
 """`exitpin audit --resume`: what it says of a tool that is not what it was."""
 
+import argparse
+
 import pytest
 
-from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool
+from exitpin.orchestrator.cli.audit import register
+from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool, settings_of, take_settings
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
 
 MINE = {"id": "mine", "word": "/home/me/my tools/mine.toml", "digest": "d" * 64, "key": "k", "secret": ["pin", "token"]}
@@ -38,3 +41,28 @@ def test_what_stands_in_a_store_is_not_obeyed_by_a_terminal() -> None:
 
 def test_a_tool_that_is_what_it_was_is_taken() -> None:
     check_tool(RESUMED, "mine", "d" * 64, "k")
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers())
+    return parser.parse_args(["audit", *words])
+
+
+HOW = ("--containment=notify", "--allow=listen", "--dns-server=9.9.9.9", "--jobs=3", "--hops=3", "--order=need")
+
+
+def test_how_a_scan_was_contained_and_paced_holds_when_it_goes_on() -> None:
+    begun = parsed("curl", *HOW)
+    scan = {"settings": settings_of(begun, 1), "tools": [CURL], "vantage": {"kind": "own"}}
+    again = parsed("--resume=s1")
+    take_settings(again, scan)
+    assert settings_of(again, 1) == settings_of(begun, 1)
+    assert (again.containment, again.allow, again.hops) == ("notify", ["listen"], begun.hops)
+
+
+def test_what_is_said_anew_when_a_scan_goes_on_is_what_holds() -> None:
+    scan = {"settings": settings_of(parsed("curl", *HOW), 1), "tools": [CURL], "vantage": {"kind": "own"}}
+    again = parsed("--resume=s1", "--containment=guard", "--allow=unix:/run/x", "--jobs=5")
+    take_settings(again, scan)
+    assert (again.containment, again.allow, again.jobs) == ("guard", ["unix:/run/x"], 5)
