@@ -3,7 +3,7 @@
 Theory. An iteration is `begun` until its scan is done, however many processes that takes. What ended before its time is
 gone on with after a while that doubles with each failure in a row; an iteration that has taken longer than the interval
 of its scan is given up, for its successor is due. The time is the wall's, which may jump: what was begun in the future
-counts as begun now.
+counts as begun when that is noticed.
 
 The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
 shorter, than the one before would have.
@@ -78,7 +78,11 @@ class Agenda:
 
     def began(self, due: Due, iteration: Iteration) -> None:
         """Its scan has an id now."""
-        self._entries[due.scan.name].latest = iteration
+        entry = self._entries[due.scan.name]
+        known = entry.latest
+        if known is not None and known.scan_id == iteration.scan_id:
+            iteration = replace(iteration, started=min(iteration.started, known.started))
+        entry.latest = iteration
 
     def ended(self, due: Due, outcome: Outcome, now: float) -> float:
         """A process is over; until when the scan waits for the next one, if it failed."""
@@ -97,10 +101,11 @@ class Agenda:
         wait_until = min(entry.not_before, now + LONGEST_WAIT_S)
         if latest is None:
             return Due(scan, 1, wait_until)
-        started = min(latest.started, now)
-        if not latest.is_done and now < started + scan.interval_s:
+        if latest.started > now:
+            entry.latest = latest = replace(latest, started=now)  # kept, or it would be due an interval later for ever
+        if not latest.is_done and now < latest.started + scan.interval_s:
             return Due(scan, latest.number, wait_until, latest.scan_id)
-        at = started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
+        at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
         return Due(scan, latest.number + 1, max(at, wait_until))
 
     def _jitter_s(self, scan: PlannedScan, number: int) -> float:

@@ -104,6 +104,20 @@ def test_a_clock_that_jumps_makes_nobody_wait_longer_than_an_interval(jump: floa
     assert agenda.next(NOW + jump).at <= NOW + jump + 600
 
 
+def test_what_was_begun_by_a_clock_that_was_ahead_is_followed_an_interval_after_that_is_noticed() -> None:
+    agenda = only(WEB, iteration(4, NOW + 86_400))
+    assert [agenda.next(NOW + passed).at for passed in (0, 30, 599)] == [NOW + 600] * 3
+
+
+def test_what_was_begun_by_a_clock_that_was_ahead_is_given_up_an_interval_after_that_is_noticed() -> None:
+    agenda = only(WEB, iteration(4, NOW + 86_400, is_done=False))
+    due = agenda.next(NOW)
+    agenda.began(due, iteration(4, NOW + 86_400, is_done=False))
+    agenda.ended(due, Outcome.CUT_SHORT, NOW)
+    assert agenda.next(NOW + 599).number == 4
+    assert agenda.next(NOW + 600).number == 5
+
+
 def test_a_clock_that_goes_back_after_a_failure_makes_nobody_wait_longer_than_the_longest_wait() -> None:
     agenda = only(WEB, iteration(4, NOW, is_done=False))
     agenda.ended(agenda.next(NOW), Outcome.CUT_SHORT, NOW)
