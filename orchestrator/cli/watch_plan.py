@@ -1,6 +1,7 @@
 """From a plan's file to what a watch scans: each scan as the command line of `exitpin audit`."""
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,12 +36,20 @@ def load_plan(path: Path) -> WatchPlan:
             except OperatorError as error:
                 wrong += [f"scan[{place}].{under}{line}" for line in error.message.splitlines()]
     if form is not None:
-        wrong += _objections(form)
+        wrong += [*_objection_to_name(form, path), *_objections(form)]
     if form is None or wrong:
         raise PlanFileError(path, wrong)
     scans = tuple(_planned(scan, words[place]) for place, scan in enumerate(form.scan))
     output = form.output
     return WatchPlan(form.name or path.stem, scans, output.store, output.prometheus, output.status)
+
+
+def _objection_to_name(form: "PlanForm", path: Path) -> Iterator[str]:
+    from ...wrappers.tool_problems import shown
+    from ...wrappers.watch_files import NAME, NAME_IN_WORDS
+
+    if form.name is None and re.fullmatch(NAME, path.stem) is None:
+        yield f'name: is missing, and {shown(path.stem)} is none ({NAME_IN_WORDS}); give the plan a name = "..."'
 
 
 def _objections(form: "PlanForm") -> Iterator[str]:

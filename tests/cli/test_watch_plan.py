@@ -143,3 +143,15 @@ def test_a_file_that_can_not_be_read_is_said(tmp_path: Path, name: str) -> None:
         load_plan(tmp_path / name)
     assert refused.value.exit_status == 2
     assert "can't be read: " in refused.value.message and refused.value.hint == "Name the file of a plan."
+
+
+@pytest.mark.parametrize("stem", ["my plan", "n\u00e4chtlich", "Nightly", ".nightly", "x" * 65, "a\n", "a\x1b[2J"])
+def test_a_plan_whose_file_has_no_fit_name_has_to_have_one_of_its_own(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.toml"
+    path.write_text(HEAD + SCAN)
+    with pytest.raises(OperatorError) as refused:
+        load_plan(path)
+    assert refused.value.exit_status == 2
+    assert 'give the plan a name = "..."' in refused.value.message and refused.value.message.isprintable()
+    path.write_text(f'name = "weekly"\n{HEAD}{SCAN}')
+    assert load_plan(path).name == "weekly"
