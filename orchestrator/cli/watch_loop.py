@@ -30,7 +30,7 @@ from .watch_told import Telling, moment
 
 LOOK_S = 30.0
 """A wait is never longer: the clock on the wall may have jumped meanwhile."""
-BUSY_S = 2.0
+BUSY = "somebody else carries its scan out"
 GRAVITY = (0, EXIT_INCOMPLETE, 1, EXIT_FAILED)
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ class WatchLoop:
         self._said = ""
         self._worst = 0
         self._failing: set[str] = set()
+        self._busy: set[str] = set()
 
     async def execute(self) -> int:
         """Watch until it is told to end. Raises OperatorError when somebody watches by this plan already."""
@@ -86,10 +87,11 @@ class WatchLoop:
             now = time.time()
             due = self._agenda.next(now)
             if due.at > now:
-                if self._args.once:
+                if self._args.once and due.scan.name not in self._busy:
                     return
                 self._telling.waits(due)
-                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
+                if due.scan.name not in self._busy:
+                    self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
@@ -107,9 +109,10 @@ class WatchLoop:
         if latest is not None and latest.scan_id != due.resumes:
             self._agenda.began(due, latest)  # by a process that ended when the store could not be read
             return
-        if is_busy:
-            await self._wait(BUSY_S)  # of a watch that was killed: it ends by itself
+        if is_busy:  # by what a watch that was killed has left, which ends by itself, or by somebody at a terminal
+            self._yield_to_others(due)
             return
+        self._busy.discard(due.scan.name)
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
         self._child = self._start(self._command(due), self._environment)
@@ -119,6 +122,13 @@ class WatchLoop:
             status, self._child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
         said, self._child = self._child.last_sentence, None
         self._take(due, status, said)
+
+    def _yield_to_others(self, due: Due) -> None:
+        self._agenda.taken(due, time.time())
+        if due.scan.name not in self._busy:
+            self._busy.add(due.scan.name)
+            say(f"{due.scan.name}: {BUSY}; it is waited for")
+        self._telling.taken(due, BUSY)
 
     def _take(self, due: Due, status: int, said: str) -> None:
         """What became of the process: by what the store has of it, and by its exit status."""

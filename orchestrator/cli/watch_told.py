@@ -52,6 +52,10 @@ class Telling:
         if iteration is not None:
             self._told = replace(self._told, scan_id=iteration.scan_id, valid_after=iteration.valid_after)
 
+    def taken(self, due: Due, why: str) -> None:
+        """Somebody else carries out its scan."""
+        self._paused[due.scan.name] = why
+
     def waits(self, due: Due) -> None:
         """Nothing is to be done until then."""
         why = self._paused.get(due.scan.name, "")

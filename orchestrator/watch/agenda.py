@@ -19,6 +19,7 @@ from random import Random
 from .plan import PlannedScan, WatchPlan
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
+BUSY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,10 @@ class Agenda:
         if known is not None and known.scan_id == iteration.scan_id:
             iteration = replace(iteration, started=min(iteration.started, known.started))
         entry.latest = iteration
+
+    def taken(self, due: Due, now: float) -> None:
+        """Somebody else carries it out: that scan waits for a while, and no other does."""
+        self._entries[due.scan.name].not_before = now + BUSY_S
 
     def ended(self, due: Due, outcome: Outcome, now: float) -> float:
         """A process is over; until when the scan waits for the next one, if it failed."""
