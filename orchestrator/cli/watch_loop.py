@@ -234,11 +234,13 @@ class WatchLoop:
             self._child.signal(signal.SIGINT if is_first else signal.SIGTERM)
 
     async def _live(self) -> None:
-        """Signs of life for a service manager that wants them."""
+        """Signs of life, whatever else happens: for a service manager that wants them, and in the status file."""
         every_s = service_manager.watchdog_s(self._environment)
-        while every_s is not None:
-            service_manager.tell(self._environment, WATCHDOG="1")
-            await asyncio.sleep(every_s)
+        while True:
+            if every_s is not None:
+                service_manager.tell(self._environment, WATCHDOG="1")
+            self._telling.lives()
+            await asyncio.sleep(LOOK_S if every_s is None else min(LOOK_S, every_s))
 
     def _say(self, words: str) -> None:
         """For the log, if it is not what was said last."""

@@ -62,6 +62,10 @@ class Telling:
         self._told = replace(self._told, state="paused" if why else "waiting", due=due.at, paused=why)
         self._tell(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
 
+    def lives(self) -> None:
+        """Nothing has changed, and the file says so."""
+        self._write_status()
+
     def stops(self) -> None:
         """The watch ends."""
         self._told = replace(self._told, state="stopped", due=None)
@@ -72,10 +76,13 @@ class Telling:
         service_manager.tell(self._environment, READY="1", STATUS=words)
         self._write_files()
 
-    def _write_files(self) -> None:
-        self._told = told = replace(self._told, written=time.time())
+    def _write_status(self) -> None:
+        self._told = replace(self._told, written=time.time())
         if self._plan.status is not None:
-            self._write(Path(self._plan.status), watch_json(told))
+            self._write(Path(self._plan.status), watch_json(self._told))
+
+    def _write_files(self) -> None:
+        self._write_status()
         if self._plan.prometheus is not None:
             self._write(Path(self._plan.prometheus), None)
 
@@ -88,7 +95,7 @@ class Telling:
             whole = metrics(self._store, self._told) if content is None else content
             with whole_file(path, MODE) as file:
                 file.write(whole)
-        except OperatorError as error:
+        except (OperatorError, OSError) as error:  # the latter: a pipe that nobody reads
             if str(path) not in self._problems:
                 say(str(error))
             self._problems.add(str(path))

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,23 @@ def test_what_can_not_be_started_is_tried_again(path: Path, capsys: pytest.Captu
     stage.plays(no_descriptors, stage.ends(0, "done", "ok"))
     assert stage.status() == 0
     assert stage.asked == ["certs/1 new", "certs/1 new"]
+
+
+def test_the_status_file_is_written_again_and_again_while_an_iteration_runs(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_loop, "LOOK_S", 0.02)
+    status = path.with_name("status.json")
+    stage = Stage(path, replace(PLAN, status=str(status)))
+
+    async def long() -> int:
+        written: set[float] = set()
+        while len(written) < 3:
+            told = json.loads(status.read_text())
+            assert told["state"] == "scanning"
+            written.add(told["written"])
+            await asyncio.sleep(0)
+        return await stage.ends(0, "done", "ok")()
+
+    stage.plays(long)
+    assert stage.status() == 0
