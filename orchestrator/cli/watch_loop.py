@@ -77,7 +77,7 @@ class WatchLoop:
                 await self._watch()
             finally:
                 alive.cancel()
-                self._telling.stops()
+                await self._telling.stops()
         if self._stopped_by is not None:
             return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
         return EXIT_FAILED if self._failing else self._worst
