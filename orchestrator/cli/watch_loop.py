@@ -115,13 +115,24 @@ class WatchLoop:
         self._busy.discard(due.scan.name)
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
-        self._child = self._start(self._command(due), self._environment)
+        self._child = child = self._start(self._command(due), self._environment)
+        given_up = asyncio.create_task(self._give_up(due, child, time.time() if latest is None else latest.started))
         try:
-            status = await self._child.run()
+            status = await child.run()
         except OSError as error:
-            status, self._child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
-        said, self._child = self._child.last_sentence, None
-        self._take(due, status, said)
+            status, child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
+        finally:
+            is_given_up = not given_up.cancel()
+            self._child = None
+        self._take(due, status, child.last_sentence, is_given_up=is_given_up)
+
+    async def _give_up(self, due: Due, child: Child, started: float) -> None:
+        """Return when the process was told to end, since its iteration takes too long: what runs may end."""
+        while self._args.once or not self._agenda.is_late(due, started := min(started, time.time()), time.time()):
+            await asyncio.sleep(LOOK_S)
+        why = f"takes longer than its interval ({due.scan.interval_s:g} s), and others wait: it is given up"
+        say(f"{due.scan.name}: iteration {due.number} {why}; make the interval longer, or select fewer exits")
+        child.signal(signal.SIGINT)
 
     def _yield_to_others(self, due: Due) -> None:
         self._agenda.taken(due, time.time())
@@ -130,7 +141,7 @@ class WatchLoop:
             say(f"{due.scan.name}: {BUSY}; it is waited for")
         self._telling.taken(due, BUSY)
 
-    def _take(self, due: Due, status: int, said: str) -> None:
+    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool) -> None:
         """What became of the process: by what the store has of it, and by its exit status."""
         try:
             iteration, _ = self._latest(due)
@@ -139,6 +150,11 @@ class WatchLoop:
             return
         if iteration is not None:
             self._agenda.began(due, iteration)
+        if is_given_up and iteration is not None and not iteration.is_done:
+            self._agenda.ended(due, Outcome.GIVEN_UP, time.time())
+            self._failing.add(due.scan.name)
+            self._telling.ended(due, iteration, "")
+            return
         if iteration is None or not iteration.is_done:
             self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
             return

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -36,19 +37,24 @@ class Played(Child):
     def __init__(self, part: Part) -> None:
         super().__init__((), {})
         self._part = part
+        self.signals: list[int] = []
         self.last_sentence = "it says so"
 
     async def run(self) -> int:
         return await self._part()
 
+    def signal(self, signo: int) -> None:
+        self.signals.append(signo)
+
 
 class Stage:
-    """A watch of a plan. `asked`: how each of its processes was started."""
+    """A watch of a plan. `asked`: how each of its processes was started; `played`: they."""
 
     def __init__(self, path: Path, plan: WatchPlan = PLAN) -> None:
         self.path = path
         self.plan = plan
         self.asked: list[str] = []
+        self.played: list[Played] = []
         self._parts: Iterator[Part] = iter(())
 
     def plays(self, *parts: Part) -> None:
@@ -59,7 +65,8 @@ class Stage:
         (resumed,) = [word for word in words if word.startswith("--resume=")] or ["new"]
         (tag,) = [word for word in words if word.startswith("--iteration=")]
         self.asked.append(f"{tag.removeprefix('--iteration=nightly/')} {resumed.removeprefix('--resume=')}")
-        return Played(next(self._parts))
+        self.played.append(Played(next(self._parts)))
+        return self.played[-1]
 
     def status(self, iterations: int | None = 1) -> int:
         """How a watch of so many iterations ends; None: `--once`."""
@@ -74,12 +81,14 @@ class Stage:
 
         return asyncio.run(watch())
 
-    def ends(self, status: int, state: str, *statuses: str, scan: str = "s1", of_scan: str = "certs") -> Part:
+    def ends(
+        self, status: int, state: str, *statuses: str, scan: str = "s1", of_scan: str = "certs", number: int = 1
+    ) -> Part:
         """A part: the store has the scan in this state, and its verdicts; then the process ends so."""
 
         async def part() -> int:
             store = Store(self.path)
-            of = {"watch": "nightly", "scan": of_scan, "number": 1}
+            of = {"watch": "nightly", "scan": of_scan, "number": number}
             store.add_scan(scan_record(scan, state=state, started=NOW, iteration=of, consensus="2026-01-31 13:00:00"))
             for place, status_of_it in enumerate(statuses):
                 store.add(verdict_record(place, scan_id=scan, status=status_of_it))
@@ -234,3 +243,36 @@ def test_the_status_file_is_written_again_and_again_while_an_iteration_runs(
 
     stage.plays(long)
     assert stage.status() == 0
+
+
+def test_an_iteration_that_takes_too_long_is_interrupted_once_and_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(agenda, "LATE_MIN_S", 0.1)
+    monkeypatch.setattr(watch_loop, "LOOK_S", 0.01)
+    stage = Stage(path, replace(PLAN, scans=(replace(PLAN.scans[0], interval_s=0.1),)))
+
+    async def long() -> int:
+        while not stage.played[-1].signals:
+            await asyncio.sleep(0)
+        return await stage.ends(130, "interrupted")()
+
+    stage.plays(long, stage.ends(0, "done", "ok", scan="s2", number=2))
+    assert stage.status() == 0
+    assert stage.asked == ["certs/1 new", "certs/2 new"]
+    assert [one.signals for one in stage.played] == [[signal.SIGINT], []]
+    assert capsys.readouterr().err.count("certs: iteration 1 takes longer than its interval (0.1 s)") == 1
+
+
+def test_with_once_an_iteration_takes_as_long_as_it_takes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agenda.Agenda, "is_late", lambda *_: True)
+    stage = Stage(path)
+
+    async def long() -> int:
+        for _ in range(9):
+            await asyncio.sleep(0)
+        return await stage.ends(0, "done", "ok")()
+
+    stage.plays(long)
+    assert stage.status(None) == 0
+    assert stage.played[0].signals == []
