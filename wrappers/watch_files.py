@@ -28,10 +28,11 @@ _TYPES = {
 
 
 class AlertForm(Form):
-    """For which statuses, by what command."""
+    """For which statuses, by what command, and how long that may take."""
 
     on: list[str] = Field(min_length=1)
     command: list[str] = Field(min_length=1)
+    timeout: Duration | None = None
 
 
 class ScanForm(Form):
