@@ -219,7 +219,8 @@ class WatchLoop:
         where += [f"--{name}={value}" for name in ("name", "control") if (value := getattr(self._args, name))]
         tag = f"--iteration={self._plan.name}/{due.scan.name}/{due.number}"
         if due.resumes is not None:
-            return ["audit", f"--resume={due.resumes}", *where, tag, *due.scan.alert]
+            again = [word for word in due.scan.arguments if word.startswith("--param=")]  # the store keeps no secret
+            return ["audit", f"--resume={due.resumes}", *again, *where, tag, *due.scan.alert]
         return ["audit", *due.scan.arguments, *where, tag, *due.scan.alert]
 
     async def _rehearse(self) -> int:

@@ -1,9 +1,9 @@
 """What a watch does next: which scan is due, which iteration is gone on with, and how long to wait after a failure.
 
 Theory. An iteration is `begun` until its scan is done, however many processes that takes. What ended before its time is
-gone on with after a while that doubles with each failure in a row; an iteration that has taken longer than the interval
-of its scan is given up: between two processes at once, and while one carries it out when somebody waits for it. The time is the wall's, which may jump: what was begun in the future
-counts as begun when that is noticed.
+gone on with after a while that doubles with each failure in a row. An iteration that has taken longer than the interval
+of its scan is given up: between two processes at once, and while one carries it out when somebody waits for it. The
+time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
 
 The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
 shorter, than the one before would have.

@@ -48,12 +48,13 @@ class Played(Child):
 
 
 class Stage:
-    """A watch of a plan. `asked`: how each of its processes was started; `played`: they."""
+    """A watch of a plan. `asked`: how each of its processes was started; `words`: with which; `played`: they."""
 
     def __init__(self, path: Path, plan: WatchPlan = PLAN) -> None:
         self.path = path
         self.plan = plan
         self.asked: list[str] = []
+        self.words: list[Sequence[str]] = []
         self.played: list[Played] = []
         self._parts: Iterator[Part] = iter(())
 
@@ -65,6 +66,7 @@ class Stage:
         (resumed,) = [word for word in words if word.startswith("--resume=")] or ["new"]
         (tag,) = [word for word in words if word.startswith("--iteration=")]
         self.asked.append(f"{tag.removeprefix('--iteration=nightly/')} {resumed.removeprefix('--resume=')}")
+        self.words.append(words)
         self.played.append(Played(next(self._parts)))
         return self.played[-1]
 
@@ -276,3 +278,14 @@ def test_with_once_an_iteration_takes_as_long_as_it_takes(path: Path, monkeypatc
     stage.plays(long)
     assert stage.status(None) == 0
     assert stage.played[0].signals == []
+
+
+def test_parameters_are_given_again_when_a_scan_goes_on_for_secrets_are_kept_nowhere(path: Path) -> None:
+    words = ("tls-cert", "--repeat=2", "--param=token=abc", "--param=port=443")
+    stage = Stage(path, replace(PLAN, scans=(replace(PLAN.scans[0], arguments=words),)))
+    stage.plays(stage.ends(125, "failed"), stage.ends(0, "done", "ok"))
+    assert stage.status() == 0
+    new, resumed = stage.words
+    assert new[1:5] == list(words)
+    assert [word for word in resumed if word.startswith("--param=")] == ["--param=token=abc", "--param=port=443"]
+    assert "tls-cert" not in resumed and "--repeat=2" not in resumed

@@ -10,6 +10,7 @@ from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
 
 HEAD = 'schema = "exitpin.watch/1"\n'
 SCAN = '[[scan]]\nname = "certs"\ntools = ["tls-cert"]\ninterval = "12h"\n'
+ALERT = 'alert = { on = ["tampered"], command = ["x"], '
 
 
 @pytest.fixture
@@ -119,10 +120,10 @@ def test_of_a_file_that_is_no_plan_it_is_said_where_and_why(file: Path, content:
         ('alert = { on = ["tampered"] }', "alert.command: is missing"),
         ('alert = { on = ["ok"], command = ["x"] }', "alert.on: ok is none of tampered, suspect, broken, error"),
         ('alert = { on = [], command = ["x"] }', "alert.on: must be a list with something in it, not []"),
-        ('alert = { on = ["tampered"], command = ["x"], to = 1 }', "alert.to: no such key; valid are on, command, timeout"),
-        ('alert = { on = ["tampered"], command = ["x"], timeout = "2h" }', "alert.timeout: must be from 1 s to 3600 s"),
-        ('alert = { on = ["tampered"], command = ["x"], timeout = "10ms" }', "alert.timeout: must be from 1 s to 3600 s"),
-        ('alert = { on = ["tampered"], command = ["x"], timeout = "soon" }', 'alert.timeout: must be a time such as "45s"'),
+        (ALERT + "to = 1 }", "alert.to: no such key; valid are on, command, timeout"),
+        (ALERT + 'timeout = "2h" }', "alert.timeout: must be from 1 s to 3600 s"),
+        (ALERT + 'timeout = "10ms" }', "alert.timeout: must be from 1 s to 3600 s"),
+        (ALERT + 'timeout = "soon" }', 'alert.timeout: must be a time such as "45s"'),
         ('"\\u001b[2J" = 3', "\\x1b[2J: no such key"),
     ],
 )
