@@ -113,6 +113,9 @@ class WatchLoop:
             self._yield_to_others(due)
             return
         self._busy.discard(due.scan.name)
+        if latest is not None and latest.is_done:
+            self._done(due, latest, None)
+            return
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
         self._child = child = self._start(self._command(due), self._environment)
@@ -158,6 +161,11 @@ class WatchLoop:
         if iteration is None or not iteration.is_done:
             self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
             return
+        self._done(due, iteration, status)
+
+    def _done(self, due: Due, iteration: Iteration, status: int | None) -> None:
+        """It has all its verdicts. `status`: of its process; None: it was somebody else's."""
+        self._agenda.began(due, iteration)
         self._agenda.ended(due, Outcome.DONE, time.time())
         self._made += 1
         self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
@@ -177,9 +185,9 @@ class WatchLoop:
         because = f": {why}" if status is None else ""
         say(f"{due.scan.name}: iteration {due.number} {how}; it is tried again at {moment(again)}{because}")
 
-    def _status(self, status: int, iteration: Iteration) -> int:
+    def _status(self, status: int | None, iteration: Iteration) -> int:
         """The exit status of an audit that has all its verdicts, whatever ended its process after the last of them."""
-        if status in GRAVITY:
+        if status is not None and status in GRAVITY:
             return status
         with suppress(OperatorError):
             tally = self._ask(lambda reader: reader.tally(iteration.scan_id)) or {}
