@@ -46,7 +46,7 @@ class Place:
 async def chosen_exits(
     args: argparse.Namespace, network: Network, place: Place, rng: Random, environment: Mapping[str, str]
 ) -> Exits:
-    """Those that the options name. Raises OperatorError when none is left."""
+    """Those that the options name. Raises OperatorError when none is left; of a watch nobody may be new this time."""
     snapshot = network.snapshot
     known = await known_to(args, network.channel, snapshot, history_of(place.network, environment, place.store))
 
@@ -55,7 +55,7 @@ async def chosen_exits(
 
     selection = await asyncio.to_thread(choose, args, snapshot, rng, known=known, in_order=in_order)
     say(selection.account())
-    if not selection.exits:
+    if not selection.exits and args.iteration is None:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
     return Exits(selection.exits, ranks=_ranks(args, selection.exits))
 
