@@ -37,7 +37,7 @@ from .allowing import Waits, open_starts
 from .audit_account import Account, exit_status
 from .audit_alerts import Alerting, untold
 from .audit_consensus import Expiry, valid_network
-from .audit_exits import Exits, Place, chosen_exits, known_exits
+from .audit_exits import Exits, Place, exits_of
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
@@ -102,7 +102,8 @@ class AuditScan:
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
             if self._args.iteration is not None and not self._args.dry_run:  # who is new is seen before it is asked for
                 self._change = await asyncio.to_thread(self._note, network)
-            exits = await self._exits(network)
+            place = Place(self.store, self._vantage.network)
+            exits = await exits_of(self._args, network, place, self._rng, self._environment, self._resumed)
             self._ranks = exits.ranks
             plan, known = await asyncio.to_thread(self._plan, network, chosen, exits)
             await asyncio.to_thread(self._tell_plan, plan, known)
@@ -152,12 +153,6 @@ class AuditScan:
         whole = with_gone(whole, exits.gone, network.snapshot.valid_after)
         known = audit_resume.recollect(self._resumed, whole, self.store)
         return left_to_do(whole, known, retry_failed=self.is_retry), known
-
-    async def _exits(self, network: Network) -> Exits:
-        place = Place(self.store, self._vantage.network)
-        if self._resumed is not None:
-            return await asyncio.to_thread(known_exits, self._args, network.snapshot, self._resumed, place, self._rng)
-        return await chosen_exits(self._args, network, place, self._rng, self._environment)
 
     def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
         told = PlanTold(self._args, self._settings, self._vantage, self._environment, self.store)
