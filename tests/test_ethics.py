@@ -50,7 +50,8 @@ def figures() -> dict[str, str]:
     most, not_yours = yours.streams_an_hour(place), load.streams_an_hour(place)
     assert most is not None and not_yours is not None and most == pytest.approx(AN_HOUR)
     bits = AN_HOUR * RUN_BYTES * 8 / 3600
-    certain, likely, likely_yours = load.circuits.certain, load.circuits.likely, yours.circuits.likely
+    certain, likely, more = load.circuits.certain, yours.circuits.likely, load.circuits.likely
+    ours, theirs = yours.hours, load.hours
     return {
         "build_delay": f"``build_delay`` {SETTINGS.build_delay_s:g} s ",
         "build_jitter": f"``build_jitter`` up to {SETTINGS.build_jitter_s:g} s ",
@@ -64,8 +65,8 @@ def figures() -> dict[str, str]:
         "yours": f"**{most:,.0f} runs an hour at one destination** that is declared yours: one every {EVERY_S:g} s",
         "not yours": f"**{not_yours:,.0f} runs an hour at any other destination**",
         "one tool": f"**{EXITS:,} exits** takes {certain:,} runs at the least (three of them controls)",
-        "hours": f"yours that is **{yours.hours[0]:.1f} hours**; likely {likely_yours:,} and {yours.hours[1]:.1f} hours",
-        "hours else": f"At any other it is **{load.hours[0]:.1f} hours**; likely {likely:,} and {load.hours[1]:.1f} hours",
+        "hours": f"yours that is **{ours[0]:.1f} hours**; likely {likely:,} and {ours[1]:.1f} hours",
+        "hours else": f"At any other it is **{theirs[0]:.1f} hours**; likely {more:,} and {theirs[1]:.1f} hours",
         "all tools": f"{EXITS * TOOLS:,} probes, **{EXITS * TOOLS / AN_HOUR:.1f} hours**",
         "bytes": f"{AN_HOUR * RUN_BYTES / 1e6:.1f} MB an hour, or {bits / 1e3:.0f} kbit/s",
         "share": f"a share of {bits * SETTINGS.hops / CARRIED_BITS:.8f}",
