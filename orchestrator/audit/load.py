@@ -47,9 +47,9 @@ class Runs:
 @dataclass(frozen=True, slots=True)
 class Load:
     """`circuits`: one a run; `places`: the runs to each destination, the busiest first. `circuits_an_hour`: at
-    most; None: nothing holds them back. `starts_an_hour`: at most so many runs towards a destination; none for one where
-    nothing does. `hours`: at least so long, of what is certain and of what is likely. `streams`: of the certain runs;
-    `bytes_up`, `bytes_down`: of those whose tools are not `unmeasured`."""
+    most; None: nothing holds them back. `starts_an_hour`: at most so many runs towards a destination; none for one
+    where nothing does. `hours`: at least so long, of what is certain and of what is likely. `streams`: of the certain
+    runs; `bytes_up`, `bytes_down`: of those whose tools are not `unmeasured`."""
 
     circuits: Runs
     places: Mapping[str, Runs]
