@@ -19,6 +19,8 @@ from .tool_problems import key_path, nearest, shown
 from .tool_values import Duration, Text
 
 SIZE_MAX = 1 << 20
+NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
+NAME_IN_WORDS = "small letters, digits, '_', '.' and '-', 64 at most"
 _TYPES = {
     "string_type": "a text", "list_type": "a list", "dict_type": "a table", "model_type": "a table",
     "model_attributes_type": "a table", "too_short": "a list with something in it",
@@ -26,16 +28,17 @@ _TYPES = {
 
 
 class AlertForm(Form):
-    """For which statuses, by what command."""
+    """For which statuses, by what command, and how long that may take."""
 
     on: list[str] = Field(min_length=1)
     command: list[str] = Field(min_length=1)
+    timeout: Duration | None = None
 
 
 class ScanForm(Form):
     """One `[[scan]]`. `options`: the keys that are options of `exitpin audit`."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    name: str = Field(pattern=NAME)
     tools: list[str] = Field(min_length=1)
     interval: Duration
     jitter: Duration = 0.0
@@ -60,7 +63,7 @@ class PlanForm(Form):
     """The whole file. `name` None: as the file is called."""
 
     version: str = Field(alias="schema")
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    name: str | None = Field(default=None, pattern=NAME)
     scan: list[ScanForm] = Field(min_length=1)
     output: OutputForm = OutputForm()
 
@@ -157,7 +160,7 @@ def _explained(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], 
         elif kind == "missing":
             yield place, "is missing"
         elif kind == "string_pattern_mismatch":
-            yield place, f"{shown(given)} is no name: small letters, digits, '_', '.' and '-', 64 at most"
+            yield place, f"{shown(given)} is no name: {NAME_IN_WORDS}"
         elif kind == "value_error":
             yield place, f"{each['ctx']['error']}, not {shown(given)}"
         else:

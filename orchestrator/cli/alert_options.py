@@ -16,7 +16,7 @@ from ..duration import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 
 TIMEOUT_S = 60.0
-TIMEOUT_MAX_S = 3600.0
+TIMEOUT_MIN_S, TIMEOUT_MAX_S = 1.0, 3600.0
 
 
 def add_alerts(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +84,6 @@ def _seconds(text: str) -> float:
         found = duration_s(text)
     except ValueError:
         found = 0.0
-    if not 1.0 <= found <= TIMEOUT_MAX_S:
+    if not TIMEOUT_MIN_S <= found <= TIMEOUT_MAX_S:
         raise argparse.ArgumentTypeError(f"{text!r}: say a time from 1s to 1h")
     return found

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..report.watch_told import WatchTold
 from ..results.blobs import blobs_directory
@@ -29,6 +30,9 @@ examples:
   exitpin audit tls-cert --sample 50; exitpin report prom -o /var/lib/prometheus/node-exporter/exitpin.prom
 """
 
+if TYPE_CHECKING:
+    from ..report.watch import Watched
+
 MAX_AGE = "30d"
 MODE = 0o644  # whoever collects it is another user
 
@@ -50,25 +54,36 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write the metrics. Where nothing was recorded yet they say that there is nothing."""
-    text = metrics(args.store or store_path(os.environ), watch_told(args.watch_state), args.max_age)
+    watch = watch_told(args.watch_state)
+    whole = text(facts(args.store or store_path(os.environ), args.max_age), watch)
     with whole_file(args.output or STDOUT, MODE) as file:
-        file.write(text)
+        file.write(whole)
     return 0
 
 
-def metrics(store: Path, watch: WatchTold | None, max_age: str = MAX_AGE) -> bytes:
-    """The metrics of a store, without the jobs whose last scan began longer ago than that, and of a watch. Raises
-    OperatorError."""
-    from ..report.prom import exposition
+class Facts(NamedTuple):
+    """What the metrics of a store are made of: its jobs, and its size."""
+
+    jobs: "list[Watched]"
+    sizes: dict[str, int]
+
+
+def facts(store: Path, max_age: str = MAX_AGE) -> Facts:
+    """Of a store, without the jobs whose last scan began longer ago than that. Raises OperatorError."""
     from ..report.watch import watched
 
-    since = time.time() - age_s(max_age)
-    watches = [] if watch is None else [watch]
     reader = open_store(store)
     if reader is None:
-        return exposition([], sizes(store), watches).encode()
+        return Facts([], sizes(store))
     with reader:
-        return exposition(watched(reader, since), sizes(store), watches).encode()
+        return Facts(watched(reader, time.time() - age_s(max_age)), sizes(store))
+
+
+def text(found: Facts, watch: WatchTold | None) -> bytes:
+    """The metrics of a store, and of a watch."""
+    from ..report.prom import exposition
+
+    return exposition(found.jobs, found.sizes, [] if watch is None else [watch]).encode()
 
 
 def sizes(store: Path) -> dict[str, int]:

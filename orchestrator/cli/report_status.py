@@ -17,8 +17,8 @@ plugins give them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
   WARNING   a finding of --warning; or a scan is incomplete: it was interrupted, killed, or lacks verdicts
   UNKNOWN   no scan is recorded; or one judged nobody; or the store can't be read
 
-With --watch-state FILE a watch that has stopped, or whose next iteration is 15 minutes late, is CRITICAL, too, and one
-that is paused is WARNING.
+With --watch-state FILE a watch that has stopped, has written nothing for 5 minutes, or whose next iteration is 15
+minutes late, is CRITICAL, too, and one that is paused is WARNING.
 """
 
 EPILOG = """\

@@ -30,7 +30,7 @@ from .watch_told import Telling, moment
 
 LOOK_S = 30.0
 """A wait is never longer: the clock on the wall may have jumped meanwhile."""
-BUSY_S = 2.0
+BUSY = "somebody else carries its scan out"
 GRAVITY = (0, EXIT_INCOMPLETE, 1, EXIT_FAILED)
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ class WatchLoop:
         self._said = ""
         self._worst = 0
         self._failing: set[str] = set()
+        self._busy: set[str] = set()
 
     async def execute(self) -> int:
         """Watch until it is told to end. Raises OperatorError when somebody watches by this plan already."""
@@ -76,7 +77,7 @@ class WatchLoop:
                 await self._watch()
             finally:
                 alive.cancel()
-                self._telling.stops()
+                await self._telling.stops()
         if self._stopped_by is not None:
             return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
         return EXIT_FAILED if self._failing else self._worst
@@ -86,10 +87,11 @@ class WatchLoop:
             now = time.time()
             due = self._agenda.next(now)
             if due.at > now:
-                if self._args.once:
+                if self._args.once and due.scan.name not in self._busy:
                     return
                 self._telling.waits(due)
-                self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
+                if due.scan.name not in self._busy:
+                    self._say(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
@@ -107,20 +109,39 @@ class WatchLoop:
         if latest is not None and latest.scan_id != due.resumes:
             self._agenda.began(due, latest)  # by a process that ended when the store could not be read
             return
-        if is_busy:
-            await self._wait(BUSY_S)  # of a watch that was killed: it ends by itself
+        if is_busy:  # by what a watch that was killed has left, which ends by itself, or by somebody at a terminal
+            self._yield_to_others(due)
             return
+        self._busy.discard(due.scan.name)
         self._telling.scans(due)
         self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
-        self._child = self._start(self._command(due), self._environment)
+        self._child = child = self._start(self._command(due), self._environment)
+        given_up = asyncio.create_task(self._give_up(due, child, time.time() if latest is None else latest.started))
         try:
-            status = await self._child.run()
+            status = await child.run()
         except OSError as error:
-            status, self._child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
-        said, self._child = self._child.last_sentence, None
-        self._take(due, status, said)
+            status, child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
+        finally:
+            is_given_up = not given_up.cancel()
+            self._child = None
+        self._take(due, status, child.last_sentence, is_given_up=is_given_up)
 
-    def _take(self, due: Due, status: int, said: str) -> None:
+    async def _give_up(self, due: Due, child: Child, started: float) -> None:
+        """Return when the process was told to end, since its iteration takes too long: what runs may end."""
+        while self._args.once or not self._agenda.is_late(due, started := min(started, time.time()), time.time()):
+            await asyncio.sleep(LOOK_S)
+        why = f"takes longer than its interval ({due.scan.interval_s:g} s), and others wait: it is given up"
+        say(f"{due.scan.name}: iteration {due.number} {why}; make the interval longer, or select fewer exits")
+        child.signal(signal.SIGINT)
+
+    def _yield_to_others(self, due: Due) -> None:
+        self._agenda.taken(due, time.time())
+        if due.scan.name not in self._busy:
+            self._busy.add(due.scan.name)
+            say(f"{due.scan.name}: {BUSY}; it is waited for")
+        self._telling.taken(due, BUSY)
+
+    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool) -> None:
         """What became of the process: by what the store has of it, and by its exit status."""
         try:
             iteration, _ = self._latest(due)
@@ -129,6 +150,11 @@ class WatchLoop:
             return
         if iteration is not None:
             self._agenda.began(due, iteration)
+        if is_given_up and iteration is not None and not iteration.is_done:
+            self._agenda.ended(due, Outcome.GIVEN_UP, time.time())
+            self._failing.add(due.scan.name)
+            self._telling.ended(due, iteration, "")
+            return
         if iteration is None or not iteration.is_done:
             self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
             return
@@ -193,7 +219,8 @@ class WatchLoop:
         where += [f"--{name}={value}" for name in ("name", "control") if (value := getattr(self._args, name))]
         tag = f"--iteration={self._plan.name}/{due.scan.name}/{due.number}"
         if due.resumes is not None:
-            return ["audit", f"--resume={due.resumes}", *where, tag, *due.scan.alert]
+            again = [word for word in due.scan.arguments if word.startswith("--param=")]  # the store keeps no secret
+            return ["audit", f"--resume={due.resumes}", *again, *where, tag, *due.scan.alert]
         return ["audit", *due.scan.arguments, *where, tag, *due.scan.alert]
 
     async def _rehearse(self) -> int:
@@ -224,11 +251,13 @@ class WatchLoop:
             self._child.signal(signal.SIGINT if is_first else signal.SIGTERM)
 
     async def _live(self) -> None:
-        """Signs of life for a service manager that wants them."""
+        """Signs of life, whatever else happens: for a service manager that wants them, and in the status file."""
         every_s = service_manager.watchdog_s(self._environment)
-        while every_s is not None:
-            service_manager.tell(self._environment, WATCHDOG="1")
-            await asyncio.sleep(every_s)
+        while True:
+            if every_s is not None:
+                service_manager.tell(self._environment, WATCHDOG="1")
+            self._telling.lives()
+            await asyncio.sleep(LOOK_S if every_s is None else min(LOOK_S, every_s))
 
     def _say(self, words: str) -> None:
         """For the log, if it is not what was said last."""

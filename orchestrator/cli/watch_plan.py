@@ -1,24 +1,26 @@
 """From a plan's file to what a watch scans: each scan as the command line of `exitpin audit`."""
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..audit.alerts import STATUSES
 from ..errors import OperatorError
 from ..settings import KEYS
 from ..watch.plan import PlannedScan, WatchPlan
+from .alert_options import TIMEOUT_MAX_S, TIMEOUT_MIN_S
 from .audit import add_how
 from .option_tables import OptionsParser, option_arguments
 from .report_options import age_s
 from .selectors import selector_arguments
 
 if TYPE_CHECKING:
-    from ...wrappers.watch_files import PlanForm, ScanForm
+    from ...wrappers.watch_files import AlertForm, PlanForm, ScanForm
 
 INTERVAL_MIN_S = 1.0
-STATUSES = ("tampered", "suspect", "broken", "error")
 
 
 def load_plan(path: Path) -> WatchPlan:
@@ -35,12 +37,20 @@ def load_plan(path: Path) -> WatchPlan:
             except OperatorError as error:
                 wrong += [f"scan[{place}].{under}{line}" for line in error.message.splitlines()]
     if form is not None:
-        wrong += _objections(form)
+        wrong += [*_objection_to_name(form, path), *_objections(form)]
     if form is None or wrong:
         raise PlanFileError(path, wrong)
     scans = tuple(_planned(scan, words[place]) for place, scan in enumerate(form.scan))
     output = form.output
     return WatchPlan(form.name or path.stem, scans, output.store, output.prometheus, output.status)
+
+
+def _objection_to_name(form: "PlanForm", path: Path) -> Iterator[str]:
+    from ...wrappers.tool_problems import shown
+    from ...wrappers.watch_files import NAME, NAME_IN_WORDS
+
+    if form.name is None and re.fullmatch(NAME, path.stem) is None:
+        yield f'name: is missing, and {shown(path.stem)} is none ({NAME_IN_WORDS}); give the plan a name = "..."'
 
 
 def _objections(form: "PlanForm") -> Iterator[str]:
@@ -53,16 +63,26 @@ def _objections(form: "PlanForm") -> Iterator[str]:
                 yield f"scan[{place}].tools[{number}]: {tool} is no tool; options are keys of [[scan]]"
         if scan.interval < INTERVAL_MIN_S:
             yield f"scan[{place}].interval: must be at least {INTERVAL_MIN_S:g} s"
-        for status in () if scan.alert is None else scan.alert.on:
-            if status not in STATUSES:
-                yield f"scan[{place}].alert.on: {status} is none of {', '.join(STATUSES)}"
+        if scan.alert is not None:
+            yield from (f"scan[{place}].alert.{wrong}" for wrong in _objections_to_alert(scan.alert))
+
+
+def _objections_to_alert(alert: "AlertForm") -> Iterator[str]:
+    yield from (f"on: {status} is none of {', '.join(STATUSES)}" for status in alert.on if status not in STATUSES)
+    if alert.timeout is not None and not TIMEOUT_MIN_S <= alert.timeout <= TIMEOUT_MAX_S:
+        yield f"timeout: must be from {TIMEOUT_MIN_S:g} s to {TIMEOUT_MAX_S:g} s"
 
 
 def _planned(scan: "ScanForm", options: Sequence[str]) -> PlannedScan:
     words = [*scan.tools, *options, *(f"--param={name}={value}" for name, value in scan.params.items())]
-    alert = scan.alert
-    told = () if alert is None else (f"--on={','.join(alert.on)}", "--", *alert.command)
-    return PlannedScan(scan.name, scan.interval, scan.jitter, tuple(words), told)
+    return PlannedScan(scan.name, scan.interval, scan.jitter, tuple(words), _told(scan.alert))
+
+
+def _told(alert: "AlertForm | None") -> tuple[str, ...]:
+    if alert is None:
+        return ()
+    timeout = () if alert.timeout is None else (f"--alert-timeout={alert.timeout:g}s",)
+    return (f"--on={','.join(alert.on)}", *timeout, "--", *alert.command)
 
 
 def _how(table: dict[str, object]) -> list[str]:

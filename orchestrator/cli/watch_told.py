@@ -6,25 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...wrappers import service_manager
-from ..errors import OperatorError
 from ..report.watch_told import WatchTold, watch_json
 from ..watch.agenda import Due, Iteration
 from ..watch.plan import WatchPlan
-from .say import say
-
-MODE = 0o644  # whoever monitors is another user
+from .watch_metrics import Metrics, ToldFile
 
 
 class Telling:
-    """Tells what there is to tell. A file that can't be written is told of once, and tried again each time."""
+    """Tells what there is to tell. Lives on the loop."""
 
     def __init__(self, plan: WatchPlan, store: Path, environment: Mapping[str, str]) -> None:
-        self._plan = plan
-        self._store = store
         self._environment = environment
-        self._problems: set[str] = set()
+        self._status = None if plan.status is None else ToldFile(Path(plan.status))
+        self._metrics = None if plan.prometheus is None else Metrics(Path(plan.prometheus), store)
         self._paused: dict[str, str] = {}
         self._told = WatchTold(plan.name, "waiting", time.time())
+        self._before: WatchTold | None = None
 
     def begins(self, known: Mapping[str, Iteration]) -> None:
         """What the watches before this one left, by scan."""
@@ -52,44 +49,43 @@ class Telling:
         if iteration is not None:
             self._told = replace(self._told, scan_id=iteration.scan_id, valid_after=iteration.valid_after)
 
+    def taken(self, due: Due, why: str) -> None:
+        """Somebody else carries out its scan."""
+        self._paused[due.scan.name] = why
+
     def waits(self, due: Due) -> None:
         """Nothing is to be done until then."""
         why = self._paused.get(due.scan.name, "")
         self._told = replace(self._told, state="paused" if why else "waiting", due=due.at, paused=why)
         self._tell(f"{due.scan.name}: iteration {due.number} at {moment(due.at)}")
 
-    def stops(self) -> None:
+    def lives(self) -> None:
+        """Nothing has changed, and the files say so."""
+        self._write_files()
+
+    async def stops(self) -> None:
         """The watch ends."""
         self._told = replace(self._told, state="stopped", due=None)
         service_manager.tell(self._environment, STOPPING="1")
         self._write_files()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return when all is written."""
+        if self._metrics is not None:
+            await self._metrics.settled()
 
     def _tell(self, words: str) -> None:
         service_manager.tell(self._environment, READY="1", STATUS=words)
         self._write_files()
 
     def _write_files(self) -> None:
-        self._told = told = replace(self._told, written=time.time())
-        if self._plan.status is not None:
-            self._write(Path(self._plan.status), watch_json(told))
-        if self._plan.prometheus is not None:
-            self._write(Path(self._plan.prometheus), None)
-
-    def _write(self, path: Path, content: bytes | None) -> None:
-        """`content` None: the metrics."""
-        from .report_prom import metrics
-        from .whole_file import whole_file
-
-        try:
-            whole = metrics(self._store, self._told) if content is None else content
-            with whole_file(path, MODE) as file:
-                file.write(whole)
-        except OperatorError as error:
-            if str(path) not in self._problems:
-                say(str(error))
-            self._problems.add(str(path))
-        else:
-            self._problems.discard(str(path))
+        before, self._before = self._before, replace(self._told, written=0.0, due=None)
+        self._told = replace(self._told, written=time.time())
+        if self._status is not None:
+            self._status.write(watch_json(self._told))
+        if self._metrics is not None:
+            self._metrics.write(self._told, is_changed=self._before != before)
 
 
 def moment(epoch: float) -> str:

@@ -4,8 +4,8 @@
 
 Looks at the last scan of each job that is young enough; where there is none, nobody watches any more, and that is
 critical. Where it is incomplete, what those before it found still counts. So does what a watch says of itself, if it is
-asked: one that is paused warns; one that has stopped, or has not begun what was due, is critical. Called by `exitpin
-report status`.
+asked: one that is paused warns; one that has stopped or fallen silent, or has not begun what was due, is critical.
+Called by `exitpin report status`.
 
 https://www.monitoring-plugins.org/doc/guidelines.html
 """
@@ -21,6 +21,7 @@ from .watch_told import WatchTold
 
 NAMED_MAX = 3
 OVERDUE_S = 900.0  # a watch that begins nothing for so long is none any more
+SILENT_S = 300.0  # it writes its file every half minute, whatever it does
 
 
 class State(IntEnum):
@@ -97,6 +98,8 @@ def _of_watch(watch: WatchTold, now: float) -> Said:
     name = f"watch {watch.watch}"
     if watch.state == "stopped":
         return Said(State.CRITICAL, f"{name} has stopped")
+    if now - watch.written > SILENT_S:
+        return Said(State.CRITICAL, f"{name} was last heard of {duration(now - watch.written)} ago")
     if watch.state == "paused":
         return Said(State.WARNING, f"{name} is paused: {watch.paused or 'it does not say why'}")
     if watch.state == "scanning":

@@ -1,9 +1,9 @@
 """What a watch does next: which scan is due, which iteration is gone on with, and how long to wait after a failure.
 
 Theory. An iteration is `begun` until its scan is done, however many processes that takes. What ended before its time is
-gone on with after a while that doubles with each failure in a row; an iteration that has taken longer than the interval
-of its scan is given up, for its successor is due. The time is the wall's, which may jump: what was begun in the future
-counts as begun now.
+gone on with after a while that doubles with each failure in a row. An iteration that has taken longer than the interval
+of its scan is given up: between two processes at once, and while one carries it out when somebody waits for it. The
+time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
 
 The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
 shorter, than the one before would have.
@@ -19,6 +19,9 @@ from random import Random
 from .plan import PlannedScan, WatchPlan
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
+BUSY_S = 2.0
+LATE_MIN_S = 600.0
+"""No iteration takes too long that has begun so short a while ago: with short intervals none would ever be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,13 @@ class Iteration:
 
 class Outcome(Enum):
     """How a process that carried out an iteration ended: DONE; CUT_SHORT: it can be gone on with; NOT_BEGUN: it never
-    was; REFUSED: the scan can't be gone on with as it is."""
+    was; REFUSED: the scan can't be gone on with as it is; GIVEN_UP: it took too long, and somebody waits."""
 
     DONE = auto()
     CUT_SHORT = auto()
     NOT_BEGUN = auto()
     REFUSED = auto()
+    GIVEN_UP = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +82,47 @@ class Agenda:
 
     def began(self, due: Due, iteration: Iteration) -> None:
         """Its scan has an id now."""
-        self._entries[due.scan.name].latest = iteration
+        entry = self._entries[due.scan.name]
+        known = entry.latest
+        if known is not None and known.scan_id == iteration.scan_id:
+            iteration = replace(iteration, started=min(iteration.started, known.started))
+        entry.latest = iteration
+
+    def taken(self, due: Due, now: float) -> None:
+        """Somebody else carries it out: that scan waits for a while, and no other does."""
+        self._entries[due.scan.name].not_before = now + BUSY_S
 
     def ended(self, due: Due, outcome: Outcome, now: float) -> float:
         """A process is over; until when the scan waits for the next one, if it failed."""
         entry = self._entries[due.scan.name]
-        if outcome is Outcome.DONE:
+        if outcome in (Outcome.REFUSED, Outcome.GIVEN_UP) and entry.latest is not None:
+            entry.latest = replace(entry.latest, is_done=True)  # nobody goes on with it
+        if outcome in (Outcome.DONE, Outcome.GIVEN_UP):
             entry.failures, entry.not_before = 0, 0.0
             return now
-        if outcome is Outcome.REFUSED and entry.latest is not None:
-            entry.latest = replace(entry.latest, is_done=True)  # it is given up
         entry.failures += 1
         entry.not_before = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(entry.failures - 1, 20))
         return entry.not_before
+
+    def is_late(self, due: Due, started: float, now: float) -> bool:
+        """Whether what is carried out has taken longer than its interval, and somebody waits: another scan, or its own
+        next iteration. `started`: when the iteration began."""
+        if now < started + max(due.scan.interval_s, LATE_MIN_S):
+            return False
+        others = (entry for entry in self._entries.values() if entry.scan is not due.scan)
+        next_one = started + due.scan.interval_s + self._jitter_s(due.scan, due.number + 1)
+        return now >= next_one or any(self._due(entry, now).at <= now for entry in others)
 
     def _due(self, entry: _Entry, now: float) -> Due:
         scan, latest = entry.scan, entry.latest
         wait_until = min(entry.not_before, now + LONGEST_WAIT_S)
         if latest is None:
             return Due(scan, 1, wait_until)
-        started = min(latest.started, now)
-        if not latest.is_done and now < started + scan.interval_s:
+        if latest.started > now:
+            entry.latest = latest = replace(latest, started=now)  # kept, or it would be due an interval later for ever
+        if not latest.is_done and now < latest.started + scan.interval_s:
             return Due(scan, latest.number, wait_until, latest.scan_id)
-        at = started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
+        at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
         return Due(scan, latest.number + 1, max(at, wait_until))
 
     def _jitter_s(self, scan: PlannedScan, number: int) -> float:

@@ -9,11 +9,15 @@ from .agenda import Iteration
 
 DONE = "done"
 
+RECENT = 50
 _LATEST = (
-    "SELECT json_extract(scan, '$.iteration.number'), started, scan_id, state, consensus FROM scans"
-    " WHERE CASE WHEN json_valid(scan) THEN json_extract(scan, '$.iteration.watch') = ?"
-    " AND json_extract(scan, '$.iteration.scan') = ? END ORDER BY started DESC, rowid DESC LIMIT 1"
+    "SELECT number, started, scan_id, state, consensus FROM ("
+    "SELECT json_extract(scan, '$.iteration.number') AS number, started, scan_id, state, consensus, rowid AS place"
+    " FROM scans WHERE CASE WHEN json_valid(scan) THEN json_extract(scan, '$.iteration.watch') = ?"
+    f" AND json_extract(scan, '$.iteration.scan') = ? END ORDER BY rowid DESC LIMIT {RECENT}"
+    ") ORDER BY number DESC, place DESC LIMIT 1"
 )
+"""Not by when they started, for the clock may have been wrong; and not all of them, for each is read whole."""
 
 
 def latest_iterations(reader: Reader, watch: str, scans: Iterable[str]) -> dict[str, Iteration]:

@@ -10,6 +10,7 @@ from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
 
 HEAD = 'schema = "exitpin.watch/1"\n'
 SCAN = '[[scan]]\nname = "certs"\ntools = ["tls-cert"]\ninterval = "12h"\n'
+ALERT = 'alert = { on = ["tampered"], command = ["x"], '
 
 
 @pytest.fixture
@@ -34,14 +35,14 @@ def test_a_plan_is_scans_each_with_what_audit_is_given(file: Path) -> None:
         HEAD + SCAN + 'jitter = "30m"\nrepeat = 2\nwide = true\ndirect_control = false\nbuild_delay = "5s"\n'
         'params = { "tls-cert.host" = "www.example.org", port = 443, "x.on" = true }\n'
         'select = { exits = ["exit01", "exit02"], flag = "Stable", sample = 20 }\n'
-        'alert = { on = ["tampered", "suspect"], command = ["/bin/page", "-x"] }\n'
+        'alert = { on = ["tampered", "suspect"], command = ["/bin/page", "-x"], timeout = "5m" }\n'
         '[output]\nstore = "/var/lib/r.sqlite"\nstatus = "s.json"\n'
     )
     words = (
         "tls-cert", "--repeat=2", "--wide", "--build-delay=5s", "--exit=exit01", "--exit=exit02", "--flag=Stable",
         "--sample=20", "--param=tls-cert.host=www.example.org", "--param=port=443", "--param=x.on=true",
     )  # fmt: skip
-    alert = ("--on=tampered,suspect", "--", "/bin/page", "-x")
+    alert = ("--on=tampered,suspect", "--alert-timeout=300s", "--", "/bin/page", "-x")
     scan = PlannedScan("certs", 43200.0, 1800.0, words, alert)
     assert load_plan(file) == WatchPlan("nightly", (scan,), "/var/lib/r.sqlite", None, "s.json")
 
@@ -119,7 +120,10 @@ def test_of_a_file_that_is_no_plan_it_is_said_where_and_why(file: Path, content:
         ('alert = { on = ["tampered"] }', "alert.command: is missing"),
         ('alert = { on = ["ok"], command = ["x"] }', "alert.on: ok is none of tampered, suspect, broken, error"),
         ('alert = { on = [], command = ["x"] }', "alert.on: must be a list with something in it, not []"),
-        ('alert = { on = ["tampered"], command = ["x"], to = 1 }', "alert.to: no such key; valid are on, command"),
+        (ALERT + "to = 1 }", "alert.to: no such key; valid are on, command, timeout"),
+        (ALERT + 'timeout = "2h" }', "alert.timeout: must be from 1 s to 3600 s"),
+        (ALERT + 'timeout = "10ms" }', "alert.timeout: must be from 1 s to 3600 s"),
+        (ALERT + 'timeout = "soon" }', 'alert.timeout: must be a time such as "45s"'),
         ('"\\u001b[2J" = 3', "\\x1b[2J: no such key"),
     ],
 )
@@ -143,3 +147,15 @@ def test_a_file_that_can_not_be_read_is_said(tmp_path: Path, name: str) -> None:
         load_plan(tmp_path / name)
     assert refused.value.exit_status == 2
     assert "can't be read: " in refused.value.message and refused.value.hint == "Name the file of a plan."
+
+
+@pytest.mark.parametrize("stem", ["my plan", "n\u00e4chtlich", "Nightly", ".nightly", "x" * 65, "a\n", "a\x1b[2J"])
+def test_a_plan_whose_file_has_no_fit_name_has_to_have_one_of_its_own(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.toml"
+    path.write_text(HEAD + SCAN)
+    with pytest.raises(OperatorError) as refused:
+        load_plan(path)
+    assert refused.value.exit_status == 2
+    assert 'give the plan a name = "..."' in refused.value.message and refused.value.message.isprintable()
+    path.write_text(f'name = "weekly"\n{HEAD}{SCAN}')
+    assert load_plan(path).name == "weekly"

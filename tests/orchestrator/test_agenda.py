@@ -2,7 +2,7 @@
 
 import pytest
 
-from exitpin.orchestrator.watch.agenda import LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
+from exitpin.orchestrator.watch.agenda import LATE_MIN_S, LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
 from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
 
 NOW = 1_000_000.0
@@ -85,6 +85,38 @@ def test_an_iteration_that_took_longer_than_its_interval_is_given_up_for_the_nex
     assert (due.number, due.resumes, due.at <= NOW) == (5, None, True)
 
 
+@pytest.mark.parametrize(
+    ("age", "web_began", "is_late"),
+    [
+        (3599, NOW, False),
+        (3601, NOW, False),  # nobody waits yet: the next one has some jitter
+        (3601, NOW - 601, True),
+        (4201, NOW, True),
+        (3599, NOW - 601, False),
+    ],
+)
+def test_an_iteration_is_late_when_it_is_older_than_its_interval_and_somebody_waits_for_it(
+    age: float, web_began: float, is_late: bool
+) -> None:
+    agenda = Agenda(PLAN, {"certs": iteration(4, NOW - age, is_done=False), "web": iteration(1, web_began)})
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - age, NOW) is is_late
+
+
+def test_a_short_interval_makes_no_iteration_late_that_has_just_begun() -> None:
+    agenda = only(PlannedScan("often", 1.0, 0.0, ()), iteration(4, NOW - 30, is_done=False))
+    due = agenda.next(NOW - 30)
+    assert not agenda.is_late(due, NOW - 30, NOW)
+    assert agenda.is_late(due, NOW - LATE_MIN_S, NOW)
+
+
+def test_what_was_given_up_is_followed_by_the_next_iteration_in_its_time() -> None:
+    agenda = only(WEB, iteration(4, NOW - 700, is_done=False))
+    given_up = Due(WEB, 4, 0.0, "scan-4")
+    agenda.ended(given_up, Outcome.GIVEN_UP, NOW)
+    due = agenda.next(NOW)
+    assert (due.number, due.resumes, due.at) == (5, None, NOW - 100)
+
+
 def test_a_scan_that_can_not_be_gone_on_with_is_begun_anew_at_its_time() -> None:
     agenda = only(WEB, iteration(4, NOW, is_done=False))
     agenda.ended(agenda.next(NOW), Outcome.REFUSED, NOW)
@@ -102,6 +134,20 @@ def test_one_scan_that_fails_does_not_hold_up_another() -> None:
 def test_a_clock_that_jumps_makes_nobody_wait_longer_than_an_interval(jump: float) -> None:
     agenda = only(WEB, iteration(4, NOW))
     assert agenda.next(NOW + jump).at <= NOW + jump + 600
+
+
+def test_what_was_begun_by_a_clock_that_was_ahead_is_followed_an_interval_after_that_is_noticed() -> None:
+    agenda = only(WEB, iteration(4, NOW + 86_400))
+    assert [agenda.next(NOW + passed).at for passed in (0, 30, 599)] == [NOW + 600] * 3
+
+
+def test_what_was_begun_by_a_clock_that_was_ahead_is_given_up_an_interval_after_that_is_noticed() -> None:
+    agenda = only(WEB, iteration(4, NOW + 86_400, is_done=False))
+    due = agenda.next(NOW)
+    agenda.began(due, iteration(4, NOW + 86_400, is_done=False))
+    agenda.ended(due, Outcome.CUT_SHORT, NOW)
+    assert agenda.next(NOW + 599).number == 4
+    assert agenda.next(NOW + 600).number == 5
 
 
 def test_a_clock_that_goes_back_after_a_failure_makes_nobody_wait_longer_than_the_longest_wait() -> None:

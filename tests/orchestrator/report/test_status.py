@@ -70,6 +70,12 @@ def test_the_figures_are_in_the_form_of_the_plugins() -> None:
         ({"due": None}, State.OK, "watch nightly: nothing is due"),
         ({"state": "scanning", "due": NOW - 9999}, State.OK, "watch nightly: iteration 41 began"),
         ({"due": NOW - 7200}, State.CRITICAL, "- watch nightly: its next iteration was due 2 h ago; no finding"),
+        ({"state": "scanning", "written": NOW - 299}, State.OK, "watch nightly: iteration 41 began"),
+        ({"state": "scanning", "written": NOW - 601}, State.CRITICAL, "- watch nightly was last heard of 10 min ago"),
+        ({"state": "paused", "written": NOW - 601}, State.CRITICAL, "- watch nightly was last heard of 10 min ago"),
+        ({"written": NOW - 601}, State.CRITICAL, "- watch nightly was last heard of 10 min ago"),
+        ({"written": NOW - 601, "state": "stopped"}, State.CRITICAL, "- watch nightly has stopped; no finding"),
+        ({"written": NOW + 601}, State.OK, "watch nightly: the next iteration is due in 60 min"),
         ({"state": "stopped"}, State.CRITICAL, "- watch nightly has stopped; no finding"),
         (
             {"state": "paused", "paused": "no snapshot"},
