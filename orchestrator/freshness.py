@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from .model import Snapshot
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
+EARLY_MAX_S = 1800.0
+"""So far behind may our clock be."""
 PATIENCE_SHARE = 12  # of the interval between two consensuses
 PATIENCE_MIN_S, PATIENCE_MAX_S = 20.0, 300.0
 
@@ -29,9 +31,20 @@ def is_fresh(snapshot: Snapshot, now: float) -> bool:
     return not snapshot.fresh_until or now < epoch_of(snapshot.fresh_until)
 
 
+def is_over(snapshot: Snapshot, now: float) -> bool:
+    """Whether the network may no longer be as this consensus says."""
+    return bool(snapshot.valid_until) and now >= epoch_of(snapshot.valid_until)
+
+
+def is_early(snapshot: Snapshot, now: float) -> bool:
+    """Whether its validity begins so much later that it, or the clock, is wrong; what does not say when it ends is
+    not."""
+    return bool(snapshot.valid_until) and now < epoch_of(snapshot.valid_after) - EARLY_MAX_S
+
+
 def is_valid(snapshot: Snapshot, now: float) -> bool:
-    """Whether the network still is as this consensus says."""
-    return not snapshot.valid_until or now < epoch_of(snapshot.valid_until)
+    """Whether the network is as this consensus says."""
+    return not is_over(snapshot, now) and not is_early(snapshot, now)
 
 
 def patience_s(snapshot: Snapshot) -> float:

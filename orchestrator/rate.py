@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+from .duration import UNITS_MS
+
 _RATE = re.compile(r"(\d{1,6})/(s|m|h)")
 
 

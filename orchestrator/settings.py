@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .duration import DAY_S, duration_s
 from .errors import EXIT_USAGE, OperatorError
 from .model import join_host_port
-from .rate import PER_DESTINATION, UNITS_MS, Rate, rate_of
+from .rate import PER_DESTINATION, Rate, rate_of
 from .tool_settings import NAME as PARAMS
 from .tool_settings import Params, key_of, merged, read_params
 
@@ -24,7 +25,6 @@ BUILT_IN = "built-in"
 COMMAND_LINE = "command line"
 FALLBACKS = ("none", "guards")
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)?")
 _FINGERPRINT = re.compile(r"\$?([0-9A-Fa-f]{40})")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
@@ -185,9 +185,8 @@ def _explain(path: Path, name: str, kind: str, given: object) -> str:
 
 def _duration_s(least_s: float) -> Callable[[Any], float]:
     def parse(given: Any) -> float:
-        match = None if isinstance(given, bool) else _DURATION.fullmatch(str(given))
-        seconds = float(match[1]) * UNITS_MS[match[2] or "s"] / 1000 if match else -1.0
-        if not least_s <= seconds <= 86400:
+        seconds = -1.0 if isinstance(given, bool) else duration_s(str(given))
+        if not least_s <= seconds <= DAY_S:
             raise ValueError
         return seconds
 

@@ -1,12 +1,14 @@
 """The page on what is polite: its figures are those of the code's defaults."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.audit.load import load_of
+from exitpin.orchestrator.audit.load import WindowsOf, load_of
 from exitpin.orchestrator.audit.params import Bound
 from exitpin.orchestrator.audit.scan_plan import chance_of_seeing, make_scan_plan
+from exitpin.orchestrator.cli.allowing import allowance_of
 from exitpin.orchestrator.cli.audit_scan import PER_EXIT_REAL
 from exitpin.orchestrator.cli.politeness import WIDE_RUNS, pace_of, spacing_of
 from exitpin.orchestrator.network import Vantage
@@ -29,6 +31,11 @@ AN_HOUR = 3600 / EVERY_S
 RUN_BYTES, CARRIED_BITS = 10_000, 200e9
 
 
+def allowed(destinations: tuple[str, ...]) -> WindowsOf:
+    """What the defaults allow towards a destination, of which these are the user's own."""
+    return allowance_of(replace(SETTINGS, destinations=destinations), VANTAGE).windows_of
+
+
 def figures() -> dict[str, str]:
     """Each sentence of figures in the page, computed."""
     snapshot = stand_in_snapshot(EXITS)
@@ -37,9 +44,14 @@ def figures() -> dict[str, str]:
         snapshot, list(snapshot.relays.values()), [(one, Bound(one, {}), "k")],
         unmet={}, repeat=1, is_direct_allowed=False,
     )  # fmt: skip
-    load = load_of(plan, EVERY_S, EVERY_S, {})
+    yours = load_of(plan, EVERY_S, EVERY_S, {}, allowed(("a.test",)))
+    load = load_of(plan, EVERY_S, EVERY_S, {}, allowed(()))
+    place = next(iter(load.places))
+    most, not_yours = yours.streams_an_hour(place), load.streams_an_hour(place)
+    assert most is not None and not_yours is not None and most == pytest.approx(AN_HOUR)
     bits = AN_HOUR * RUN_BYTES * 8 / 3600
-    certain, likely = load.circuits.certain, load.circuits.likely
+    certain, likely, more = load.circuits.certain, yours.circuits.likely, load.circuits.likely
+    ours, theirs = yours.hours, load.hours
     return {
         "build_delay": f"``build_delay`` {SETTINGS.build_delay_s:g} s ",
         "build_jitter": f"``build_jitter`` up to {SETTINGS.build_jitter_s:g} s ",
@@ -49,9 +61,12 @@ def figures() -> dict[str, str]:
         "wide": f"without ``--wide`` {WIDE_RUNS} runs ",
         "circuits": f"at most **{AN_HOUR:,.0f} circuits an hour** on average, or {AN_HOUR * 24:,.0f} a day",
         "handshakes": f"{AN_HOUR * SETTINGS.hops:,.0f} handshakes an hour",
-        "destination": f"**{AN_HOUR:,.0f} runs an hour at one destination**: one every {EVERY_S:g} s",
+        "per_destination": f"``per_destination`` {SETTINGS.per_destination} ",
+        "yours": f"**{most:,.0f} runs an hour at one destination** that is declared yours: one every {EVERY_S:g} s",
+        "not yours": f"**{not_yours:,.0f} runs an hour at any other destination**",
         "one tool": f"**{EXITS:,} exits** takes {certain:,} runs at the least (three of them controls)",
-        "hours": f"which is **{load.hours[0]:.1f} hours**; likely {likely:,} and {load.hours[1]:.1f} hours",
+        "hours": f"yours that is **{ours[0]:.1f} hours**; likely {likely:,} and {ours[1]:.1f} hours",
+        "hours else": f"At any other it is **{theirs[0]:.1f} hours**; likely {more:,} and {theirs[1]:.1f} hours",
         "all tools": f"{EXITS * TOOLS:,} probes, **{EXITS * TOOLS / AN_HOUR:.1f} hours**",
         "bytes": f"{AN_HOUR * RUN_BYTES / 1e6:.1f} MB an hour, or {bits / 1e3:.0f} kbit/s",
         "share": f"a share of {bits * SETTINGS.hops / CARRIED_BITS:.8f}",

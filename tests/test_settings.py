@@ -60,7 +60,7 @@ def test_all_errors_of_all_layers_are_told_at_once(tmp_path: Path) -> None:
     env = write_user_file(tmp_path, "jobs = true\nfirst_hops = ['moria1']\ncolour = 'red'\n") | {"EXITPIN_RATE": "fast"}
 
     with pytest.raises(OperatorError) as caught:
-        load_settings(env, {"timeout": "soon", "build_jitter": "1d"}, system)
+        load_settings(env, {"timeout": "soon", "build_jitter": "2d"}, system)
 
     user = tmp_path / "exitpin" / "config.toml"
     assert sorted(caught.value.message.splitlines()) == sorted(
@@ -72,7 +72,7 @@ def test_all_errors_of_all_layers_are_told_at_once(tmp_path: Path) -> None:
             f"{user}: colour: no such key; valid are " + ", ".join([*(key.name for key in KEYS), "params"]),
             "EXITPIN_RATE: 'fast' is not runs in a time, such as \"20/m\" (s, m or h)",
             "--timeout: 'soon' is not a time up to a day, more than nothing, such as \"90s\" or 90",
-            '--build-jitter: \'1d\' is not a time up to a day, such as "1s", "500ms" or 1.0',
+            '--build-jitter: \'2d\' is not a time up to a day, such as "1s", "500ms" or 1.0',
         ]
     )
 
@@ -131,6 +131,9 @@ def test_a_file_that_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Pat
         ("BUILD_DELAY", "0", "build_delay_s", 0.0),
         ("TIMEOUT", "2m", "timeout_s", 120.0),
         ("TIMEOUT", "1.5h", "timeout_s", 5400.0),
+        ("NETWORK_WAIT", "1d", "network_wait_s", 86400.0),
+        ("NETWORK_WAIT", "0.5 d", "network_wait_s", 43200.0),
+        ("BUILD_DELAY", "0.33333333", "build_delay_s", 0.33333333),
         (
             "DESTINATIONS",
             "Example.ORG. [2001:DB8::1]:443 ::1",
@@ -157,6 +160,8 @@ def test_variables_are_read_as_text(name: str, given: str, attribute: str, value
         ("TIMEOUT", "0"),
         ("TIMEOUT", "nan"),
         ("TIMEOUT", "25h"),
+        ("TIMEOUT", "1.01d"),
+        ("TIMEOUT", "\N{ARABIC-INDIC DIGIT THREE}s"),
         ("RATE", "0/m"),
         ("JOBS", "0"),
         ("JOBS", "1.5"),

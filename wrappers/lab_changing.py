@@ -16,6 +16,8 @@ from ..orchestrator.lab.network import Relay, Role
 from . import lab_keys
 from .lab_grounds import Grounds
 
+DRAFT = "keys.new"
+
 
 async def carry_out(grounds: Grounds, change: Change) -> list[Changed]:
     """Make a change; returns when it is made at the relays. OperatorError when it can't be."""
@@ -65,11 +67,10 @@ async def _remove(grounds: Grounds, change: Change) -> Iterable[Relay]:
 async def _restore(grounds: Grounds, change: Change) -> Iterable[Relay]:
     relays = changes.found(grounds.boot.network, change.names)
     gone = [relay for relay in relays if not grounds.lives(relay)]
+    _write_declaring(grounds, gone)
     grounds.removed.difference_update(relay.nickname for relay in gone)
     await grounds.tell_authorities()  # before they are sent its descriptor
     for relay in gone:
-        _declare(grounds, relay)
-        grounds.write(relay)
         grounds.note(change.verb, relay, True)
     await asyncio.gather(*(grounds.start(relay) for relay in gone))
     return relays
@@ -82,9 +83,8 @@ async def _policy(grounds: Grounds, change: Change) -> Iterable[Relay]:
     relays = changes.found(boot.network, change.names)
     _refuse_removed(grounds, relays)
     try:
-        for relay in relays:
-            grounds.write(relay)
-    except OperatorError:
+        grounds.write_all(relays)
+    except (OperatorError, OSError):
         boot.network = before
         raise
     grounds.tell_targets()
@@ -98,14 +98,25 @@ async def _policy(grounds: Grounds, change: Change) -> Iterable[Relay]:
 async def _rekey(grounds: Grounds, change: Change) -> Iterable[Relay]:
     relays = changes.found(grounds.boot.network, change.names)
     _refuse_removed(grounds, relays)
-    for relay in relays:
+    before = grounds.who
+    drafts = [grounds.boot.tor_root / relay.nickname / DRAFT for relay in relays]
+    try:
+        for relay in relays:
+            _new_identity(grounds, relay, DRAFT)
+        _write_declaring(grounds, relays)
+    except (OperatorError, OSError):
+        grounds.who = before
+        for draft in drafts:
+            shutil.rmtree(draft, ignore_errors=True)
+        raise
+    after, grounds.who = grounds.who, before
+    for relay, draft in zip(relays, drafts, strict=True):
         grounds.keeper.stop(relay.nickname)
         grounds.note(change.verb, relay, False)
         grounds.former.add(grounds.fingerprint(relay.nickname))
-        shutil.rmtree(grounds.boot.tor_root / relay.nickname / "keys")
-        _new_identity(grounds, relay)
-        _declare(grounds, relay)
-        grounds.write(relay)
+        shutil.rmtree(draft.with_name("keys"))
+        draft.rename(draft.with_name("keys"))
+    grounds.who = after
     await grounds.tell_authorities()
     for relay in relays:
         grounds.note(change.verb, relay, True)
@@ -144,8 +155,20 @@ def _declare(grounds: Grounds, relay: Relay) -> None:
         grounds.declaring.add(relay.nickname)
 
 
-def _new_identity(grounds: Grounds, relay: Relay) -> None:
-    place = grounds.boot.tor_root / relay.nickname / "keys"
+def _write_declaring(grounds: Grounds, relays: Sequence[Relay]) -> None:
+    """Their torrcs: all, or none."""
+    before = set(grounds.declaring)
+    try:
+        for relay in relays:
+            _declare(grounds, relay)
+        grounds.write_all(relays)
+    except (OperatorError, OSError):
+        grounds.declaring = before
+        raise
+
+
+def _new_identity(grounds: Grounds, relay: Relay, name: str = "keys") -> None:
+    place = grounds.boot.tor_root / relay.nickname / name
     place.parent.mkdir(mode=0o700, exist_ok=True)
     fingerprint = lab_keys.make_identity(place)
     grounds.who = replace(grounds.who, fingerprints={**grounds.who.fingerprints, relay.nickname: fingerprint})

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +74,20 @@ class Grounds:
             raise OperatorError(f"tor refuses this of {name}: {complaint}.")
         self.revisions[name] = revision
         self.unpublished[name] = time.monotonic()
+
+    def write_all(self, relays: Sequence[Relay]) -> None:
+        """As `write`: all of them, or none."""
+        paths = [self.boot.tor_root / relay.nickname / "torrc" for relay in relays]
+        before = {path: path.read_bytes() for path in paths if path.exists()}
+        revisions, unpublished = dict(self.revisions), dict(self.unpublished)
+        try:
+            for relay in relays:
+                self.write(relay)
+        except (OperatorError, OSError):
+            self.revisions, self.unpublished = revisions, unpublished
+            for path, old in before.items():
+                path.write_bytes(old)
+            raise
 
     async def start(self, relay: Relay) -> None:
         """Start its tor, and return when it listens."""
@@ -146,7 +160,10 @@ class Grounds:
 def verified(tor: str, torrc: Path) -> str | None:
     """What tor has against a torrc. In this thread, so that nobody else reaps it."""
     command = [tor, "--verify-config", "--hush", "-f", str(torrc), "--defaults-torrc", "/dev/null"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=READY_S, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=READY_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it said nothing for {READY_S:g} s"
     lines = [line.partition("] ")[2] for line in (done.stdout + done.stderr).splitlines() if "] " in line]
     return None if done.returncode == 0 else "; ".join(lines[:2])[:300] or f"status {done.returncode}"
 

@@ -4,7 +4,8 @@ Every start is written down, under the lock of `starts_file.py`, before it happe
 for the disk is slow: its record is reserved and synced by a thread, while the loop asks again every few milliseconds;
 then, under the lock and knowing what others did meanwhile, it is stamped with the moment of its start. Of several that
 have reserved the first goes first. A run's record is reserved when its destination is open, and stamped when its tool
-starts; no circuit is built before it is synced, too. So a kill or a power cut leaves what happened, or more.
+starts; no circuit is built before it is synced, too. So a kill or a power cut leaves what happened, or more. A run that
+started while somebody else had the lock is stamped as soon as it can be had, before anything else is decided.
 
 Time is CLOCK_BOOTTIME, which no setting of the clock moves and which goes on while the machine sleeps. What was written
 before the last boot is as old as the wall clock says, and at least as old as the boot: no clock makes anybody wait
@@ -32,6 +33,8 @@ LOOK_S, UNDER_WAY_S, BUSY_S, SYNC_S = 30.0, 1.0, 0.005, 0.002
 """After so long it is worth asking again: at most; while nobody knows when another one begins; while somebody else has
 the lock; while the disk works."""
 PATIENCE_S = 10.0
+LEAVING_S = 0.5
+"""So long the lock is tried for when the file is let go of."""
 SWEEP_S = 60.0
 CIRCUIT = short("")
 REMOVE = "Without it limits begin anew: remove it, and give the targets of the last hour a rest before you start again."
@@ -72,6 +75,7 @@ class KeptStarts:
         self._reserved: int | None = None
         self._is_reserved_long = False
         self._under_way: dict[bytes, deque[int]] = {}
+        self._unstamped: deque[tuple[int, Start]] = deque()
         self._thread = ThreadPoolExecutor(1, "starts")
         self._syncing: Future[None] | None = None
         self._written = self._synced = self._being_synced = 0
@@ -88,6 +92,11 @@ class KeptStarts:
 
     def close(self) -> None:
         """Let go of the file."""
+        deadline = time.monotonic() + LEAVING_S
+        while self._unstamped and not self.problem and time.monotonic() < deadline:
+            self._asked(lambda now: None, None)
+            if self._unstamped:
+                time.sleep(BUSY_S)
         self._thread.shutdown()
         self._file.close()
 
@@ -109,19 +118,23 @@ class KeptStarts:
 
     def began(self, destinations: Sequence[Destination]) -> None:
         """As `allowance.Starts`."""
-        keys = dict.fromkeys(key_of(destination) for destination in destinations)
-        begun = [(key, self._under_way[key].popleft()) for key in keys if self._under_way.get(key)]
-
-        def stamp(now: float) -> None:
-            for key, number in begun:
+        now, _ = self._clock()
+        for key in dict.fromkeys(key_of(destination) for destination in destinations):
+            if key in self._under_way:
+                self._unstamped.append((self._under_way[key].popleft(), self._start(key, now)))
                 if not self._under_way[key]:
                     del self._under_way[key]
-                self._tally.add(key, now)
-                self._file.rewrite(number, self._start(key, now))
-
-        self._asked(stamp, None)
+        self._asked(lambda now: None, None)
 
     # Under the lock.
+
+    def _stamp(self) -> None:
+        """Those that have begun, be it that the lock could not be had then."""
+        while self._unstamped:
+            number, start = self._unstamped[0]
+            self._file.rewrite(number, start)
+            self._tally.add(start.key, start.boot_at)
+            self._unstamped.popleft()
 
     def _circuit(self, now: float) -> float:
         wait_s = open_at(self._tally.of(CIRCUIT), self._allowance.circuits) - now
@@ -181,6 +194,7 @@ class KeptStarts:
     def _reload(self, now: float, wall: float) -> None:
         """Read what others have written: all of it, for what was there may have got another time."""
         mine = {number for numbers in self._under_way.values() for number in numbers}
+        mine |= {number for number, _ in self._unstamped}
         tally: Tally[bytes] = Tally()
         too_old = 0
         for number, start in self._file.newest():
@@ -213,6 +227,7 @@ class KeptStarts:
             elif now - self._swept_at > SWEEP_S:
                 self._tally.forget(now - self._horizon_s)
                 self._swept_at = now
+            self._stamp()
             yield now
         finally:
             self._file.unlock()

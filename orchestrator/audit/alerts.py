@@ -61,7 +61,7 @@ class Alerts:
         self._surplus: dict[str, _Verdict] = {}
         self._running = 0
         self._in_a_row = 0
-        self._is_over = False
+        self._is_over = self._is_lost = False
         self._untold = 0
 
     # What is to be told.
@@ -74,7 +74,7 @@ class Alerts:
 
     def judged(self, record: Record) -> None:
         """A record that will be on disk soon."""
-        if not self.is_due(record):
+        if self._is_lost or not self.is_due(record):
             return
         name, line = str(record["verdict_id"]), None
         if name not in self._unrecorded and self._accepted < ALERTS_MAX:
@@ -94,7 +94,8 @@ class Alerts:
                 self._put(Alert({name: verdict.status}, verdict.line))
 
     def lost(self) -> None:
-        """What is not on disk by now will never be."""
+        """What is not on disk by now will never be, and nothing that comes."""
+        self._is_lost = True
         self._unrecorded.clear()
 
     @property

@@ -6,8 +6,9 @@ controls of its own asked anew; controls are renewed as they grow old. More is p
 pair is asked so often.
 
 Pace. Each run has a circuit of its own, and circuits are built one after the other, `circuit_every_s` apart on average;
-two runs at one destination start `start_every_s` apart. Whichever takes longer is how long the scan takes at the least;
-slow tools, and few runs at a time, make it longer. So no hour ever sees more than these figures.
+two runs at one destination start `start_every_s` apart, and no more of them than its windows allow (`allowance.py`).
+Whichever takes longest is how long the scan takes at the least; slow tools, few runs at a time, and what earlier
+commands started make it longer. So no hour ever sees more than these figures.
 
 How many streams and bytes a run is, its tool's file does not say. Earlier runs do (`results/measured.py`); without any
 a run counts as one stream to each of its destinations, and its bytes are unknown. Called by the command line, before a
@@ -15,10 +16,12 @@ scan is started.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
+from ..allowance import Window, last_of
+from ..model import Destination
 from ..results.measured import Measured
 from .cases import RECHECK_CONTROLS
 from .errands import Audit
@@ -29,6 +32,8 @@ RUNS_OF_THE_TROUBLED = 8
 """What `conclusions.py` wants before it calls an exit broken."""
 HOUR_S = 3600.0
 SHOWN_MAX = 8
+
+WindowsOf = Callable[[Destination], Sequence[Window]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +46,15 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`circuits`: one a run; `places`: the runs to each destination, the busiest first. `circuits_an_hour`, and
-    `starts_an_hour` towards one destination: at most; None: nothing holds them back. `hours`: at least so long, of what
-    is certain and of what is likely. `streams`: of the certain runs; `bytes_up`, `bytes_down`: of those whose tools are
-    not `unmeasured`."""
+    """`circuits`: one a run; `places`: the runs to each destination, the busiest first. `circuits_an_hour`: at
+    most; None: nothing holds them back. `starts_an_hour`: at most so many runs towards a destination; none for one
+    where nothing does. `hours`: at least so long, of what is certain and of what is likely. `streams`: of the certain
+    runs; `bytes_up`, `bytes_down`: of those whose tools are not `unmeasured`."""
 
     circuits: Runs
     places: Mapping[str, Runs]
     circuits_an_hour: float | None
-    starts_an_hour: float | None
+    starts_an_hour: Mapping[str, float]
     hours: tuple[float, float]
     streams: float
     bytes_up: float
@@ -58,8 +63,8 @@ class Load:
     is_measured: bool
 
     def streams_an_hour(self, place: str) -> float | None:
-        """At most so many runs go to a destination in an hour, by both limits and by what there is to do."""
-        limits = [limit for limit in (self.circuits_an_hour, self.starts_an_hour) if limit is not None]
+        """At most so many runs go to a destination in an hour, by all limits and by what there is to do."""
+        limits = [limit for limit in (self.circuits_an_hour, self.starts_an_hour.get(place)) if limit is not None]
         return min([*limits, float(self.places[place].likely)]) if limits else None
 
     @property
@@ -97,9 +102,20 @@ class Load:
             yield f"{streams}, bytes unknown: no run of {', '.join(self.unmeasured)} is recorded"
 
 
-def load_of(plan: ScanPlan, circuit_every_s: float, start_every_s: float, measured: Mapping[str, Measured]) -> Load:
+def _unlimited(destination: Destination) -> Sequence[Window]:
+    return ()
+
+
+def load_of(
+    plan: ScanPlan,
+    circuit_every_s: float,
+    start_every_s: float,
+    measured: Mapping[str, Measured],
+    windows_of: WindowsOf = _unlimited,
+) -> Load:
     """The load of a plan. `circuit_every_s`, `start_every_s`: the mean time between two circuits, and between two runs
-    at one destination; 0: no limit; `measured`: by tool id, of those of which something is known."""
+    at one destination; 0: no limit; `measured`: by tool id, of those of which something is known; `windows_of`: what
+    else holds for runs towards a destination."""
     probes: Counter[int] = Counter()
     pairs: Counter[int] = Counter()
     for audit, relay in plan.pairs:
@@ -108,7 +124,8 @@ def load_of(plan: ScanPlan, circuit_every_s: float, start_every_s: float, measur
     audits = [audit for audit in plan.audits if pairs[id(audit)]]
     certain = {id(audit): probes[id(audit)] + _controls(audit) for audit in audits}
     likely = {id(audit): certain[id(audit)] + _more(audit, pairs[id(audit)]) for audit in audits}
-    so_far = _hours(audits, likely, circuit_every_s, start_every_s)
+    windows = {str(place): windows_of(place) for audit in audits for place in audit.destinations}
+    so_far = _hours(audits, likely, circuit_every_s, start_every_s, windows)
     for audit in audits:
         likely[id(audit)] += _controls(audit) * int(so_far * HOUR_S / audit.tool.baseline.max_age_s)
     known = [audit for audit in audits if audit.tool.id in measured]
@@ -118,11 +135,15 @@ def load_of(plan: ScanPlan, circuit_every_s: float, start_every_s: float, measur
     return Load(
         circuits=Runs(sum(certain.values()), sum(likely.values())),
         places=_places(audits, certain, likely),
-        circuits_an_hour=HOUR_S / circuit_every_s if circuit_every_s else None,
-        starts_an_hour=HOUR_S / start_every_s if start_every_s else None,
+        circuits_an_hour=_finite(min(_an_hour(circuit_every_s), _by_places(audits, windows))),
+        starts_an_hour={
+            place: limit
+            for place, limits in windows.items()
+            if (limit := min(_an_hour(start_every_s), _windows_an_hour(limits))) < inf
+        },
         hours=(
-            _hours(audits, certain, circuit_every_s, start_every_s),
-            _hours(audits, likely, circuit_every_s, start_every_s),
+            _hours(audits, certain, circuit_every_s, start_every_s, windows),
+            _hours(audits, likely, circuit_every_s, start_every_s, windows),
         ),
         streams=streams,
         bytes_up=sum(certain[id(audit)] * measured[audit.tool.id].bytes_up for audit in known),
@@ -145,9 +166,42 @@ def _more(audit: Audit, pairs: int) -> int:
     return troubled * (RUNS_OF_THE_TROUBLED - 1 + controls) + (max(0, RECHECK_CONTROLS - controls) if controls else 0)
 
 
-def _hours(audits: Sequence[Audit], runs: Mapping[int, int], circuit_every_s: float, start_every_s: float) -> float:
-    busiest = max((place.certain for place in _places(audits, runs, runs).values()), default=0)
-    return max(sum(runs.values()) * circuit_every_s, busiest * start_every_s) / HOUR_S
+def _hours(
+    audits: Sequence[Audit],
+    runs: Mapping[int, int],
+    circuit_every_s: float,
+    start_every_s: float,
+    windows: Mapping[str, Sequence[Window]],
+) -> float:
+    places = {name: place.certain for name, place in _places(audits, runs, runs).items()}
+    by_windows = max((last_of(count, (), windows[name], 0.0) for name, count in places.items()), default=0.0)
+    busiest = max(places.values(), default=0)
+    return max(sum(runs.values()) * circuit_every_s, busiest * start_every_s, by_windows) / HOUR_S
+
+
+def _an_hour(every_s: float) -> float:
+    return HOUR_S / every_s if every_s else inf
+
+
+def _windows_an_hour(windows: Sequence[Window]) -> float:
+    return min((float(window.count * ceil(HOUR_S / window.period_s)) for window in windows), default=inf)
+
+
+def _by_places(audits: Sequence[Audit], windows: Mapping[str, Sequence[Window]]) -> float:
+    """How many circuits an hour can have use for: each run goes to all of its destinations, so the one that allows
+    least holds it back, together with all others that it holds back."""
+    limits = {place: _windows_an_hour(limits) for place, limits in windows.items()}
+    tightest = set()
+    for audit in audits:
+        places = sorted(map(str, audit.destinations), key=lambda place: (limits[place], place))
+        if not places:
+            return inf
+        tightest.add(places[0])
+    return sum(limits[place] for place in tightest) if tightest else inf
+
+
+def _finite(limit: float) -> float | None:
+    return None if limit == inf else limit
 
 
 def _places(audits: Sequence[Audit], certain: Mapping[int, int], likely: Mapping[int, int]) -> dict[str, Runs]:

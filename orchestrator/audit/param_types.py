@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 
+from ..duration import duration_s
 from ..names import can_exit_reach
 from ..tool import Param
 from .templates import BUILT_IN, fill_known, names_in
@@ -27,8 +28,6 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _URL = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::(\d{1,5}))?(?:[/?#][^\s\\]*)?"
 )
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d)?")
-_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def parse_value(param: Param, text: str) -> str:
@@ -83,14 +82,6 @@ def split_url(text: str) -> tuple[str, str, int]:
     _host(host)
     port = match[3] or str(DEFAULT_PORTS.get(scheme, ""))
     return scheme, host, int(_port(port))
-
-
-def duration_s(text: str) -> float:
-    """`45s`, `500ms`, `1.5h`, or seconds. Raises ValueError."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(text)
-    return float(match[1]) * _UNITS_MS[match[2] or "s"] / 1000
 
 
 def _text(text: str) -> str:

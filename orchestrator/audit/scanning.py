@@ -89,6 +89,8 @@ class Scan:
         limits = Limits(work.jobs, work.per_exit, work.spacing_s, work.jitter_s)
         self.schedule = Schedule[Errand](limits, work.rng, work.ranks, starts=work.starts)
         self.trust_lost: str | None = None
+        self._is_drained = False
+        self._distrust: str | None = None
         self.guests: set[int] = set()
         """Children of this process that are none of the scan's runs: `Household.guests`."""
 
@@ -115,6 +117,7 @@ class Scan:
                 on_begun=auditor.begun,
             )  # fmt: skip
             recall_controls(plan.audits, self._known)
+            self._obey()
             try:
                 cases = [(a, Case(a.tool, r, plan.repeat_of(r))) for a, r in plan.pairs]
                 await auditor.serve(session, cases, self._known)
@@ -125,21 +128,30 @@ class Scan:
                 evidence.close()
 
     def drain(self) -> None:
-        """Start nothing new; what runs may end."""
+        """Start nothing new; what runs may end. Before `run`: nothing will be started."""
+        self._is_drained = True
         if self.auditor is not None:
             self.auditor.drain()
 
     def interrupt(self, why: str) -> None:
-        """End what runs."""
+        """End what runs. Before `run`: nothing will be started."""
         self.drain()
         if self._session is not None:
             self._session.interrupt(why)
 
     def lose_trust(self, why: str) -> None:
         """Something inside went wrong: no verdict may rest on what comes now."""
+        self._distrust = why
         if self._session is not None and self.auditor is not None:
             self._session.lose_trust(why)
             self.auditor.abort()
+
+    def _obey(self) -> None:
+        """What was asked for before there was anybody to hear it."""
+        if self._distrust is not None:
+            self.lose_trust(self._distrust)
+        elif self._is_drained:
+            self.drain()
 
     def _write_skipped(self, ledger: RecordLedger) -> None:
         """Who is not asked has a verdict, too: that there is none."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..audit.alerts import ALERTS_MAX, STATUSES
-from ..audit.param_types import duration_s
+from ..duration import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 
 TIMEOUT_S = 60.0

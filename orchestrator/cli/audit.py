@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..network import Vantage
     from .audit_resume import Resumed
 
+OF_WATCH = "EXITPIN_WATCH_PID"
+"""In the environment of an audit: who has started it."""
+
 RANDOM, NEED = ORDERS = ("random", "need")
 """Who is asked first: it is left to chance, or those who need it most."""
 
@@ -144,9 +147,7 @@ def execute(args: argparse.Namespace) -> int:
     from .lab_place import folders_of
 
     if args.iteration is not None:
-        from ...shim import bindings
-
-        bindings.set_death_signal(signal.SIGTERM)  # of the watch that has started us
+        _end_with_the_watch()
     check_alerts(args, os.environ)
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
@@ -162,6 +163,15 @@ def execute(args: argparse.Namespace) -> int:
     return inside(args, work)
 
 
+def _end_with_the_watch() -> None:
+    """Be told to end when the watch that has started us ends. Raises OperatorError when it has ended already."""
+    from ...shim import bindings
+
+    bindings.set_death_signal(signal.SIGTERM)
+    if os.getppid() != int(os.environ.pop(OF_WATCH, os.getppid())):
+        raise OperatorError("the watch that started this audit has ended.", "The next one goes on with it.")
+
+
 def _carry_out(args: argparse.Namespace, vantage: "Vantage", resumed: "Resumed | None") -> int:
     """One scan, by as many consensuses as it lives through."""
     from . import audit_resume
@@ -173,4 +183,4 @@ def _carry_out(args: argparse.Namespace, vantage: "Vantage", resumed: "Resumed |
         status = asyncio.run(scan.execute())
         if not scan.has_outlived:
             return status
-        resumed, is_waiting = audit_resume.same_scan(scan.scan_id, scan.store), True
+        resumed, is_waiting = audit_resume.as_it_stands(scan.scan_id, scan.store, is_retry=scan.is_retry), True

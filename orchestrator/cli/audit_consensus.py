@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from ..errors import OperatorError
-from ..freshness import is_fresh, is_valid, patience_s
+from ..freshness import is_early, is_fresh, is_over, is_valid, moment_of, patience_s
 from ..model import Snapshot
 from ..network import Network, Vantage, await_refresh
 from .say import say
@@ -24,11 +24,7 @@ async def valid_network(network: Network, vantage: Vantage, next_step: str, *, i
         network = await await_refresh(network, patience_s(network.snapshot))
     snapshot, now = network.snapshot, time.time()
     if not is_valid(snapshot, now):
-        raise OperatorError(
-            f"the consensus of {snapshot.valid_after} was valid until {snapshot.valid_until} UTC, and tor has no later"
-            " one: nobody may be judged by it.",
-            f"Can tor reach the network, and is the clock right? Then {next_step}.",
-        )
+        raise _unusable(snapshot, now, next_step)
     if is_due and not is_fresh(snapshot, now):
         say(
             f"tor could not refresh its consensus of {snapshot.valid_after} (fresh until {snapshot.fresh_until} UTC);"
@@ -37,9 +33,23 @@ async def valid_network(network: Network, vantage: Vantage, next_step: str, *, i
     return network
 
 
+def _unusable(snapshot: Snapshot, now: float, next_step: str) -> OperatorError:
+    if is_early(snapshot, now):
+        return OperatorError(
+            f"the consensus of {snapshot.valid_after} UTC is valid from then on, and the clock of this machine says"
+            f" {moment_of(now)} UTC: one of them is wrong, and nobody may be judged by it.",
+            f"Set the clock (`timedatectl` shows it), or see where tor has that consensus from. Then {next_step}.",
+        )
+    return OperatorError(
+        f"the consensus of {snapshot.valid_after} was valid until {snapshot.valid_until} UTC, and tor has no later"
+        " one: nobody may be judged by it.",
+        f"Can tor reach the network, and is the clock right? Then {next_step}.",
+    )
+
+
 class Expiry:
-    """Calls `drain` when a snapshot is valid no longer, by the clock on the wall: that may jump. On the loop, until
-    `cancel`."""
+    """Calls `drain` when a snapshot is valid no longer, by the clock on the wall: that may jump. (One that was set
+    back ends a scan without this.) On the loop, until `cancel`."""
 
     def __init__(self, snapshot: Snapshot, drain: Callable[[], None]) -> None:
         self._snapshot = snapshot
@@ -53,7 +63,7 @@ class Expiry:
 
     def _look(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-        if not is_valid(self._snapshot, time.time()):
+        if is_over(self._snapshot, time.time()):
             self._timer.cancel()
             self.has_come = True
             self._drain()

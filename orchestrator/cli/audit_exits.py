@@ -43,10 +43,24 @@ class Place:
     network: str
 
 
-async def chosen_exits(
+async def exits_of(
+    args: argparse.Namespace,
+    network: Network,
+    place: Place,
+    rng: Random,
+    environment: Mapping[str, str],
+    resumed: Resumed | None,
+) -> Exits:
+    """Whom the scan asks. Raises OperatorError when that is nobody."""
+    if resumed is None:
+        return await _chosen_exits(args, network, place, rng, environment)
+    return await asyncio.to_thread(_known_exits, args, network.snapshot, resumed, place, rng)
+
+
+async def _chosen_exits(
     args: argparse.Namespace, network: Network, place: Place, rng: Random, environment: Mapping[str, str]
 ) -> Exits:
-    """Those that the options name. Raises OperatorError when none is left."""
+    """Those that the options name. Raises OperatorError when none is left; of a watch nobody may be new this time."""
     snapshot = network.snapshot
     known = await known_to(args, network.channel, snapshot, history_of(place.network, environment, place.store))
 
@@ -55,12 +69,12 @@ async def chosen_exits(
 
     selection = await asyncio.to_thread(choose, args, snapshot, rng, known=known, in_order=in_order)
     say(selection.account())
-    if not selection.exits:
+    if not selection.exits and args.iteration is None:
         raise OperatorError("the selection is empty.", "`exitpin exits` shows what each option leaves.")
     return Exits(selection.exits, ranks=_ranks(args, selection.exits))
 
 
-def known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
+def _known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
     """Those of a scan that goes on. Raises OperatorError when none of them is there any more."""
     names = [Fingerprint(name) for name in resumed.scan["exits"]]
     there = [snapshot.relays[name] for name in names if name in snapshot.relays]

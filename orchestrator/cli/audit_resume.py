@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,17 +87,17 @@ def _unfinished(reader: Reader) -> str | None:
 
 def read_again(resumed: Resumed, store: Path) -> Resumed:
     """The same, as it stands now that its lock is held: another session may have gone on with it meanwhile."""
-    return replace(resumed, scan=same_scan(resumed.scan_id, store).scan)
+    return as_it_stands(resumed.scan_id, store, is_retry=resumed.is_retry)
 
 
-def same_scan(scan_id: str, store: Path) -> Resumed:
-    """A scan of the store, to go on with all that is left of it."""
+def as_it_stands(scan_id: str, store: Path, *, is_retry: bool) -> Resumed:
+    """A scan of the store, to go on with."""
     reader = open_store(store)
     assert reader is not None
     with reader:
         scan = reader.scan(scan_id)
     assert scan is not None
-    return Resumed(scan, is_retry=False)
+    return Resumed(scan, is_retry)
 
 
 def recorded(scan_id: str, store: Path) -> frozenset[str] | None:

@@ -24,6 +24,7 @@ from ..audit.scanning import Scan, Work, tool_use
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
+from ..network_change import NetworkChange
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
@@ -36,7 +37,7 @@ from .allowing import Waits, open_starts
 from .audit_account import Account, exit_status
 from .audit_alerts import Alerting, untold
 from .audit_consensus import Expiry, valid_network
-from .audit_exits import Exits, Place, chosen_exits, known_exits
+from .audit_exits import Exits, Place, exits_of
 from .audit_findings import findings_table
 from .audit_guard import Guard
 from .audit_resume import Resumed
@@ -79,10 +80,11 @@ class AuditScan:
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.scan_id = now if resumed is None else resumed.scan_id
         self.has_outlived = False
+        self._change: NetworkChange | None = None
         self._ranks: Mapping[Fingerprint, int] = {}
 
     async def execute(self) -> int:
-        """Carry everything out. Raises OperatorError before the first run, never after.
+        """Carry everything out. Raises OperatorError before its first run, never after.
 
         Where its consensus ended before the scan did, `has_outlived` is True, and another one has to go on with it.
         """
@@ -98,11 +100,14 @@ class AuditScan:
             if self._resumed is not None and not self._args.dry_run:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
-            exits = await self._exits(network)
+            if self._args.iteration is not None and not self._args.dry_run:  # who is new is seen before it is asked for
+                self._change = await asyncio.to_thread(self._note, network)
+            place = Place(self.store, self._vantage.network)
+            exits = await exits_of(self._args, network, place, self._rng, self._environment, self._resumed)
             self._ranks = exits.ranks
             plan, known = await asyncio.to_thread(self._plan, network, chosen, exits)
             await asyncio.to_thread(self._tell_plan, plan, known)
-            if self._args.dry_run or (self._is_retry and not plan.pairs and not plan.skipped):
+            if self._args.dry_run or (self.is_retry and not plan.pairs and not plan.skipped):
                 return 0
             if not is_lab:
                 places = [destination for audit in plan.audits for destination in audit.destinations]
@@ -126,7 +131,8 @@ class AuditScan:
             raise OperatorError(error.message, error.hint) from error  # nobody's misuse: a watch tries again
 
     @property
-    def _is_retry(self) -> bool:
+    def is_retry(self) -> bool:
+        """Whether what ended in an error is asked again, and nothing else."""
         return self._resumed is not None and self._resumed.is_retry
 
     def _next_step(self) -> str:
@@ -146,13 +152,7 @@ class AuditScan:
             return whole, Recollection()
         whole = with_gone(whole, exits.gone, network.snapshot.valid_after)
         known = audit_resume.recollect(self._resumed, whole, self.store)
-        return left_to_do(whole, known, retry_failed=self._is_retry), known
-
-    async def _exits(self, network: Network) -> Exits:
-        place = Place(self.store, self._vantage.network)
-        if self._resumed is not None:
-            return await asyncio.to_thread(known_exits, self._args, network.snapshot, self._resumed, place, self._rng)
-        return await chosen_exits(self._args, network, place, self._rng, self._environment)
+        return left_to_do(whole, known, retry_failed=self.is_retry), known
 
     def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:
         told = PlanTold(self._args, self._settings, self._vantage, self._environment, self.store)
@@ -268,9 +268,7 @@ class AuditScan:
         published = "".join(snapshot.descriptors.get(name, "") for name in asked)
         documents = {"consensus": snapshot.consensus, "descriptors": published}
         exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
-        change = note_snapshot(self.store, self._vantage.network, snapshot)
-        if change is not None and change.is_any:
-            say(change.sentence())
+        change = self._change or self._note(network)
         changed = None if change is None else change.told()
         if self._resumed is not None:
             scan = scan_record.go_on(
@@ -288,6 +286,13 @@ class AuditScan:
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
         return scan
+
+    def _note(self, network: Network) -> NetworkChange | None:
+        """Remember whom the network has now; what has changed since."""
+        change = note_snapshot(self.store, self._vantage.network, network.snapshot)
+        if change is not None and change.is_any:
+            say(change.sentence())
+        return change
 
     def _show(self, writer: LineWriter, record: Mapping[str, object]) -> None:
         if self._args.runs or record["schema"] != "exitpin.run/1":

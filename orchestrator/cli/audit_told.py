@@ -16,7 +16,7 @@ from ..results.stored import open_store
 from ..settings import Settings
 from . import audit_resume
 from .alert_options import plan_sentence
-from .allowing import load_sentence
+from .allowing import allowance_of, load_sentence
 from .audit_account import plan_sentences
 from .audit_resume import Resumed
 from .politeness import pace_of, spacing_of
@@ -52,4 +52,6 @@ class PlanTold:
                 known = {name: found for name in ids if (found := measured(reader, name)) is not None}
         pace = pace_of(self.settings, self.vantage)
         spacing_s, jitter_s = spacing_of(self.settings, self.vantage)
-        return load_of(plan, pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2, known)
+        circuit_every_s, start_every_s = pace.build_delay_s + pace.build_jitter_s / 2, spacing_s + jitter_s / 2
+        windows_of = allowance_of(self.settings, self.vantage).windows_of
+        return load_of(plan, circuit_every_s, start_every_s, known, windows_of)

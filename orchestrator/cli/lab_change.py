@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from ..audit.param_types import duration_s
+from ..duration import duration_s
 from ..lab import state as lab_state
 from ..lab.change import Change, Changed, Verb
 from ..lab.state import LabState

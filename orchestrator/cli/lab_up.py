@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from ..audit.param_types import duration_s
+from ..duration import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 from ..lab import network, start, voting
 from ..lab import state as lab_state

@@ -6,7 +6,7 @@ Read when they are carried out, and not by argparse: `report status` answers a w
 import argparse
 from pathlib import Path
 
-from ..audit.param_types import duration_s
+from ..duration import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 from ..report.watch_told import WatchTold, read_watch
 from ..results.wanted import STATUSES

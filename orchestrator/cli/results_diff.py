@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ..results.changed_exits import NetworkChange
+from ..results.changed_exits import ExitChange
 from ..results.difference import INCOMPARABLE, Change, Difference, Side, compare
 from ..results.scan_lock import true_state
 from ..results.standing import Standing, in_scan, planned_exits, reasons
@@ -129,7 +129,7 @@ def _incomplete(reader: Reader, *scans: str) -> Iterator[str]:
             yield f"scan {scan_id} is {state}: {there} of {planned} verdicts"
 
 
-def _summary(difference: Difference, network: list[NetworkChange]) -> Iterator[str]:
+def _summary(difference: Difference, network: list[ExitChange]) -> Iterator[str]:
     counts = {**difference.counts, **Counter(change.kind for change in network)}
     words = [f"{count} {kind}" for kind, count in counts.items() if count]
     yield f"{', '.join(words) or 'no change'}; {difference.unchanged} unchanged"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..report.fields import tables, text
-from ..results.changed_exits import NetworkChange, Snapshot, network_changes
+from ..results.changed_exits import Documents, ExitChange, exit_changes
 from ..results.exhibit import BlobError
 from ..results.stored import Reader
 from .results_store import shown
@@ -14,21 +14,21 @@ SHOWN_MAX = 160  # characters of a cell
 
 def changes_between(
     reader: Reader, before: str, after: str, exits: Collection[str]
-) -> tuple[list[NetworkChange], str | None]:
+) -> tuple[list[ExitChange], str | None]:
     """What changed of the exits that both scans were to ask, and why that can't be told, if it can't."""
     try:
-        snapshots = [_snapshot(reader, scan) for scan in (before, after)]
+        documents = [_documents(reader, scan) for scan in (before, after)]
     except BlobError as error:
         return [], f"changed policies and flags can't be told: {error}"
-    if None in snapshots:
-        scan = (before, after)[snapshots.index(None)]
+    if None in documents:
+        scan = (before, after)[documents.index(None)]
         return [], f"changed policies and flags can't be told: no snapshot was kept with scan {scan}"
-    one, other = snapshots
+    one, other = documents
     assert one is not None and other is not None
-    return network_changes(one, other, exits), None
+    return exit_changes(one, other, exits), None
 
 
-def _snapshot(reader: Reader, scan_id: str) -> Snapshot | None:
+def _documents(reader: Reader, scan_id: str) -> Documents | None:
     """The documents that a scan went by. Raises BlobError."""
     named = [(text(item, "name"), text(item, "sha256")) for leg in tables(reader.scan(scan_id), "legs")
              for item in tables(leg, "evidence")]  # fmt: skip
@@ -36,17 +36,17 @@ def _snapshot(reader: Reader, scan_id: str) -> Snapshot | None:
     descriptors = dict.fromkeys(sha256 for name, sha256 in named if name == "descriptors")
     if not consensus:
         return None
-    return Snapshot(reader.blobs.read(consensus[-1]), [reader.blobs.read(sha256) for sha256 in descriptors])
+    return Documents(reader.blobs.read(consensus[-1]), [reader.blobs.read(sha256) for sha256 in descriptors])
 
 
-def network_rows(changes: Sequence[NetworkChange]) -> Iterator[list[str]]:
+def network_rows(changes: Sequence[ExitChange]) -> Iterator[list[str]]:
     """Lines of the table: what is no more stands before, what is new after."""
     for change in changes:
         exit = f"{shown(change.nickname)}/{shown(change.exit)[:8]}"
         yield [change.kind, "", exit, _cell(change.lost), _cell(change.gained), "", "", ""]
 
 
-def plain(changes: Sequence[NetworkChange]) -> list[dict[str, Any]]:
+def plain(changes: Sequence[ExitChange]) -> list[dict[str, Any]]:
     """As JSON values."""
     return [
         {"change": change.kind, "exit": {"fingerprint": change.exit, "nickname": change.nickname or None},

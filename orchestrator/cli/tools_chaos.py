@@ -28,10 +28,10 @@ from ..audit.assessing import Assessor, ended_run
 from ..audit.cases import Role
 from ..audit.controls import ControlPool
 from ..audit.errands import Audit, Errand, Place, make_run
-from ..audit.param_types import duration_s
 from ..audit.params import bind, run_destinations, run_values, share
 from ..circuits import Pace
 from ..containment import contain
+from ..duration import duration_s
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
 from ..evidence import SCHEMA as EVENTS
 from ..evidence import EvidenceLog

@@ -41,7 +41,7 @@ exit status: 0 it was told to end, or has made as many iterations as it should; 
 
 examples:
   exitpin watch plan.toml --dry-run            what each scan would do, and its load
-  exitpin watch plan.toml --lab --iterations 3
+  exitpin watch plan.toml --iterations 3
   exitpin watch plan.toml --once               what is due now, and no more: for cron
 """
 

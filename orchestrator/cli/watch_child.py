@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from .audit import OF_WATCH
+
 LINE_MAX = 1 << 16
 LATE_S = 5.0
 """For so long what is still said is waited for when it has ended: whoever it left behind may keep its stderr open."""
@@ -59,7 +61,11 @@ class Child:
             raise
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stderr=theirs, env=self._environment, process_group=0
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=theirs,
+                env={**self._environment, OF_WATCH: str(os.getpid())},
+                process_group=0,
             )
         except BaseException:
             transport.close()

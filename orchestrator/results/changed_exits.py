@@ -23,14 +23,14 @@ _FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ([0-9A-F ]{40,60})\n")
 _POLICY = re.compile(rb"\n((?:accept|reject|ipv6-policy) [^\n]*)")
 
 
-class Snapshot(NamedTuple):
+class Documents(NamedTuple):
     """The documents of a scan. `consensus`: of its last leg; `descriptors`: of each leg, the latest last."""
 
     consensus: bytes
     descriptors: Sequence[bytes]
 
 
-class NetworkChange(NamedTuple):
+class ExitChange(NamedTuple):
     """Of one exit. `kind`: policy or flags; `lost`, `gained`: the flags, or the lines of its policy, that were and are
     no more, and the other way round; of a policy that is only in another order all lines."""
 
@@ -41,21 +41,21 @@ class NetworkChange(NamedTuple):
     gained: tuple[str, ...]
 
 
-def network_changes(before: Snapshot, after: Snapshot, exits: Collection[str]) -> list[NetworkChange]:
+def exit_changes(before: Documents, after: Documents, exits: Collection[str]) -> list[ExitChange]:
     """What is not as it was of these exits (fingerprints), policies first. What one of the snapshots does not tell of
     an exit is no change."""
     old, new = (_flags(one.consensus, exits) for one in (before, after))
     names = {name: nickname for told in (old, new) for name, (nickname, _) in told.items()}
     policies, now_policies = (_policies(one, exits) for one in (before, after))
     found = [
-        NetworkChange(POLICY, name, names.get(name, ""), *_difference(policies[name], now_policies[name]))
+        ExitChange(POLICY, name, names.get(name, ""), *_difference(policies[name], now_policies[name]))
         for name in policies.keys() & now_policies.keys()
         if policies[name] != now_policies[name]
     ]
     for name in old.keys() & new.keys():
         was, now = old[name][1], new[name][1]
         if was != now:
-            found.append(NetworkChange(FLAGS, name, names[name], tuple(sorted(was - now)), tuple(sorted(now - was))))
+            found.append(ExitChange(FLAGS, name, names[name], tuple(sorted(was - now)), tuple(sorted(now - was))))
     return sorted(found, key=lambda change: (change.kind != POLICY, change.nickname, change.exit))
 
 
@@ -76,10 +76,10 @@ def _is_hex(text: str) -> bool:
     return set(text) <= set("0123456789ABCDEF")
 
 
-def _policies(snapshot: Snapshot, exits: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _policies(documents: Documents, exits: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The lines of each exit's latest policy, by fingerprint."""
     found = {}
-    for text in snapshot.descriptors:
+    for text in documents.descriptors:
         for one in text.removeprefix(BEGINNING).split(b"\n" + BEGINNING):
             fingerprint = _FINGERPRINT.search(one)
             name = _text(fingerprint[1]).replace(" ", "") if fingerprint is not None else ""

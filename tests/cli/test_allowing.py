@@ -12,6 +12,7 @@ from exitpin.orchestrator.allowance import Allowance, Window
 from exitpin.orchestrator.audit.controls import ControlPool
 from exitpin.orchestrator.audit.errands import NOBODY, Audit
 from exitpin.orchestrator.audit.params import Bound
+from exitpin.orchestrator.audit.recalling import Recollection
 from exitpin.orchestrator.audit.scan_plan import ScanPlan
 from exitpin.orchestrator.cli.allowing import (
     Waits,
@@ -21,6 +22,7 @@ from exitpin.orchestrator.cli.allowing import (
     span,
     starts_path,
 )
+from exitpin.orchestrator.cli.audit_told import PlanTold
 from exitpin.orchestrator.cli.politeness import settings_in_force
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.model import Destination
@@ -140,3 +142,13 @@ def test_the_plan_is_done_when_its_slowest_limit_allows() -> None:
     earlier = [float(at) for at in range(-360, 0, 3)]
     end, _ = last_start(plan, in_force, Allowance((pause,), HOURLY), lambda one: earlier if one else [], 0.0)
     assert end == 2 * 3600 - 360 + 13 * 3, "those of earlier leave when they are an hour old"
+
+
+def test_the_load_of_a_plan_and_its_limits_say_the_same(tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    told = PlanTold(argparse.Namespace(on=None), settings(OWN, env), OWN, env, tmp_path / "store")
+    said = told.sentences(a_plan(exits=2496), Recollection(), None)
+    (load,) = [one for one in said if one.startswith("circuits: ")]
+    (limits,) = [one for one in said if one.startswith("limits: ")]
+    assert "2,500 at least" in load and "at most 120 an hour: 20.0 hours at least" in load
+    assert limits.endswith("20 h 00 min from now: 2500 runs to www.example.org:443, at most 120 in an hour")

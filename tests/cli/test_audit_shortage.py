@@ -26,8 +26,8 @@ def heard(*records: dict[str, object]) -> list[str]:
     return found
 
 
-def run(detail: str) -> dict[str, object]:
-    return {"schema": "exitpin.run/1", "failure": {"kind": "shim", "detail": detail}}
+def run(detail: str, kind: str = "shim", blame: str = "local") -> dict[str, object]:
+    return {"schema": "exitpin.run/1", "failure": {"kind": kind, "blame": blame, "detail": detail}}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def run(detail: str) -> dict[str, object]:
         "the launcher could not be started: [Errno 24] Too many open files",
         "the run can't be prepared: [Errno 23] Too many open files in system",
         "the socket that came with a report could not be taken: too many open files",
+        "internal error: OSError(24, 'Too many open files')",
     ],
 )
 def test_it_is_said_once_and_names_the_limit(detail: str) -> None:
@@ -47,3 +48,20 @@ def test_whatever_else_failed_is_no_shortage() -> None:
     ended = {"schema": "exitpin.run/1", "failure": None}
     verdict = {"schema": "exitpin.verdict/1", "reason": "Too many open files", "failure": None}
     assert heard(run("tor ended the control connection"), ended, verdict) == []
+
+
+def test_what_a_run_left_behind_that_could_not_be_opened_is_one() -> None:
+    (said,) = heard(run("what it left can't be read: Too many open files", "parse"))
+    assert said.startswith(TOLD)
+
+
+@pytest.mark.parametrize(
+    ("kind", "blame"),
+    [("parse", "unknown"), ("tool", "tool"), ("protocol", "exit"), ("policy", "local"), ("attribution", "local")],
+)
+def test_the_words_of_an_exit_or_a_tool_end_no_scan(kind: str, blame: str) -> None:
+    assert heard(run("the tool bailed out: Too many open files", kind, blame)) == []
+
+
+def test_nor_do_they_when_one_of_our_own_errors_repeats_them() -> None:
+    assert heard(run("internal error: ValueError('Too many open files')")) == []

@@ -45,7 +45,8 @@ def on(folder: Path, script: str = KEEP) -> list[str]:
 
 
 def lies(done: Audited) -> list[dict[str, object]]:
-    return [verdict for verdict in done.stored() if verdict["status"] == "tampered"]
+    found = [verdict for verdict in done.stored() if verdict["status"] == "tampered"]
+    return sorted(found, key=lambda verdict: str(verdict["verdict_id"]))
 
 
 def test_each_finding_is_told_with_the_very_record_that_is_kept(audited: LabState, liar: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from .conftest import lab_or_skip
 from .faults import Auditing, kill, middles, stopped, unreachable
 from .running import EXITPIN, Audited, audit, records
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(280)]
 
 EXITS = ("exit01", "exit02", "exit03", "exit04")
 WORK = ("http-body", "-p", "url=http://web.test/delay/1", "-e", ",".join(EXITS), "--repeat", "6", "-j", "8")

@@ -9,7 +9,7 @@ import pytest
 
 from exitpin.orchestrator.lab.conduct import PLAIN
 from exitpin.orchestrator.lab.state import LabState
-from exitpin.orchestrator.results.changed_exits import Snapshot, network_changes
+from exitpin.orchestrator.results.changed_exits import Documents, exit_changes
 from exitpin.orchestrator.results.stored import open_store
 
 from .running import EXITPIN, Audited, audit, nickname
@@ -69,11 +69,11 @@ def test_the_network_between_two_scans_is_read_from_what_tor_gave(twice: Audited
     with open_store(twice.store) as reader:  # type: ignore[union-attr]
         record = reader.scan(json.loads(scan)["scan_id"]) or {}
         kept = {item["name"]: reader.blobs.read(item["sha256"]) for item in record["evidence"]}
-    before = Snapshot(kept["consensus"], [kept["descriptors"]])
-    after = Snapshot(
+    before = Documents(kept["consensus"], [kept["descriptors"]])
+    after = Documents(
         kept["consensus"].replace(b" Running", b""), [kept["descriptors"].replace(b"\naccept", b"\nreject")]
     )
-    changes = network_changes(before, after, set(record["exits"]))
+    changes = exit_changes(before, after, set(record["exits"]))
     assert {(change.kind, change.exit) for change in changes} == {
         (kind, name) for kind in ("policy", "flags") for name in record["exits"]
     }

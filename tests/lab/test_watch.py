@@ -47,6 +47,15 @@ def test_iterations_follow_one_another_each_in_its_time(audited: LabState, tmp_p
     assert all(later - earlier >= 3.0 for earlier, later in pairwise(started))
 
 
+def test_a_scan_of_newcomers_is_done_when_nobody_is_new(audited: LabState, tmp_path: Path) -> None:
+    newcomers = scan("newcomers", "tls-cert", 'select = { first_seen = "48h" }', interval="3s")
+    watching = Watching.of(audited, tmp_path, newcomers)
+    done = watching.run("--iterations", "2")
+    assert done.returncode == 0, done.stderr
+    assert watching.iterations() == [("newcomers", 1, "done"), ("newcomers", 2, "done")]
+    assert "0 of 18 exits" in done.stderr
+
+
 def test_findings_of_an_iteration_are_the_exit_status_of_a_watch_that_ends_by_itself(
     audited: LabState, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exitpin.orchestrator.freshness import epoch_of, is_fresh, is_valid, moment_of, patience_s
+from exitpin.orchestrator.freshness import epoch_of, is_early, is_fresh, is_over, is_valid, moment_of, patience_s
 from exitpin.orchestrator.model import Snapshot
 
 HOURLY = Snapshot(
@@ -33,8 +33,25 @@ def test_a_consensus_is_fresh_and_then_valid_for_as_long_as_it_says(at: str, fre
     assert (is_fresh(HOURLY, now), is_valid(HOURLY, now)) == (fresh, valid)
 
 
+@pytest.mark.parametrize(
+    ("at", "early"),
+    [
+        ("2026-01-01 03:00:00", True),
+        ("2026-01-02 02:29:59", True),
+        ("2026-01-02 02:30:00", False),
+        ("2026-01-02 03:00:00", False),
+        ("2026-01-02 06:00:00", False),
+    ],
+)
+def test_a_consensus_of_the_future_is_not_valid_yet(at: str, early: bool) -> None:
+    now = epoch_of(at)
+    assert is_early(HOURLY, now) == early
+    assert is_valid(HOURLY, now) == (not early and not is_over(HOURLY, now))
+
+
 def test_a_snapshot_that_does_not_say_never_ends() -> None:
     assert is_fresh(UNTOLD, 1e12) and is_valid(UNTOLD, 1e12) and patience_s(UNTOLD) == 0.0
+    assert is_valid(UNTOLD, 0.0)
 
 
 def test_a_refresh_is_waited_for_as_long_as_the_interval_warrants() -> None:

@@ -178,6 +178,44 @@ def test_a_file_that_somebody_keeps_locked_is_a_problem_and_no_excuse(path: Path
     assert other.take_circuit() > 0, "it stays one"
 
 
+def test_a_start_that_found_the_file_locked_is_counted_when_it_is_free(path: Path, machine: Machine) -> None:
+    one, other = starts(path, machine, runs=Window(1, 60)), starts(path, machine, runs=Window(1, 60))
+    assert one.take_run([WEB]) == {}
+    machine.passes(25)
+    other._file.lock()
+    one.began([WEB])
+    assert one.take_run([WEB]) != {}, "nothing starts meanwhile"
+    other._file.unlock()
+    machine.passes(10)
+    assert one.take_run([WEB]) == {WEB: LOOK_S}, "it began 10 s ago"
+    assert one.times(WEB) == [machine.up - 10]
+    assert other.take_run([WEB]) == {WEB: LOOK_S}
+    assert other.times(WEB) == [machine.up - 10], "and not 35 s ago, when it was decided"
+
+
+def test_a_start_that_found_the_file_locked_is_counted_before_it_is_closed(path: Path, machine: Machine) -> None:
+    one, other = starts(path, machine, runs=Window(1, 60)), starts(path, machine, runs=Window(1, 60))
+    assert one.take_run([WEB]) == {}
+    machine.passes(25)
+    other._file.lock()
+    one.began([WEB])
+    other._file.unlock()
+    one.close()
+    assert starts(path, machine, runs=Window(1, 60)).times(WEB) == [machine.up]
+
+
+def test_a_start_that_finds_the_file_locked_for_good_is_a_problem(path: Path, machine: Machine) -> None:
+    one, other = starts(path, machine, runs=Window(1, 60)), starts(path, machine, runs=Window(1, 60))
+    assert one.take_run([WEB]) == {}
+    other._file.lock()
+    one._busy_since = -1e6
+    one.began([WEB])
+    assert "locked" in one.problem
+    other._file.unlock()
+    assert one.take_run([SSH]) != {}, "nothing starts any more"
+    one.close()
+
+
 def test_a_folder_that_can_not_be_made_is_told_before_anything_starts(tmp_path: Path, machine: Machine) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"can't be written: .*XDG_STATE_HOME"):

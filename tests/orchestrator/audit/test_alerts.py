@@ -140,3 +140,10 @@ def test_what_the_disk_lost_is_waited_for_no_more() -> None:
     of.lost()
     of.recorded(["s1-v1"])
     assert (of.is_waiting_for_disk, of.take(), of.sentences(AGAIN)) == (False, None, [])
+
+
+def test_what_comes_after_the_disk_was_lost_is_not_waited_for_either() -> None:
+    of = Alerts("s1", ["tampered"])
+    of.lost()
+    of.judged(record())
+    assert not of.is_waiting_for_disk

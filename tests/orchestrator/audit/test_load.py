@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from exitpin.orchestrator.allowance import Window
 from exitpin.orchestrator.audit.cases import RECHECK_CONTROLS
 from exitpin.orchestrator.audit.load import RUNS_OF_THE_TROUBLED, TROUBLED_ONE_IN, Runs, load_of, size
 from exitpin.orchestrator.audit.params import Bound
@@ -36,7 +37,7 @@ def test_forty_exits_by_one_tool() -> None:
     # 40 probes and 3 controls; then 2 exits in trouble: 7 runs more and 3 controls each, and 23 controls to have 26
     assert load.circuits == Runs(43, 43 + 2 * 10 + 23)
     assert load.places == {"a.test:80": load.circuits}
-    assert load.circuits_an_hour == load.starts_an_hour == pytest.approx(1028.57, abs=0.01)
+    assert load.circuits_an_hour == load.starts_an_hour["a.test:80"] == pytest.approx(1028.57, abs=0.01)
     assert load.hours == pytest.approx((43 * 3.5 / 3600, 86 * 3.5 / 3600))
     assert load.streams_an_hour("a.test:80") == 86, "there is no more to do"
     assert list(load.sentences()) == [
@@ -87,9 +88,36 @@ def test_what_earlier_runs_took_is_what_these_will_take() -> None:
     )
 
 
+def test_a_door_that_is_not_ones_own_holds_a_scan_back() -> None:
+    load = load_of(plan(2500), EVERY_S, EVERY_S, {}, lambda place: (Window(120, 3600),))
+    # 120 at once, and 120 more each hour: the 2,401st comes after 20 hours. Of 3,776 the 3,721st comes after 31, in
+    # which 3 controls are asked anew 124 times; and of 4,148 the 4,081st after 34
+    assert load.hours == (20.0, 34.0)
+    assert load.circuits == Runs(2503, 3776 + 124 * 3)
+    assert load.circuits_an_hour == load.starts_an_hour["a.test:80"] == load.streams_an_hour("a.test:80") == 120
+    assert list(load.sentences()) == [
+        "circuits: 2,503 at least, likely 4,148 with confirmations and fresh controls, at most 120 an hour: 20.0 hours"
+        " at least, likely 34.0 hours",
+        "runs an hour, at most: 120 to a.test:80",
+        "streams: 2,503 (120 an hour), bytes unknown: no run of key is recorded",
+    ]
+
+
+def test_the_tightest_door_of_a_tool_holds_it_back_and_no_other_tool() -> None:
+    none = Baseline(mode="none")
+    tools = (tool("one", doors=(A, B), baseline=none), tool("two", doors=(B,), baseline=none))
+    rates = {"a.test": (Window(1, 60),), "b.test": (Window(300, 3600),)}
+    load = load_of(plan(100, *tools), 1.0, 0.0, {}, lambda place: rates[place.host])
+    assert load.circuits_an_hour == 60 + 300
+    assert load.starts_an_hour == {"a.test:80": 60, "b.test:443": 300}
+    assert load.hours[0] == pytest.approx(99 / 60), "the hundredth a minute after the ninety-ninth"
+    free = load_of(plan(100, *tools), 1.0, 0.0, {}, lambda place: rates["a.test"] if place.host == "a.test" else ())
+    assert free.circuits_an_hour == 3600, "the second tool goes where nothing is limited"
+
+
 def test_where_nothing_is_paced_no_hour_has_a_limit() -> None:
     load = load_of(plan(5), 0.0, 0.0, {})
-    assert (load.circuits_an_hour, load.starts_an_hour, load.hours) == (None, None, (0.0, 0.0))
+    assert (load.circuits_an_hour, load.starts_an_hour, load.hours) == (None, {}, (0.0, 0.0))
     assert load.streams_an_hour("a.test:80") is None
     assert next(load.sentences()).endswith("fresh controls, as fast as they come")
 
