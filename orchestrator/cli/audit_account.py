@@ -136,6 +136,8 @@ def plan_sentences(plan: ScanPlan, settings: Settings, load: Load | None = None,
     ]
     reasons = Counter((one.audit.tool.id, one.layer) for one in plan.skipped)
     said += [f"skipped: {tool}: {count} exits ({layer})" for (tool, layer), count in sorted(reasons.items())]
+    if not plan.pairs:
+        return said
     runs = plan.load()
     shown = ", ".join(f"{count} to {place}" for place, count in runs[:SHOWN_LOAD])
     said.append(f"load: {shown}{f' and {len(runs) - SHOWN_LOAD} more' if len(runs) > SHOWN_LOAD else ''}")
