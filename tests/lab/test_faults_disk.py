@@ -15,7 +15,7 @@ from exitpin.orchestrator.lab.state import LabState
 
 from .fault_scenes import END_S, Scene, full, mounted, seen
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from exitpin.orchestrator.lab.state import LabState
 from .fault_scenes import END_S, SLOW_AUDIT, Scene
 from .own_home import own_home
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
 
 
 def test_an_audit_whose_tor_has_crashed_says_how_to_go_on(audited: LabState, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from .conftest import COMMAND_S, Lab, eventually, verb
 from .living import LivingLab, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(400)]
 
 
 def listed(lab: LivingLab, *words: str) -> set[str]:

@@ -14,7 +14,7 @@ from exitpin.orchestrator.lab.voting import Voting
 from .conftest import lab_or_skip, verb
 from .living import LivingLab, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(400)]
 
 INJECTS, SLOW, LIAR = "exit04", "exit05", "exit06"
 
