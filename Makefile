@@ -44,7 +44,8 @@ lab: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "(lab or slow) and not torture"
 
 torture: setup ## Chaos, kills and seeds; SCALE=0.25 for a quarter of it
-	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture tests/lab
+	EXITPIN_TORTURE_SCALE=$(SCALE) $(BIN)/python -m pytest -m torture tests/torture
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m torture tests/lab
 
 leaks: setup ## Try every way out, under each level, torsocks and proxychains; ARGS="--level shim --vector udp"
 	PYTHONPATH=tests $(BIN)/python -m leaks.run $(ARGS)
