@@ -114,27 +114,24 @@ def test_ten_minutes_in_which_everything_is_killed_now_and_then(
 
 
 def _kill_somebody(watched: Watched, watch: int, rng: random.Random) -> str:
-    """SIGKILL to one process of the system, of whatever kind; which."""
+    """SIGKILL to one process of the system, of whatever kind there is now; which."""
     state = watched.state
     marked = [process for process in watched.marked() if process.pid != watch]
-    exits = [relay for relay in state.relays if relay.role == "exit" and not relay.is_removed and relay.pid]
-    middles = [relay for relay in state.relays if relay.role == "middle" and relay.pid]
-    whom = rng.choice(["watch", "audit", "audit", "tool", "client", "exit", "middle", "daemon"])
-    with suppress(psutil.Error, OSError, IndexError):
+    relays = {role: [r.pid for r in state.relays if r.role == role and r.pid] for role in ("exit", "middle")}
+    outside: dict[str, list[psutil.Process]] = {"audit": [], "tool": [], "daemon": _lab_daemons(state.supervisor_pid)}
+    for process in marked:
+        with suppress(psutil.Error):
+            outside["audit" if "audit" in process.cmdline() else "tool"].append(process)
+    inside = {**relays, "client": [state.client_pid] if state.client_pid else []}
+    kinds = ["watch", *(kind for kind, found in {**outside, **inside}.items() if found)]
+    whom = rng.choice(kinds + [kind for kind in kinds if kind in ("audit", "tool")])
+    with suppress(psutil.Error, OSError):
         if whom == "watch":
             os.kill(watch, signal.SIGKILL)
-        elif whom in ("audit", "tool"):
-            audits = [one for one in marked if "audit" in one.cmdline()]
-            tools = [one for one in marked if "audit" not in one.cmdline()]
-            rng.choice(audits if whom == "audit" else tools).kill()
+        elif whom in outside:
+            rng.choice(outside[whom]).kill()
         else:
-            relay = {"client": state.client_pid, "exit": rng.choice(exits).pid, "middle": rng.choice(middles).pid}
-            daemons = _lab_daemons(state.supervisor_pid)
-            pid = relay.get(whom)
-            if pid is None:
-                rng.choice(daemons).kill()
-            else:
-                _inside(watched, pid)
+            _inside(watched, rng.choice(inside[whom]))
         return whom
     return "nobody"
 
