@@ -78,7 +78,7 @@ def test_thirty_iterations_on_a_network_that_changes(
     half = len(settled) // 2
     assert settled[-1][0] - settled[0][0] < GROWTH_MAX
     assert min(fds for _, fds in settled[half:]) <= min(fds for _, fds in settled[:half])
-    assert watched.marked() == []
+    assert watched.marked() == [] and watched.of_runs() == []
 
 
 def test_ten_minutes_in_which_everything_is_killed_now_and_then(
@@ -86,7 +86,7 @@ def test_ten_minutes_in_which_everything_is_killed_now_and_then(
 ) -> None:
     rng, kills = random.Random(seed), Counter[str]()
     recorded: set[str] = set()
-    watch = watched.watch(interval="40s")
+    watch = watched.watch(is_slow=True)
     deadline = time.monotonic() + max(90.0, KILLING_S * scale)
     with Changes(watched.lab, random.Random(seed + 1), pause_s=10.0):
         wait_until(lambda: watched.store.exists() and watched.scans(), 120)
@@ -98,30 +98,28 @@ def test_ten_minutes_in_which_everything_is_killed_now_and_then(
             kills[whom] += 1
             if whom == "watch":
                 assert watch.wait(30) == -signal.SIGKILL, watched.said[-4000:]
-                watch = watched.watch(interval="40s")
+                watch = watched.watch(is_slow=True)
             assert watch.poll() is None, watched.said[-4000:]
     done = sum(scan["state"] == "done" for scan in watched.scans())
     wait_until(lambda: sum(scan["state"] == "done" for scan in watched.scans()) > done, 240)
     watch.send_signal(signal.SIGTERM)
     assert watch.wait(90) == 0, watched.said[-4000:]
-    wait_until(lambda: not watched.marked(), 60)
+    wait_until(lambda: not watched.marked() and not watched.of_runs(), 60)
     figures = judge(watched)
     statuses = Counter(record["status"] for record in watched.rows("verdict").values())
     left = set(watched.rows("verdict")) | set(watched.rows("run"))
     tell("killed", {**figures, **statuses, **kills, "lost": len(recorded - left)})
     assert recorded <= left
+    assert kills["audit"] and kills["tool"], kills
     assert accused(watched, restarted=True) == []
 
 
 def _kill_somebody(watched: Watched, watch: int, rng: random.Random) -> str:
     """SIGKILL to one process of the system, of whatever kind there is now; which."""
     state = watched.state
-    marked = [process for process in watched.marked() if process.pid != watch]
+    audits = [process for process in watched.marked() if process.pid != watch]
     relays = {role: [r.pid for r in state.relays if r.role == role and r.pid] for role in ("exit", "middle")}
-    outside: dict[str, list[psutil.Process]] = {"audit": [], "tool": [], "daemon": _lab_daemons(state.supervisor_pid)}
-    for process in marked:
-        with suppress(psutil.Error):
-            outside["audit" if "audit" in process.cmdline() else "tool"].append(process)
+    outside = {"audit": audits, "tool": watched.of_runs(), "daemon": _lab_daemons(state.supervisor_pid)}
     inside = {**relays, "client": [state.client_pid] if state.client_pid else []}
     kinds = ["watch", *(kind for kind, found in {**outside, **inside}.items() if found)]
     whom = rng.choice(kinds + [kind for kind in kinds if kind in ("audit", "tool")])

@@ -30,15 +30,18 @@ PLAN = """
 schema = "exitpin.watch/1"
 [[scan]]
 name = "addresses"
-tools = ["exit-address"]
+tools = ["{tool}"]
 interval = "{interval}"
 order = "need"
 newcomers = "1m"
 timeout = "20s"
+repeat = {repeat}
+jobs = {jobs}
 [output]
 status = "status.json"
 prometheus = "exitpin.prom"
 """
+SLOWLY = '"sh", "-c", "sleep 1; exec \\"$@\\"", "sh"'
 AWAY_S = 15.0
 """A relay that was started anew may lack names and connections for so long."""
 _RELAY = re.compile(r"^r \S+ (\S+) ", re.MULTILINE)
@@ -67,9 +70,13 @@ class Watched:
     def residents(self) -> Residents:
         return read_residents(self.state.residents_file.read_text().splitlines())
 
-    def watch(self, *options: str, interval: str = "5s") -> "subprocess.Popen[bytes]":
-        """Begin to watch."""
-        (self.folder / "nightly.toml").write_text(PLAN.format(interval=interval))
+    def watch(self, *options: str, is_slow: bool = False) -> "subprocess.Popen[bytes]":
+        """Begin to watch. `is_slow`: an iteration is under way most of the time, and so is a tool."""
+        plan: dict[str, object] = {"tool": "exit-address", "interval": "5s", "repeat": 1, "jobs": 64}
+        if is_slow:
+            (self.folder / "slow-address.toml").write_text(_slow())
+            plan = {"tool": "./slow-address.toml", "interval": "30s", "repeat": 4, "jobs": 2}
+        (self.folder / "nightly.toml").write_text(PLAN.format(**plan))
         argv = [*EXITPIN, "watch", "nightly.toml", "--lab", "--name", self.lab, f"--store={self.store}", *options]
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
@@ -86,6 +93,21 @@ class Watched:
                     found.append(process)
         return found
 
+    def of_runs(self) -> list[psutil.Process]:
+        """The tools that run in the lab, and their launchers: they have no environment of ours."""
+        supervisor = self.state.supervisor_pid
+        inside = os.stat(f"/proc/{supervisor}/ns/pid").st_ino
+        found = []
+        for process in psutil.process_iter():
+            with suppress(OSError, psutil.Error):
+                if process.pid == supervisor or os.stat(f"/proc/{process.pid}/ns/pid").st_ino != inside:
+                    continue
+                if process.name() != "tor" and not any(
+                    "lab_" in word or word == "exitpin" for word in process.cmdline()
+                ):
+                    found.append(process)
+        return found
+
     def rows(self, kind: str) -> dict[str, dict[str, Any]]:
         """The records of a kind, by id."""
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=30)) as database:
@@ -96,6 +118,14 @@ class Watched:
         """The scans, the oldest first."""
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=30)) as database:
             return [json.loads(text) for (text,) in database.execute("SELECT scan FROM scans ORDER BY started")]
+
+
+def _slow() -> str:
+    """The tool `exit-address`, that takes its time."""
+    own = (Path(__file__).parents[2] / "tools.d" / "exit-address.toml").read_text().partition("\ntest = [")[0]
+    slow = own.replace('"exit-address"', '"slow-address"').replace('"curl", "-qsS"', f'{SLOWLY}, "curl", "-qsS"')
+    assert slow.count(SLOWLY) == 1
+    return slow
 
 
 @dataclass(slots=True)
