@@ -81,10 +81,11 @@ class Auditor:
         session.on_trust_lost = self.abort
         known = recollection or Recollection()
         for audit, case in cases:
-            self._cases[case] = audit
-            self._ended[case] = []
+            self._cases[case], self._ended[case] = audit, []
         for case, audit in list(self._cases.items()):
             self._begin(audit, case, known.runs.get(key_of(audit, case.exit), []))
+        if self.is_draining:  # it was told to end before there were cases
+            (self.drain if session.trust_lost is None else self.abort)()
         self._settle()
         try:
             await session.serve()

@@ -6,11 +6,14 @@ Called by `audit_scan.py`.
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from ..errors import OperatorError
 from ..freshness import is_early, is_fresh, is_over, is_valid, moment_of, patience_s
 from ..model import Snapshot
 from ..network import Network, Vantage, await_refresh
+from ..network_change import NetworkChange
+from ..results.sightings import note_snapshot
 from .say import say
 
 LOOK_S = 0.5
@@ -45,6 +48,15 @@ def _unusable(snapshot: Snapshot, now: float, next_step: str) -> OperatorError:
         " one: nobody may be judged by it.",
         f"Can tor reach the network, and is the clock right? Then {next_step}.",
     )
+
+
+def noted(snapshot: Snapshot, vantage: Vantage, store: Path) -> NetworkChange | None:
+    """Remember in a store whom the network has now; what has changed since the snapshot before, which is said, too.
+    Raises OperatorError when the store can't be written."""
+    change = note_snapshot(store, vantage.network, snapshot)
+    if change is not None and change.is_any:
+        say(change.sentence())
+    return change
 
 
 class Expiry:

@@ -28,7 +28,6 @@ from ..network_change import NetworkChange
 from ..results.blobs import blobs_directory
 from ..results.exhibit import Exhibit, pack
 from ..results.scan_lock import held
-from ..results.sightings import note_snapshot
 from ..results.store import Store, store_path, store_patience_s
 from ..results.stored import open_store
 from ..surroundings import Surroundings
@@ -36,7 +35,7 @@ from . import audit_resume
 from .allowing import Waits, open_starts
 from .audit_account import Account, exit_status
 from .audit_alerts import Alerting, untold
-from .audit_consensus import Expiry, valid_network
+from .audit_consensus import Expiry, noted, valid_network
 from .audit_exits import Exits, Place, exits_of
 from .audit_findings import findings_table
 from .audit_guard import Guard
@@ -101,7 +100,7 @@ class AuditScan:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
             if self._args.iteration is not None and not self._args.dry_run:  # who is new is seen before it is asked for
-                self._change = await asyncio.to_thread(self._note, network)
+                self._change = await asyncio.to_thread(noted, network.snapshot, self._vantage, self.store)
             place = Place(self.store, self._vantage.network)
             exits = await exits_of(self._args, network, place, self._rng, self._environment, self._resumed)
             self._ranks = exits.ranks
@@ -268,8 +267,9 @@ class AuditScan:
         published = "".join(snapshot.descriptors.get(name, "") for name in asked)
         documents = {"consensus": snapshot.consensus, "descriptors": published}
         exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
-        change = self._change or self._note(network)
-        changed = None if change is None else change.told()
+        if self._args.iteration is None:
+            self._change = noted(snapshot, self._vantage, self.store)
+        changed = None if self._change is None else self._change.told()
         if self._resumed is not None:
             scan = scan_record.go_on(
                 self._resumed.scan, now, consensus=snapshot.valid_after, snapshot=exhibits, change=changed
@@ -286,13 +286,6 @@ class AuditScan:
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
         return scan
-
-    def _note(self, network: Network) -> NetworkChange | None:
-        """Remember whom the network has now; what has changed since."""
-        change = note_snapshot(self.store, self._vantage.network, network.snapshot)
-        if change is not None and change.is_any:
-            say(change.sentence())
-        return change
 
     def _show(self, writer: LineWriter, record: Mapping[str, object]) -> None:
         if self._args.runs or record["schema"] != "exitpin.run/1":

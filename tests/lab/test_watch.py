@@ -54,6 +54,7 @@ def test_a_scan_of_newcomers_is_done_when_nobody_is_new(audited: LabState, tmp_p
     assert done.returncode == 0, done.stderr
     assert watching.iterations() == [("newcomers", 1, "done"), ("newcomers", 2, "done")]
     assert "0 of 18 exits" in done.stderr
+    assert watching.scans()[0]["legs"][0]["change"] is None, "nobody knows what was before"
 
 
 def test_findings_of_an_iteration_are_the_exit_status_of_a_watch_that_ends_by_itself(

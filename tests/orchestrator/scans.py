@@ -67,7 +67,8 @@ class Scan:
     """One scan of `exits` exits by `tools`. `play`: how each run goes, `control`: each control run, if otherwise;
     `chosen`: the exits that are judged (all); `earlier`: the records of a session that this one goes on with.
 
-    `spoil` is called with each run's `Ended` in the assessor's thread, `note` with each record. After `carry_out`:
+    `spoil` is called with each run's `Ended` in the assessor's thread, `note` with each record, `before` when all is
+    there and nothing has begun. After `carry_out`:
     what came of it, and what the driver still holds.
     """
 
@@ -85,6 +86,7 @@ class Scan:
     control: Callable[[Run], Play] | None = None
     spoil: Callable[[Any], None] = lambda ended: None
     note: Callable[[Record], None] = lambda record: None
+    before: Callable[["Scan"], None] = lambda scan: None
     began: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -160,6 +162,7 @@ class Scan:
             cases = [(audit, Case(audit.tool, relay, self.repeat)) for audit, relay in plan.pairs]
             self.records += known.superseded
             recall_controls(plan.audits, known)
+            self.before(self)
             await self.auditor.serve(self.session, cases, known)
         finally:
             tor.close()

@@ -181,3 +181,19 @@ def test_whoever_was_not_answered_when_tor_had_gone_is_asked_again_when_the_scan
     again = Scan(lambda run: HONEST, exits=20, jobs=4, repeat=2, earlier=scan.records)
     again.carry_out()
     assert again.statuses == Counter(ok=len(left_open))
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_scan_that_is_drained_before_it_begins_asks_nobody_and_ends(earlier: bool) -> None:
+    known = Scan(by_exit(), exits=6, note=after(4, lambda: None)).carry_out().records[:4] if earlier else []
+    scan = Scan(by_exit(), exits=6, earlier=known, before=lambda scan: scan.auditor.drain()).carry_out()
+    assert scan.began == []
+    assert scan.statuses == Counter({"error": 6})
+    assert all(verdict["interrupted"] for verdict in scan.verdicts)
+    assert_nothing_is_held(scan)
+
+
+def test_a_scan_that_nobody_trusts_before_it_begins_says_nothing_of_anybody() -> None:
+    scan = Scan(by_exit(), exits=6, before=lambda scan: scan.lose_trust("a bug")).carry_out()
+    assert scan.statuses == Counter({"error": 6})
+    assert all(verdict["interrupted"] for verdict in scan.verdicts)
