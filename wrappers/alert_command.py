@@ -27,7 +27,7 @@ TOOK_TOO_LONG, NOT_EXECUTED, NOT_FOUND = 124, 126, 127
 
 class AlertCommand:
     """One command under way. `on_end` is called once, on the loop, with why it failed, or None; `guests`: children of
-    ours that a `Household` may not end (filters.py)."""
+    ours that no `Household` may take for its orphans."""
 
     def __init__(
         self,

@@ -38,12 +38,15 @@ class Parting:
 class Household:
     """All launchers of this process. When one is killed, its orphans become our children (we are a subreaper)."""
 
-    def __init__(self, guests: set[int] | None = None) -> None:
+    def __init__(self, *others: set[int]) -> None:
+        """`others`: sets of children that somebody else starts and ends, each kept by whoever does."""
         import psutil  # noqa: F401 - before the first run: it takes 20 ms, in which the loop would stand still
 
         self._others = orphans.children()  # such as the keeper of our own tor
-        self.guests: set[int] = set() if guests is None else guests
-        """Children that others of us start meanwhile (filters.py); below zero: one that is about to be there."""
+        self.guests: set[int] = set()
+        """Short commands that threads of ours start meanwhile, and that may be ended all at once (filters.py); below
+        zero: one that is about to be there."""
+        self._guests = (self.guests, *others)
         bindings.set_child_subreaper()
         self.callers_file_limit = _raise_file_limit()
         """The soft limit of open files that we were given, for tools: one that uses select(2) would not survive a
@@ -103,17 +106,22 @@ class Household:
             self._gone = [launcher for launcher, one in self._parting.items() if one.status is not None]
             if not self._gone:
                 return
-            self._killing = orphans.killing(lambda: self.launchers | self._others | self.guests)
+            self._killing = orphans.killing(lambda: self.launchers.union(self._others, *self._guests))
         try:
             next(self._killing)
         except StopIteration as end:
-            self._killing = None
-            for launcher in self._gone:
-                one = self._parting[launcher]
-                assert one.status is not None
-                if not end.value or now >= one.give_up_at:
-                    del self._parting[launcher]
-                    self._loop.call_soon(one.on_gone, one.status)
+            self._all_looked_for(now, may_be_more=end.value)
+        except OSError:
+            self._all_looked_for(now, may_be_more=True)
+
+    def _all_looked_for(self, now: float, *, may_be_more: bool) -> None:
+        self._killing = None
+        for launcher in self._gone:
+            one = self._parting[launcher]
+            assert one.status is not None
+            if not may_be_more or now >= one.give_up_at:
+                del self._parting[launcher]
+                self._loop.call_soon(one.on_gone, one.status)
 
     def _reap(self, launcher: int, parting: Parting, now: float) -> None:
         pid, status = os.waitpid(launcher, os.WNOHANG)

@@ -45,7 +45,8 @@ def children() -> set[int]:
 def killing(known: Callable[[], set[int]]) -> Generator[None, None, bool]:
     """Kill every descendant of ours below a child that is not `known`, and reap the dead, a slice whenever the next is
     wanted. Returns whether there were any, or may have been. `known`: a number below zero is a child that is about to
-    be there; asked after a look, since who is seen has been announced before."""
+    be there; asked after a look, since who is seen has been announced before. Raises OSError when processes can't be
+    looked at though they may be there: we may have no descriptor left for it."""
     below: dict[int, list[Process]] = {}
     orphans: list[Process] = []
     is_sure = True
@@ -82,7 +83,7 @@ def _slices() -> Iterator[list[tuple[Process, int]]]:
 
 def _seen(pids: list[int]) -> Iterator[tuple[Process, int]]:
     for pid in pids:
-        with contextlib.suppress(OSError):  # it is gone
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is gone
             yield look_at(pid)
 
 

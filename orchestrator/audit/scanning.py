@@ -92,7 +92,7 @@ class Scan:
         self._is_drained = False
         self._distrust: str | None = None
         self.guests: set[int] = set()
-        """Children of this process that are none of the scan's runs: `Household.guests`."""
+        """Children of this process that are none of the scan's, and outlive it: no orphans of its `Household`."""
 
     async def run(self) -> None:
         """Carry out the plan. Returns when every pair has its verdict, or the scan was ended."""

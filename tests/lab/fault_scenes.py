@@ -200,7 +200,7 @@ class Scene:
         assert [verdict["status"] for verdict in verdicts] == ["ok"] * len(EXITS) * scans
         checked = call(inside(self.lab, *EXITPIN, "results", "verify", f"--store={self.store}"))
         assert checked.returncode == 0, checked.stdout + checked.stderr
-        assert "Traceback" not in self.said
+        assert "Traceback" not in self.said, self.said
 
 
 def process_of(lab: LabState, *words: str) -> psutil.Process:

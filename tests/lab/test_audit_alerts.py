@@ -57,6 +57,18 @@ def test_each_finding_is_told_with_the_very_record_that_is_kept(audited: LabStat
     assert f"alerts: `sh -c {shlex.quote(KEEP)} {tmp_path}` for each verdict that is tampered" in done.stderr
 
 
+def test_an_alert_that_takes_longer_than_the_scan_is_told_to_its_end(
+    audited: LabState, liar: str, tmp_path: Path
+) -> None:
+    tool = Path(liar)
+    tool.write_text(
+        tool.read_text().replace("test $EXITPIN_EXIT_NICK = exit01", "test $EXITPIN_EXIT_NICK = exit01 && sleep 1")
+    )
+    done = audit(audited, tmp_path, liar, "-e", EXITS, *on(tmp_path, f"sleep 2; {KEEP}"))
+    assert "exitpin: alerts: 2 told" in done.sentences
+    assert told(tmp_path) == lies(done)
+
+
 def test_a_command_that_fails_is_told_at_the_end_and_again_when_the_scan_goes_on(
     audited: LabState, liar: str, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(2400)]
 PROFILE = Path(__file__).with_name("watched.toml")
 ITERATIONS, KILLING_S = 30, 600.0
 GROWTH_MAX = 4 << 20  # of the watch's memory, from its third iteration on
+CHILD_FDS = 1  # a watch holds this of its iteration's process: it may have ended, or not, when we look
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_thirty_iterations_on_a_network_that_changes(
     )
     half = len(settled) // 2
     assert settled[-1][0] - settled[0][0] < GROWTH_MAX
-    assert min(fds for _, fds in settled[half:]) <= min(fds for _, fds in settled[:half])
+    assert min(fds for _, fds in settled[half:]) <= min(fds for _, fds in settled[:half]) + CHILD_FDS
     assert watched.marked() == [] and watched.of_runs() == []
 
 

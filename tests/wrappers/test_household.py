@@ -107,6 +107,46 @@ def test_children_that_were_there_before_are_spared() -> None:
     apart(script)
 
 
+def test_children_that_somebody_else_answers_for_are_spared_and_are_no_guests() -> None:
+    async def script() -> None:
+        others: set[int] = set()
+        household = Household(others)
+        other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        others.add(other.pid)
+        launched = Launched(household, "sleep", "60")
+        await launched.heard(ProcessStarted)
+        launched.process.kill()
+        await launched.heard(LauncherLost)
+        assert other.poll() is None and other.pid not in household.guests
+        other.kill()
+        other.wait()
+
+    apart(script)
+
+
+def test_when_nothing_may_be_opened_orphans_are_looked_for_again() -> None:
+    looks: list[int] = []
+    failures: list[object] = []
+
+    async def script(household: Household) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        launched = Launched(household, "sleep", "60")
+        started = await launched.heard(ProcessStarted)
+        assert isinstance(started, ProcessStarted)
+        sys.addaudithook(lambda event, _: looks.append(0) if event == "os.scandir" else None)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        launched.process.kill()
+        while len(looks) < 2 and not failures:
+            await asyncio.sleep(0.001)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert not failures and not any(isinstance(event, LauncherLost) for event in launched.events)
+        await launched.heard(LauncherLost)
+        assert not psutil.pid_exists(started.pid)
+
+    played(script)
+
+
 def test_many_orphans_hold_the_loop_up_no_longer_than_one() -> None:
     """Counted: of how many processes it asks in one turn."""
     count = 300
