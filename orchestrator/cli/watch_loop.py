@@ -113,11 +113,11 @@ class WatchLoop:
             self._yield_to_others(due)
             return
         self._busy.discard(due.scan.name)
-        if latest is not None and latest.is_done:
+        if latest is not None and latest.is_over:
             self._done(due, latest, None)
             return
         self._telling.scans(due)
-        self._say(f"{due.scan.name}: iteration {due.number} {'is gone on with' if due.resumes else 'begins'}")
+        self._say(f"{due.scan.name}: {_what_begins(due, latest)}")
         self._child = child = self._start(self._command(due), self._environment)
         given_up = asyncio.create_task(self._give_up(due, child, time.time() if latest is None else latest.started))
         try:
@@ -127,7 +127,8 @@ class WatchLoop:
         finally:
             is_given_up = not given_up.cancel()
             self._child = None
-        self._take(due, status, child.last_sentence, is_given_up=is_given_up)
+        is_counted = latest is not None and latest.is_done
+        self._take(due, status, child.last_sentence, is_given_up=is_given_up, is_counted=is_counted)
 
     async def _give_up(self, due: Due, child: Child, started: float) -> None:
         """Return when the process was told to end, since its iteration takes too long: what runs may end."""
@@ -144,8 +145,9 @@ class WatchLoop:
             say(f"{due.scan.name}: {BUSY}; it is waited for")
         self._telling.taken(due, BUSY)
 
-    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool) -> None:
-        """What became of the process: by what the store has of it, and by its exit status."""
+    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool, is_counted: bool) -> None:
+        """What became of the process: by what the store has of it, and by its exit status. `is_counted`: all was judged
+        before."""
         try:
             iteration, _ = self._latest(due)
         except OperatorError as error:  # that is asked again before anything is begun
@@ -161,16 +163,23 @@ class WatchLoop:
         if iteration is None or not iteration.is_done:
             self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
             return
-        self._done(due, iteration, status)
+        self._done(due, iteration, status, is_counted=is_counted)
 
-    def _done(self, due: Due, iteration: Iteration, status: int | None) -> None:
+    def _done(self, due: Due, iteration: Iteration, status: int | None, *, is_counted: bool = False) -> None:
         """It has all its verdicts. `status`: of its process; None: it was somebody else's."""
         self._agenda.began(due, iteration)
-        self._agenda.ended(due, Outcome.DONE, time.time())
-        self._made += 1
-        self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
+        if not is_counted:
+            self._made += 1
+            self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
         self._failing.discard(due.scan.name)
         self._telling.ended(due, iteration, "")
+        if iteration.is_told:
+            self._agenda.ended(due, Outcome.DONE, time.time())
+            return
+        again = self._agenda.ended(due, Outcome.REFUSED if status == EXIT_USAGE else Outcome.UNTOLD, time.time())
+        if status != EXIT_USAGE and not self._stop.is_set() and not self._args.once:
+            untold = f"{due.scan.name}: not all alerts of iteration {due.number} were told"
+            say(f"{untold}; they are tried again at {moment(again)}")
 
     def _failed(
         self, due: Due, outcome: Outcome, iteration: Iteration | None, why: str, status: int | None = None
@@ -200,7 +209,7 @@ class WatchLoop:
         OperatorError."""
 
         def ask(reader: Reader) -> tuple[Iteration | None, bool]:
-            found = latest_iterations(reader, self._plan.name, [due.scan.name]).get(due.scan.name)
+            found = latest_iterations(reader, self._plan.name, [due.scan]).get(due.scan.name)
             if found is None or found.number < due.number:
                 return None, False
             return found, is_under_way(reader, found.scan_id)
@@ -208,8 +217,7 @@ class WatchLoop:
         return self._ask(ask) or (None, False)
 
     def _known(self) -> dict[str, Iteration]:
-        names = [scan.name for scan in self._plan.scans]
-        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, names)) or {}
+        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, self._plan.scans)) or {}
 
     def _ask(self, ask: Callable[[Reader], T]) -> T | None:
         """What the store says; None: nothing was recorded yet. Raises OperatorError."""
@@ -272,6 +280,13 @@ class WatchLoop:
         if words != self._said:
             say(words)
             self._said = words
+
+
+def _what_begins(due: Due, latest: Iteration | None) -> str:
+    """In words. `latest`: the iteration, if there is one."""
+    if latest is not None and latest.is_done:
+        return f"the alerts of iteration {due.number} are tried again"
+    return f"iteration {due.number} {'is gone on with' if due.resumes else 'begins'}"
 
 
 def _outcome(status: int, *, is_begun: bool) -> Outcome:

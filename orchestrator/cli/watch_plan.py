@@ -75,7 +75,8 @@ def _objections_to_alert(alert: "AlertForm") -> Iterator[str]:
 
 def _planned(scan: "ScanForm", options: Sequence[str]) -> PlannedScan:
     words = [*scan.tools, *options, *(f"--param={name}={value}" for name, value in scan.params.items())]
-    return PlannedScan(scan.name, scan.interval, scan.jitter, tuple(words), _told(scan.alert))
+    alert_on = () if scan.alert is None else tuple(scan.alert.on)
+    return PlannedScan(scan.name, scan.interval, scan.jitter, tuple(words), _told(scan.alert), alert_on)
 
 
 def _told(alert: "AlertForm | None") -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """What a watch does next: which scan is due, which iteration is gone on with, and how long to wait after a failure.
 
-Theory. An iteration is `begun` until its scan is done, however many processes that takes. What ended before its time is
-gone on with after a while that doubles with each failure in a row. An iteration that has taken longer than the interval
-of its scan is given up: between two processes at once, and while one carries it out when somebody waits for it. The
-time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
+Theory. An iteration is `begun` until its scan is done and told of, however many processes that takes. What ended before
+its time is gone on with after a while that doubles with each failure in a row. An iteration that has taken longer than
+the interval of its scan is given up: between two processes at once, and while one carries it out when somebody waits.
+The time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
 
 The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
 shorter, than the one before would have.
@@ -27,20 +27,29 @@ LATE_MIN_S = 600.0
 @dataclass(frozen=True, slots=True)
 class Iteration:
     """One that has begun. `started`: seconds since the epoch; `scan_id`: its scan; `is_done`: whether it has all its
-    verdicts; `valid_after`: of its last snapshot, seconds since the epoch."""
+    verdicts; `valid_after`: of its last snapshot, seconds since the epoch; `is_told`: whether the plan's command was
+    told of all those that it is for."""
 
     number: int
     started: float
     scan_id: str
     is_done: bool
     valid_after: float | None = None
+    is_told: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do for it."""
+        return self.is_done and self.is_told
 
 
 class Outcome(Enum):
-    """How a process that carried out an iteration ended: DONE; CUT_SHORT: it can be gone on with; NOT_BEGUN: it never
-    was; REFUSED: the scan can't be gone on with as it is; GIVEN_UP: it took too long, and somebody waits."""
+    """How a process that carried out an iteration ended: DONE; UNTOLD: but for an alert, which can be tried again;
+    CUT_SHORT: it can be gone on with; NOT_BEGUN: it never was; REFUSED: the scan can't be gone on with as it is;
+    GIVEN_UP: it took too long, and somebody waits."""
 
     DONE = auto()
+    UNTOLD = auto()
     CUT_SHORT = auto()
     NOT_BEGUN = auto()
     REFUSED = auto()
@@ -96,7 +105,7 @@ class Agenda:
         """A process is over; until when the scan waits for the next one, if it failed."""
         entry = self._entries[due.scan.name]
         if outcome in (Outcome.REFUSED, Outcome.GIVEN_UP) and entry.latest is not None:
-            entry.latest = replace(entry.latest, is_done=True)  # nobody goes on with it
+            entry.latest = replace(entry.latest, is_done=True, is_told=True)  # nobody goes on with it
         if outcome in (Outcome.DONE, Outcome.GIVEN_UP):
             entry.failures, entry.not_before = 0, 0.0
             return now
@@ -120,7 +129,7 @@ class Agenda:
             return Due(scan, 1, wait_until)
         if latest.started > now:
             entry.latest = latest = replace(latest, started=now)  # kept, or it would be due an interval later for ever
-        if not latest.is_done and now < latest.started + scan.interval_s:
+        if not latest.is_over and now < latest.started + scan.interval_s:
             return Due(scan, latest.number, wait_until, latest.scan_id)
         at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
         return Due(scan, latest.number + 1, max(at, wait_until))

@@ -1,11 +1,13 @@
 """Which iterations of a watch the store knows: what a watch that is started anew begins with."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 
 from ..freshness import epoch_of
 from ..results.scan_lock import is_running
 from ..results.stored import Reader
 from .agenda import Iteration
+from .plan import PlannedScan
 
 DONE = "done"
 
@@ -20,14 +22,29 @@ _LATEST = (
 """Not by when they started, for the clock may have been wrong; and not all of them, for each is read whole."""
 
 
-def latest_iterations(reader: Reader, watch: str, scans: Iterable[str]) -> dict[str, Iteration]:
+_OF_STATUS = (
+    "SELECT record_id, status FROM runs WHERE scan_id = ? AND kind = 'verdict'"
+    " AND status IN (SELECT value FROM json_each(?))"
+)
+
+
+def latest_iterations(reader: Reader, watch: str, scans: Iterable[PlannedScan]) -> dict[str, Iteration]:
     """The latest iteration of each of these scans, by its name, as far as there was one. Raises OperatorError."""
     found = {}
-    for name in scans:
-        for number, started, scan_id, state, consensus in reader.rows(_LATEST, [watch, name]):
+    for scan in scans:
+        for number, started, scan_id, state, consensus in reader.rows(_LATEST, [watch, scan.name]):
             valid_after = epoch_of(consensus) if consensus else None
-            found[name] = Iteration(int(number), started, scan_id, state == DONE, valid_after)
+            is_told = _is_told(reader, scan_id, scan.alert_on)
+            found[scan.name] = Iteration(int(number), started, scan_id, state == DONE, valid_after, is_told)
     return found
+
+
+def _is_told(reader: Reader, scan_id: str, statuses: Sequence[str]) -> bool:
+    """Whether somebody was told of each verdict of a scan with one of these statuses."""
+    if not statuses:
+        return True
+    told = (reader.scan(scan_id) or {}).get("alerted") or {}
+    return all(told.get(name) == status for name, status in reader.rows(_OF_STATUS, [scan_id, json.dumps(statuses)]))
 
 
 def is_under_way(reader: Reader, scan_id: str) -> bool:

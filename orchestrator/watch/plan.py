@@ -9,13 +9,14 @@ SCHEMA = "exitpin.watch/1"
 class PlannedScan:
     """One scan that is made again and again. An iteration begins `interval_s` after the one before began, and up to
     `jitter_s` later at random; `arguments`: what `exitpin audit` is given, without `--`; `alert`: the command after it,
-    with the options that say for what."""
+    with the options that say for what: for verdicts with one of the statuses `alert_on`."""
 
     name: str
     interval_s: float
     jitter_s: float
     arguments: tuple[str, ...]
     alert: tuple[str, ...] = ()
+    alert_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

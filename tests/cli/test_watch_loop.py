@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,41 @@ def test_a_refusal_is_a_failure_and_another_watch_asks_again(path: Path) -> None
     stage.plays(stage.ends(125, "failed"), stage.ends(2, "failed"), stage.ends(0, "done", "ok"))
     assert [stage.status(None), stage.status(None), stage.status(None)] == [125, 125, 0]
     assert stage.asked == ["certs/1 new", "certs/1 s1", "certs/1 s1"]
+
+
+def test_alerts_that_failed_are_tried_again_and_the_iteration_counts_once(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (certs,) = PLAN.scans
+    alert = ("--on=tampered", "--", "page-me")
+    stage = Stage(path, WatchPlan("nightly", (replace(certs, alert=alert, alert_on=("tampered",)),)))
+
+    async def told() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await stage.ends(1, "done", "ok", "tampered", is_told=True)()
+
+    untold = stage.ends(1, "done", "ok", "tampered")
+    stage.plays(untold, untold, told)
+    assert stage.status(2) == 0
+    assert stage.asked == ["certs/1 new", "certs/1 s1", "certs/1 s1"]
+    assert all(words[-3:] == list(alert) for words in stage.words)
+    said = capsys.readouterr().err
+    assert said.count("certs: not all alerts of iteration 1 were told; they are tried again at ") == 2
+    assert said.count("certs: the alerts of iteration 1 are tried again\n") == 2
+
+
+def test_alerts_of_a_scan_that_is_refused_are_not_tried_for_ever(path: Path) -> None:
+    (certs,) = PLAN.scans
+    certs = replace(certs, alert=("--on=tampered", "--", "page-me"), alert_on=("tampered",))
+    stage = Stage(path, WatchPlan("nightly", (certs, WEB)))
+    stage.plays(
+        stage.ends(1, "done", "tampered"),
+        stage.ends(0, "done", scan="w1", of_scan="web"),
+        stage.ends(2, "done", "tampered"),
+    )
+    stage.status(None)
+    assert stage.status(None) == 0
+    assert stage.asked == ["certs/1 new", "web/1 new", "certs/1 s1"]
 
 
 def test_what_began_while_the_store_could_not_be_read_is_not_begun_again(

@@ -43,7 +43,7 @@ def test_a_plan_is_scans_each_with_what_audit_is_given(file: Path) -> None:
         "--sample=20", "--param=tls-cert.host=www.example.org", "--param=port=443", "--param=x.on=true",
     )  # fmt: skip
     alert = ("--on=tampered,suspect", "--alert-timeout=300s", "--", "/bin/page", "-x")
-    scan = PlannedScan("certs", 43200.0, 1800.0, words, alert)
+    scan = PlannedScan("certs", 43200.0, 1800.0, words, alert, ("tampered", "suspect"))
     assert load_plan(file) == WatchPlan("nightly", (scan,), "/var/lib/r.sqlite", None, "s.json")
 
 

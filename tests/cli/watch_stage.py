@@ -72,16 +72,30 @@ class Stage:
         return asyncio.run(watch())
 
     def ends(
-        self, status: int, state: str, *statuses: str, scan: str = "s1", of_scan: str = "certs", number: int = 1
+        self,
+        status: int,
+        state: str,
+        *statuses: str,
+        scan: str = "s1",
+        of_scan: str = "certs",
+        number: int = 1,
+        is_told: bool = False,
     ) -> Part:
-        """A part: the store has the scan in this state, and its verdicts; then the process ends so."""
+        """A part: the store has the scan in this state, and its verdicts, of which somebody was told or not; then the
+        process ends so."""
 
         async def part() -> int:
             store = Store(self.path)
             of = {"watch": "nightly", "scan": of_scan, "number": number}
-            store.add_scan(scan_record(scan, state=state, started=NOW, iteration=of, consensus="2026-01-31 13:00:00"))
-            for place, status_of_it in enumerate(statuses):
-                store.add(verdict_record(place, scan_id=scan, status=status_of_it))
+            verdicts = [verdict_record(place, scan_id=scan, status=word) for place, word in enumerate(statuses)]
+            alerted = {one["verdict_id"]: one["status"] for one in verdicts} if is_told else None
+            store.add_scan(
+                scan_record(
+                    scan, state=state, started=NOW, iteration=of, consensus="2026-01-31 13:00:00", alerted=alerted
+                )
+            )
+            for verdict in verdicts:
+                store.add(verdict)
             await store.close()
             return status
 

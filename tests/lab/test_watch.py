@@ -65,6 +65,25 @@ def test_findings_of_an_iteration_are_the_exit_status_of_a_watch_that_ends_by_it
     assert watching.run("--once").returncode == 1
 
 
+def test_alerts_that_nobody_heard_are_tried_again_until_somebody_does(audited: LabState, tmp_path: Path) -> None:
+    liar = next(one.nickname for one in audited.relays if one.behaviour == "tls-self-signed")
+    page = ["sh", "-c", f"cd {tmp_path}; test -e awake || exit 7; cat >> told"]
+    alert = f'alert = {{ on = ["tampered"], command = {json.dumps(page)} }}'
+    watching = Watching.of(audited, tmp_path, scan("certs", "tls-cert", f'select = {{ exits = ["{liar}"] }}', alert))
+    with watching.started() as watch:
+        eventually(
+            lambda: _assert("not all alerts of iteration 1 were told; they are tried again" in watching.said), 60
+        )
+        assert not (tmp_path / "told").exists()
+        (tmp_path / "awake").touch()
+        eventually(lambda: _assert("certs: iteration 2 at 20" in watching.said), 60)
+        watch.send_signal(signal.SIGTERM)
+        assert watch.wait(10) == 0
+    (told,) = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert [told] == stored(watching.store)
+    assert watching.iterations() == [("certs", 1, "done")]
+
+
 def test_a_dry_run_tells_the_load_of_each_scan_and_makes_none(audited: LabState, tmp_path: Path) -> None:
     watching = Watching.of(audited, tmp_path, CERTS, WEB)
     done = watching.run("--dry-run")

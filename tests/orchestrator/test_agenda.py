@@ -1,5 +1,7 @@
 """What a watch does next."""
 
+from dataclasses import replace
+
 import pytest
 
 from exitpin.orchestrator.watch.agenda import LATE_MIN_S, LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
@@ -56,6 +58,16 @@ def test_of_several_that_are_due_the_one_comes_first_that_has_waited_longest() -
 
 def test_an_iteration_that_was_cut_short_is_gone_on_with() -> None:
     assert only(CERTS, iteration(4, NOW - 60, is_done=False)).next(NOW) == Due(CERTS, 4, 0.0, "scan-4")
+
+
+def test_alerts_that_nobody_heard_are_tried_again_until_the_next_iteration_is_due() -> None:
+    agenda = only(WEB, replace(iteration(4, NOW), is_told=False))
+    due = agenda.next(NOW)
+    assert due == Due(WEB, 4, 0.0, "scan-4")
+    waits = [agenda.ended(due, Outcome.UNTOLD, NOW) - NOW for _ in range(3)]
+    assert waits == [5.0, 10.0, 20.0]
+    assert agenda.next(NOW + 10) == Due(WEB, 4, NOW + 20, "scan-4")
+    assert agenda.next(NOW + 600) == Due(WEB, 5, NOW + 600)
 
 
 def test_each_failure_in_a_row_doubles_the_wait_up_to_its_longest() -> None:
