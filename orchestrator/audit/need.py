@@ -9,6 +9,9 @@ from random import Random
 
 from ..model import Fingerprint, Relay
 
+RANDOM, NEED = ORDERS = ("random", "need")
+"""Who is asked first: it is left to chance, or those who need it most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Past:

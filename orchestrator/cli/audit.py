@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from ..audit.need import ORDERS, RANDOM
 from ..errors import EXIT_USAGE, OperatorError
 from .alert_options import add_alerts, check_alerts
 from .containment import add_containment
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 OF_WATCH = "EXITPIN_WATCH_PID"
 """In the environment of an audit: who has started it."""
-
-RANDOM, NEED = ORDERS = ("random", "need")
-"""Who is asked first: it is left to chance, or those who need it most."""
 
 HELP = """\
 Run declared tools through every chosen exit, compare what they see with controls, confirm what looks wrong, and give a

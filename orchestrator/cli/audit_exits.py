@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from ..audit.need import Past, by_need
+from ..audit.need import NEED, Past, by_need
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay, Snapshot
 from ..network import Network
 from ..results.sightings import first_seen_of
 from ..results.standing import pasts_of
 from ..results.stored import open_store
-from .audit import NEED
 from .audit_resume import Resumed
 from .report_options import age_s
 from .say import say

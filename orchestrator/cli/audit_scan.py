@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import secrets
 import sys
 import time
@@ -12,16 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from ...wrappers.output import LineWriter, printable
+from ...wrappers.output import printable
 from ...wrappers.requirements import Requirements
 from ..allowance import Starts
 from ..audit import scan_record
-from ..audit.alerts import Alerts
-from ..audit.ledger import listening
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
-from ..audit.scanning import Scan, Work, tool_use
-from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError
+from ..audit.scanning import Work, tool_use
+from ..errors import EXIT_USAGE, OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..network_change import NetworkChange
@@ -33,20 +30,16 @@ from ..results.stored import open_store
 from ..surroundings import Surroundings
 from . import audit_resume
 from .allowing import Waits, open_starts
-from .audit_account import Account, exit_status
-from .audit_alerts import Alerting, untold
-from .audit_consensus import Expiry, noted, valid_network
+from .audit_account import Account
+from .audit_consensus import noted, valid_network
 from .audit_exits import Exits, Place, exits_of
-from .audit_findings import findings_table
-from .audit_guard import Guard
+from .audit_leg import Leg
 from .audit_resume import Resumed
-from .audit_shortage import Shortage
 from .audit_told import PlanTold
 from .audit_tools import Chosen, choose_tools
 from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
-from .say import say
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
 
@@ -163,75 +156,20 @@ class AuditScan:
     async def _carry_out(
         self, network: Network, plan: ScanPlan, known: Recollection, chosen: Chosen, store: Store, starts: Starts
     ) -> int:
-        again = audit_resume.command(self.scan_id, self._args, chosen.secrets)
-        stays = [verdict.record for verdict in standing(plan, known)]
-        account = Account(plan, self.store, self.scan_id, again=again, known=stays)
-        writer = LineWriter(1, lambda: scan.interrupt("whoever read the output has gone"))
-        shortage = Shortage(lambda why: stop(why))
-        keepers = [store.add, listening(account.add), listening(lambda record: alerting.judged(record))]
-        keepers.append(listening(shortage.judged))
-        if self._args.json:
-            keepers.append(listening(lambda record: self._show(writer, record)))
-
-        def stop(why: str) -> None:
-            account.problem(f"stopped: {why}")
-            scan.interrupt(why)
-
-        wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
-        around = of_a_scan(self._settings, wait_s, lambda sentence: guard.say(sentence), stop)
-        work = self._work(network, plan, chosen, around, starts)
-        scan: Scan = Scan(work, network, plan, keepers, known, store)
-        told = await asyncio.to_thread(self._begin, network, plan, work, store)
-        alerts = Alerts(self.scan_id, self._args.on, told.get("alerted"))
-        alerting = Alerting(
-            alerts, self._args, self._environment, scan.guests,
-            lambda: store.add_scan(scan_record.with_alerted(told, alerts.told)),
+        account = Account(
+            plan, self.store, self.scan_id,
+            again=audit_resume.command(self.scan_id, self._args, chosen.secrets),
+            known=[verdict.record for verdict in standing(plan, known)],
         )  # fmt: skip
-        guard = Guard(scan, account, alerting, is_shown=sys.stderr.isatty() and not self._args.json)
-
-        def unlimited(why: str) -> None:
-            account.problem(why)
-            asyncio.get_running_loop().call_soon(scan.interrupt, why)
-
-        starts.watch(unlimited, Waits(self._settings, guard.say))
-
-        def lose(why: str) -> None:
-            scan.interrupt(f"a record could not be written: {why}")
-            alerting.lost()
-
-        store.on_problem, store.on_recorded, store.on_short_of_files = lose, alerting.recorded, shortage.met
-        for record in known.superseded:
-            store.add(record)
-        alerting.catch_up(await asyncio.to_thread(untold, alerts, stays, self.store))
-        with guard:  # to the last word: whoever is impatient still hears how to go on
-            expiry = Expiry(network.snapshot, scan.drain)
-            try:
-                await scan.run()
-            finally:
-                expiry.cancel()
-                await alerting.finish()
-                guard.hide_progress()
-                told = scan_record.with_alerted(told, alerts.told)
-                store.add_scan(scan_record.end(told, time.time(), account.state(scan.trust_lost)))
-                try:
-                    await store.close()
-                except OperatorError as error:
-                    account.problem(str(error))
-                    account.recorded = await asyncio.to_thread(audit_resume.recorded, self.scan_id, self.store)
-                await writer.close()
-            is_cut_short = account.state(scan.trust_lost) == scan_record.INTERRUPTED
-            self.has_outlived = expiry.has_come and is_cut_short and guard.interrupted_by is None
-            if self.has_outlived:
-                say(account.outlived(network.snapshot.valid_after))
-                return EXIT_FAILED
-            sentences = account.sentences(interrupted=guard.interrupted_by, trust_lost=scan.trust_lost)
-            for sentence in [*sentences, *alerts.sentences(again)]:
-                print(f"exitpin: {printable(sentence)}", file=sys.stderr)
-            if not self._args.json:
-                print(findings_table(account.findings_recorded, self.scan_id), end="", flush=True)
-        if writer.problem is not None:
-            return EXIT_FAILED
-        return exit_status(account, self._args.fail_on, guard.interrupted_by, scan.trust_lost)
+        leg = Leg(self._args, account, network, store)
+        wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
+        around = of_a_scan(self._settings, wait_s, leg.say, leg.stop)
+        work = self._work(network, plan, chosen, around, starts)
+        await leg.begin(work, known, lambda: self._begin(network, plan, work, store))
+        starts.watch(leg.unlimited, Waits(self._settings, leg.say))
+        status = await leg.run()
+        self.has_outlived = leg.has_outlived
+        return status
 
     def _work(self, network: Network, plan: ScanPlan, chosen: Chosen, around: Surroundings, starts: Starts) -> Work:
         is_lab, tested = self._vantage.is_lab, {relay for _, relay in plan.pairs}
@@ -286,7 +224,3 @@ class AuditScan:
             )  # fmt: skip
         store.add_scan(scan, [exhibit.blob for exhibit in exhibits])
         return scan
-
-    def _show(self, writer: LineWriter, record: Mapping[str, object]) -> None:
-        if self._args.runs or record["schema"] != "exitpin.run/1":
-            writer.put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
