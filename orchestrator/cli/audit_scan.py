@@ -18,7 +18,7 @@ from ..audit import scan_record
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Work, tool_use
-from ..errors import EXIT_USAGE, OperatorError
+from ..errors import OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..network_change import NetworkChange
@@ -58,8 +58,6 @@ class AuditScan:
         is_waiting: bool = False,
     ) -> None:
         args.repeat = 1 if args.repeat is None else args.repeat
-        if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
-            raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
         self._args = args
         self._vantage = vantage
         self._environment = environment

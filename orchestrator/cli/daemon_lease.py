@@ -38,7 +38,7 @@ from .daemon_question import Declined, decline_other_settings, read_question
 from .daemon_tenure import Tenure
 from .politeness import settings_in_force
 from .recording import Recording
-from .run import check
+from .repeats import check_counts
 from .run_given import given_in_words
 from .run_record import events_path, given_of, notes_on, record_line, wanted_by_command
 from .say import say
@@ -184,7 +184,7 @@ class Client:
     def _choose(self, tenure: Tenure) -> Chosen:
         args, caller = self._args, self._caller
         asked: Asked = args.asked(args, caller)
-        check(args)
+        check_counts(args)
         settings = settings_in_force(args, asked.environment, self._vantage)
         decline_other_settings(settings, tenure.settings)
         selection = choose(args, tenure.network.snapshot, Random(args.seed))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import EXIT_USAGE, OperatorError
 from .asked import Caller
 from .lab_place import folders_of
-from .run import add_options, check
+from .repeats import check_counts
+from .run import add_options
 from .vantage import inside
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def execute(args: argparse.Namespace) -> int:
     """Carry out the scan."""
-    check(args)
+    check_counts(args)
     path, outline = _module(args.module)
     if args.port is not None and not 0 < args.port < 65536:
         raise OperatorError(f"{args.port} is no port.", "Write one from 1 to 65535.", EXIT_USAGE)

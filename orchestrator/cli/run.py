@@ -7,6 +7,7 @@ from ..errors import EXIT_USAGE, OperatorError
 from .asked import Asked, Caller
 from .containment import add_containment
 from .lab_place import folders_of
+from .repeats import check_counts
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -86,15 +87,9 @@ def asked(args: argparse.Namespace, caller: Caller) -> Asked:
     return Asked(command, caller.environment)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Raises OperatorError for options that make no sense."""
-    if (args.jobs is not None and args.jobs < 1) or args.repeat < 1:
-        raise OperatorError("--jobs and --repeat want a number from 1.", "", EXIT_USAGE)
-
-
 def carry_out(args: argparse.Namespace, asked: Asked) -> int:
     """Run what was asked for as the options say."""
-    check(args)
+    check_counts(args)
     folders = [*folders_of({"--events": args.events, "--joblog": args.joblog, "--record": args.record})]
 
     def work(vantage: object) -> int:

@@ -14,6 +14,7 @@ from ..watch.plan import PlannedScan, WatchPlan
 from .alert_options import TIMEOUT_MAX_S, TIMEOUT_MIN_S
 from .audit import add_how
 from .option_tables import OptionsParser, option_arguments
+from .repeats import REPEAT_MAX
 from .report_options import age_s
 from .selectors import selector_arguments
 
@@ -107,10 +108,8 @@ def _how(table: dict[str, object]) -> list[str]:
 
 def _check_how(args: argparse.Namespace) -> None:
     """What `exitpin audit` would refuse, once it is started. Raises OperatorError and ValueError."""
-    for name in ("repeat", "jobs"):
-        given = getattr(args, name)
-        if given is not None and given < 1:
-            raise ValueError(f"must be a whole number from 1, not {given}")
+    if args.repeat is not None and not 1 <= args.repeat <= REPEAT_MAX:
+        raise ValueError(f"must be a whole number from 1 to {REPEAT_MAX}, not {args.repeat}")
     for key in KEYS:
         given = getattr(args, key.name, None)
         if given is not None:

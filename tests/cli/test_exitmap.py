@@ -17,7 +17,7 @@ from exitpin.orchestrator.cli.main import main
         ("def probe(*a): pass\n", ("-H", ""), "'' is no host."),
         ("def probe(*a): pass\n", ("-H", "a b"), "'a b' is no host."),
         ("def probe(*a): pass\n", ("--host", "a\nb"), r"'a\nb' is no host."),
-        ("def probe(*a): pass\n", ("--jobs", "0"), "--jobs and --repeat want a number from 1."),
+        ("def probe(*a): pass\n", ("--jobs", "0"), "--jobs wants a number from 1."),
     ],
 )
 def test_misuse_is_told_with_the_file_and_what_to_do(
