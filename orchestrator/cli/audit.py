@@ -10,6 +10,7 @@ from ..audit.need import ORDERS, RANDOM
 from ..errors import EXIT_USAGE, OperatorError
 from .alert_options import add_alerts, check_alerts
 from .containment import add_containment
+from .repeats import check_counts
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -146,6 +147,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.iteration is not None:
         _end_with_the_watch()
+    check_counts(args)
     check_alerts(args, os.environ)
     resumed = find(args, os.environ) if args.resume is not None or args.retry_failed else None
     if resumed is None and not args.tools:
