@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OperatorError
 from ..report.watch_told import WatchTold
+from .results_store import shown
 from .say import say
 from .whole_file import whole_file
 
@@ -29,6 +30,10 @@ class ToldFile:
     def write(self, content: bytes) -> None:
         """Any thread's."""
         try:
+            if self._path.is_fifo():
+                raise OperatorError(
+                    f"{shown(self._path)} is a pipe, and a watch waits for nobody to read it.", "Name a file."
+                )
             with whole_file(self._path, MODE) as file:
                 file.write(content)
         except (OperatorError, OSError) as error:  # the latter: a pipe that nobody reads

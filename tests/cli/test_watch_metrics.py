@@ -1,6 +1,7 @@
 """The metrics of a watch: what they are made of is looked up beside the loop, and only when something has changed."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
 CERTS = PlannedScan("certs", 3600.0, 0.0, ("tls-cert",))
 DUE, DONE = Due(CERTS, 1, 0.0), Iteration(1, 0.0, "s1", True)
 LATER = Due(CERTS, 2, 4e9)
+DEADLINE_S = 10.0
 
 
 @pytest.fixture
@@ -93,3 +95,22 @@ def test_what_could_not_be_looked_up_is_looked_up_again_and_told_once(
 
     tell(tmp_path, part)
     assert capsys.readouterr().err.count("it is locked") == 1
+
+
+def test_a_pipe_that_nobody_reads_holds_nothing_up_and_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "status.json"
+    os.mkfifo(pipe)
+
+    async def whole() -> None:
+        telling = Telling(WatchPlan("nightly", (CERTS,), status=str(pipe)), tmp_path / "r.sqlite", {})
+        telling.waits(DUE)
+        telling.lives()
+        await telling.stops()
+
+    watching = threading.Thread(target=asyncio.run, args=(whole(),), daemon=True)
+    watching.start()
+    watching.join(DEADLINE_S)
+    assert not watching.is_alive()
+    assert capsys.readouterr().err.count("is a pipe") == 1
