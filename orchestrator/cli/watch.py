@@ -68,8 +68,10 @@ def execute(args: argparse.Namespace) -> int:
 
     from .watch_loop import WatchLoop
     from .watch_plan import load_plan
+    from .watch_tools import check_tools
 
     if args.iterations is not None and args.iterations < 1:
         raise OperatorError("--iterations wants a number from 1.", "", EXIT_USAGE)
-    is_of_a_lab(args)
-    return asyncio.run(WatchLoop(load_plan(args.plan), args, dict(os.environ)).execute())
+    is_lab, plan = is_of_a_lab(args), load_plan(args.plan)
+    check_tools(args.plan, plan, os.environ, is_lab=is_lab)
+    return asyncio.run(WatchLoop(plan, args, dict(os.environ)).execute())
