@@ -1,5 +1,5 @@
-"""The tools of a plan, and their parameters, looked up before a watch begins: what is wrong with them would be found out
-by its first iteration, which may be days later.
+"""The tools of a plan, and their parameters, looked up before a watch begins: what is wrong with them would be found
+out by its first iteration, which may be days later.
 """
 
 import argparse
