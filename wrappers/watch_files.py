@@ -7,10 +7,11 @@ one of those, and handed on as it is. `cli/watch_plan.py` calls this, lazily, an
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from ..orchestrator.audit.alerts import STATUSES, TIMEOUT_MAX_S, TIMEOUT_MIN_S
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 from ..orchestrator.watch.plan import SCHEMA
 from .output import printable
@@ -19,6 +20,7 @@ from .tool_problems import key_path, nearest, shown
 from .tool_values import Duration, Text
 
 SIZE_MAX = 1 << 20
+INTERVAL_MIN_S = 1.0
 NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 NAME_IN_WORDS = "small letters, digits, '_', '.' and '-', 64 at most"
 _TYPES = {
@@ -27,20 +29,44 @@ _TYPES = {
 }  # fmt: skip
 
 
+def _status(given: str) -> str:
+    if given not in STATUSES:
+        raise ValueError(f"must be one of {', '.join(STATUSES)}")
+    return given
+
+
+def _timeout(given: float) -> float:
+    if not TIMEOUT_MIN_S <= given <= TIMEOUT_MAX_S:
+        raise ValueError(f"must be from {TIMEOUT_MIN_S:g} s to {TIMEOUT_MAX_S:g} s")
+    return given
+
+
+def _interval(given: float) -> float:
+    if given < INTERVAL_MIN_S:
+        raise ValueError(f"must be at least {INTERVAL_MIN_S:g} s")
+    return given
+
+
+def _tool(given: str) -> str:
+    if given.startswith("-"):
+        raise ValueError("must be a tool (options are keys of [[scan]])")
+    return given
+
+
 class AlertForm(Form):
     """For which statuses, by what command, and how long that may take."""
 
-    on: list[str] = Field(min_length=1)
+    on: list[Annotated[str, AfterValidator(_status)]] = Field(min_length=1)
     command: list[str] = Field(min_length=1)
-    timeout: Duration | None = None
+    timeout: Annotated[Duration, AfterValidator(_timeout)] | None = None
 
 
 class ScanForm(Form):
     """One `[[scan]]`. `options`: the keys that are options of `exitpin audit`."""
 
     name: str = Field(pattern=NAME)
-    tools: list[str] = Field(min_length=1)
-    interval: Duration
+    tools: list[Annotated[str, AfterValidator(_tool)]] = Field(min_length=1)
+    interval: Annotated[Duration, AfterValidator(_interval)]
     jitter: Duration = 0.0
     params: dict[str, Text] = Field(default={})
     select: dict[str, Any] = Field(default={})
@@ -73,7 +99,7 @@ class PlanFileError(OperatorError):
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         lines = [printable(f"{path}: {problem}") for problem in problems]
-        super().__init__("\n".join(lines), "\nNothing was started." if len(lines) > 1 else "Nothing was started.", 2)
+        super().__init__("\n".join(lines), "\nNothing was started.", EXIT_USAGE)
 
 
 class Reading(NamedTuple):

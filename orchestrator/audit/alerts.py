@@ -23,6 +23,7 @@ SUMMARY = "exitpin.alerts/1"
 ALERTS_MAX = 50  # of one scan, each by itself
 AT_ONCE = 2
 FAILURES_MAX = 3  # in a row
+TIMEOUT_MIN_S, TIMEOUT_MAX_S = 1.0, 3600.0  # of one command
 
 Record = Mapping[str, Any]
 

@@ -11,12 +11,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..audit.alerts import ALERTS_MAX, STATUSES
+from ..audit.alerts import ALERTS_MAX, STATUSES, TIMEOUT_MAX_S, TIMEOUT_MIN_S
 from ..duration import duration_s
 from ..errors import EXIT_USAGE, OperatorError
 
 TIMEOUT_S = 60.0
-TIMEOUT_MIN_S, TIMEOUT_MAX_S = 1.0, 3600.0
 
 
 def add_alerts(parser: argparse.ArgumentParser) -> None:

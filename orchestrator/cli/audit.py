@@ -145,7 +145,7 @@ def execute(args: argparse.Namespace) -> int:
     from .audit_resume import find
     from .lab_place import folders_of
 
-    if args.iteration is not None:
+    if OF_WATCH in os.environ:
         _end_with_the_watch()
     check_counts(args)
     check_alerts(args, os.environ)
@@ -168,7 +168,7 @@ def _end_with_the_watch() -> None:
     from ...shim import bindings
 
     bindings.set_death_signal(signal.SIGTERM)
-    if os.getppid() != int(os.environ.pop(OF_WATCH, os.getppid())):
+    if os.environ.pop(OF_WATCH) != str(os.getppid()):
         raise OperatorError("the watch that started this audit has ended.", "The next one goes on with it.")
 
 

@@ -50,10 +50,10 @@ def _unusable(snapshot: Snapshot, now: float, next_step: str) -> OperatorError:
     )
 
 
-def noted(snapshot: Snapshot, vantage: Vantage, store: Path) -> NetworkChange | None:
+def noted(snapshot: Snapshot, vantage: Vantage, store: Path, patience_s: float) -> NetworkChange | None:
     """Remember in a store whom the network has now; what has changed since the snapshot before, which is said, too.
-    Raises OperatorError when the store can't be written."""
-    change = note_snapshot(store, vantage.network, snapshot)
+    `patience_s`: how long somebody else's lock is waited for. Raises OperatorError when the store can't be written."""
+    change = note_snapshot(store, vantage.network, snapshot, patience_s)
     if change is not None and change.is_any:
         say(change.sentence())
     return change

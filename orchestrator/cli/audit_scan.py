@@ -18,7 +18,7 @@ from ..audit import scan_record
 from ..audit.recalling import Recollection, left_to_do, standing
 from ..audit.scan_plan import ScanPlan, make_scan_plan, with_gone
 from ..audit.scanning import Work, tool_use
-from ..errors import OperatorError
+from ..errors import EXIT_USAGE, OperatorError
 from ..model import Fingerprint
 from ..network import Network, Vantage, open_network
 from ..network_change import NetworkChange
@@ -42,6 +42,7 @@ from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
+PROBES_MAX = 1_000_000
 
 
 class AuditScan:
@@ -91,7 +92,7 @@ class AuditScan:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
             if self._args.iteration is not None and not self._args.dry_run:  # who is new is seen before it is asked for
-                self._change = await asyncio.to_thread(noted, network.snapshot, self._vantage, self.store)
+                self._change = await asyncio.to_thread(self._noted, network)
             place = Place(self.store, self._vantage.network)
             exits = await exits_of(self._args, network, place, self._rng, self._environment, self._resumed)
             self._ranks = exits.ranks
@@ -120,6 +121,9 @@ class AuditScan:
                 raise
             raise OperatorError(error.message, error.hint) from error  # nobody's misuse: a watch tries again
 
+    def _noted(self, network: Network) -> NetworkChange | None:
+        return noted(network.snapshot, self._vantage, self.store, store_patience_s(self._environment))
+
     @property
     def is_retry(self) -> bool:
         """Whether what ended in an error is asked again, and nothing else."""
@@ -138,6 +142,12 @@ class AuditScan:
             network.snapshot, exits.relays, chosen.bound,
             unmet=unmet, repeat=self._args.repeat, is_direct_allowed=self._args.direct_control,
         )  # fmt: skip
+        if whole.probes > PROBES_MAX:
+            raise OperatorError(
+                f"{whole.probes:,} probes are too many for one scan, {PROBES_MAX:,} is the most.",
+                "Choose fewer exits (--sample, --limit) or tools, or ask each less often (--repeat).",
+                EXIT_USAGE,
+            )
         if self._resumed is None:
             return whole, Recollection()
         whole = with_gone(whole, exits.gone, network.snapshot.valid_after)
@@ -204,7 +214,7 @@ class AuditScan:
         documents = {"consensus": snapshot.consensus, "descriptors": published}
         exhibits = [Exhibit(name, pack(text.encode("utf-8", "surrogateescape"))) for name, text in documents.items()]
         if self._args.iteration is None:
-            self._change = noted(snapshot, self._vantage, self.store)
+            self._change = self._noted(network)
         changed = None if self._change is None else self._change.told()
         if self._resumed is not None:
             scan = scan_record.go_on(

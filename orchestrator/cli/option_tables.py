@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from ..errors import EXIT_USAGE, OperatorError
+from ..settings import KEYS
+
+NUMBERS = tuple(key.name for key in KEYS)
+"""Settings: what may stand there without quotes, such as seconds, is for them to say."""
 
 Check = Callable[[argparse.Namespace], object]
 
@@ -73,9 +77,13 @@ def _words(action: argparse.Action, value: object) -> Iterator[str]:
     else:
         is_several = isinstance(action, argparse._AppendAction)
         for one in value if is_several and isinstance(value, list | tuple) else [value]:
-            if not isinstance(one, str) and not (action.metavar == "ASN" and type(one) is int):
+            if not isinstance(one, str) and not (type(one) in (int, float) and _may_be_number(action)):
                 raise ValueError(f"must be a text{' or a list of texts' if is_several else ''}, not {_shown(one)}")
             yield f"{option}={one}"
+
+
+def _may_be_number(action: argparse.Action) -> bool:
+    return action.metavar == "ASN" or action.dest in NUMBERS
 
 
 def _shown(value: object) -> str:

@@ -33,16 +33,24 @@ def statuses(text: str, option: str) -> frozenset[str]:
 
 def add_watch_state(parser: argparse.ArgumentParser) -> None:
     """The option that names what a watch writes of itself."""
-    parser.add_argument("--watch-state", metavar="FILE", type=Path, help="what a watch says of itself counts, too")
+    parser.add_argument(
+        "--watch-state", metavar="FILE", type=Path,
+        help="what a watch says of itself counts, too; without --store its records do",
+    )  # fmt: skip
 
 
-def watch_told(path: Path | None) -> WatchTold | None:
-    """What a watch says of itself; None: nobody asked. Raises OperatorError."""
+def watch_told(args: argparse.Namespace) -> WatchTold | None:
+    """What a watch says of itself; None: nobody asked. Where no store is named it is that watch's. Raises
+    OperatorError."""
+    path = args.watch_state
     if path is None:
         return None
     try:
         with open(path, "rb") as file:
-            return read_watch(file.read(STATE_BYTES))
+            told = read_watch(file.read(STATE_BYTES))
+        if args.store is None and told.store:
+            args.store = Path(told.store)
+        return told
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise OperatorError(f"{shown(str(path))} tells nothing of a watch: {shown(why)}.", "", EXIT_USAGE) from error

@@ -54,7 +54,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def execute(args: argparse.Namespace) -> int:
     """Print or write the metrics. Where nothing was recorded yet they say that there is nothing."""
-    watch = watch_told(args.watch_state)
+    watch = watch_told(args)
     whole = text(facts(args.store or store_path(os.environ), args.max_age), watch)
     with whole_file(args.output or STDOUT, MODE) as file:
         file.write(whole)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from ..errors import OperatorError
 from .ending import OutputLost
@@ -76,8 +77,10 @@ def check(args: argparse.Namespace) -> tuple[int, str]:
     from ..report.watch import watched
 
     terms = Terms(statuses(args.warning, "--warning"), statuses(args.critical, "--critical"), age_s(args.max_age))
-    watch = watch_told(args.watch_state)
-    with opened(args) as reader:
-        jobs = watched(reader, tool=args.tool)
+    watch = watch_told(args)
+    jobs = []
+    if watch is None or args.store is None or Path(args.store).exists():  # a watch may have recorded nothing yet
+        with opened(args) as reader:
+            jobs = watched(reader, tool=args.tool)
     network = "a lab" if args.lab else "the Tor network"
     return plugin([job for job in jobs if bool(job.lab) is args.lab], time.time(), terms, network, watch)

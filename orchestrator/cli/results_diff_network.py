@@ -20,23 +20,22 @@ def changes_between(
         documents = [_documents(reader, scan) for scan in (before, after)]
     except BlobError as error:
         return [], f"changed policies and flags can't be told: {error}"
-    if None in documents:
-        scan = (before, after)[documents.index(None)]
+    if [] in documents:
+        scan = (before, after)[documents.index([])]
         return [], f"changed policies and flags can't be told: no snapshot was kept with scan {scan}"
-    one, other = documents
-    assert one is not None and other is not None
-    return exit_changes(one, other, exits), None
+    was, now = documents
+    return exit_changes(was, now, exits), None
 
 
-def _documents(reader: Reader, scan_id: str) -> Documents | None:
-    """The documents that a scan went by. Raises BlobError."""
-    named = [(text(item, "name"), text(item, "sha256")) for leg in tables(reader.scan(scan_id), "legs")
-             for item in tables(leg, "evidence")]  # fmt: skip
-    consensus = [sha256 for name, sha256 in named if name == "consensus"]
-    descriptors = dict.fromkeys(sha256 for name, sha256 in named if name == "descriptors")
-    if not consensus:
-        return None
-    return Documents(reader.blobs.read(consensus[-1]), [reader.blobs.read(sha256) for sha256 in descriptors])
+def _documents(reader: Reader, scan_id: str) -> list[Documents]:
+    """The documents that a scan went by, of each leg. Raises BlobError."""
+    found = []
+    for leg in tables(reader.scan(scan_id), "legs"):
+        kept = {text(item, "name"): text(item, "sha256") for item in tables(leg, "evidence")}
+        if "consensus" in kept:
+            told = (reader.blobs.read(kept[name]) if name in kept else b"" for name in ("consensus", "descriptors"))
+            found.append(Documents(*told))
+    return found
 
 
 def network_rows(changes: Sequence[ExitChange]) -> Iterator[list[str]]:

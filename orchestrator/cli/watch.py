@@ -66,12 +66,12 @@ def execute(args: argparse.Namespace) -> int:
     """Watch; the exit status. Raises OperatorError for a plan that is wrong, or that somebody watches by already."""
     import asyncio
 
+    from .watch_checks import check_plan
     from .watch_loop import WatchLoop
     from .watch_plan import load_plan
-    from .watch_tools import check_tools
 
     if args.iterations is not None and args.iterations < 1:
         raise OperatorError("--iterations wants a number from 1.", "", EXIT_USAGE)
     is_lab, plan = is_of_a_lab(args), load_plan(args.plan)
-    check_tools(args.plan, plan, os.environ, is_lab=is_lab)
+    check_plan(args.plan, plan, os.environ, is_lab=is_lab)
     return asyncio.run(WatchLoop(plan, args, dict(os.environ)).execute())

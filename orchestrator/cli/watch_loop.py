@@ -11,29 +11,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from ...wrappers import service_manager
 from ..errors import EXIT_FAILED, EXIT_USAGE, OperatorError, status_of_signal
 from ..results.blobs import blobs_directory
 from ..results.scan_lock import held
 from ..results.store import store_path
-from ..results.stored import Reader, open_store
 from ..watch.agenda import Agenda, Due, Iteration, Outcome
-from ..watch.past import is_under_way, latest_iterations
 from ..watch.plan import WatchPlan
 from .audit_account import EXIT_INCOMPLETE
 from .guarding import ours
 from .say import say
 from .watch_child import Child
+from .watch_kept import Kept
 from .watch_told import Telling, moment
 
+FOLLOW_S = 2.0
 LOOK_S = 30.0
 """A wait is never longer: the clock on the wall may have jumped meanwhile."""
 BUSY = "somebody else carries its scan out"
 GRAVITY = (0, EXIT_INCOMPLETE, 1, EXIT_FAILED)
-
-T = TypeVar("T")
 
 
 Start = Callable[[Sequence[str], Mapping[str, str]], Child]
@@ -50,6 +47,7 @@ class WatchLoop:
         self._args = args
         self._environment = environment
         self._store = Path(args.store or plan.store or store_path(environment)).absolute()
+        self._kept = Kept(self._store, plan)
         self._telling = Telling(plan, self._store, environment)
         self._agenda = Agenda(plan, {})
         self._child: Child | None = None
@@ -59,6 +57,7 @@ class WatchLoop:
         self._said = ""
         self._worst = 0
         self._failing: set[str] = set()
+        self._refused: set[str] = set()
         self._busy: set[str] = set()
 
     async def execute(self) -> int:
@@ -69,7 +68,7 @@ class WatchLoop:
             loop = asyncio.get_running_loop()
             for signo in ours():
                 loop.add_signal_handler(signo, self._signalled, signo)
-            known = self._known()
+            known = self._kept.known()
             self._agenda = Agenda(self._plan, known)
             self._telling.begins(known)
             alive = asyncio.create_task(self._live())
@@ -80,7 +79,9 @@ class WatchLoop:
                 await self._telling.stops()
         if self._stopped_by is not None:
             return 0 if self._stopped_by == signal.SIGTERM else status_of_signal(self._stopped_by)
-        return EXIT_FAILED if self._failing else self._worst
+        if self._failing:
+            return EXIT_USAGE if self._failing <= self._refused else EXIT_FAILED
+        return self._worst
 
     async def _watch(self) -> None:
         while not self._stop.is_set():
@@ -102,7 +103,7 @@ class WatchLoop:
         """One process for an iteration that begins, or is gone on with; none while the store can't be read, for who
         knows what was begun."""
         try:
-            latest, is_busy = self._latest(due)
+            latest, is_busy = self._kept.latest(due)
         except OperatorError as error:
             self._failed(due, Outcome.NOT_BEGUN if due.resumes is None else Outcome.CUT_SHORT, None, str(error))
             return
@@ -116,19 +117,32 @@ class WatchLoop:
         if latest is not None and latest.is_over:
             self._done(due, latest, None)
             return
-        self._telling.scans(due)
+        self._telling.scans(due, latest)
         self._say(f"{due.scan.name}: {_what_begins(due, latest)}")
         self._child = child = self._start(self._command(due), self._environment)
         given_up = asyncio.create_task(self._give_up(due, child, time.time() if latest is None else latest.started))
+        following = asyncio.create_task(self._follow(due, latest))
         try:
             status = await child.run()
         except OSError as error:
             status, child.last_sentence = EXIT_FAILED, f"it could not be started: {error.strerror}"
         finally:
             is_given_up = not given_up.cancel()
+            following.cancel()
             self._child = None
         is_counted = latest is not None and latest.is_done
         self._take(due, status, child.last_sentence, is_given_up=is_given_up, is_counted=is_counted)
+
+    async def _follow(self, due: Due, latest: Iteration | None) -> None:
+        """Tell by which snapshot its process scans, as soon as that is known, and each time it goes on by another."""
+        legs, is_begun = 0 if latest is None else latest.legs, False
+        while True:
+            await asyncio.sleep(LOOK_S if is_begun else FOLLOW_S)
+            with suppress(OperatorError):
+                latest, _ = self._kept.latest(due)
+                if latest is not None and latest.legs > legs:
+                    legs, is_begun = latest.legs, True
+                    self._telling.under_way(due, latest)
 
     async def _give_up(self, due: Due, child: Child, started: float) -> None:
         """Return when the process was told to end, since its iteration takes too long: what runs may end."""
@@ -149,7 +163,7 @@ class WatchLoop:
         """What became of the process: by what the store has of it, and by its exit status. `is_counted`: all was judged
         before."""
         try:
-            iteration, _ = self._latest(due)
+            iteration, _ = self._kept.latest(due)
         except OperatorError as error:  # that is asked again before anything is begun
             self._failed(due, Outcome.CUT_SHORT, None, str(error))
             return
@@ -189,43 +203,22 @@ class WatchLoop:
         if self._stop.is_set():
             return
         self._failing.add(due.scan.name)
+        if outcome is Outcome.REFUSED and iteration is None:
+            self._refused.add(due.scan.name)
         self._telling.ended(due, iteration, why or f"exit status {status}")
         how = "could not be carried out" if status is None else f"ended before its time (exit status {status})"
         because = f": {why}" if status is None else ""
-        say(f"{due.scan.name}: iteration {due.number} {how}; it is tried again at {moment(again)}{because}")
+        following = self._agenda.of(due.scan, again).number
+        then = f"it is tried again at {moment(again)}"
+        if following != due.number:
+            then = (
+                f"it is as old as its interval by then, and is left as it is: iteration {following} at {moment(again)}"
+            )
+        say(f"{due.scan.name}: iteration {due.number} {how}; {then}{because}")
 
     def _status(self, status: int | None, iteration: Iteration) -> int:
         """The exit status of an audit that has all its verdicts, whatever ended its process after the last of them."""
-        if status is not None and status in GRAVITY:
-            return status
-        with suppress(OperatorError):
-            tally = self._ask(lambda reader: reader.tally(iteration.scan_id)) or {}
-            found = {word for _, word in tally}
-            return 1 if "tampered" in found else EXIT_INCOMPLETE if found & {"error", "skipped"} else 0
-        return EXIT_FAILED
-
-    def _latest(self, due: Due) -> tuple[Iteration | None, bool]:
-        """The iteration as the store has it, or a later one (None: it has none), and whether it is under way. Raises
-        OperatorError."""
-
-        def ask(reader: Reader) -> tuple[Iteration | None, bool]:
-            found = latest_iterations(reader, self._plan.name, [due.scan]).get(due.scan.name)
-            if found is None or found.number < due.number:
-                return None, False
-            return found, is_under_way(reader, found.scan_id)
-
-        return self._ask(ask) or (None, False)
-
-    def _known(self) -> dict[str, Iteration]:
-        return self._ask(lambda reader: latest_iterations(reader, self._plan.name, self._plan.scans)) or {}
-
-    def _ask(self, ask: Callable[[Reader], T]) -> T | None:
-        """What the store says; None: nothing was recorded yet. Raises OperatorError."""
-        reader = open_store(self._store)
-        if reader is None:
-            return None
-        with reader:
-            return ask(reader)
+        return status if status is not None and status in GRAVITY else self._kept.status(iteration)
 
     def _command(self, due: Due) -> list[str]:
         """What to type after `exitpin`."""
@@ -243,8 +236,8 @@ class WatchLoop:
         """What each scan would do."""
         worst = 0
         for due in self._agenda.all(time.time()):
-            jitter = f" and up to {due.scan.jitter_s:g} s more" if due.scan.jitter_s else ""
-            say(f"{due.scan.name}: every {due.scan.interval_s:g} s{jitter}")
+            jitter = f" and up to {due.scan.jitter_s:.0f} s more" if due.scan.jitter_s else ""
+            say(f"{due.scan.name}: every {due.scan.interval_s:.0f} s{jitter}")
             command = [word for word in self._command(due) if not word.startswith("--iteration=")]
             place = command.index("--") if "--" in command else len(command)
             command.insert(place, "--dry-run")

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..audit.alerts import STATUSES
 from ..errors import OperatorError
 from ..settings import KEYS
 from ..watch.plan import PlannedScan, WatchPlan
-from .alert_options import TIMEOUT_MAX_S, TIMEOUT_MIN_S
 from .audit import add_how
 from .option_tables import OptionsParser, option_arguments
 from .repeats import REPEAT_MAX
@@ -20,8 +18,6 @@ from .selectors import selector_arguments
 
 if TYPE_CHECKING:
     from ...wrappers.watch_files import AlertForm, PlanForm, ScanForm
-
-INTERVAL_MIN_S = 1.0
 
 
 def load_plan(path: Path) -> WatchPlan:
@@ -59,19 +55,8 @@ def _objections(form: "PlanForm") -> Iterator[str]:
         if count > 1:
             yield f"scan: {count} scans are called {name}; give each a name of its own"
     for place, scan in enumerate(form.scan):
-        for number, tool in enumerate(scan.tools):
-            if tool.startswith("-"):
-                yield f"scan[{place}].tools[{number}]: {tool} is no tool; options are keys of [[scan]]"
-        if scan.interval < INTERVAL_MIN_S:
-            yield f"scan[{place}].interval: must be at least {INTERVAL_MIN_S:g} s"
-        if scan.alert is not None:
-            yield from (f"scan[{place}].alert.{wrong}" for wrong in _objections_to_alert(scan.alert))
-
-
-def _objections_to_alert(alert: "AlertForm") -> Iterator[str]:
-    yield from (f"on: {status} is none of {', '.join(STATUSES)}" for status in alert.on if status not in STATUSES)
-    if alert.timeout is not None and not TIMEOUT_MIN_S <= alert.timeout <= TIMEOUT_MAX_S:
-        yield f"timeout: must be from {TIMEOUT_MIN_S:g} s to {TIMEOUT_MAX_S:g} s"
+        if scan.jitter > scan.interval:
+            yield f"scan[{place}].jitter: must be no longer than the interval, {scan.interval:.0f} s"
 
 
 def _planned(scan: "ScanForm", options: Sequence[str]) -> PlannedScan:

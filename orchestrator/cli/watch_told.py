@@ -20,7 +20,7 @@ class Telling:
         self._status = None if plan.status is None else ToldFile(Path(plan.status))
         self._metrics = None if plan.prometheus is None else Metrics(Path(plan.prometheus), store)
         self._paused: dict[str, str] = {}
-        self._told = WatchTold(plan.name, "waiting", time.time())
+        self._told = WatchTold(plan.name, "waiting", time.time(), store=str(store))
         self._before: WatchTold | None = None
 
     def begins(self, known: Mapping[str, Iteration]) -> None:
@@ -31,12 +31,26 @@ class Telling:
                 self._told, iteration=last.number, scan=scan, scan_id=last.scan_id, valid_after=last.valid_after
             )
 
-    def scans(self, due: Due) -> None:
-        """An iteration begins, or is gone on with."""
+    def scans(self, due: Due, latest: Iteration | None) -> None:
+        """A process is to begin an iteration, or to go on with `latest`. What was paused is, until it has done so."""
+        why = self._paused.get(due.scan.name, "")
         self._told = replace(
-            self._told, state="scanning", iteration=due.number, scan=due.scan.name, due=None, paused=""
-        )
+            self._told, state="paused" if why else "scanning", iteration=due.number, scan=due.scan.name, due=None,
+            paused=why,
+        )  # fmt: skip
+        self._by(latest)
         self._tell(f"{due.scan.name}: iteration {due.number}")
+
+    def under_way(self, due: Due, iteration: Iteration) -> None:
+        """Its process scans, by the snapshot that the iteration names."""
+        self._paused.pop(due.scan.name, None)
+        self._told = replace(self._told, state="scanning", paused="")
+        self._by(iteration)
+        self._write_files()
+
+    def _by(self, iteration: Iteration | None) -> None:
+        scan_id, valid_after = ("", None) if iteration is None else (iteration.scan_id, iteration.valid_after)
+        self._told = replace(self._told, scan_id=scan_id, valid_after=valid_after)
 
     def ended(self, due: Due, iteration: Iteration | None, why: str) -> None:
         """A process is over. `iteration`: as the store has it; `why`: what it said last, if it ended before its
@@ -47,7 +61,7 @@ class Telling:
             self._paused.pop(due.scan.name, None)
             self._told = replace(self._told, last_ended=time.time())
         if iteration is not None:
-            self._told = replace(self._told, scan_id=iteration.scan_id, valid_after=iteration.valid_after)
+            self._by(iteration)
 
     def taken(self, due: Due, why: str) -> None:
         """Somebody else carries out its scan."""

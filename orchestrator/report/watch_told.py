@@ -21,8 +21,8 @@ class WatchTold:
     """`watch`: its name; `state`: one of STATES; `written`: when it said so. `iteration`: the number of the last one
     that began, 0: none yet; `scan`: the scan of the plan that it is of, and `scan_id`. `last_ended`: when an iteration
     ended last, whatever its scan; `due`: when the next one is to begin; None: there is none. `valid_after`: of the
-    snapshot in use, seconds since the epoch; `paused`: why nothing is scanned, in a sentence; empty: it is not
-    paused."""
+    snapshot of `scan_id`, seconds since the epoch; `paused`: why nothing is scanned, in a sentence; empty: it is not
+    paused; `store`: the file of its records."""
 
     watch: str
     state: str
@@ -34,6 +34,7 @@ class WatchTold:
     due: float | None = None
     valid_after: float | None = None
     paused: str = ""
+    store: str = ""
 
 
 def watch_json(told: WatchTold) -> bytes:
@@ -53,6 +54,7 @@ def read_watch(content: bytes) -> WatchTold:
     if state not in STATES or written is None:
         raise ValueError(f"it does not say since when it is {', '.join(STATES[:-1])} or {STATES[-1]}")
     watch, scan, scan_id, paused = (text(found, name)[:TEXT_MAX] for name in ("watch", "scan", "scan_id", "paused"))
+    store = text(found, "store")
     last_ended, due, valid_after = (number(found, name) for name in ("last_ended", "due", "valid_after"))
     iteration = whole(found, "iteration")
-    return WatchTold(watch, state, written, iteration, scan, scan_id, last_ended, due, valid_after, paused)
+    return WatchTold(watch, state, written, iteration, scan, scan_id, last_ended, due, valid_after, paused, store)

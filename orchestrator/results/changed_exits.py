@@ -21,13 +21,15 @@ IDENTITY_LENGTH = 27  # base64 without its padding
 _NICKNAME = re.compile(rb"[A-Za-z0-9]{1,19}")
 _FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ([0-9A-F ]{40,60})\n")
 _POLICY = re.compile(rb"\n((?:accept|reject|ipv6-policy) [^\n]*)")
+_Flags = dict[str, tuple[str, frozenset[str]]]
+"""Nickname and flags, by fingerprint."""
 
 
 class Documents(NamedTuple):
-    """The documents of a scan. `consensus`: of its last leg; `descriptors`: of each leg, the latest last."""
+    """The documents of one leg of a scan. `descriptors`: of the exits that it was to ask."""
 
     consensus: bytes
-    descriptors: Sequence[bytes]
+    descriptors: bytes
 
 
 class ExitChange(NamedTuple):
@@ -41,12 +43,11 @@ class ExitChange(NamedTuple):
     gained: tuple[str, ...]
 
 
-def exit_changes(before: Documents, after: Documents, exits: Collection[str]) -> list[ExitChange]:
-    """What is not as it was of these exits (fingerprints), policies first. What one of the snapshots does not tell of
-    an exit is no change."""
-    old, new = (_flags(one.consensus, exits) for one in (before, after))
+def exit_changes(before: Sequence[Documents], after: Sequence[Documents], exits: Collection[str]) -> list[ExitChange]:
+    """What is not as it was of these exits (fingerprints), policies first. `before`, `after`: the legs of two scans,
+    the latest last. What one of the scans does not tell of an exit is no change."""
+    (policies, old), (now_policies, new) = (_told_by(legs, exits) for legs in (before, after))
     names = {name: nickname for told in (old, new) for name, (nickname, _) in told.items()}
-    policies, now_policies = (_policies(one, exits) for one in (before, after))
     found = [
         ExitChange(POLICY, name, names.get(name, ""), *_difference(policies[name], now_policies[name]))
         for name in policies.keys() & now_policies.keys()
@@ -59,8 +60,20 @@ def exit_changes(before: Documents, after: Documents, exits: Collection[str]) ->
     return sorted(found, key=lambda change: (change.kind != POLICY, change.nickname, change.exit))
 
 
-def _flags(consensus: bytes, exits: Collection[str]) -> dict[str, tuple[str, frozenset[str]]]:
-    """Nickname and flags, by fingerprint."""
+def _told_by(legs: Sequence[Documents], exits: Collection[str]) -> tuple[dict[str, tuple[str, ...]], _Flags]:
+    """Policies and flags, by fingerprint: both by the leg that was the last to ask that exit."""
+    policies: dict[str, tuple[str, ...]] = {}
+    flags: _Flags = {}
+    for leg in reversed(legs):
+        asked = _policies(leg.descriptors, {name for name in exits if name not in policies})
+        policies |= asked
+        flags |= _flags(leg.consensus, asked.keys())
+    if legs:
+        flags |= _flags(legs[-1].consensus, {name for name in exits if name not in policies})
+    return policies, flags
+
+
+def _flags(consensus: bytes, exits: Collection[str]) -> _Flags:
     wanted = {b64encode(bytes.fromhex(name)).rstrip(b"="): name for name in exits if len(name) == 40 and _is_hex(name)}
     found = {}
     for entry in (b"\n" + consensus).split(b"\nr ")[1:]:
@@ -76,15 +89,14 @@ def _is_hex(text: str) -> bool:
     return set(text) <= set("0123456789ABCDEF")
 
 
-def _policies(documents: Documents, exits: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The lines of each exit's latest policy, by fingerprint."""
+def _policies(descriptors: bytes, exits: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The lines of each exit's policy, by fingerprint."""
     found = {}
-    for text in documents.descriptors:
-        for one in text.removeprefix(BEGINNING).split(b"\n" + BEGINNING):
-            fingerprint = _FINGERPRINT.search(one)
-            name = _text(fingerprint[1]).replace(" ", "") if fingerprint is not None else ""
-            if name in exits:
-                found[name] = tuple(map(_text, _POLICY.findall(one)))
+    for one in descriptors.removeprefix(BEGINNING).split(b"\n" + BEGINNING):
+        fingerprint = _FINGERPRINT.search(one)
+        name = _text(fingerprint[1]).replace(" ", "") if fingerprint is not None else ""
+        if name in exits:
+            found[name] = tuple(map(_text, _POLICY.findall(one)))
     return found
 
 

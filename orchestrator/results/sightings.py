@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from ...wrappers.database import create, explained
+from ...wrappers.database import PATIENCE_S, create, explained
 from ..freshness import epoch_of, moment_of
 from ..model import Fingerprint, Snapshot
 from ..network_change import NetworkChange, Sighting, change_of, sightings_of
@@ -24,14 +24,16 @@ _NOTE = (
 )
 
 
-def note_snapshot(store: Path, network: str, snapshot: Snapshot) -> NetworkChange | None:
+def note_snapshot(
+    store: Path, network: str, snapshot: Snapshot, patience_s: float = PATIENCE_S
+) -> NetworkChange | None:
     """Remember who is in this snapshot of a network (`Vantage.network`); what has changed since the one before.
 
-    None: there was none before, or a later one is known already, which stays. Raises OperatorError when the store can't
-    be written.
+    `patience_s`: how long somebody else's lock on the store is waited for. None: there was none before, or a later one
+    is known already, which stays. Raises OperatorError when the store can't be written.
     """
     at, now = epoch_of(snapshot.valid_after), sightings_of(snapshot)
-    with closing(create(store)) as connection, explained(store):
+    with closing(create(store, patience_s)) as connection, explained(store):
         connection.execute("BEGIN IMMEDIATE")
         rows = connection.execute(
             "SELECT fingerprint, nickname, policy, flags, last_seen FROM sightings WHERE network = ?", (network,)

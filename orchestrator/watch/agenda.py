@@ -28,7 +28,7 @@ LATE_MIN_S = 600.0
 class Iteration:
     """One that has begun. `started`: seconds since the epoch; `scan_id`: its scan; `is_done`: whether it has all its
     verdicts; `valid_after`: of its last snapshot, seconds since the epoch; `is_told`: whether the plan's command was
-    told of all those that it is for."""
+    told of all those that it is for; `legs`: by how many snapshots it was gone on with, the first included."""
 
     number: int
     started: float
@@ -36,6 +36,7 @@ class Iteration:
     is_done: bool
     valid_after: float | None = None
     is_told: bool = True
+    legs: int = 1
 
     @property
     def is_over(self) -> bool:
@@ -88,6 +89,10 @@ class Agenda:
     def all(self, now: float) -> Iterable[Due]:
         """What comes next of each scan, in the order of the plan."""
         return [self._due(entry, now) for entry in self._entries.values()]
+
+    def of(self, scan: PlannedScan, now: float) -> Due:
+        """What comes next of one scan."""
+        return self._due(self._entries[scan.name], now)
 
     def began(self, due: Due, iteration: Iteration) -> None:
         """Its scan has an id now."""

@@ -13,8 +13,9 @@ DONE = "done"
 
 RECENT = 50
 _LATEST = (
-    "SELECT number, started, scan_id, state, consensus FROM ("
-    "SELECT json_extract(scan, '$.iteration.number') AS number, started, scan_id, state, consensus, rowid AS place"
+    "SELECT number, started, scan_id, state, consensus, legs FROM ("
+    "SELECT json_extract(scan, '$.iteration.number') AS number, started, scan_id, state, consensus, rowid AS place,"
+    " json_array_length(scan, '$.legs') AS legs"
     " FROM scans WHERE CASE WHEN json_valid(scan) THEN json_extract(scan, '$.iteration.watch') = ?"
     f" AND json_extract(scan, '$.iteration.scan') = ? END ORDER BY rowid DESC LIMIT {RECENT}"
     ") ORDER BY number DESC, place DESC LIMIT 1"
@@ -32,10 +33,10 @@ def latest_iterations(reader: Reader, watch: str, scans: Iterable[PlannedScan]) 
     """The latest iteration of each of these scans, by its name, as far as there was one. Raises OperatorError."""
     found = {}
     for scan in scans:
-        for number, started, scan_id, state, consensus in reader.rows(_LATEST, [watch, scan.name]):
+        for number, started, scan_id, state, consensus, legs in reader.rows(_LATEST, [watch, scan.name]):
             valid_after = epoch_of(consensus) if consensus else None
             is_told = _is_told(reader, scan_id, scan.alert_on)
-            found[scan.name] = Iteration(int(number), started, scan_id, state == DONE, valid_after, is_told)
+            found[scan.name] = Iteration(int(number), started, scan_id, state == DONE, valid_after, is_told, legs or 0)
     return found
 
 

@@ -75,6 +75,31 @@ def test_what_a_watch_says_of_itself_counts_where_its_file_is_named(
     assert parsed(capsys.readouterr().out).value("exitpin_watch_iteration") == 7
 
 
+def test_the_records_of_a_watch_are_where_it_says_unless_others_are_named(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.sqlite"
+    fill(path, "tampered")
+    fill(other)
+    state = tmp_path / "watch.json"
+    state.write_bytes(watch_json(WatchTold("nightly", "waiting", time.time(), store=str(path))))
+    assert main(["report", "status", "--watch-state", str(state)]) == 2
+    assert main(["report", "status", "--watch-state", str(state), "--store", str(other)]) == 0
+    capsys.readouterr()
+    assert main(["report", "prom", "--watch-state", str(state)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert any('status="tampered"' in line and line.endswith(" 1") for line in told)
+
+
+def test_a_watch_that_has_stopped_before_anything_was_recorded_is_critical(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "watch.json"
+    state.write_bytes(watch_json(WatchTold("nightly", "stopped", time.time(), store=str(path))))
+    assert main(["report", "status", "--watch-state", str(state)]) == 2
+    assert "watch nightly has stopped; no scan of the Tor network has ended yet" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("content", [None, b"{", b"x" * 100_000])
 def test_a_file_that_tells_nothing_of_a_watch_is_said(
     path: Path, tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]

@@ -64,7 +64,7 @@ def test_the_store_is_asked_when_something_has_changed_and_not_at_each_look(
             telling.lives()
             await telling.settled()
         assert len(looked_up) == 1
-        telling.scans(DUE)
+        telling.scans(DUE, None)
         await telling.settled()
         assert len(looked_up) == 2
         telling.ended(DUE, DONE, "")

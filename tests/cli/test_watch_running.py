@@ -44,6 +44,41 @@ def test_the_status_file_is_written_again_and_again_while_an_iteration_runs(
     assert stage.status() == 0
 
 
+def test_the_status_names_the_scan_of_its_iteration_and_no_other_and_is_paused_until_something_is_asked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_loop, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(agenda, "LATE_MIN_S", 0.0)
+    status = path.with_name("status.json")
+    (certs,) = PLAN.scans
+    stage = Stage(path, replace(PLAN, scans=(replace(certs, interval_s=0.05),), status=str(status)))
+    seen: list[tuple[str, int, str, bool, str]] = []
+
+    def look() -> None:
+        told = json.loads(status.read_text())
+        seen.append((told["state"], told["iteration"], told["scan_id"], told["valid_after"] is None, told["paused"]))
+
+    async def no_consensus() -> int:
+        look()
+        return 125
+
+    async def scans() -> int:
+        look()
+        await stage.ends(0, "running", scan="s2", number=2)()
+        while not seen[-1][2]:
+            await asyncio.sleep(0)
+            look()
+        return await stage.ends(0, "done", scan="s2", number=2)()
+
+    stage.plays(stage.ends(0, "done", "ok"), no_consensus, scans)
+    assert stage.status(2) == 0
+    assert list(dict.fromkeys(seen)) == [
+        ("scanning", 2, "", True, ""),
+        ("paused", 2, "", True, "it says so"),
+        ("scanning", 2, "s2", False, ""),
+    ]
+
+
 def test_an_iteration_that_takes_too_long_is_interrupted_once_and_given_up(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

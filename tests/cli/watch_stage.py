@@ -91,7 +91,13 @@ class Stage:
             alerted = {one["verdict_id"]: one["status"] for one in verdicts} if is_told else None
             store.add_scan(
                 scan_record(
-                    scan, state=state, started=NOW, iteration=of, consensus="2026-01-31 13:00:00", alerted=alerted
+                    scan,
+                    state=state,
+                    started=NOW,
+                    iteration=of,
+                    consensus="2026-01-31 13:00:00",
+                    alerted=alerted,
+                    legs=[{"started": NOW}],
                 )
             )
             for verdict in verdicts:

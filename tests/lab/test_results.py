@@ -69,11 +69,11 @@ def test_the_network_between_two_scans_is_read_from_what_tor_gave(twice: Audited
     with open_store(twice.store) as reader:  # type: ignore[union-attr]
         record = reader.scan(json.loads(scan)["scan_id"]) or {}
         kept = {item["name"]: reader.blobs.read(item["sha256"]) for item in record["evidence"]}
-    before = Documents(kept["consensus"], [kept["descriptors"]])
+    before = Documents(kept["consensus"], kept["descriptors"])
     after = Documents(
-        kept["consensus"].replace(b" Running", b""), [kept["descriptors"].replace(b"\naccept", b"\nreject")]
+        kept["consensus"].replace(b" Running", b""), kept["descriptors"].replace(b"\naccept", b"\nreject")
     )
-    changes = exit_changes(before, after, set(record["exits"]))
+    changes = exit_changes([before], [after], set(record["exits"]))
     assert {(change.kind, change.exit) for change in changes} == {
         (kind, name) for kind in ("policy", "flags") for name in record["exits"]
     }

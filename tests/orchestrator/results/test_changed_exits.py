@@ -27,8 +27,9 @@ def descriptor(name: str, *policy: str) -> bytes:
     return "\n".join([*lines, "-----END SIGNATURE-----", ""]).encode()
 
 
-def snapshot(*entries: bytes, descriptors: list[bytes] | None = None) -> Documents:
-    return Documents(b"network-status-version 3\n" + b"".join(entries) + b"directory-footer\n", descriptors or [])
+def snapshot(*entries: bytes, descriptors: bytes = b"") -> list[Documents]:
+    """One leg of a scan."""
+    return [Documents(b"network-status-version 3\n" + b"".join(entries) + b"directory-footer\n", descriptors)]
 
 
 def test_flags_that_came_and_went_are_told_of_exits_that_both_have() -> None:
@@ -40,7 +41,7 @@ def test_flags_that_came_and_went_are_told_of_exits_that_both_have() -> None:
 
 
 def test_nobody_else_is_told_of() -> None:
-    before, after = (snapshot(status(A, flags), descriptors=[descriptor(A, f"accept *:{port}")])
+    before, after = (snapshot(status(A, flags), descriptors=descriptor(A, f"accept *:{port}"))
                      for flags, port in (("Exit", 80), ("Exit Fast", 443)))  # fmt: skip
     assert exit_changes(before, after, {B, "", "z" * 40}) == []
 
@@ -48,7 +49,7 @@ def test_nobody_else_is_told_of() -> None:
 def test_a_policy_is_told_by_the_lines_that_differ() -> None:
     old = descriptor(A, "reject *:25", "accept *:*", "ipv6-policy accept 80,443") + descriptor(B, "accept *:*")
     new = descriptor(A, "reject *:25", "reject *:443", "accept *:*") + descriptor(B, "accept *:*")
-    before, after = snapshot(status(A), descriptors=[old]), snapshot(status(A), descriptors=[new])
+    before, after = snapshot(status(A), descriptors=old), snapshot(status(A), descriptors=new)
     assert exit_changes(before, after, {A, B}) == [
         ExitChange("policy", A, "nick", ("ipv6-policy accept 80,443",), ("reject *:443",))
     ]
@@ -56,27 +57,40 @@ def test_a_policy_is_told_by_the_lines_that_differ() -> None:
 
 def test_a_policy_in_another_order_is_another_one() -> None:
     lines = ("reject *:25", "accept *:*")
-    before, after = (snapshot(descriptors=[descriptor(A, *one)]) for one in (lines, lines[::-1]))
+    before, after = (snapshot(descriptors=descriptor(A, *one)) for one in (lines, lines[::-1]))
     assert exit_changes(before, after, {A}) == [ExitChange("policy", A, "", lines, lines[::-1])]
 
 
 def test_of_several_legs_the_latest_descriptor_counts() -> None:
     first, second = descriptor(A, "accept *:80"), descriptor(A, "accept *:443")
-    before = snapshot(descriptors=[first, second])
-    assert exit_changes(before, snapshot(descriptors=[second]), {A}) == []
-    assert len(exit_changes(before, snapshot(descriptors=[second, first]), {A})) == 1
+    one, other = snapshot(descriptors=first), snapshot(descriptors=second)
+    assert exit_changes([*one, *other], other, {A}) == []
+    assert len(exit_changes([*one, *other], [*other, *one], {A})) == 1
+
+
+def test_of_several_legs_the_last_that_asked_an_exit_tells_its_policy_and_its_flags() -> None:
+    """Both changed when it had been asked, and somebody else had not."""
+    before = snapshot(
+        status(A, "Exit"), status(B), descriptors=descriptor(A, "accept *:*") + descriptor(B, "accept *:*")
+    )
+    later = snapshot(status(A, "Fast"), status(B), descriptors=descriptor(B, "accept *:*"))
+    after = snapshot(
+        status(A, "Fast"), status(B), descriptors=descriptor(A, "accept *:443") + descriptor(B, "accept *:*")
+    )
+    assert exit_changes(before, [*before, *later], {A, B}) == []
+    assert [one.kind for one in exit_changes([*before, *later], after, {A, B})] == ["policy", "flags"]
 
 
 def test_what_one_snapshot_does_not_tell_is_no_change() -> None:
-    before = snapshot(status(A), descriptors=[descriptor(A, "accept *:80")])
+    before = snapshot(status(A), descriptors=descriptor(A, "accept *:80"))
     assert exit_changes(before, snapshot(), {A}) == []
-    assert exit_changes(Documents(b"", [b""]), before, {A}) == []
+    assert exit_changes([Documents(b"", b"")], before, {A}) == []
 
 
 def test_a_long_policy_is_cut_and_bytes_that_are_no_text_are_escaped() -> None:
     long = [f"accept 203.0.113.{number}:{'8' * 300}" for number in range(LINES_MAX + 5)]
     old = descriptor(A, "accept *:80").replace(b"*:80", b"*:80\xff")
-    (change,) = exit_changes(snapshot(descriptors=[old]), snapshot(descriptors=[descriptor(A, *long)]), {A})
+    (change,) = exit_changes(snapshot(descriptors=old), snapshot(descriptors=descriptor(A, *long)), {A})
     assert change.lost == ("accept *:80\\xff",)
     assert len(change.gained) == LINES_MAX + 1 and change.gained[-1] == f"... ({LINES_MAX + 5} lines)"
     assert max(map(len, change.gained)) <= 120

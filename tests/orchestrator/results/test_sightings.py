@@ -1,7 +1,13 @@
 """Who was seen in a network, and what has changed since: the newcomers of a scan are known by it."""
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.freshness import epoch_of
 from exitpin.orchestrator.model import Relay, Snapshot
 from exitpin.orchestrator.network_change import NetworkChange
@@ -86,3 +92,14 @@ def test_descriptors_that_come_later_under_the_same_consensus_are_a_change(tmp_p
 
 def test_there_is_no_history_without_a_store(tmp_path: Path) -> None:
     assert first_seen_of(tmp_path / "none.sqlite", "tor") == {}
+
+
+def test_somebody_elses_lock_is_waited_for_as_long_as_was_asked_for(tmp_path: Path) -> None:
+    store = tmp_path / "r.sqlite"
+    noted(store, snapshot(ONE, relay(1)), snapshot(TWO, relay(1)))
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(OperatorError, match="locked"):
+            note_snapshot(store, "tor", snapshot(THREE, relay(1)), patience_s=0.1)
+        assert time.monotonic() - began < 10.0
