@@ -130,12 +130,14 @@ class Session:
             self._is_finishing = False
         return not self._over.done()
 
-    def interrupt(self, why: str = "interrupted by the user") -> None:
-        """Begin nothing more of the plan, end what runs; whether something new is started is up to the caller."""
+    def interrupt(self, why: str = "interrupted by the user", *, spares_tools: bool = False) -> None:
+        """Begin nothing more of the plan, end what runs, or only what still waits for a circuit; whether something new
+        is started is up to the caller."""
         self._queue.clear()
-        self._attacher.give_up_looks()
+        if not spares_tools:
+            self._attacher.give_up_looks()
         self._begin_started()
-        self._post_all(events.Interrupted(why))
+        self._post_all(events.Interrupted(why), Phase.CIRCUIT if spares_tools else Phase.DONE)
         self._fill()
 
     def lose_trust(self, why: str) -> None:
@@ -169,8 +171,8 @@ class Session:
             self._run_of_call[call] = run_id
         self._perform(active.life.step(event, time.time()))
 
-    def _post_all(self, event: object) -> None:
-        for run_id in list(self._active):
+    def _post_all(self, event: object, up_to: Phase = Phase.DONE) -> None:
+        for run_id in [name for name, active in self._active.items() if active.life.phase <= up_to]:
             self.post(run_id, event)
 
     # Runs begin and end.

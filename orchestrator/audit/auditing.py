@@ -75,8 +75,7 @@ class Auditor:
     async def serve(
         self, session: Session, cases: Iterable[tuple[Audit, Case]], recollection: Recollection | None = None
     ) -> None:
-        """Carry out all cases. `recollection`: what an earlier session left of this scan. Raises what went wrong
-        inside, after everything was ended."""
+        """Carry out all cases, and raise what failed. `recollection`: what an earlier session left of this scan."""
         self._session = session
         session.on_trust_lost = self.abort
         known = recollection or Recollection()
@@ -106,17 +105,18 @@ class Auditor:
             self._look_again(case)
 
     def drain(self) -> None:
-        """Start nothing new; what runs may end. Cases that can't be closed any more are told as they stand."""
+        """Start nothing new; tools that run may end. Cases that can't be closed any more are told as they stand."""
         self.is_draining = True
         for errand in self._schedule.stop():
             self._never(errand)
+        if self._session is not None:
+            self._session.interrupt("the scan was told to end before there was a circuit", spares_tools=True)
         for case in list(self._cases):
             self._close_if_abandoned(case)
         self._settle()
 
     def abort(self) -> None:
-        """What comes now proves nothing: leave open cases as they are, to be asked again when somebody goes on with the
-        scan, and let the session end."""
+        """What comes now proves nothing: leave open cases to whoever goes on with the scan, and let the session end."""
         self.is_draining = True
         self._schedule.stop()
         try:

@@ -127,8 +127,13 @@ class Scan:
                 assessor.close()
                 evidence.close()
 
+    @property
+    def under_way(self) -> int:
+        """Runs that have begun and not ended."""
+        return 0 if self._session is None else self._session.active_count
+
     def drain(self) -> None:
-        """Start nothing new; what runs may end. Before `run`: nothing will be started."""
+        """Start nothing new; tools that run may end. Before `run`: nothing will be started."""
         self._is_drained = True
         if self.auditor is not None:
             self.auditor.drain()

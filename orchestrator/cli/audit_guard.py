@@ -56,11 +56,11 @@ class Guard:
         is_first = self.interrupted_by is None and signo == signal.SIGINT
         self.interrupted_by = signo
         if is_first:
-            running = self._scan.auditor.running if self._scan.auditor is not None else 0
+            self._scan.drain()
+            running = self._scan.under_way
             told = self._alerting.under_way if self._alerting is not None else 0
             alerts = f" and {counted(told, 'alert')}" if told else ""
             self.say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
-            self._scan.drain()
         else:
             self._scan.interrupt("interrupted by the user")
             if self._alerting is not None:

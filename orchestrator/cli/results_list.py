@@ -183,7 +183,7 @@ def _scan_cells(scan: ScanSummary) -> list[str]:
 
 def _progress_cells(scan: ScanSummary) -> list[str]:
     state = "replay" if scan.replays is not None else scan.state
-    return [shown(state), f"{scan.verdicts}/{'?' if scan.planned is None else scan.planned}"]
+    return [shown(state), f"{scan.verdicts - scan.open_ones}/{'?' if scan.planned is None else scan.planned}"]
 
 
 def _counts_words(scan: ScanSummary) -> str:

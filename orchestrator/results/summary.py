@@ -17,15 +17,20 @@ UNTOLD = """
 """
 """Scans without a row of their own. Not DISTINCT: that reads the index entry by entry."""
 
+DONE = "done"
+OPEN_ONES = (
+    "SELECT count(*) FROM runs WHERE scan_id = ? AND kind = 'verdict'"
+    " AND CASE WHEN json_valid(record) THEN json_extract(record, '$.interrupted') END"
+)
 IS_GONE_ON_WITH = "CASE WHEN json_valid(scan) THEN json_array_length(scan, '$.legs') > 1 END"
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSummary:
     """One scan. `counts`: its verdicts by status, the gravest first; `runs`: its runs, controls included, and none that
-    was asked anew; `ended`: when it did, or its last record; `state`: as its row says (`scan_lock.true_state` knows
-    better); `planned`: how many verdicts it was to have, None: nobody said; `replays`: the run that it made again,
-    None: it is no replay."""
+    was asked anew; `open_ones`: how many of its verdicts an interruption left open; `ended`: when it did, or its last
+    record; `state`: as its row says (`scan_lock.true_state` knows better); `planned`: how many verdicts it was to have,
+    None: nobody said; `replays`: the run that it made again, None: it is no replay."""
 
     scan_id: str
     started: float
@@ -34,6 +39,7 @@ class ScanSummary:
     exits: int
     runs: int
     verdicts: int
+    open_ones: int
     counts: dict[str, int]
     state: str
     planned: int | None
@@ -72,6 +78,9 @@ def _counted(
     if is_gone_on_with:  # only then some may have been asked anew, and no index tells which
         which, given = where(Wanted(scan=scan_id, kind="run", is_counted=True))
         ((runs,),) = reader.rows(f"SELECT count(*) FROM runs{which}", given)
+    open_ones = 0
+    if state != DONE:  # where all is known there is none, and no index tells of them
+        ((open_ones,),) = reader.rows(OPEN_ONES, [scan_id])
     return ScanSummary(
         scan_id=scan_id,
         started=started,
@@ -80,6 +89,7 @@ def _counted(
         exits=exits or 0,
         runs=runs,
         verdicts=sum(counts.values()),
+        open_ones=open_ones,
         counts={status: counts[status] for status in (*STATUSES, *sorted(counts)) if status in counts},
         state=state,
         planned=planned,

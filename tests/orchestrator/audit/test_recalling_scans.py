@@ -1,5 +1,6 @@
 """Whole scans that are killed or interrupted and go on: nothing lost, nothing twice, the same verdicts."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -75,6 +76,17 @@ def test_a_drained_scan_is_gone_on_with_where_it_was_left(count: int) -> None:
     assert statuses(resumed.stored) == EXPECTED
     assert not any(record.get("interrupted") for record in resumed.stored)
     assert set(content(resumed.stored)[1].values()) == {1}
+
+
+def test_a_drained_scan_waits_for_no_circuit() -> None:
+    def drain_soon(scan: Scan) -> None:
+        asyncio.get_running_loop().call_later(0.05, scan.auditor.drain)
+
+    scan = Scan(honest, exits=6, jobs=6, circuit_s=1000.0, before=drain_soon).carry_out()
+    assert scan.began == []
+    assert [verdict["interrupted"] for verdict in scan.verdicts] == [True] * 6
+    resumed = Scan(honest, exits=6, jobs=6, earlier=scan.stored).carry_out()
+    assert statuses(resumed.stored) == Counter(ok=6)
 
 
 def test_what_is_answered_is_not_asked_again() -> None:

@@ -57,6 +57,14 @@ def test_records_are_found_by_what_they_are_about(path: Path, wanted: Wanted, fo
     assert [int(name[-1]) for name in ids(path, wanted)] == found
 
 
+def test_what_an_interruption_left_open_is_told_from_what_was_judged(path: Path) -> None:
+    verdicts = [verdict_record(1), verdict_record(2, status="error", interrupted=True)]
+    write(path, [scan_record("s1", state="interrupted", planned=2), *verdicts])
+    with reader(path) as store:
+        (scan,) = summaries(store)
+        assert (scan.verdicts, scan.open_ones) == (2, 1)
+
+
 def test_among_equal_statuses_the_severest_comes_first(path: Path) -> None:
     severities = ("info", "critical", "low", "high")
     write(path, [verdict_record(n, status="tampered", severity=word) for n, word in enumerate(severities)])
