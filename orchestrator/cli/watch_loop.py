@@ -54,6 +54,7 @@ class WatchLoop:
         self._stop = asyncio.Event()
         self._stopped_by: int | None = None
         self._made = 0
+        self._counted: dict[str, str] = {}
         self._said = ""
         self._worst = 0
         self._failing: set[str] = set()
@@ -70,6 +71,7 @@ class WatchLoop:
                 loop.add_signal_handler(signo, self._signalled, signo)
             known = self._kept.known()
             self._agenda = Agenda(self._plan, known)
+            self._counted = {name: one.scan_id for name, one in known.items() if one.is_done}
             self._telling.begins(known)
             alive = asyncio.create_task(self._live())
             try:
@@ -130,8 +132,7 @@ class WatchLoop:
             is_given_up = not given_up.cancel()
             following.cancel()
             self._child = None
-        is_counted = latest is not None and latest.is_done
-        self._take(due, status, child.last_sentence, is_given_up=is_given_up, is_counted=is_counted)
+        self._take(due, status, child.last_sentence, is_given_up=is_given_up)
 
     async def _follow(self, due: Due, latest: Iteration | None) -> None:
         """Tell by which snapshot its process scans, as soon as that is known, and each time it goes on by another."""
@@ -159,9 +160,8 @@ class WatchLoop:
             say(f"{due.scan.name}: {BUSY}; it is waited for")
         self._telling.taken(due, BUSY)
 
-    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool, is_counted: bool) -> None:
-        """What became of the process: by what the store has of it, and by its exit status. `is_counted`: all was judged
-        before."""
+    def _take(self, due: Due, status: int, said: str, *, is_given_up: bool) -> None:
+        """What became of the process: by what the store has of it, and by its exit status."""
         try:
             iteration, _ = self._kept.latest(due)
         except OperatorError as error:  # that is asked again before anything is begun
@@ -177,12 +177,13 @@ class WatchLoop:
         if iteration is None or not iteration.is_done:
             self._failed(due, _outcome(status, is_begun=iteration is not None), iteration, said, status)
             return
-        self._done(due, iteration, status, is_counted=is_counted)
+        self._done(due, iteration, status)
 
-    def _done(self, due: Due, iteration: Iteration, status: int | None, *, is_counted: bool = False) -> None:
+    def _done(self, due: Due, iteration: Iteration, status: int | None) -> None:
         """It has all its verdicts. `status`: of its process; None: it was somebody else's."""
         self._agenda.began(due, iteration)
-        if not is_counted:
+        if self._counted.get(due.scan.name) != iteration.scan_id:  # it may be done, and still have alerts to tell
+            self._counted[due.scan.name] = iteration.scan_id
             self._made += 1
             self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
         self._failing.discard(due.scan.name)
@@ -203,17 +204,14 @@ class WatchLoop:
         if self._stop.is_set():
             return
         self._failing.add(due.scan.name)
-        if outcome is Outcome.REFUSED and iteration is None:
-            self._refused.add(due.scan.name)
+        is_refused = outcome is Outcome.REFUSED and iteration is None
+        (self._refused.add if is_refused else self._refused.discard)(due.scan.name)
         self._telling.ended(due, iteration, why or f"exit status {status}")
         how = "could not be carried out" if status is None else f"ended before its time (exit status {status})"
         because = f": {why}" if status is None else ""
-        following = self._agenda.of(due.scan, again).number
         then = f"it is tried again at {moment(again)}"
-        if following != due.number:
-            then = (
-                f"it is as old as its interval by then, and is left as it is: iteration {following} at {moment(again)}"
-            )
+        if self._agenda.is_left(due, again):
+            then = "it is older than its interval, and stays as it is"
         say(f"{due.scan.name}: iteration {due.number} {how}; {then}{because}")
 
     def _status(self, status: int | None, iteration: Iteration) -> int:

@@ -90,10 +90,6 @@ class Agenda:
         """What comes next of each scan, in the order of the plan."""
         return [self._due(entry, now) for entry in self._entries.values()]
 
-    def of(self, scan: PlannedScan, now: float) -> Due:
-        """What comes next of one scan."""
-        return self._due(self._entries[scan.name], now)
-
     def began(self, due: Due, iteration: Iteration) -> None:
         """Its scan has an id now."""
         entry = self._entries[due.scan.name]
@@ -117,6 +113,11 @@ class Agenda:
         entry.failures += 1
         entry.not_before = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(entry.failures - 1, 20))
         return entry.not_before
+
+    def is_left(self, due: Due, at: float) -> bool:
+        """Whether nobody goes on with an iteration at that time, since the next one is due."""
+        latest = self._entries[due.scan.name].latest
+        return latest is not None and latest.number == due.number and at >= latest.started + due.scan.interval_s
 
     def is_late(self, due: Due, started: float, now: float) -> bool:
         """Whether what is carried out has taken longer than its interval, and somebody waits: another scan, or its own

@@ -153,6 +153,45 @@ def test_alerts_that_failed_are_tried_again_and_the_iteration_counts_once(
     assert said.count("certs: the alerts of iteration 1 are tried again\n") == 2
 
 
+def test_an_iteration_whose_alerts_somebody_else_tells_counts_once(path: Path) -> None:
+    (certs,) = PLAN.scans
+    certs = replace(certs, alert=("--on=tampered", "--", "page-me"), alert_on=("tampered",))
+    stage = Stage(path, WatchPlan("nightly", (certs, replace(WEB, interval_s=0.05))))
+
+    async def told_by_hand() -> int:
+        await stage.ends(1, "done", "tampered", is_told=True)()
+        return await stage.ends(0, "done", scan="w1", of_scan="web")()
+
+    stage.plays(
+        stage.ends(1, "done", "tampered"), told_by_hand, stage.ends(0, "done", scan="w2", of_scan="web", number=2)
+    )
+    assert stage.status(3) == 1
+    assert stage.asked == ["certs/1 new", "web/1 new", "web/2 new"]
+
+
+def test_with_once_a_plan_that_the_scan_refuses_is_misuse(path: Path) -> None:
+    async def refused() -> int:
+        return 2
+
+    stage = Stage(path)
+    stage.plays(refused)
+    assert stage.status(None) == 2
+
+
+def test_of_an_iteration_that_will_be_too_old_it_is_said_that_the_next_one_begins(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = Stage(path)
+    stage.plays(stage.ends(-9, "running", started=0.0), stage.ends(0, "done", scan="s2", number=2))
+    assert stage.status() == 0
+    said = capsys.readouterr().err
+    assert (
+        "iteration 1 ended before its time (exit status -9); it is older than its interval, and stays as it is\n"
+        in said
+    )
+    assert "tried again" not in said
+
+
 def test_alerts_of_a_scan_that_is_refused_are_not_tried_for_ever(path: Path) -> None:
     (certs,) = PLAN.scans
     certs = replace(certs, alert=("--on=tampered", "--", "page-me"), alert_on=("tampered",))
