@@ -80,6 +80,7 @@ class Stage:
         of_scan: str = "certs",
         number: int = 1,
         is_told: bool = False,
+        started: float = NOW,
     ) -> Part:
         """A part: the store has the scan in this state, and its verdicts, of which somebody was told or not; then the
         process ends so."""
@@ -93,7 +94,7 @@ class Stage:
                 scan_record(
                     scan,
                     state=state,
-                    started=NOW,
+                    started=started,
                     iteration=of,
                     consensus="2026-01-31 13:00:00",
                     alerted=alerted,
