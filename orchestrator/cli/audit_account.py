@@ -125,8 +125,11 @@ def exit_status(account: Account, fail_on: str, interrupted: int | None, trust_l
     return EXIT_INCOMPLETE if account.statuses[Status.ERROR] or account.unmet else 0
 
 
-def plan_sentences(plan: ScanPlan, settings: Settings, load: Load | None = None, *, is_lab: bool) -> list[str]:
-    """The plan and its load, before anything is started."""
+def plan_sentences(
+    plan: ScanPlan, settings: Settings, load: Load | None = None, *, is_lab: bool, is_rehearsal: bool = False
+) -> list[str]:
+    """The plan and its load, before anything is started. In a lab it is nobody's load: it is told where it is limited,
+    or where only the plan was asked for."""
     exits = len({relay.fingerprint for _, relay in plan.pairs})
     tools = len({audit.tool.id for audit, _ in plan.pairs})
     times = f", {plan.repeat} times each" if plan.repeat > 1 else ""
@@ -141,7 +144,7 @@ def plan_sentences(plan: ScanPlan, settings: Settings, load: Load | None = None,
     runs = plan.load()
     shown = ", ".join(f"{count} to {place}" for place, count in runs[:SHOWN_LOAD])
     said.append(f"load: {shown}{f' and {len(runs) - SHOWN_LOAD} more' if len(runs) > SHOWN_LOAD else ''}")
-    if load is not None and (not is_lab or load.circuits_an_hour is not None):
+    if load is not None and (not is_lab or is_rehearsal or load.circuits_an_hour is not None):
         said += load.sentences()
     said += [
         f"{count} clear-net connections from this machine to {place}, and more to confirm a finding"

@@ -38,7 +38,8 @@ class PlanTold:
         if self.args.on:
             said.append(plan_sentence(self.args))
         if plan.pairs or resumed is None:
-            said += plan_sentences(plan, self.settings, self._load(plan), is_lab=self.vantage.is_lab)
+            is_lab = self.vantage.is_lab
+            said += plan_sentences(plan, self.settings, self._load(plan), is_lab=is_lab, is_rehearsal=self.args.dry_run)
             limits = load_sentence(plan, self.settings, self.vantage, self.environment)
             said += [limits] if limits is not None else []
         return said

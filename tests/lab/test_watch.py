@@ -91,6 +91,7 @@ def test_a_dry_run_tells_the_load_of_each_scan_and_makes_none(audited: LabState,
     assert "certs: every 3600 s" in done.stderr
     assert "load: 1 to secure.test:443" in done.stdout
     assert "load: 2 to web.test:80" in done.stdout
+    assert done.stdout.count("circuits: ") == done.stdout.count("streams: ") == 2
     assert watching.scans() == []
 
 
