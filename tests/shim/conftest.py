@@ -103,7 +103,7 @@ class StandIn:
 
     def _answer(self, connection: socket.socket) -> None:
         packet, descriptors, _, _ = socket.recv_fds(connection, 4096, 4)
-        if packet == DRAIN:
+        if packet in (DRAIN, b""):  # the latter: who connected was killed before it could ask
             return
         passed = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         try:
