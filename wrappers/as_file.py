@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 
+LINE_MAX = 1 << 12  # bytes; of a longer one its beginning is no prefix
 HINT = "Lines are `PREFIX<TAB>ASN`, `ADDRESS<TAB>LENGTH<TAB>ASN`, or `PREFIX,ASN,NAME`."
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LINE = re.compile(
@@ -36,7 +37,7 @@ def read_systems(path: Path, addresses: Iterable[str]) -> dict[str, frozenset[in
     systems: dict[tuple[bytes, bytes], frozenset[int]] = {}
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(lambda: file.readline(LINE_MAX), b""), 1):
                 match = _LINE.fullmatch(line)
                 if match is None:
                     if not _may_be_passed_over(line, number):

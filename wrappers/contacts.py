@@ -9,6 +9,7 @@ from ..orchestrator.errors import EXIT_USAGE, OperatorError
 
 TIMEOUT_S: Final = 0.2
 TIMEOUT_OF_ALL_S: Final = 5.0
+SHOWN_MAX: Final = 200  # characters of a pattern
 
 
 class ContactPattern:
@@ -20,8 +21,9 @@ class ContactPattern:
         self._left_s = TIMEOUT_OF_ALL_S
         try:
             self._compiled = regex.compile(pattern)
-        except regex.error as error:
-            raise OperatorError(f"--contact {pattern!r} is no regular expression: {error}.", "", EXIT_USAGE) from error
+        except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+            shown, why = pattern[:SHOWN_MAX], "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise OperatorError(f"--contact {shown!r} is no regular expression: {why}.", "", EXIT_USAGE) from error
 
     def __call__(self, contact: str) -> bool | None:
         """Whether it is found in the line; None: that isn't known after a fifth of a second. Raises OperatorError when

@@ -9,10 +9,12 @@ import asyncio
 from dataclasses import replace
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
+from ..orchestrator.policy import ExitPolicy
 from . import consensus, descriptors
 from .tor import ControlChannel, ControlError
 
 TRIES = 3
+UNRECOGNIZED = ": 552 "
 
 
 async def read_snapshot(channel: ControlChannel) -> Snapshot:
@@ -36,6 +38,18 @@ async def read_snapshot(channel: ControlChannel) -> Snapshot:
 async def read_fresh_until(channel: ControlChannel) -> str:
     """Until when tor's consensus is the newest that there should be. Raises ControlError."""
     return await _time(channel, "fresh-until")
+
+
+async def read_policy(channel: ControlChannel, fingerprint: Fingerprint) -> ExitPolicy | None:
+    """The exit policy by the newest descriptor of a relay that this tor has; None: it has none that can be read. Raises
+    ControlError."""
+    try:
+        text = await channel.ask_data(f"GETINFO desc/id/{fingerprint}")
+    except ControlError as error:
+        if UNRECOGNIZED in error.message:  # how tor says that it knows no such relay
+            return None
+        raise
+    return dict(descriptors.descriptors(text)).get(fingerprint, NOT_DESCRIBED).policy
 
 
 async def _time(channel: ControlChannel, name: str) -> str:

@@ -28,26 +28,19 @@ from .params import run_destinations
 from .recalling import Recalled, Recollection
 from .schedule import Schedule
 from .tasks import Tasks
-from .voiding import AGAIN_MAX, hops_in_doubt, is_circuit_well, why_void
+from .voiding import AGAIN_MAX, PolicyOf, hops_in_doubt, is_circuit_well, why_not_broken, why_void
 
 
 class Auditor:
     """Carries out the cases of a scan. `session` calls `finished` for each run; `serve` returns when all are closed."""
 
     def __init__(
-        self,
-        terms: Terms,
-        schedule: Schedule[Errand],
-        assessor: Assessor,
-        witness: Witness,
-        ledger: Ledger,
-        rng: Random,
-    ) -> None:
-        self._terms = terms
-        self._schedule = schedule
-        self._assessor = assessor
-        self._witness = witness
-        self._ledger = ledger
+        self, terms: Terms, schedule: Schedule[Errand], assessor: Assessor, witness: Witness, ledger: Ledger,
+        rng: Random, policy_of: PolicyOf | None = None,
+    ) -> None:  # fmt: skip
+        self._terms, self._policy_of = terms, policy_of
+        self._schedule, self._assessor = schedule, assessor
+        self._witness, self._ledger = witness, ledger
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
         self._warden = Warden(self._add, self._see_directly, self._look_again, rng)
@@ -192,11 +185,11 @@ class Auditor:
     def _make_again(self, errand: Errand, ended: Ended) -> bool:
         """A run that is void is made again, as long as somebody waits for it."""
         is_wanted = bool(self._cases) if errand.case is None else errand.case in self._cases
-        is_made = is_wanted and not self.is_draining and errand.again < AGAIN_MAX
-        if is_made:
-            self._ledger.run(replace(errand, role=Role.SUPERSEDED), ended)
-            self._add(replace(errand, again=errand.again + 1))
-        return is_made
+        if not is_wanted or self.is_draining or errand.again >= AGAIN_MAX:
+            return False
+        self._ledger.run(replace(errand, role=Role.SUPERSEDED), ended)
+        self._add(replace(errand, again=errand.again + 1))
+        return True
 
     def _take(self, case: Case, ended: Ended, errand: Errand) -> None:
         """A run of an open case: written down before anybody has judged it, for it has ended and may not be lost."""
@@ -266,8 +259,16 @@ class Auditor:
                     self._add(Errand(audit, case.exit, wish.role, case, avoid, repetition))
             elif isinstance(wish, WantControls):
                 self._warden.want(audit, case, wish)
+            elif wish.status is Status.BROKEN and self._policy_of is not None:
+                self._tasks.spawn(self._conclude_broken(case, wish, self._policy_of))
             else:
                 self._conclude(case, wish)
+
+    async def _conclude_broken(self, case: Case, conclusion: Conclusion, policy_of: PolicyOf) -> None:
+        why_not = await why_not_broken(case.exit, policy_of)
+        if case in self._cases and self._session is not None and self._session.trust_lost is None:
+            self._conclude(case, conclusion if why_not is None else conclusion.not_broken(why_not))
+            self._settle()
 
     def _conclude(self, case: Case, conclusion: Conclusion) -> None:
         audit, runs = self._cases.pop(case), self._ended.pop(case)
@@ -275,9 +276,8 @@ class Auditor:
         self.verdicts[conclusion.status] += 1
         attempts = {attempt.run_id: attempt for attempt in case.attempts}
         for ended in runs:  # what the case said of a run by itself, for want of controls or of time
-            attempt = attempts[ended.run_id]
-            if attempt.judgement is not ended.judgement:
-                ended.judgement = attempt.judgement
+            if attempts[ended.run_id].judgement is not ended.judgement:
+                ended.judgement = attempts[ended.run_id].judgement
                 self._tell(audit, case, ended)
         self._ledger.verdict(audit, case, conclusion, runs)
 

@@ -106,6 +106,10 @@ class Conclusion:
     undecided: tuple[str, ...] = ()
     is_interrupted: bool = False
 
+    def not_broken(self, why: str) -> "Conclusion":
+        """The same runs of an exit that can't be called broken."""
+        return Conclusion(Status.ERROR, f"{why}; {self.reason}", None, "stream", "unknown", True)
+
 
 def conclude(attempts: Sequence[Attempt], *, has_controls: bool = True) -> Conclusion:
     """The conclusion of all runs of a case. `has_controls`: others reach the target; else nobody can be called broken.

@@ -94,9 +94,11 @@ def recall(
     *,
     now: float,
     retry_failed: bool = False,
+    consensus: str = "",
 ) -> Recollection:
     """What there is of `pairs`, all of the scan's, and of controls through `audits`, tool and relay. `exact_facts`: the
-    facts of a run as they were judged, None where they were not kept; `now`: seconds since the epoch."""
+    facts of a run as they were judged, None where they were not kept; `now`: seconds since the epoch; `consensus`: the
+    valid-after of the snapshot by which the scan goes on, if it is known."""
     told = list(verdicts)
     known = Recollection(_closed(told, retry_failed=retry_failed))
     errors = [verdict for verdict in told if retry_failed and verdict.status is Status.ERROR]
@@ -118,7 +120,8 @@ def recall(
         elif key not in known.verdicts:
             ended = _ended(record, audit, relay, exact_facts, now)
             is_certain = key in known.findings
-            if key in wiped or ended is None or not _is_of_use(ended, audit, now, is_certain=is_certain):
+            is_old = ended is not None and _is_of_another_time(ended, role, consensus)
+            if key in wiped or ended is None or is_old or not _is_of_use(ended, audit, now, is_certain=is_certain):
                 known.superseded.append({**record, "role": Role.SUPERSEDED.value})
             else:
                 known.runs[key].append(Recalled(role, int(record.get("repetition") or 1), ended))
@@ -222,6 +225,14 @@ def _is_of_use(ended: Ended, audit: Audit, now: float, *, is_certain: bool) -> b
         return True
     ended.judgement = None
     return baseline.mode in WITHOUT_OTHERS or ended.at >= now - baseline.max_age_s
+
+
+def _is_of_another_time(ended: Ended, role: Role, consensus: str) -> bool:
+    """Whether it did not reach its target by another snapshot than that by which the scan goes on: the exit's policy
+    may be another one by now. What did is of use at any time."""
+    exit = ended.record.get("exit")
+    made_by = exit.get("consensus") if isinstance(exit, Mapping) else None
+    return bool(consensus and made_by) and made_by != consensus and ended.attempt(role, 1).is_unreached
 
 
 def _holds(judgement: Judgement, audit: Audit, *, is_certain: bool) -> bool:

@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from ...shim import bindings
+from ...wrappers.directory import read_policy
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLauncher
 from ...wrappers.redaction import redactor
@@ -110,7 +112,9 @@ class Scan:
             )  # fmt: skip
             assessor = Assessor(work.environment.get("PATH", os.defpath), launcher.household.guests, uses)
             terms = Terms(work.scan_id, str(scratch), shared, work.timeout_max_s, self._known.first_index)
-            self.auditor = auditor = Auditor(terms, self.schedule, assessor, witness, ledger, work.rng)
+            self.auditor = auditor = Auditor(
+                terms, self.schedule, assessor, witness, ledger, work.rng, partial(read_policy, network.channel)
+            )
             self._session = session = Session(
                 network.channel, launcher, pace=work.pace, first_hops=work.first_hops, rng=work.rng,
                 evidence=evidence, on_finished=auditor.finished, around=work.surroundings, starts=work.starts,

@@ -8,10 +8,12 @@ circuit could not be built for a hop before the exit, and one during which the c
 Called by `auditing.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from ..model import Failure, Fingerprint
+from ..errors import OperatorError
+from ..model import Failure, Fingerprint, Relay
+from ..policy import ExitPolicy
 from ..tool import Status
 from .cases import Case, says_nothing
 
@@ -51,6 +53,24 @@ async def why_void(
     if await session.are_well(path, now if is_lost else now - HEARD_S):
         return None
     return Failure("circuit-lost", "first-hop", True, f"its first hop does not answer any more: {failure.detail}")
+
+
+PolicyOf = Callable[[Fingerprint], Awaitable[ExitPolicy | None]]
+"""The exit policy that a relay has declared last, as far as tor knows; None: it knows none. Raises OperatorError."""
+
+
+async def why_not_broken(exit: Relay, policy_of: PolicyOf) -> str | None:
+    """Why it is not said of an exit that it carries nothing: it may have changed its policy since the snapshot, and is
+    right to refuse. None: it is said."""
+    if exit.policy is None:
+        return None
+    try:
+        policy = await policy_of(exit.fingerprint)
+    except OperatorError as error:
+        return f"tor does not tell whether its exit policy is still that of the snapshot ({error.message})"
+    if policy is None:
+        return "tor has no descriptor of it any more"
+    return None if policy.text == exit.policy.text else "its exit policy is another one than that of the snapshot"
 
 
 def is_circuit_well(failure: Failure | None, *, was_built: bool) -> bool | None:

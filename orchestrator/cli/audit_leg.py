@@ -43,6 +43,7 @@ class Leg:
         self._record: scan_record.Record
         self._alerting: Alerting
         self._guard: Guard
+        self._expiry: Expiry | None = None
         self.has_outlived = False
 
     async def begin(self, work: Work, known: Recollection, write_down: Callable[[], scan_record.Record]) -> None:
@@ -66,7 +67,7 @@ class Leg:
     async def run(self) -> int:
         """Ask, and tell what came of it; the exit status."""
         with self._guard:  # to the last word: whoever is impatient still hears how to go on
-            expiry = Expiry(self._network.snapshot, self._scan.drain)
+            expiry = self._expiry = Expiry(self._network.snapshot, self._scan.drain)
             try:
                 await self._scan.run()
             finally:
@@ -108,6 +109,8 @@ class Leg:
         self._alerting.judged(record)
 
     def _show(self, record: Mapping[str, Any]) -> None:
+        if record.get("interrupted") and self._expiry is not None and self._expiry.has_come:
+            return  # its question is asked by the next snapshot, and its verdict told then
         if self._args.runs or record["schema"] != "exitpin.run/1":
             self._writer.put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
 

@@ -146,7 +146,7 @@ def check_tool(resumed: Resumed, tool_id: str, digest: str, key: str) -> None:
         raise OperatorError(change.sentence, hint, EXIT_USAGE)
 
 
-def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
+def recollect(resumed: Resumed, plan: ScanPlan, store: Path, consensus: str) -> Recollection:
     """What the store knows of the scan; its lock is held, so that nobody sweeps it from now on, and nobody sweeps while
     it is read. Raises OperatorError."""
     reader = open_store(store)
@@ -161,6 +161,7 @@ def recollect(resumed: Resumed, plan: ScanPlan, store: Path) -> Recollection:
             lambda record: exact_facts(reader, record),
             now=time.time(),
             retry_failed=resumed.is_retry,
+            consensus=consensus,
         )
 
 

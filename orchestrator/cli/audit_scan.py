@@ -151,7 +151,7 @@ class AuditScan:
         if self._resumed is None:
             return whole, Recollection()
         whole = with_gone(whole, exits.gone, network.snapshot.valid_after)
-        known = audit_resume.recollect(self._resumed, whole, self.store)
+        known = audit_resume.recollect(self._resumed, whole, self.store, network.snapshot.valid_after)
         return left_to_do(whole, known, retry_failed=self.is_retry), known
 
     def _tell_plan(self, plan: ScanPlan, known: Recollection) -> None:

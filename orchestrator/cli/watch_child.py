@@ -16,6 +16,8 @@ LINE_MAX = 1 << 16
 LATE_S = 5.0
 """For so long what is still said is waited for when it has ended: whoever it left behind may keep its stderr open."""
 NAME = "exitpin: "
+WHY = "stopped: "
+"""With this it says why it ends before its time; then come its findings, and how to go on."""
 EXITPIN = (sys.executable, "-m", "exitpin")
 
 
@@ -93,5 +95,5 @@ class Child:
             text = line.decode(errors="replace")
             sys.stderr.write(text)
             sys.stderr.flush()
-            if text.startswith(NAME):
+            if text.startswith(NAME) and not (self.last_sentence.startswith(WHY) and WHY not in text):
                 self.last_sentence = text.removeprefix(NAME).strip()

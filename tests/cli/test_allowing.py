@@ -146,7 +146,7 @@ def test_the_plan_is_done_when_its_slowest_limit_allows() -> None:
 
 def test_the_load_of_a_plan_and_its_limits_say_the_same(tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path)}
-    told = PlanTold(argparse.Namespace(on=None), settings(OWN, env), OWN, env, tmp_path / "store")
+    told = PlanTold(argparse.Namespace(on=None, dry_run=False), settings(OWN, env), OWN, env, tmp_path / "store")
     said = told.sentences(a_plan(exits=2496), Recollection(), None)
     (load,) = [one for one in said if one.startswith("circuits: ")]
     (limits,) = [one for one in said if one.startswith("limits: ")]

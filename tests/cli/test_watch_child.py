@@ -34,6 +34,13 @@ def test_what_it_says_is_passed_on_and_its_last_sentence_kept(capfd: pytest.Capt
     assert capfd.readouterr().err == "exitpin: one\nexitpin: two\nnobody in particular\n"
 
 
+def test_why_it_ended_is_kept_whatever_it_says_after_that() -> None:
+    words = ("plan: 2 exits", "stopped: tor ended the control connection", "to go on: exitpin audit --resume s1")
+    child = python(f"import sys; sys.stderr.write({''.join(f'exitpin: {one}{chr(10)}' for one in words)!r})")
+    assert status_of(child) == 0
+    assert child.last_sentence == "stopped: tor ended the control connection"
+
+
 def test_one_that_ends_at_once_has_said_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     child = python("import os; os._exit(7)")
     assert (status_of(child), child.last_sentence) == (7, "")

@@ -20,6 +20,7 @@ from exitpin.orchestrator.audit.params import Bound
 from exitpin.orchestrator.audit.recalling import KnownVerdict, Recollection, left_to_do, recall, recall_controls
 from exitpin.orchestrator.audit.scan_plan import ScanPlan, make_scan_plan
 from exitpin.orchestrator.audit.schedule import Limits, Schedule
+from exitpin.orchestrator.audit.voiding import PolicyOf
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.first_hops import first_hop_chooser
@@ -84,6 +85,7 @@ class Scan:
     earlier: Sequence[Record] = ()
     retry_failed: bool = False
     control: Callable[[Run], Play] | None = None
+    policy_of: PolicyOf | None = None
     spoil: Callable[[Any], None] = lambda ended: None
     note: Callable[[Record], None] = lambda record: None
     before: Callable[["Scan"], None] = lambda scan: None
@@ -153,7 +155,7 @@ class Scan:
         assessor = Spoiled(self.spoil)
         self.schedule = Schedule[Errand](Limits(self.jobs, 24, 0.0, 0.0), rng)
         terms = Terms("play", str(directory), shared, first_index=known.first_index)
-        self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng)
+        self.auditor = Auditor(terms, self.schedule, assessor, self.witness, ledger, rng, self.policy_of)
         self.session = Session(
             tor, StandInLauncher(self._begin), pace=Pace(0.0, 0.0, self.jobs, retry_s=0.02),
             first_hops=first_hop_chooser(snapshot), rng=rng, evidence=evidence, on_finished=self.auditor.finished,

@@ -72,3 +72,9 @@ def test_a_file_with_no_prefix_of_any_relay_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="nowhere: No such file"):
         read_systems(tmp_path / "nowhere", ADDRESSES)
+
+
+def test_a_line_without_an_end_is_refused_and_not_read() -> None:
+    with pytest.raises(OperatorError, match="zero:1: ") as refused:
+        read_systems(Path("/dev/zero"), ["192.0.2.1"])
+    assert len(str(refused.value)) < 1000

@@ -1,12 +1,14 @@
 """The driver of a scan with all that it drives, on plays instead of tools and Tor: what must be so however runs go."""
 
+import asyncio
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from exitpin.orchestrator.audit.conclusions import REACH_RUNS
-from exitpin.orchestrator.model import Run
+from exitpin.orchestrator.model import Fingerprint, Run
+from exitpin.orchestrator.policy import ExitPolicy, parse_policy
 from exitpin.orchestrator.tool import Baseline, Condition, Extract, Rule, Status
 from exitpin.wrappers.stand_in_launch import Play
 
@@ -198,3 +200,17 @@ def test_whatever_runs_do_there_is_one_verdict_each_and_an_end(seed: int) -> Non
     assert scan.problems == []
     assert_told_once(scan, range(1, 21))
     assert_nothing_is_held(scan)
+
+
+@pytest.mark.parametrize(("now", "status"), [("accept *:*", "broken"), ("accept *:80\nreject *:*", "error")])
+def test_an_exit_that_has_another_policy_by_now_is_not_called_broken(now: str, status: str) -> None:
+    async def policy_of(name: Fingerprint) -> ExitPolicy | None:
+        await asyncio.sleep(0.01)
+        return parse_policy(now)
+
+    scan = Scan(by_exit(e5=[DEAD]), exits=8, policy_of=policy_of).carry_out()
+    assert scan.statuses == {"ok": 7, status: 1}
+    (told,) = [verdict for verdict in scan.verdicts if verdict["status"] == status]
+    if status == "error":
+        assert told["reason"].startswith("its exit policy is another one than that of the snapshot; no answer")
+        assert told["layer"] == "stream" and told["rule"] is None

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from exitpin.orchestrator.audit.voiding import HEARD_S, is_circuit_well, why_void
+from exitpin.orchestrator.audit.voiding import HEARD_S, is_circuit_well, why_not_broken, why_void
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.model import Failure, Fingerprint
+from exitpin.orchestrator.policy import ExitPolicy, parse_policy
+
+from ..values import relay
 
 PATH = (Fingerprint("A" * 40), Fingerprint("E" * 40))
 NOW = 100.0
@@ -77,3 +81,33 @@ def test_a_clock_and_a_first_hop_that_could_not_be_had_make_a_run_void_at_once(t
 )  # fmt: skip
 def test_the_pace_hears_of_circuits_that_were_tried(kind: str, was_built: bool, is_well: bool | None) -> None:
     assert is_circuit_well(failure(kind) if kind else None, was_built=was_built) is is_well
+
+
+WEB, ALL = "accept *:80\nreject *:*", "accept *:*"
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "now", "why"),
+    [
+        (ALL, ALL, None),
+        (ALL, WEB, "its exit policy is another one than that of the snapshot"),
+        (ALL, None, "tor has no descriptor of it any more"),
+        (None, WEB, None),
+    ],
+)
+def test_an_exit_is_called_broken_by_the_policy_that_it_declared_last(
+    asked_by: str | None, now: str | None, why: str | None
+) -> None:
+    async def policy_of(name: Fingerprint) -> ExitPolicy | None:
+        assert name == exit.fingerprint
+        return None if now is None else parse_policy(now)
+
+    exit = relay(1, policy=None if asked_by is None else parse_policy(asked_by))
+    assert asyncio.run(why_not_broken(exit, policy_of)) == why
+
+
+def test_where_tor_does_not_tell_the_policy_nobody_is_called_broken() -> None:
+    async def policy_of(name: Fingerprint) -> ExitPolicy | None:
+        raise OperatorError("tor did not answer GETINFO within 10 s.")
+
+    assert "did not answer" in str(asyncio.run(why_not_broken(relay(1), policy_of)))

@@ -37,6 +37,10 @@ CLAIMS: dict[str, tuple[Callable[[Shelf], object], str]] = {
         "its run s-0001 tells of its exit something else",
     ),
     "another time of a run": (lambda s: s.run["t"].update(end=2000.0), "its run s-0001 ended at another time"),
+    "a run that has no end and no failure": (
+        lambda s: s.run["t"].update(end=None),
+        "its run s-0001 ended at another time",
+    ),
     "another time of a control": (lambda s: s.control["t"].update(end=9e9), "its control s-0002 ended at another time"),
     "doubts that are not told": (lambda s: s.run.update(doubts=["x"]), "its run s-0001 has other doubts"),
     "another reason of a run": (
