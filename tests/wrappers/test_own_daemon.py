@@ -94,7 +94,7 @@ def test_what_a_verb_prints_is_told_and_its_last_words_where_it_fails(opened: Op
 
 def test_a_verb_that_does_not_answer_is_ended_and_told_of(opened: Opened) -> None:
     with pytest.raises(OperatorError, match=r"has not answered within 0\.1 s"):
-        opened.told("sleep 60", timeout_s=0.1)
+        opened.told("exec sleep 60", timeout_s=0.1)
 
 
 def test_a_record_is_taken_once(tmp_path: Path) -> None:
