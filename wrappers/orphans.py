@@ -83,7 +83,7 @@ def _slices() -> Iterator[list[tuple[Process, int]]]:
 
 def _seen(pids: list[int]) -> Iterator[tuple[Process, int]]:
     for pid in pids:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is gone
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):  # gone, or another user's
             yield look_at(pid)
 
 

@@ -120,7 +120,7 @@ def recall(
         elif key not in known.verdicts:
             ended = _ended(record, audit, relay, exact_facts, now)
             is_certain = key in known.findings
-            is_old = ended is not None and _is_of_another_time(ended, role, consensus)
+            is_old = ended is not None and _is_of_another_time(ended, consensus)
             if key in wiped or ended is None or is_old or not _is_of_use(ended, audit, now, is_certain=is_certain):
                 known.superseded.append({**record, "role": Role.SUPERSEDED.value})
             else:
@@ -227,12 +227,15 @@ def _is_of_use(ended: Ended, audit: Audit, now: float, *, is_certain: bool) -> b
     return baseline.mode in WITHOUT_OTHERS or ended.at >= now - baseline.max_age_s
 
 
-def _is_of_another_time(ended: Ended, role: Role, consensus: str) -> bool:
+def _is_of_another_time(ended: Ended, consensus: str) -> bool:
     """Whether it did not reach its target by another snapshot than that by which the scan goes on: the exit's policy
     may be another one by now. What did is of use at any time."""
-    exit = ended.record.get("exit")
+    exit, seen, judgement = ended.record.get("exit"), ended.observation, ended.judgement
     made_by = exit.get("consensus") if isinstance(exit, Mapping) else None
-    return bool(consensus and made_by) and made_by != consensus and ended.attempt(role, 1).is_unreached
+    if not consensus or not made_by or made_by == consensus or seen is None:
+        return False
+    is_heard = judgement is not None and (judgement.status is Status.OK or judgement.status.is_lie)
+    return not is_heard and (seen.failure != "" or seen.timed_out or seen.exit_code != 0)
 
 
 def _holds(judgement: Judgement, audit: Audit, *, is_certain: bool) -> bool:

@@ -109,8 +109,9 @@ class Leg:
         self._alerting.judged(record)
 
     def _show(self, record: Mapping[str, Any]) -> None:
-        if record.get("interrupted") and self._expiry is not None and self._expiry.has_come:
-            return  # its question is asked by the next snapshot, and its verdict told then
+        is_outlived = self._expiry is not None and self._expiry.has_come
+        if is_outlived and record.get("interrupted") and record["status"] == "error":
+            return  # its question is asked by the next snapshot
         if self._args.runs or record["schema"] != "exitpin.run/1":
             self._writer.put(json.dumps(record, ensure_ascii=True).encode() + b"\n")
 

@@ -1,6 +1,7 @@
 """What `results diff` tells of the network itself: policies and flags that changed from one snapshot to the other."""
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from ..report.fields import tables, text
@@ -30,12 +31,13 @@ def changes_between(
 def _documents(reader: Reader, scan_id: str) -> list[Documents]:
     """The documents that a scan went by, of each leg. Raises BlobError."""
     found = []
+    read = cache(reader.blobs.read)  # several legs may have gone by one consensus
     for leg in tables(reader.scan(scan_id), "legs"):
         kept = {text(item, "name"): text(item, "sha256") for item in tables(leg, "evidence")}
         if "consensus" in kept:
-            told = (reader.blobs.read(kept[name]) if name in kept else b"" for name in ("consensus", "descriptors"))
-            found.append(Documents(*told))
-    return found
+            described = read(kept["descriptors"]) if "descriptors" in kept else b""
+            found.append(Documents(read(kept["consensus"]), described))
+    return [leg for leg in found[:-1] if leg.descriptors] + found[-1:]
 
 
 def network_rows(changes: Sequence[ExitChange]) -> Iterator[list[str]]:

@@ -95,5 +95,5 @@ class Child:
             text = line.decode(errors="replace")
             sys.stderr.write(text)
             sys.stderr.flush()
-            if text.startswith(NAME) and not (self.last_sentence.startswith(WHY) and WHY not in text):
+            if text.startswith(NAME) and not (self.last_sentence.startswith(WHY) and not text.startswith(NAME + WHY)):
                 self.last_sentence = text.removeprefix(NAME).strip()

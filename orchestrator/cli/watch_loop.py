@@ -140,7 +140,7 @@ class WatchLoop:
         while True:
             await asyncio.sleep(LOOK_S if is_begun else FOLLOW_S)
             with suppress(OperatorError):
-                latest, _ = self._kept.latest(due)
+                latest, _ = await asyncio.to_thread(self._kept.latest, due)
                 if latest is not None and latest.legs > legs:
                     legs, is_begun = latest.legs, True
                     self._telling.under_way(due, latest)
@@ -172,6 +172,7 @@ class WatchLoop:
         if is_given_up and iteration is not None and not iteration.is_done:
             self._agenda.ended(due, Outcome.GIVEN_UP, time.time())
             self._failing.add(due.scan.name)
+            self._refused.discard(due.scan.name)
             self._telling.ended(due, iteration, "")
             return
         if iteration is None or not iteration.is_done:
@@ -186,15 +187,17 @@ class WatchLoop:
             self._counted[due.scan.name] = iteration.scan_id
             self._made += 1
             self._worst = max(self._worst, self._status(status, iteration), key=GRAVITY.index)
+            self._telling.ended(due, iteration, "")
         self._failing.discard(due.scan.name)
-        self._telling.ended(due, iteration, "")
+        self._refused.discard(due.scan.name)
         if iteration.is_told:
             self._agenda.ended(due, Outcome.DONE, time.time())
             return
         again = self._agenda.ended(due, Outcome.REFUSED if status == EXIT_USAGE else Outcome.UNTOLD, time.time())
         if status != EXIT_USAGE and not self._stop.is_set() and not self._args.once:
             untold = f"{due.scan.name}: not all alerts of iteration {due.number} were told"
-            say(f"{untold}; they are tried again at {moment(again)}")
+            is_left = self._agenda.is_left(due, again)
+            say(f"{untold}; {'the next one is due' if is_left else f'they are tried again at {moment(again)}'}")
 
     def _failed(
         self, due: Due, outcome: Outcome, iteration: Iteration | None, why: str, status: int | None = None

@@ -67,7 +67,7 @@ def _told_by(legs: Sequence[Documents], exits: Collection[str]) -> tuple[dict[st
     for leg in reversed(legs):
         asked = _policies(leg.descriptors, {name for name in exits if name not in policies})
         policies |= asked
-        flags |= _flags(leg.consensus, asked.keys())
+        flags |= _flags(leg.consensus, asked.keys()) if asked else {}
     if legs:
         flags |= _flags(legs[-1].consensus, {name for name in exits if name not in policies})
     return policies, flags

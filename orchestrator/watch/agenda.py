@@ -73,6 +73,8 @@ class _Entry:
     latest: Iteration | None
     failures: int = 0
     not_before: float = 0.0
+    untold: int = 0
+    tell_at: float = 0.0
 
 
 class Agenda:
@@ -96,6 +98,8 @@ class Agenda:
         known = entry.latest
         if known is not None and known.scan_id == iteration.scan_id:
             iteration = replace(iteration, started=min(iteration.started, known.started))
+        else:
+            entry.untold, entry.tell_at = 0, 0.0
         entry.latest = iteration
 
     def taken(self, due: Due, now: float) -> None:
@@ -107,11 +111,15 @@ class Agenda:
         entry = self._entries[due.scan.name]
         if outcome in (Outcome.REFUSED, Outcome.GIVEN_UP) and entry.latest is not None:
             entry.latest = replace(entry.latest, is_done=True, is_told=True)  # nobody goes on with it
-        if outcome in (Outcome.DONE, Outcome.GIVEN_UP):
+        if outcome in (Outcome.DONE, Outcome.GIVEN_UP, Outcome.UNTOLD):
             entry.failures, entry.not_before = 0, 0.0
-            return now
+            if outcome is not Outcome.UNTOLD:
+                return now
+            entry.untold += 1
+            entry.tell_at = now + _wait_s(entry.untold)
+            return entry.tell_at
         entry.failures += 1
-        entry.not_before = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(entry.failures - 1, 20))
+        entry.not_before = now + _wait_s(entry.failures)
         return entry.not_before
 
     def is_left(self, due: Due, at: float) -> bool:
@@ -135,10 +143,17 @@ class Agenda:
             return Due(scan, 1, wait_until)
         if latest.started > now:
             entry.latest = latest = replace(latest, started=now)  # kept, or it would be due an interval later for ever
-        if not latest.is_over and now < latest.started + scan.interval_s:
-            return Due(scan, latest.number, wait_until, latest.scan_id)
         at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
+        if not latest.is_done and now < latest.started + scan.interval_s:
+            return Due(scan, latest.number, wait_until, latest.scan_id)
+        if not latest.is_over and max(now, tell_at := min(entry.tell_at, now + LONGEST_WAIT_S)) < at:
+            return Due(scan, latest.number, tell_at, latest.scan_id)
         return Due(scan, latest.number + 1, max(at, wait_until))
 
     def _jitter_s(self, scan: PlannedScan, number: int) -> float:
         return Random(f"{self._plan.name} {scan.name} {number}").uniform(0, scan.jitter_s)
+
+
+def _wait_s(failures: int) -> float:
+    """How long after so many failures in a row."""
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 20))

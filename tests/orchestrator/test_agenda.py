@@ -70,6 +70,17 @@ def test_alerts_that_nobody_heard_are_tried_again_until_the_next_iteration_is_du
     assert agenda.next(NOW + 600) == Due(WEB, 5, NOW + 600)
 
 
+def test_alerts_that_always_fail_hold_no_iteration_up() -> None:
+    agenda = only(WEB)
+    for number in range(1, 12):
+        due = agenda.next(NOW + 600 * number)
+        assert (due.number, due.resumes) == (number, None) and due.at <= NOW + 600 * number
+        agenda.began(due, replace(iteration(number, NOW + 600 * number), is_told=False))
+        at = agenda.ended(due, Outcome.UNTOLD, NOW + 600 * number)
+        while (again := agenda.next(at)).resumes is not None:
+            at = agenda.ended(again, Outcome.UNTOLD, max(at, again.at))
+
+
 def test_each_failure_in_a_row_doubles_the_wait_up_to_its_longest() -> None:
     agenda = only(CERTS, iteration(4, NOW, is_done=False))
     waits = []

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from exitpin.orchestrator.events import LauncherLost, ProcessStarted, TreeEnded
 from exitpin.shim import bindings
@@ -145,6 +146,18 @@ def test_when_nothing_may_be_opened_orphans_are_looked_for_again() -> None:
         assert not psutil.pid_exists(started.pid)
 
     played(script)
+
+
+def test_where_proc_hides_the_processes_of_others_ours_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, look_at = os.getpid(), orphans.look_at
+
+    def hidden(pid: int, proc: str = "/proc") -> tuple[orphans.Process, int]:
+        if pid != ours:
+            raise PermissionError(1, "Operation not permitted")
+        return look_at(pid, proc)
+
+    monkeypatch.setattr(orphans, "look_at", hidden)
+    assert [process.pid for seen in orphans._slices() for process, _ in seen] == [ours]
 
 
 def test_many_orphans_hold_the_loop_up_no_longer_than_one() -> None:

@@ -66,15 +66,27 @@ OLD = 3600.0
 
 @pytest.mark.parametrize(
     ("status", "rc", "made_by", "is_kept"),
-    [("error", 7, "now", True), ("error", 7, "then", False), ("ok", 0, "then", True), ("error", 7, None, True)],
+    [
+        ("error", 7, "now", True),
+        ("error", 7, "then", False),
+        ("interrupted", 7, "then", False),
+        ("", 7, "then", False),
+        ("", 0, "then", True),
+        ("ok", 0, "then", True),
+        ("tampered", 7, "then", True),
+        ("error", 7, None, True),
+    ],
 )
 def test_a_run_that_did_not_reach_its_target_is_made_again_by_another_snapshot(
     status: str, rc: int, made_by: str | None, is_kept: bool
 ) -> None:
     pair = audits()
+    verdict: dict[str, Any] | None = told(0, status or "ok")
+    if status == "interrupted":  # it waited for controls when the snapshot's time was over
+        verdict = {**told(None, "error"), "layer": "interrupted"}
     run = run_of(
-        *pair, 999.0, verdict=told(0, status), exit={"fingerprint": pair[1].fingerprint, "consensus": made_by},
-        process={"rc": rc, "signal": None, "timed_out": False},
+        *pair, 999.0, verdict=verdict if status else None, process={"rc": rc, "signal": None, "timed_out": False},
+        exit={"fingerprint": pair[1].fingerprint, "consensus": made_by},
     )  # fmt: skip
     known = recall([pair], [pair], [], [run], lambda record: record["facts"], now=1000.0, consensus="now")
     assert (sum(map(len, known.runs.values())), len(known.superseded)) == ((1, 0) if is_kept else (0, 1))
