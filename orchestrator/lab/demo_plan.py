@@ -57,7 +57,7 @@ TOOLS = (
     ),
     Tool(
         "dig +tcp", DNS_PORT,
-        lambda address, name, ca: ("dig", "+tcp", "+short", "+tries=1", f"@{address}", "web.test"),
+        lambda address, name, ca: ("dig", "+tcp", "+short", "+tries=1", "+time=20", f"@{address}", "web.test"),
         lambda output, exit_: output.split() == [RESOLVED],
     ),
 )  # fmt: skip
