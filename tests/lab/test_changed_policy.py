@@ -30,8 +30,6 @@ def test_who_refuses_by_a_new_policy_is_not_called_broken(living_lab: LivingLab,
             audit.kill()
     (verdict,) = stored(store)
     assert verdict["status"] in ("ok", "error", "skipped"), said.read_text()  # it may have been asked before the change
-    if verdict["status"] == "error":
-        assert "policy" in str(verdict["reason"]) or verdict["layer"] in ("circuit", "interrupted"), verdict
     verify = [sys.executable, "-m", "exitpin", "results", "verify", "--store", str(store)]
     assert subprocess.run(verify, check=False).returncode == 0
 
