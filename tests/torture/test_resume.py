@@ -102,11 +102,11 @@ def test_a_scan_killed_at_any_moment_and_gone_on_with_is_a_whole_one(
     tell: Callable[[str, Mapping[str, object]], None],
 ) -> None:
     expected, took_s = undisturbed
-    rng, resumed, kept = random.Random(seed), 0, 0
+    rng, resumed, kept, latest_s = random.Random(seed), 0, 0, took_s
     for number in range(max(1, round(KILLS * scale))):
         store = audits.directory / f"{number}.sqlite"
         running = audits.begin(store, *audits.whole)
-        time.sleep(rng.uniform(0.0, took_s))
+        time.sleep(rng.uniform(0.0, latest_s))
         whom = kill(audits, running, rng)
         eventually(audits.nothing_is_left, END_S)
         if not is_begun(store):
@@ -116,6 +116,7 @@ def test_a_scan_killed_at_any_moment_and_gone_on_with_is_a_whole_one(
         assert done.returncode in (1, 2), (whom, done.stderr)
         if done.returncode == 2:  # it had ended before the blow
             assert "no scan that was interrupted" in done.stderr, done.stderr
+            latest_s /= 2  # the machine is less busy than it was
         resumed += done.returncode == 1
         assert_whole(audits, store, expected)
         audits.nothing_is_left()
