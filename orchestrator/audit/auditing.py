@@ -30,6 +30,8 @@ from .schedule import Schedule
 from .tasks import Tasks
 from .voiding import AGAIN_MAX, PolicyOf, hops_in_doubt, is_circuit_well, why_not_broken, why_void
 
+DRAINED = "the scan was told to end before there was a circuit"
+
 
 class Auditor:
     """Carries out the cases of a scan. `session` calls `finished` for each run; `serve` returns when all are closed."""
@@ -68,7 +70,8 @@ class Auditor:
     async def serve(
         self, session: Session, cases: Iterable[tuple[Audit, Case]], recollection: Recollection | None = None
     ) -> None:
-        """Carry out all cases, and raise what failed. `recollection`: what an earlier session left of this scan."""
+        """Carry out all cases. `recollection`: what an earlier session left of this scan. Raises what went wrong
+        inside, after everything was ended."""
         self._session = session
         session.on_trust_lost = self.abort
         known = recollection or Recollection()
@@ -97,13 +100,13 @@ class Auditor:
         if known and case in self._cases:
             self._look_again(case)
 
-    def drain(self) -> None:
+    def drain(self, why: str = DRAINED) -> None:
         """Start nothing new; tools that run may end. Cases that can't be closed any more are told as they stand."""
         self.is_draining = True
         for errand in self._schedule.stop():
             self._never(errand)
         if self._session is not None:
-            self._session.interrupt("the scan was told to end before there was a circuit", spares_tools=True)
+            self._session.interrupt(why, spares_tools=True)
         for case in list(self._cases):
             self._close_if_abandoned(case)
         self._settle()
@@ -242,7 +245,7 @@ class Auditor:
         for ended in chosen:
             if ended.run_id in judgements:
                 ended.judgement, ended.controls = judgements[ended.run_id], outlook.controls
-                self._tell(audit, case, ended)
+                self._ledger.run(Errand.of_run(audit, case, ended.run_id), ended)
         self._perform(case, case.judged(judgements, is_fresh=again))
         self._look_again(case)
         self._close_if_abandoned(case)
@@ -260,13 +263,15 @@ class Auditor:
             elif isinstance(wish, WantControls):
                 self._warden.want(audit, case, wish)
             elif wish.status is Status.BROKEN and self._policy_of is not None:
+                case.phase = Phase.CONFIRMING  # while tor is asked it can be abandoned
                 self._tasks.spawn(self._conclude_broken(case, wish, self._policy_of))
             else:
                 self._conclude(case, wish)
 
     async def _conclude_broken(self, case: Case, conclusion: Conclusion, policy_of: PolicyOf) -> None:
         why_not = await why_not_broken(case.exit, policy_of)
-        if case in self._cases and self._session is not None and self._session.trust_lost is None:
+        if case in self._cases:
+            case.phase = Phase.DONE
             self._conclude(case, conclusion if why_not is None else conclusion.not_broken(why_not))
             self._settle()
 
@@ -278,13 +283,8 @@ class Auditor:
         for ended in runs:  # what the case said of a run by itself, for want of controls or of time
             if attempts[ended.run_id].judgement is not ended.judgement:
                 ended.judgement = attempts[ended.run_id].judgement
-                self._tell(audit, case, ended)
+                self._ledger.run(Errand.of_run(audit, case, ended.run_id), ended)
         self._ledger.verdict(audit, case, conclusion, runs)
-
-    def _tell(self, audit: Audit, case: Case, ended: Ended) -> None:
-        """A run has been judged, or judged again."""
-        attempt = next(attempt for attempt in case.attempts if attempt.run_id == ended.run_id)
-        self._ledger.run(Errand(audit, case.exit, attempt.role, case, repetition=attempt.repetition), ended)
 
     def _close_if_abandoned(self, case: Case) -> None:
         """While draining: a case none of whose runs is under way will never hear of the others."""

@@ -63,6 +63,12 @@ class Errand:
     repetition: int = 1
     again: int = 0
 
+    @classmethod
+    def of_run(cls, audit: Audit, case: Case, run_id: str) -> "Errand":
+        """That which a run of a case was made for."""
+        attempt = next(attempt for attempt in case.attempts if attempt.run_id == run_id)
+        return cls(audit, case.exit, attempt.role, case, repetition=attempt.repetition)
+
     @property
     def exit(self) -> Fingerprint:
         return self.relay.fingerprint

@@ -30,7 +30,7 @@ from ..surroundings import Surroundings
 from ..tool import Status
 from ..witness import Witness
 from .assessing import Assessor
-from .auditing import Auditor
+from .auditing import DRAINED, Auditor
 from .cases import Case, Conclusion
 from .disclosure import ToolUse
 from .errands import Audit, Errand, Terms
@@ -136,15 +136,15 @@ class Scan:
         """Runs that have begun and not ended."""
         return 0 if self._session is None else self._session.active_count
 
-    def drain(self) -> None:
+    def drain(self, why: str = DRAINED) -> None:
         """Start nothing new; tools that run may end. Before `run`: nothing will be started."""
         self._is_drained = True
         if self.auditor is not None:
-            self.auditor.drain()
+            self.auditor.drain(why)
 
     def interrupt(self, why: str) -> None:
         """End what runs. Before `run`: nothing will be started."""
-        self.drain()
+        self.drain(why)
         if self._session is not None:
             self._session.interrupt(why)
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from exitpin.orchestrator.audit.assessing import Ended
+from exitpin.orchestrator.model import Fingerprint
+from exitpin.orchestrator.policy import ExitPolicy
 from exitpin.orchestrator.tool import Condition, Rule, Status
 
 from ..scans import (
     CHANGED,
+    DEAD,
     HONEST,
     LIE,
     NO_ANSWER,
@@ -22,6 +25,7 @@ from ..scans import (
     Scan,
     assert_nothing_is_held,
     by_exit,
+    exit_of,
     number_of,
     pairs,
     tool,
@@ -199,3 +203,25 @@ def test_a_scan_that_nobody_trusts_before_it_begins_says_nothing_of_anybody() ->
     scan = Scan(by_exit(), exits=6, before=lambda scan: scan.lose_trust("a bug")).carry_out()
     assert scan.statuses == Counter({"error": 6})
     assert all(verdict["interrupted"] for verdict in scan.verdicts)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_scan_that_ends_while_tor_is_asked_for_a_policy_accuses_nobody(is_trusted: bool) -> None:
+    async def never(name: Fingerprint) -> ExitPolicy | None:
+        end = scan.auditor.drain if is_trusted else lambda: scan.lose_trust("tor ended the control connection")
+        asyncio.get_running_loop().call_soon(end)
+        await asyncio.Event().wait()
+        return None
+
+    scan = Scan(by_exit(e5=[DEAD]), exits=8, policy_of=never).carry_out()
+    (told,) = [verdict for verdict in scan.verdicts if exit_of(verdict) == 5]
+    assert (told["status"], told["layer"], told["interrupted"]) == ("error", "interrupted", True)
+    assert scan.accused() == set()
+
+
+def test_what_waited_for_a_circuit_says_why_it_did_not_get_one() -> None:
+    def end(scan: Scan) -> None:
+        asyncio.get_running_loop().call_later(0.05, scan.auditor.drain, "the disk is full")
+
+    scan = Scan(by_exit(), exits=6, jobs=6, circuit_s=1000.0, before=end).carry_out()
+    assert {run["failure"]["detail"] for run in scan.runs} == {"the disk is full"}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from exitpin.orchestrator.audit.auditing import DRAINED
 from exitpin.orchestrator.audit.scan_plan import ScanPlan
 from exitpin.orchestrator.audit.scanning import Scan
 
@@ -14,8 +15,8 @@ class Played:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def drain(self) -> None:
-        self.told.append("drain")
+    def drain(self, why: str) -> None:
+        self.told.append(f"drain: {why}")
 
     def abort(self) -> None:
         self.told.append("abort")
@@ -34,8 +35,8 @@ class Work:
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
-        (lambda scan: scan.drain(), ["drain"]),
-        (lambda scan: scan.interrupt("the disk is full"), ["drain"]),
+        (lambda scan: scan.drain(), [f"drain: {DRAINED}"]),
+        (lambda scan: scan.interrupt("the disk is full"), [f"drain: {DRAINED}"]),
         (lambda scan: scan.lose_trust("a bug"), ["lost: a bug", "abort"]),
         (lambda scan: None, []),
     ],
