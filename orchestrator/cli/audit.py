@@ -10,7 +10,7 @@ from ..audit.need import ORDERS, RANDOM
 from ..errors import EXIT_USAGE, OperatorError
 from .alert_options import add_alerts, check_alerts
 from .containment import add_containment
-from .repeats import check_counts
+from .repeats import REPEAT_MAX, check_counts
 from .selectors import add_selectors
 from .vantage import add_vantage, inside
 
@@ -77,7 +77,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 def add_how(parser: argparse.ArgumentParser) -> None:
     """Add what the plan of a watch may say of each of its scans, too."""
     how = parser.add_argument_group("how")
-    how.add_argument("--repeat", type=int, metavar="N", help="N probes of each exit by each tool (1)")
+    how.add_argument(
+        "--repeat", type=int, metavar="N", help=f"N probes of each exit by each tool (1; {REPEAT_MAX} at most)"
+    )
     how.add_argument(
         "--order", choices=ORDERS, default=RANDOM,
         help="who comes first: random, or need: newcomers, then who was found out, then who was not asked for longest",

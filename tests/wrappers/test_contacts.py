@@ -35,3 +35,9 @@ def test_hostile_lines_without_end_end_the_selection() -> None:
 def test_what_is_no_pattern_is_refused() -> None:
     with pytest.raises(OperatorError, match=r"'\(' is no regular expression"):
         ContactPattern("(")
+
+
+def test_a_pattern_that_is_nested_too_deeply_is_refused_and_not_shown_whole() -> None:
+    with pytest.raises(OperatorError, match="is no regular expression: it is nested too deeply") as refused:
+        ContactPattern("(" * 5000 + "a" + ")" * 5000)
+    assert len(refused.value.message) < 400
