@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..orchestrator.errors import EXIT_USAGE, OperatorError
 
-LINE_MAX = 1 << 12  # bytes
+LINE_MAX = 1 << 12  # bytes, its end included
 HINT = "Lines are `PREFIX<TAB>ASN`, `ADDRESS<TAB>LENGTH<TAB>ASN`, or `PREFIX,ASN,NAME`."
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LINE = re.compile(
@@ -38,9 +38,11 @@ def read_systems(path: Path, addresses: Iterable[str]) -> dict[str, frozenset[in
     try:
         with path.open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(LINE_MAX), b""), 1):
+                if len(line) == LINE_MAX:
+                    raise _wrong(path, number, line)
                 match = _LINE.fullmatch(line)
-                if match is None or len(line) == LINE_MAX:
-                    if len(line) == LINE_MAX or not _may_be_passed_over(line, number):
+                if match is None:
+                    if not _may_be_passed_over(line, number):
                         raise _wrong(path, number, line)
                     continue
                 network, length, numbers = match.groups()

@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.exhibit import Exhibit
-from ..results.rows import SCAN
+from ..results.rows import DONE, FAILED, INTERRUPTED, RUNNING, SCAN
 from .disclosure import ToolUse, param_shown
 
 Record = dict[str, Any]
 
-RUNNING, DONE, INTERRUPTED, FAILED = "running", "done", "interrupted", "failed"
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "RUNNING",
+    "Record",
+    "begin",
+    "end",
+    "go_on",
+    "tool_of_scan",
+    "with_alerted",
+]
 
 
 def tool_of_scan(use: ToolUse, key: str) -> Record:

@@ -39,7 +39,7 @@ class Leg:
         self._store = store
         self._writer = LineWriter(1, lambda: self._scan.interrupt("whoever read the output has gone"))
         self._shortage = Shortage(self.stop)
-        self._scan: Scan
+        self._scan: Scan  # from `begin` on, as the next three
         self._record: scan_record.Record
         self._alerting: Alerting
         self._guard: Guard
@@ -130,7 +130,6 @@ class Leg:
         """All that was judged is told and recorded, as far as it can be."""
         await self._alerting.finish()
         self._guard.hide_progress()
-        self._record = scan_record.with_alerted(self._record, self._alerting.alerts.told)
         self._store.add_scan(scan_record.end(self._record, time.time(), self._state))
         try:
             await self._store.close()

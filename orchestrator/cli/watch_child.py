@@ -95,5 +95,6 @@ class Child:
             text = line.decode(errors="replace")
             sys.stderr.write(text)
             sys.stderr.flush()
-            if text.startswith(NAME) and not (self.last_sentence.startswith(WHY) and not text.startswith(NAME + WHY)):
+            is_reason = text.startswith(NAME + WHY)
+            if text.startswith(NAME) and (is_reason or not self.last_sentence.startswith(WHY)):
                 self.last_sentence = text.removeprefix(NAME).strip()

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 RUN, VERDICT, SCAN = "exitpin.run/1", "exitpin.verdict/1", "exitpin.scan/1"
 KINDS = {RUN: "run", VERDICT: "verdict"}
+RUNNING, DONE, INTERRUPTED, FAILED = "running", "done", "interrupted", "failed"
+"""How a scan stands, in its record."""
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 

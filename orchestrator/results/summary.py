@@ -5,6 +5,7 @@ Asks whoever can read the store. Records are counted in their index, and none of
 
 from dataclasses import dataclass
 
+from .rows import DONE
 from .standing import Rows
 from .wanted import REPLAYS, STATUSES, Wanted, where
 
@@ -17,9 +18,8 @@ UNTOLD = """
 """
 """Scans without a row of their own. Not DISTINCT: that reads the index entry by entry."""
 
-DONE = "done"
 OPEN_ONES = (
-    "SELECT count(*) FROM runs WHERE scan_id = ? AND kind = 'verdict'"
+    "SELECT count(*) FROM runs WHERE scan_id = ? AND kind = 'verdict' AND status IN ('error', 'suspect')"
     " AND CASE WHEN json_valid(record) THEN json_extract(record, '$.interrupted') END"
 )
 IS_GONE_ON_WITH = "CASE WHEN json_valid(scan) THEN json_array_length(scan, '$.legs') > 1 END"
@@ -79,7 +79,7 @@ def _counted(
         which, given = where(Wanted(scan=scan_id, kind="run", is_counted=True))
         ((runs,),) = reader.rows(f"SELECT count(*) FROM runs{which}", given)
     open_ones = 0
-    if state != DONE:  # where all is known there is none, and no index tells of them
+    if state != DONE:  # where all is known there is none
         ((open_ones,),) = reader.rows(OPEN_ONES, [scan_id])
     return ScanSummary(
         scan_id=scan_id,

@@ -113,8 +113,9 @@ class Agenda:
             entry.latest = replace(entry.latest, is_done=True, is_told=True)  # nobody goes on with it
         if outcome in (Outcome.DONE, Outcome.GIVEN_UP, Outcome.UNTOLD):
             entry.failures, entry.not_before = 0, 0.0
-            if outcome is not Outcome.UNTOLD:
-                return now
+        if outcome in (Outcome.DONE, Outcome.GIVEN_UP):
+            return now
+        if outcome is Outcome.UNTOLD:
             entry.untold += 1
             entry.tell_at = now + _wait_s(entry.untold)
             return entry.tell_at

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 
 from ..freshness import epoch_of
+from ..results.rows import DONE
 from ..results.scan_lock import is_running
 from ..results.stored import Reader
 from .agenda import Iteration
 from .plan import PlannedScan
-
-DONE = "done"
 
 RECENT = 50
 _LATEST = (
@@ -22,8 +21,7 @@ _LATEST = (
 )
 """Not by when they started, for the clock may have been wrong; and not all of them, for each is read whole."""
 
-
-_OF_STATUS = (
+_VERDICTS_OF = (
     "SELECT record_id, status FROM runs WHERE scan_id = ? AND kind = 'verdict'"
     " AND status IN (SELECT value FROM json_each(?))"
 )
@@ -45,7 +43,7 @@ def _is_told(reader: Reader, scan_id: str, statuses: Sequence[str]) -> bool:
     if not statuses:
         return True
     told = (reader.scan(scan_id) or {}).get("alerted") or {}
-    return all(told.get(name) == status for name, status in reader.rows(_OF_STATUS, [scan_id, json.dumps(statuses)]))
+    return all(told.get(name) == status for name, status in reader.rows(_VERDICTS_OF, [scan_id, json.dumps(statuses)]))
 
 
 def is_under_way(reader: Reader, scan_id: str) -> bool:
