@@ -178,11 +178,11 @@ class SecondController:
         assert reply and reply[-1].startswith("250"), reply
         return reply
 
-    def streams(self, host: str) -> list[tuple[int, int]]:
-        """(stream, circuit) of each open stream to a host."""
+    def streams(self, address: str = "") -> list[tuple[int, int]]:
+        """(stream, circuit) of each open stream, or of those to an address: the exit's word replaces a name."""
         words = [line.removeprefix("250-stream-status=").split() for line in self.ask("GETINFO stream-status")]
-        words = [word for word in words if len(word) == 4 and word[1] == "SUCCEEDED" and word[3].startswith(f"{host}:")]
-        return [(int(word[0]), int(word[2])) for word in words]
+        words = [word for word in words if len(word) == 4 and word[1] == "SUCCEEDED"]
+        return [(int(word[0]), int(word[2])) for word in words if address in ("", word[3].rpartition(":")[0])]
 
     def circuits(self, fingerprint: str) -> list[int]:
         """The open circuits that end at an exit."""

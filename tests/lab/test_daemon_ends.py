@@ -58,7 +58,7 @@ def test_a_killed_client_or_launcher_leaves_nothing(daemon: Daemon, tmp_path: Pa
         if whom == "launcher":
             assert (running.returncode, said.startswith("exitpin: shim: the launcher of the client")) == (125, True)
     assert daemon.run("-e", EXIT, "--", "echo", "next").stdout == "next\n"
-    assert control.streams("web.test") == []
+    assert control.streams() == []
 
 
 def test_a_killed_daemon_ends_the_runs_and_the_next_call_does_without(lab: Lab, tmp_path: Path) -> None:

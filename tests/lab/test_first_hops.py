@@ -11,14 +11,15 @@ import pytest
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 
-from .conftest import lab_or_skip
+from .conftest import eventually, lab_or_skip
 from .faults import Auditing, kill, middles, stopped, unreachable
-from .running import EXITPIN, Audited, audit, records
+from .running import EXITPIN, Audited, SecondController, audit, records
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(280)]
 
 EXITS = ("exit01", "exit02", "exit03", "exit04")
-WORK = ("http-body", "-p", "url=http://web.test/delay/1", "-e", ",".join(EXITS), "--repeat", "6", "-j", "8")
+URL = "url=http://web.test/delay/{}"
+WORK = ("http-body", "-p", URL.format(1), "-e", ",".join(EXITS), "--repeat", "6", "-j", "8")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,16 @@ def failed_hops(done: Audited) -> list[dict[str, Any]]:
     return [failed for run in done.stored("run") for failed in run["unbuilt"]]
 
 
+def first_hop_at_work(lab: LabState) -> str:
+    """The fingerprint of one that carries a run's stream; AssertionError while none does."""
+    control = SecondController(lab)
+    at_work = {str(circuit) for _, circuit in control.streams()}
+    words = [line.removeprefix("250-circuit-status=").split() for line in control.ask("GETINFO circuit-status")]
+    found = [word[2].removeprefix("$")[:40] for word in words if len(word) > 2 and word[0] in at_work]
+    assert found, words
+    return found[0]
+
+
 @pytest.mark.parametrize("hops", ["2", "3"])
 def test_a_first_hop_that_refuses_is_named_and_others_take_over(four: LabState, tmp_path: Path, hops: str) -> None:
     with Auditing(four, tmp_path, *WORK, "--hops", hops) as auditing:
@@ -65,13 +76,13 @@ def test_a_first_hop_that_refuses_is_named_and_others_take_over(four: LabState, 
 
 def test_a_first_hop_that_falls_silent_takes_nothing_with_it(four: LabState, tmp_path: Path) -> None:
     """Its connections stay: what runs over it hears nothing more, as from an exit that does not answer."""
-    with Auditing(four, tmp_path, *WORK) as auditing:
-        auditing.wait_for_runs(4)
-        with stopped(four, "mid2"):
+    slow = [URL.format(3) if word == URL.format(1) else word for word in WORK]
+    with Auditing(four, tmp_path, *slow) as auditing:
+        silent = eventually(lambda: first_hop_at_work(four), 60)
+        with stopped(four, next(relay.nickname for relay in four.relays if relay.fingerprint == silent)):
             done = auditing.end()
     assert done.status == 0
     assert_nobody_is_blamed(done)
-    silent = four.relay("mid2").fingerprint
     void = [run for run in done.stored("run") if run["role"] == "superseded"]
     assert void and {run["failure"]["blame"] for run in void} == {"first-hop"}
     assert {run["circuits"][-1]["path"][0] for run in void} == {silent}
