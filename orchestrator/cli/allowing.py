@@ -129,8 +129,8 @@ def last_start(
 
 
 def span(seconds: float) -> str:
-    """A time as people tell it."""
-    whole = ceil(seconds)
+    """A time as people tell it: no less than it is, but for what a sum of floats adds to it."""
+    whole = ceil(round(seconds, 3))
     if whole < 120:
         return f"{whole} s"
     minutes = ceil(whole / 60)

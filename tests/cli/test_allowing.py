@@ -144,6 +144,11 @@ def test_the_plan_is_done_when_its_slowest_limit_allows() -> None:
     assert end == 2 * 3600 - 360 + 13 * 3, "those of earlier leave when they are an hour old"
 
 
+def test_a_time_is_told_as_no_less_than_it_is_but_for_a_float_that_is_a_hair_too_long() -> None:
+    assert span(72000.00000001) == "20 h 00 min"
+    assert (span(72000.4), span(119.01), span(59.9999)) == ("20 h 01 min", "2 min", "60 s")
+
+
 def test_the_load_of_a_plan_and_its_limits_say_the_same(tmp_path: Path) -> None:
     env = {"XDG_STATE_HOME": str(tmp_path)}
     told = PlanTold(argparse.Namespace(on=None, dry_run=False), settings(OWN, env), OWN, env, tmp_path / "store")
