@@ -61,7 +61,8 @@ def ask(socks: tuple[str, int], name: str, host: str, port: int) -> bytes:
             stream.sendall(b"\x01" + bytes([len(name)]) + name.encode() + b"\x01x")
             stream.recv(2)
             stream.sendall(b"\x05\x01\x00\x03" + bytes([len(host)]) + host.encode() + port.to_bytes(2, "big"))
-            if stream.recv(1024)[1] != 0:
+            reply = stream.recv(10, socket.MSG_WAITALL)  # no more: what greets us may be there already
+            if reply[1:2] != b"\0":
                 return b""
             request = sys.stdin.buffer.read()
             stream.sendall(request)

@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 EXIT = "exit03"
 HOLD = ("bash", "-c", "exec 3<>/dev/tcp/192.0.2.12/7; cat <&3")
 HELD = "192.0.2.12"
+SOON_S = 10.0
+"""Whatever a machine is busy with: nobody has waited for a timeout of 30 s and more."""
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_target_that_does_not_answer_is_a_timeout(lab: Lab, tmp_path: Path) ->
     (record,) = records(lab.state, *words)
     assert failure(record) == ("timeout", "unknown")
     assert record["process"]["timed_out"] is False
-    assert delay_s(record, events, lambda line: "REASON=TIMEOUT" in line and line.startswith("STREAM")) < 1
+    assert delay_s(record, events, lambda line: "REASON=TIMEOUT" in line and line.startswith("STREAM")) < SOON_S
 
 
 def test_a_run_that_takes_too_long_is_a_timeout(lab: Lab) -> None:
@@ -163,7 +165,7 @@ def test_a_circuit_that_is_lost_with_a_stream_open_ends_the_run(lab: Lab, tmp_pa
         record, _ = end_of(run)
     assert failure(record) == ("circuit-lost", "circuit")
     assert record["circuits"][0]["reason"] is not None
-    assert delay_s(record, events, lambda line: line.startswith(f"CIRC {circuit} CLOSED")) < 1
+    assert delay_s(record, events, lambda line: line.startswith(f"CIRC {circuit} CLOSED")) < SOON_S
 
 
 def test_an_exit_that_dies_loses_its_circuit_and_gets_no_other(small_lab: Lab) -> None:
