@@ -76,6 +76,10 @@ class Log:
         """Who connected since, to these services (none given: to any)."""
         return [line["peer"][0] for line in self.lines() if not services or line["service"] in services]
 
+    def names(self) -> list[str]:
+        """What was looked up since, by whomever: relays ask on their own account, too."""
+        return [line["name"] for line in self.lines() if line["service"] == "dns-udp"]
+
 
 def audit_command(lab: LabState, *words: str) -> list[str]:
     """The argv of `exitpin audit --lab --name NAME WORDS`."""
