@@ -22,6 +22,7 @@ from exitpin.orchestrator.lab.state import LabState
 
 EXITPIN = (sys.executable, "-m", "exitpin")
 COMMAND_S = 90.0
+LOOK_UPS = "dns-udp"
 SYS_PIDFD_GETFD = 438
 
 
@@ -73,12 +74,16 @@ class Log:
             return [json.loads(line) for line in log]
 
     def peers(self, *services: str) -> list[str]:
-        """Who connected since, to these services (none given: to any)."""
-        return [line["peer"][0] for line in self.lines() if not services or line["service"] in services]
+        """Who connected since, to these services; none given: to any but the name server over UDP, which relays ask on
+        their own account, too."""
+        lines = self.lines()
+        if not services:
+            return [line["peer"][0] for line in lines if line["service"] != LOOK_UPS]
+        return [line["peer"][0] for line in lines if line["service"] in services]
 
     def names(self) -> list[str]:
-        """What was looked up since, by whomever: relays ask on their own account, too."""
-        return [line["name"] for line in self.lines() if line["service"] == "dns-udp"]
+        """What was looked up since, by whomever."""
+        return [line["name"] for line in self.lines() if line["service"] == LOOK_UPS]
 
 
 def audit_command(lab: LabState, *words: str) -> list[str]:
@@ -188,11 +193,15 @@ class SecondController:
         words = [word for word in words if len(word) == 4 and word[1] == "SUCCEEDED"]
         return [(int(word[0]), int(word[2])) for word in words if address in ("", word[3].rpartition(":")[0])]
 
-    def circuits(self, fingerprint: str) -> list[int]:
-        """The open circuits that end at an exit."""
+    def paths(self) -> dict[int, list[str]]:
+        """The fingerprints on each open circuit, from its first hop on."""
         words = [line.removeprefix("250-circuit-status=").split() for line in self.ask("GETINFO circuit-status")]
         words = [word for word in words if len(word) > 2 and word[1] == "BUILT" and "PURPOSE=GENERAL" in word]
-        return [int(word[0]) for word in words if word[2].rpartition("$")[2].startswith(fingerprint)]
+        return {int(word[0]): [hop[1:41] for hop in word[2].split(",")] for word in words}
+
+    def circuits(self, fingerprint: str) -> list[int]:
+        """The open circuits that end at an exit."""
+        return [circuit for circuit, path in self.paths().items() if path[-1] == fingerprint]
 
 
 def cut_connections(pid: int, peer: str) -> int:

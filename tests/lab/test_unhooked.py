@@ -126,7 +126,7 @@ def test_where_no_level_holds_it_a_static_program_is_refused_with_the_way_out(la
     without = partial(refuse, SYS_PIDFD_GETFD, errno.EPERM)
     done = run(lab.state, "-e", EXIT, "--", program(tmp_path, "cc"), preexec_fn=without)
     assert done.returncode == 126 and "only the level notify pins it" in done.stderr
-    assert log.peers("http") == []
+    assert log.peers() == []
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])
@@ -139,7 +139,7 @@ def test_a_static_program_deep_in_a_script_is_refused_and_told_of_at_the_end(
     said = f"refused: 1 program that hooks can't steer ({fetch}): --containment notify runs such programs"
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1] == f"exitpin: {said}"
-    assert log.peers("http") == []
+    assert log.peers() == []
 
 
 def test_a_script_that_asks_name_servers_is_told_of_at_the_end_and_one_that_does_well_without_is_not(lab: Lab) -> None:
