@@ -6,6 +6,7 @@ that name them holds it, too: so no record is ever left that names a piece which
 who is killed between leaves pieces that nobody names, and the next sweep takes them. Called by `results gc`.
 """
 
+import os
 import shutil
 import sqlite3
 import time
@@ -187,22 +188,34 @@ def _sweep_files(connection: sqlite3.Connection, blobs: BlobFiles, found: Swept,
     for name in blobs.names():
         if connection.execute("SELECT 1 FROM named WHERE sha256 = ?", (name,)).fetchone() is None:
             place = blobs.path(name)
+            if (known := _look_at(place)) is None:
+                continue
             found.pieces += 1
-            found.piece_bytes += place.stat().st_size
+            found.piece_bytes += known.st_size
             if not is_trial:
-                place.unlink()
-    for place in _leftovers(blobs.directory):
+                place.unlink(missing_ok=True)
+    for place, known in _leftovers(blobs.directory):
         found.leftovers += 1
-        found.leftover_bytes += place.stat().st_size
+        found.leftover_bytes += known.st_size
         if not is_trial:
             place.unlink(missing_ok=True)
 
 
-def _leftovers(directory: Path) -> Iterator[Path]:
-    yield from directory.glob("[0-9a-f][0-9a-f]/.*.gz.*")
+def _leftovers(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for half in directory.glob("[0-9a-f][0-9a-f]/.*.gz.*"):
+        if (known := _look_at(half)) is not None:
+            yield half, known
     for trial in directory.glob(".trial-*"):
-        if trial.stat().st_mtime < time.time() - TRIAL_S:
-            yield trial
+        if (known := _look_at(trial)) is not None and known.st_mtime < time.time() - TRIAL_S:
+            yield trial, known
+
+
+def _look_at(place: Path) -> os.stat_result | None:
+    """None: its writer, or another sweep, took it away after it was listed."""
+    try:
+        return place.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _shrink(connection: sqlite3.Connection, path: Path, found: Swept) -> None:

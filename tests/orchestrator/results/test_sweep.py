@@ -76,6 +76,16 @@ def test_evidence_that_nobody_names_goes_and_so_does_what_a_killed_writer_left(p
     assert [place.exists() for place in (half, old, new)] == [False, False, True]
 
 
+@pytest.mark.parametrize("is_trial", [True, False])
+@pytest.mark.parametrize("name", [".trial-1", f"aa/.{'a' * 62}.gz.0123456789abcdef", f"aa/{'a' * 62}.gz"])
+def test_what_goes_while_it_is_looked_at_is_not_counted(path: Path, name: str, is_trial: bool) -> None:
+    gone = blobs_directory(path) / name
+    gone.parent.mkdir(exist_ok=True)
+    gone.symlink_to("nowhere")  # it has a name, and is not there: as a file that a writer takes away in between
+    found = sweep(path, is_trial=is_trial)
+    assert (found.pieces, found.piece_bytes, found.leftovers, found.leftover_bytes) == (0, 0, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("what", "stays"),
     [
