@@ -2,7 +2,8 @@
 
 The first hop is one of the user's own relays, or else a filtered guard: Guard, Fast, Stable, measured. What stands
 between it and the exit is always a filtered guard. None of a path's relays is a directory authority (those have other
-work to do) or an exit under test, and no two are of one family or one /16 (/32 for IPv6). Drawn by bandwidth.
+work to do) or an exit under test, and no two are of one family or one /16 (/32 for IPv6). Drawn by bandwidth, as it
+was measured: what a relay says of itself counts for nothing.
 
 Pure: works on one snapshot, and on what the pool has learned of each relay (`hop_health.py`).
 """
@@ -104,11 +105,11 @@ def _well(
 
 
 class _Draw:
-    """Relays to draw from, by bandwidth."""
+    """Relays to draw from, by measured bandwidth."""
 
     def __init__(self, relays: Sequence[Relay]) -> None:
         self._relays = relays
-        self._weights = list(accumulate(relay.bandwidth + 1 for relay in relays))
+        self._weights = list(accumulate(map(_weight, relays)))
 
     def one(self, rng: Random, fits: Callable[[Relay], bool]) -> Relay | None:
         """One that fits: a few quick draws, and only then a look at all of them."""
@@ -117,11 +118,15 @@ class _Draw:
             if fits(relay):
                 return relay
         fitting = [relay for relay in self._relays if fits(relay)]
-        return rng.choices(fitting, weights=[relay.bandwidth + 1 for relay in fitting])[0] if fitting else None
+        return rng.choices(fitting, weights=list(map(_weight, fitting)))[0] if fitting else None
 
     def soonest(self, health: HopHealth, fits: Callable[[Relay], bool]) -> Relay | None:
         """Of those that are put aside the one that may be tried again first."""
         return min(filter(fits, self._relays), key=lambda relay: health.due_at(relay.fingerprint), default=None)
+
+
+def _weight(relay: Relay) -> int:
+    return relay.bandwidth + 1 if relay.is_measured else 1
 
 
 def _may_share_path(one: Relay, other: Relay, distinct_subnets: bool) -> bool:

@@ -73,6 +73,14 @@ def test_draws_follow_bandwidth() -> None:
     assert draws.count(fingerprint(8)) < 10
 
 
+def test_what_a_relay_says_of_its_own_bandwidth_draws_nobody_to_it() -> None:
+    nobody = [replace(one, is_measured=False) for one in (EXIT, relay(8, bandwidth=0), relay(9, bandwidth=1999))]
+    choose = first_hop_chooser(Snapshot("now", {one.fingerprint: one for one in nobody}))
+    rng = Random(7)
+    draws = [choose(EXIT.fingerprint, frozenset(), rng)[0] for _ in range(500)]
+    assert 200 < draws.count(fingerprint(8)) < 300
+
+
 @given(st.integers(0, 2**32), st.integers(2, 4))
 def test_no_two_relays_of_a_path_know_each_other(seed: int, hops: int) -> None:
     kin = [relay(n, address=f"198.{n // 2}.0.{n}", family=frozenset({fingerprint(n ^ 1)})) for n in range(10, 22)]
