@@ -192,7 +192,7 @@ class Pool:
         if answered <= circuit.reached:
             return []
         circuit.reached = answered
-        return self._told(self.reach.answered(circuit.path, answered, now), now)
+        return self._told(self.reach.answered(circuit, answered, now), now)
 
     def _built(self, circuit: Circuit, event: CircEvent, now: float) -> list[Effect]:
         built = tuple(hop.fingerprint for hop in event.path)
@@ -210,7 +210,8 @@ class Pool:
         is_remote = reason == DESTROYED
         if event.remote_reason:
             reason += f"/{event.remote_reason}"
-        effects = self._told(self.reach.outage.heard(now), now) if is_remote and not circuit.reached else []
+        is_sign = is_remote and not circuit.reached
+        effects = self._told(self.reach.outage.heard(circuit.launched, now), now) if is_sign else []
         if state is State.WARM:
             return effects
         circuit.state = State.ENDED
@@ -225,7 +226,7 @@ class Pool:
         circuit = self.circuits.get(circuit_id)
         if circuit is None or circuit.state is not State.OPEN:
             return []
-        return self._told(self.reach.answered(circuit.path, len(circuit.path), now), now)
+        return self._told(self.reach.answered(circuit, len(circuit.path), now), now)
 
     def _told(self, told: list[Effect], now: float) -> list[Effect]:
         if told:  # the network is back: nobody has to wait for a hop that was put aside for it

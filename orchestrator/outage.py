@@ -3,7 +3,8 @@
 Theory. Whatever comes back from a first hop is a sign of life. When circuits through SILENT_HOPS different first hops
 failed at the first hop since the last sign, or through all that there are, there is an *outage*. While it lasts one
 circuit at a time is built, to see, with growing pauses; runs wait for theirs, and none is failed for it. The next sign
-of life ends it. After `limit_s` it is given up: what waits is failed, and blames the first hops.
+of life ends it; but what was on its way when the network went still comes in for a moment, and is none. After
+`limit_s` it is given up: what waits is failed, and blames the first hops.
 
 An outage also begins on suspicion (`doubt`): the machine slept, Tor says that the network is down. Then the first
 circuit goes at once.
@@ -18,6 +19,8 @@ from .model import Fingerprint
 
 SILENT_HOPS = 3
 LOOK_S, LOOK_MAX_S = 2.0, 30.0
+ON_ITS_WAY_S = 2.0
+"""So long what comes over a circuit of before may have been sent while the network was there."""
 FORGIVEN_S = 60.0
 """So long before an outage was noticed failures of first hops are counted to it."""
 
@@ -41,8 +44,10 @@ class Outage:
         """Who failed since then may have failed for the network."""
         return min(self._silent.values(), default=self.began) - FORGIVEN_S
 
-    def heard(self, now: float) -> list[Effect]:
-        """A sign of life."""
+    def heard(self, launched: float, now: float) -> list[Effect]:
+        """A sign of life, over a circuit that was launched at that time."""
+        if self.is_on and launched < self.began and now < self.began + ON_ITS_WAY_S:
+            return []
         self._heard = now
         was_on = self.is_on
         self._silent.clear()

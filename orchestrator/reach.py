@@ -36,14 +36,14 @@ class Reach:
         self.health.launched(hops, now)
         self.outage.looked(now)
 
-    def answered(self, path: Sequence[Fingerprint], reached: int, now: float) -> list[Effect]:
-        """So many hops of a path have answered: all of them but the exit are well, and so is the network."""
-        for relay in path[:-1][:reached]:
+    def answered(self, circuit: Circuit, reached: int, now: float) -> list[Effect]:
+        """So many hops of a circuit have answered: all of them but the exit are well, and so is the network."""
+        for relay in circuit.path[:-1][:reached]:
             self.health.heard(relay, now)
-        for relay in path[: reached - 1]:
+        for relay in circuit.path[: reached - 1]:
             self.health.went_beyond(relay)
         forgiven_since = self.outage.forgiven_since
-        back = self.outage.heard(now)
+        back = self.outage.heard(circuit.launched, now)
         if back:
             self.health.forgive(forgiven_since)
         return back

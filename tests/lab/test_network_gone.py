@@ -57,7 +57,9 @@ def test_a_scan_waits_for_a_network_that_is_gone_and_goes_on_with_it(
         done = auditing.end()
     assert_all_is_well(done)
     said = [line for line in done.sentences if "no first hop has answered" in line]
-    assert len(said) == 1 and re.search(r"\d\d:\d\d:\d\d: .* nothing more is started until one does", said[0])
+    assert len(said) == 1 and re.search(r"\d\d:\d\d:\d\d: .* nothing more is started until one does", said[0]), (
+        done.stderr
+    )
     assert {run["failure"]["blame"] for run in done.stored("run") if run["role"] == "superseded"} <= {"first-hop"}
 
 

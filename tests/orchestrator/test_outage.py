@@ -1,7 +1,7 @@
 """An outage begins when nobody answers, and ends with whoever does; while it lasts circuits are built one at a time."""
 
 from exitpin.orchestrator.effects import Effect, NetworkChanged
-from exitpin.orchestrator.outage import LOOK_MAX_S, SILENT_HOPS, Outage
+from exitpin.orchestrator.outage import LOOK_MAX_S, ON_ITS_WAY_S, SILENT_HOPS, Outage
 
 from .values import fingerprint
 
@@ -28,13 +28,13 @@ def test_it_does_not_while_anybody_answers() -> None:
     outage = Outage(100.0)
     for now in range(60):
         assert outage.silent(fingerprint(now), now, "TIMEOUT", now) == []
-        assert now % 2 or outage.heard(now) == []
+        assert now % 2 or outage.heard(now, now) == []
     assert not outage.is_on
 
 
 def test_what_was_launched_before_somebody_answered_is_no_sign() -> None:
     outage = Outage(100.0)
-    outage.heard(5.0)
+    outage.heard(5.0, 5.0)
     for number in range(9):
         assert outage.silent(fingerprint(number), 4.0, "TIMEOUT", 6.0) == []
 
@@ -60,9 +60,21 @@ def test_while_it_lasts_one_circuit_at_a_time_looks_with_growing_pauses() -> Non
 
 def test_the_next_answer_ends_it_and_says_how_long_it_lasted() -> None:
     outage = begun(now=10.0)
-    assert outage.heard(52.0) == [NetworkChanged("back", "TIMEOUT", 42.0)]
+    assert outage.heard(50.0, 52.0) == [NetworkChanged("back", "TIMEOUT", 42.0)]
     assert not outage.is_on and outage.may_launch(52.0, 9)
-    assert outage.heard(53.0) == []
+    assert outage.heard(50.0, 53.0) == []
+
+
+def test_what_was_on_its_way_when_the_network_went_does_not_end_it() -> None:
+    outage = begun(now=10.0)
+    assert outage.heard(9.0, 10.1) == [], "the first hop had sent it before"
+    assert outage.is_on and outage.silent(fingerprint(9), 9.5, "TIMEOUT", 10.2) == []
+    assert states(outage.heard(10.1, 10.3)) == ["back"], "whoever was asked since then answers now"
+
+
+def test_what_comes_later_over_a_circuit_of_before_ends_it_as_well() -> None:
+    outage = begun(now=10.0)
+    assert states(outage.heard(9.0, 10.0 + ON_ITS_WAY_S)) == ["back"]
 
 
 def test_it_is_given_up_once_after_the_limit_and_an_answer_ends_that_as_well() -> None:
@@ -70,7 +82,7 @@ def test_it_is_given_up_once_after_the_limit_and_an_answer_ends_that_as_well() -
     assert outage.silent(fingerprint(9), 90.0, "TIMEOUT", 99.0) == []
     assert states(outage.silent(fingerprint(9), 90.0, "TIMEOUT", 100.0)) == ["given up"]
     assert outage.silent(fingerprint(9), 101.0, "TIMEOUT", 110.0) == []
-    assert states(outage.heard(120.0)) == ["back"]
+    assert states(outage.heard(0.0, 120.0)) == ["back"]
     assert not outage.is_given_up
 
 
@@ -79,4 +91,4 @@ def test_a_doubt_is_an_outage_until_one_circuit_is_seen_to_work() -> None:
     assert states(outage.doubt("it slept", 7.0)) == ["doubted"]
     assert outage.may_launch(7.0, 0) and not outage.may_launch(7.0, 1)
     assert states(outage.doubt("and again", 8.0)) == ["doubted"], "whoever listens hears of each"
-    assert outage.heard(9.0) == [NetworkChanged("back", "it slept", 2.0)]
+    assert outage.heard(7.0, 9.0) == [NetworkChanged("back", "it slept", 2.0)]
