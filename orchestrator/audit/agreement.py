@@ -68,6 +68,10 @@ class Controls:
         """The same for one run: with its own values in what is pinned. A pin that lacks one says nothing."""
         return replace(self, samples=tuple(_filled(sample, values) for sample in self.samples))
 
+    def by_majority(self) -> "Controls":
+        """The same, where more than half of them have to agree."""
+        return replace(self, quorum=max(self.quorum, self.voters // 2 + 1))
+
     @property
     def voters(self) -> int:
         """How many there are to agree, however often each was asked."""

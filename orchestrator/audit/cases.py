@@ -212,13 +212,14 @@ class Case:
         return [*wishes, conclude(self.attempts, has_controls=self._can_recheck())]
 
     def _is_told_by_too_few(self) -> bool:
-        """Whether the controls that a probe is held against did not agree: a liar among the first few, or several
-        answers of the target's. Once as many as a finding wants are asked, and the runs judged anew."""
-        disagreed = [a for a in self.attempts if a.observation is not None and _is_undecided(a)]
-        if self.has_asked_many or not disagreed or not self._can_recheck():
+        """Whether the controls that a probe is held against did not agree, or few of them bear out an `ok`: liars among
+        the first few, or several answers of the target's. Once as many as a finding wants are asked, and the runs
+        judged anew."""
+        unsure = [a for a in self.attempts if a.observation is not None and (_is_undecided(a) or _rests_on_few(a))]
+        if self.has_asked_many or not unsure or not self._can_recheck():
             return False
         self.has_asked_many = True
-        for attempt in disagreed:
+        for attempt in unsure:
             attempt.judgement = None
         return True
 
@@ -282,6 +283,10 @@ class Case:
 def _is_undecided(attempt: Attempt) -> bool:
     """Whether controls could not say what the run has to be held against."""
     return attempt.status is Status.ERROR and attempt.judgement is not None and attempt.judgement.layer == "control"
+
+
+def _rests_on_few(attempt: Attempt) -> bool:
+    return attempt.judgement is not None and attempt.judgement.rests_on_few
 
 
 def _interrupted(reason: str, rule: int | None = None) -> Conclusion:

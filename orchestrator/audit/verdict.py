@@ -7,10 +7,11 @@ may read it. What becomes of an exit's runs together is `cases.py`.
 First match wins. A rule is asked for what the run alone shows before it is asked for controls, so a run that needs no
 comparison needs no controls. A comparison with controls that do not agree among themselves is *undecided*: its rule
 does not match. An `ok` that rests on nothing but undecided comparisons is none: it says only that nobody could look.
+One that would be none if more than half of the controls had to agree *rests on few*.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..tool import RUN_SUBJECTS, Condition, Facts, Rule, Status, Tool, Value
 from .agreement import Control, Controls
@@ -40,13 +41,15 @@ class Observation:
 class Judgement:
     """Of one run. `rule`: its place among the tool's rules, None when no rule matched or none could be asked (then
     `layer` names what failed: no-rule, control, tool). `undecided`: facts that could not be compared, because the
-    controls do not agree among themselves."""
+    controls do not agree among themselves. `rests_on_few`: of an ok, that no more than half of the controls bear it
+    out."""
 
     status: Status
     reason: str
     rule: int | None = None
     layer: str = ""
     undecided: tuple[str, ...] = ()
+    rests_on_few: bool = False
 
 
 def judge(
@@ -123,6 +126,7 @@ class _Hearing:
     search: Search
     undecided: dict[str, None] = field(default_factory=dict)
     is_any_decided: bool = False
+    is_close: bool = False
 
     def is_met(self, rule: Rule) -> bool:
         """Whether all of `when` and one of `any` hold, where known. Raises _NoControls, _NoValue."""
@@ -142,7 +146,8 @@ class _Hearing:
             return self.stop("control", f"the controls do not agree on {', '.join(self.undecided)}")
         shown = {name: self._shown(name) for name in names_in(rule.reason)}
         reason = fill_known(rule.reason, {name: value for name, value in shown.items() if value is not None})
-        return Judgement(rule.status, reason, place, "", tuple(self.undecided))
+        rests_on_few = self.is_close and rule.status is Status.OK
+        return Judgement(rule.status, reason, place, "", tuple(self.undecided), rests_on_few)
 
     def stop(self, layer: str, reason: str) -> Judgement:
         """The judgement when no rule may speak."""
@@ -161,8 +166,10 @@ class _Hearing:
         answer = ask(condition.matcher, question)
         if answer is None:
             self.undecided[subject] = None
-        elif is_comparison:
+        elif self.controls is not None and is_comparison:
             self.is_any_decided = True
+            majority = replace(question, controls=self.controls.by_majority())
+            self.is_close |= ask(condition.matcher, majority) is not answer
         return answer is True
 
     def _shown(self, name: str) -> str | None:

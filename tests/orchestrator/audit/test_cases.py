@@ -11,7 +11,7 @@ from exitpin.orchestrator.model import Failure
 from exitpin.orchestrator.tool import Baseline, Confirm, Status
 
 from ..values import relay
-from .case_stage import BROKEN, DOUBTFUL, LIE, LOST, NO_ANSWER, NO_CONTROL, OK, SEEN, TOOL, Stage, play
+from .case_stage import BROKEN, DOUBTFUL, FEW_SAY_OK, LIE, LOST, NO_ANSWER, NO_CONTROL, OK, SEEN, TOOL, Stage, play
 
 
 def test_one_honest_run_is_enough() -> None:
@@ -180,6 +180,18 @@ def test_where_a_few_controls_disagree_as_many_are_asked_as_for_a_finding_and_th
     conclusion, stage = play(NO_CONTROL, rejudge={0: OK})
     assert conclusion.status is Status.OK
     assert len(stage.runs) == 1
+    assert [wish.at_least for wish in stage.controls] == [0, RECHECK_CONTROLS]
+
+
+def test_an_ok_that_rests_on_few_controls_is_held_against_many() -> None:
+    conclusion, stage = play(FEW_SAY_OK, LIE, rejudge={0: LIE})
+    assert (conclusion.status, conclusion.lied) == (Status.TAMPERED, 3)
+    assert [wish.at_least for wish in stage.controls][:2] == [0, RECHECK_CONTROLS]
+
+
+def test_it_stands_if_many_do_not_agree_either() -> None:
+    conclusion, stage = play(FEW_SAY_OK, rejudge={0: FEW_SAY_OK})
+    assert conclusion.status is Status.OK
     assert [wish.at_least for wish in stage.controls] == [0, RECHECK_CONTROLS]
 
 
