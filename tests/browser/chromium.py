@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 DEADLINE_S = 60
+PICTURE_TRIES = 4
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions",
@@ -69,7 +71,13 @@ class Browser:
             height = int(self.script("return document.documentElement.scrollHeight"))
             width = int(self.script("return document.documentElement.clientWidth"))
             self.look((width, min(height, 12000)))
-        self.driver.save_screenshot(str(path))
+        for tries_left in reversed(range(PICTURE_TRIES)):
+            try:
+                self.driver.save_screenshot(str(path))
+                break
+            except TimeoutException:  # its driver waits ten seconds for a page to be drawn, on a busy machine in vain
+                if not tries_left:
+                    raise
         return path
 
 
