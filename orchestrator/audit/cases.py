@@ -9,8 +9,9 @@ says together.
 
 Two questions, two ways to add runs up. *Integrity*: did the exit change what it carried? The worst evidence wins: one
 more lie makes `tampered` of a lie, and no honest run takes it back ("k of n runs lied"). *Reachability*: does the exit
-carry it at all? The best attempt wins: `broken` needs REACH_RUNS failures and no success, while fresh controls are
-well. A run that says nothing about the exit (its circuit was lost, its attribution is in doubt) counts for neither.
+carry it at all? The best attempt wins: `broken` needs REACH_RUNS failures and no success. A target that was away looks
+the same from everywhere: so the last of them comes after controls that were well, and before others that are. A run
+that says nothing about the exit (its circuit was lost, its attribution is in doubt) counts for neither.
 Re-checked controls may show that what looked like a lie is one of the target's own answers: then it was none. That is
 not an acquittal by honest runs, of which there can be any number.
 
@@ -78,7 +79,7 @@ class Case:
     """One tool against one exit. `repeat`: how many probes. Of an earlier session: `confirmed`, how many confirmations
     it made; `answered`, how many retries, which nobody has to ask for again; `certain`, lies that it had held against
     as many controls as a finding wants. `has_asked_many`: whether probes that could not be judged are held against as
-    many, too."""
+    many, too. `once_more`: how many attempts there were when controls were well and the exit was asked again."""
 
     tool: Tool
     exit: Relay
@@ -93,6 +94,7 @@ class Case:
     confirmed: int = 0
     answered: int = 0
     certain: list[Attempt] = field(default_factory=list)
+    once_more: int | None = None
     _asked: dict[Role, set[int]] = field(default_factory=dict)
 
     def begin(self, known: Sequence[Attempt] = ()) -> list[Wish]:
@@ -199,23 +201,23 @@ class Case:
         if self.phase is Phase.PROBING:
             if self._is_told_by_too_few():
                 return [*wishes, WantControls(at_least=RECHECK_CONTROLS)]
-            missing = self._reach_runs_missing()
-            if missing is not None:
+            if unreached := self._unreached():
+                missing = max(0, REACH_RUNS - 1 - len(unreached))
                 wishes += self._confirm(max(a.ended_at for a in self.attempts), missing, 0)
-        elif self.is_rechecked:
-            wishes += self._recheck_late_lies()
+        if self.phase is Phase.CONFIRMING and self.is_rechecked and not self.expected:
+            wishes += self._recheck_late_lies() or self._once_more()
         if self.expected or not self.is_rechecked:
             return wishes
         if self.is_cut_short:
             return [*wishes, *self.abandon()]
         self.phase = Phase.DONE
-        return [*wishes, conclude(self.attempts, has_controls=self._can_recheck())]
+        return [*wishes, conclude(self.attempts, is_out_of_reach=self._fails_still())]
 
     def _is_told_by_too_few(self) -> bool:
         """Whether the controls that a probe is held against did not agree, or few of them bear out an `ok`: liars among
         the first few, or several answers of the target's. Once as many as a finding wants are asked, and the runs
         judged anew."""
-        unsure = [a for a in self.attempts if a.observation is not None and (_is_undecided(a) or _rests_on_few(a))]
+        unsure = [attempt for attempt in self.attempts if attempt.is_unsure]
         if self.has_asked_many or not unsure or not self._can_recheck():
             return False
         self.has_asked_many = True
@@ -259,13 +261,27 @@ class Case:
             wishes.append(WantControls(after, controls))
         return wishes
 
-    def _reach_runs_missing(self) -> int | None:
-        """How many runs more it takes to call the exit broken; None when that is not the question."""
-        unreached = [attempt for attempt in self.attempts if attempt.is_unreached]
-        heard = [a for a in self.attempts if a.status is Status.OK or a.is_lie or a.is_our_choice]
-        if not unreached or heard or Status.BROKEN not in self.tool.confirm.statuses or not self._can_recheck():
-            return None
-        return max(0, REACH_RUNS - len(unreached))
+    def _once_more(self) -> list[Wish]:
+        """Controls are well: an exit that only its target was away from answers now. If not, are they well after it?"""
+        unreached = self._unreached()
+        if not unreached:
+            return []
+        if self.once_more is None:
+            self.once_more = len(self.attempts)
+            return [self._more(Role.CONFIRM, 1)]
+        latest = max(attempt.ended_at for attempt in unreached)
+        return self._confirm(latest, 0, 0) if self.fresh_after is None or self.fresh_after < latest else []
+
+    def _unreached(self) -> list[Attempt]:
+        """The failures that may make the exit broken; none when that is not the question."""
+        heard = any(a.status is Status.OK or a.is_lie or a.is_our_choice for a in self.attempts)
+        if heard or Status.BROKEN not in self.tool.confirm.statuses or not self._can_recheck():
+            return []
+        return [attempt for attempt in self.attempts if attempt.is_unreached]
+
+    def _fails_still(self) -> bool:
+        """Whether it failed after controls were well."""
+        return self.once_more is not None and any(a.is_unreached for a in self.attempts[self.once_more :])
 
     def _rests_on_controls(self, attempt: Attempt) -> bool:
         """Whether it is no lie but for a comparison."""
@@ -278,15 +294,6 @@ class Case:
         numbers = tuple(islice((number for number in count(1) if number not in asked), runs))
         asked.update(numbers)
         return StartRuns(role, numbers)
-
-
-def _is_undecided(attempt: Attempt) -> bool:
-    """Whether controls could not say what the run has to be held against."""
-    return attempt.status is Status.ERROR and attempt.judgement is not None and attempt.judgement.layer == "control"
-
-
-def _rests_on_few(attempt: Attempt) -> bool:
-    return attempt.judgement is not None and attempt.judgement.rests_on_few
 
 
 def _interrupted(reason: str, rule: int | None = None) -> Conclusion:

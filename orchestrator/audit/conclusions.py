@@ -78,6 +78,13 @@ class Attempt:
         return self.status is Status.ERROR and not self.judgement.layer and has_failed
 
     @property
+    def is_unsure(self) -> bool:
+        """Whether controls could not say what the run has to be held against, or few of them bear it out."""
+        if self.judgement is None or self.observation is None:
+            return False
+        return self.judgement.rests_on_few or (self.status is Status.ERROR and self.judgement.layer == "control")
+
+    @property
     def is_our_choice(self) -> bool:
         """Whether the exit refused what its descriptor says that it refuses."""
         return self.failure is not None and self.failure.kind == "policy" and self.failure.blame == "local"
@@ -111,8 +118,9 @@ class Conclusion:
         return Conclusion(Status.ERROR, f"{why}; {self.reason}", None, "stream", "unknown", True)
 
 
-def conclude(attempts: Sequence[Attempt], *, has_controls: bool = True) -> Conclusion:
-    """The conclusion of all runs of a case. `has_controls`: others reach the target; else nobody can be called broken.
+def conclude(attempts: Sequence[Attempt], *, is_out_of_reach: bool = False) -> Conclusion:
+    """The conclusion of all runs of a case. `is_out_of_reach`: others reached the target before and after
+    it last failed; else nobody can be called broken.
 
     A run whose attribution is in doubt has no observation, and accuses nobody: see `assessing.py`.
     """
@@ -123,7 +131,7 @@ def conclude(attempts: Sequence[Attempt], *, has_controls: bool = True) -> Concl
     if honest:
         return _conclude_honest(honest, len(attempts))
     unreached = [attempt for attempt in attempts if attempt.is_unreached]
-    if len(unreached) >= REACH_RUNS and has_controls:
+    if len(unreached) >= REACH_RUNS and is_out_of_reach:
         return _conclude_broken(unreached, len(attempts))
     return _conclude_error(attempts)
 

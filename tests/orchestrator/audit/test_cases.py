@@ -147,6 +147,49 @@ def test_broken_needs_many_failures_and_no_success(kind: Judgement) -> None:
     assert stage.controls[-1].fresh_after is not None
 
 
+@pytest.mark.parametrize("repeat", [1, 3, REACH_RUNS])
+def test_an_exit_is_broken_only_if_it_fails_between_controls_that_are_well(repeat: int) -> None:
+    case = Case(TOOL, relay(1), repeat)
+    stage = Stage(case, [NO_ANSWER])
+    stage.take(case.begin())
+    ended = 0
+    while ended < len(stage.runs):
+        stage.end(ended)
+        ended += 1
+    assert ended >= REACH_RUNS - 1 and stage.conclusion is None, "the target may have been away all the while"
+    stage.take(case.judged({}, is_fresh=True))
+    assert len(stage.runs) == ended + 1 and stage.conclusion is None
+    stage.end(ended)
+    assert stage.conclusion is None, "it may be away again"
+    assert stage.controls[-1].fresh_after == float(ended)
+    stage.take(case.judged({}, is_fresh=True))
+    assert stage.conclusion is not None and stage.conclusion.status is Status.BROKEN
+
+
+def test_an_exit_that_was_away_with_its_target_is_well() -> None:
+    conclusion, _ = play(*[NO_ANSWER] * (REACH_RUNS - 1), OK)
+    assert (conclusion.status, conclusion.reason) == (Status.OK, "7 of 8 runs got no answer")
+
+
+def test_if_controls_are_not_well_afterwards_nobody_is_broken() -> None:
+    case = Case(TOOL, relay(1))
+    stage = Stage(case, [NO_ANSWER])
+    stage.take(case.begin())
+    for number in range(REACH_RUNS - 1):
+        stage.end(number)
+    stage.take(case.judged({}, is_fresh=True))
+    stage.end(REACH_RUNS - 1)
+    stage.take(case.without_controls("2 of 3 could not be had"))
+    assert stage.conclusion is not None
+    assert (stage.conclusion.status, stage.conclusion.layer) == (Status.ERROR, "control")
+
+
+def test_nor_if_the_last_run_tells_nothing() -> None:
+    before = REACH_RUNS + TOOL.command.retries
+    conclusion, stage = play(*[NO_ANSWER] * before, LOST, repeat=REACH_RUNS)
+    assert (conclusion.status, stage.runs[before:]) == (Status.ERROR, [Role.CONFIRM])
+
+
 @pytest.mark.parametrize("kind", [NO_ANSWER, BROKEN])
 @pytest.mark.parametrize("when", range(1, REACH_RUNS))
 def test_the_best_attempt_counts_for_reachability(kind: Judgement, when: int) -> None:
