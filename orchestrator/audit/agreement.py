@@ -3,8 +3,9 @@
 Theory. The exit that carried a control may lie too, so one control proves nothing: what `quorum` of them agree on
 counts, and of many controls SHARE of all: two liars with the same lie among twenty are no quorum. What this machine saw
 itself (`direct`), and what was known beforehand (`pinned`), needs nobody to agree. A target may have several true
-values, so the controls may agree on more than one; it may also have a new one for each visitor, and then they agree on
-nothing, and no run can be compared.
+values, so the controls may agree on more than one; and rare ones, which a quorum sees and less than that share. Where
+much is rare, what nobody else saw may be one more of them. It may also have a new one for each visitor: then they agree
+on nothing. Where it is so, no run can be compared.
 
 An exit that was asked several times has one vote for each value that it showed: so a few exits tell all answers of a
 target, and one that lies is never two.
@@ -51,6 +52,10 @@ class _Seen(NamedTuple):
     voter: object
     value: Value
     weight: int
+
+
+_Given = defaultdict[object, dict[object, int]]
+"""By what was seen (or lacked): the voters, and their weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +107,35 @@ class Controls:
         return len({one.voter for one in self._seen(field) if _key(one.value) == _key(value)})
 
     def differs(self, field: str, value: Value) -> bool | None:
-        """Whether `value` is none of the values that the controls agree on; None: they agree on none."""
-        agreed = self.agreed(field)
-        return _key(value) not in map(_key, agreed) if agreed else None
+        """Whether `value` is none of the values that the controls agree on; None: they agree on none, or the target has
+        so many that one more proves nothing."""
+        agreed, seen = self.agreed(field), self._seen(field)
+        if not agreed:
+            return None
+        if _key(value) in map(_key, agreed):
+            return False
+        given = _given((one.voter, _key(one.value), one.weight) for one in seen)
+        return None if self._is_manifold(given, seen, given[_key(value)]) else True
 
     def adds(self, field: str, value: Value) -> bool | None:
-        """Whether `value` has an element that fewer than `quorum` of the controls have; None: they themselves have so
-        many that nobody else has that one more proves nothing."""
+        """Whether `value` has an element that too few of the controls have to agree; None: they themselves have so many
+        that nobody else has, or few, that one more proves nothing."""
         seen = self._seen(field)
         if not seen:
             return None
-        votes, needed = _votes_for_elements(seen), self._needed(seen)
-        if all(votes[element] >= needed for element in _elements(value)):
+        given, needed = (
+            _given((one.voter, e, one.weight) for one in seen for e in _elements(one.value)),
+            self._needed(seen),
+        )
+        unknown = [given[e] for e in _elements(value) if sum(given[e].values()) < needed]
+        if not unknown:
             return False
-        return None if self._is_disagreed(seen) else True
+        is_manifold = self._is_manifold(given, seen, min(unknown, key=len))
+        return None if is_manifold or self._is_disagreed(seen) else True
 
     def missing(self, field: str, value: Value) -> bool | None:
-        """Whether `value` lacks an element that `quorum` and more than half of the controls have, and that fewer than
-        `quorum` lack."""
+        """Whether `value` lacks an element that more than half of the controls have, and that too few to agree lack;
+        None: they themselves lack so many that one more proves nothing."""
         seen = self._seen(field)
         if not seen:
             return None
@@ -127,11 +143,32 @@ class Controls:
         times: Counter[str] = Counter()
         for one in seen:
             times.update(dict.fromkeys(_elements(one.value), one.weight))
-        lacking = _votes((one.voter, e, one.weight) for one in seen for e in votes.keys() - _elements(one.value))
-        expected = {e for e in votes if votes[e] >= needed and times[e] > half and lacking[e] < needed}
+        usual = {e for e in votes if votes[e] >= needed and times[e] > half}
+        lacking = _given((one.voter, e, one.weight) for one in seen for e in usual - _elements(one.value))
+        expected = {e for e in usual if sum(lacking[e].values()) < needed}
         if not expected and self._is_disagreed(seen):
             return None
-        return not expected <= _elements(value)
+        unknown = [lacking[e] for e in expected - _elements(value)]
+        if not unknown:
+            return False
+        return None if self._is_manifold(lacking, seen, min(unknown, key=len)) else True
+
+    def _is_manifold(self, given: _Given, seen: Sequence[_Seen], like: Mapping[object, int]) -> bool:
+        """Whether the target answers in so many ways that one which too few saw to agree proves nothing. `given`: who
+        saw what (or lacked it); `like`: those who saw the same.
+
+        As many as could agree saw what a quorum saw, and too few to agree; or more than half what nobody else did; or
+        there are two answers to agree on, and a quorum saw the same.
+        """
+        needed, sizes = self._needed(seen), [(those, sum(those.values())) for those in given.values()]
+        rare = set[object]().union(*(those for those, size in sizes if self.quorum <= size < needed))
+        alone = set[object]().union(*(those for those, _ in sizes if len(those) == 1)).difference(TRUSTED)
+        is_split = any(needed <= size <= self.voters - needed for _, size in sizes)
+        return (
+            len(rare) >= needed
+            or (2 * len(alone) > self.voters and len(alone) >= max(2, needed))
+            or (is_split and sum(like.values()) >= self.quorum)
+        )
 
     def _needed(self, seen: Sequence[_Seen]) -> int:
         """How many votes count as agreement."""
@@ -180,6 +217,14 @@ def _key(value: Value) -> _Key:
 
 def _elements(value: Value) -> frozenset[str]:
     return frozenset(map(text, items(value)))
+
+
+def _given(cast: Iterable[tuple[object, object, int]]) -> _Given:
+    """From (voter, what it was given, weight)."""
+    given: _Given = defaultdict(dict)
+    for voter, one, weight in cast:
+        given[one][voter] = weight
+    return given
 
 
 def _votes_for_elements(seen: Iterable[_Seen]) -> Counter[str]:
