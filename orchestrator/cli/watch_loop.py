@@ -98,6 +98,7 @@ class WatchLoop:
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
+            await asyncio.sleep(0)  # it may have waited for nothing; signals and the watchdog are heard on this loop
             if self._args.iterations is not None and self._made >= self._args.iterations:
                 return
 

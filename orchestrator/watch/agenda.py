@@ -147,7 +147,8 @@ class Agenda:
         at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
         if not latest.is_done and now < latest.started + scan.interval_s:
             return Due(scan, latest.number, wait_until, latest.scan_id)
-        if not latest.is_over and max(now, tell_at := min(entry.tell_at, now + LONGEST_WAIT_S)) < at:
+        tell_at = max(wait_until, min(entry.tell_at, now + LONGEST_WAIT_S))
+        if not latest.is_over and max(now, tell_at) < at:
             return Due(scan, latest.number, tell_at, latest.scan_id)
         return Due(scan, latest.number + 1, max(at, wait_until))
 

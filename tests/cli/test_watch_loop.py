@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +167,37 @@ def test_an_iteration_whose_alerts_somebody_else_tells_counts_once(path: Path) -
     )
     assert stage.status(3) == 1
     assert stage.asked == ["certs/1 new", "web/1 new", "web/2 new"]
+
+
+@pytest.mark.parametrize("busy_s", [0.01, 0.0])
+def test_while_somebody_else_tells_the_alerts_of_an_iteration_a_watch_hears_signals(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy_s: float
+) -> None:
+    monkeypatch.setattr(agenda, "BUSY_S", busy_s)
+    monkeypatch.setattr(agenda, "FIRST_WAIT_S", 0.0)
+    (certs,) = PLAN.scans
+    certs = replace(certs, alert=("--on=tampered", "--", "page-me"), alert_on=("tampered",))
+    stage = Stage(path, WatchPlan("nightly", (certs,)))
+    tasks: list[asyncio.Task[None]] = []
+
+    async def end_it() -> None:
+        said = ""
+        while watch_loop.BUSY not in said:
+            await asyncio.sleep(0)
+            said += capsys.readouterr().err
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ExitStack() as somebody:
+
+        async def untold() -> int:
+            status = await stage.ends(1, "done", "tampered")()
+            somebody.enter_context(held(blobs_directory(path), "s1"))
+            tasks.append(asyncio.create_task(end_it()))
+            return status
+
+        stage.plays(untold)
+        assert stage.status(2) == 0
+    assert stage.asked == ["certs/1 new"]
 
 
 def test_with_once_a_plan_that_the_scan_refuses_is_misuse(path: Path) -> None:

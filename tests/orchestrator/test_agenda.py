@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exitpin.orchestrator.watch.agenda import LATE_MIN_S, LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
+from exitpin.orchestrator.watch.agenda import BUSY_S, LATE_MIN_S, LONGEST_WAIT_S, Agenda, Due, Iteration, Outcome
 from exitpin.orchestrator.watch.plan import PlannedScan, WatchPlan
 
 NOW = 1_000_000.0
@@ -68,6 +68,21 @@ def test_alerts_that_nobody_heard_are_tried_again_until_the_next_iteration_is_du
     assert waits == [5.0, 10.0, 20.0]
     assert agenda.next(NOW + 10) == Due(WEB, 4, NOW + 20, "scan-4")
     assert agenda.next(NOW + 600) == Due(WEB, 5, NOW + 600)
+
+
+def test_alerts_that_somebody_else_tells_are_asked_about_again_after_a_while() -> None:
+    agenda = only(WEB, replace(iteration(4, NOW), is_told=False))
+    agenda.taken(agenda.next(NOW), NOW)
+    assert agenda.next(NOW) == Due(WEB, 4, NOW + BUSY_S, "scan-4")
+    agenda.ended(agenda.next(NOW), Outcome.UNTOLD, NOW + 10)
+    agenda.taken(agenda.next(NOW + 14), NOW + 14)
+    assert agenda.next(NOW + 14) == Due(WEB, 4, NOW + 14 + BUSY_S, "scan-4")
+
+
+def test_alerts_that_somebody_else_tells_hold_no_iteration_up() -> None:
+    agenda = only(WEB, replace(iteration(4, NOW), is_told=False))
+    agenda.taken(agenda.next(NOW + 599), NOW + 599)
+    assert agenda.next(NOW + 599) == Due(WEB, 5, NOW + 599 + BUSY_S)
 
 
 def test_alerts_that_always_fail_hold_no_iteration_up() -> None:
