@@ -5,12 +5,16 @@ its time is gone on with after a while that doubles with each failure in a row. 
 the interval of its scan is given up: between two processes at once, and while one carries it out when somebody waits.
 The time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
 
+A watch that makes what is due only once begins one iteration of each scan at most, whatever becomes of it, and goes on
+with what was cut short as any other does. So it ends, however soon the next ones are due.
+
 The jitter of an iteration depends on nothing but who it is, so a watch that is started anew waits no longer, and no
 shorter, than the one before would have.
 
 Pure: time comes in as `now`, seconds since the epoch.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -59,7 +63,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What to do at `at`. `resumes`: the scan to go on with; None: a new iteration begins."""
+    """What to do at `at`; infinite: never. `resumes`: the scan to go on with; None: a new iteration begins."""
 
     scan: PlannedScan
     number: int
@@ -75,13 +79,16 @@ class _Entry:
     not_before: float = 0.0
     untold: int = 0
     tell_at: float = 0.0
+    had_new: bool = False
 
 
 class Agenda:
-    """All scans of a plan. `known`: the latest iteration of each, by the scan's name, as far as there was one."""
+    """All scans of a plan. `known`: the latest iteration of each, by the scan's name, as far as there was one;
+    `is_once`: no scan has two begun."""
 
-    def __init__(self, plan: WatchPlan, known: Mapping[str, Iteration]) -> None:
+    def __init__(self, plan: WatchPlan, known: Mapping[str, Iteration], *, is_once: bool = False) -> None:
         self._plan = plan
+        self._is_once = is_once
         self._entries = {scan.name: _Entry(scan, known.get(scan.name)) for scan in plan.scans}
 
     def next(self, now: float) -> Due:
@@ -109,6 +116,7 @@ class Agenda:
     def ended(self, due: Due, outcome: Outcome, now: float) -> float:
         """A process is over; until when the scan waits for the next one, if it failed."""
         entry = self._entries[due.scan.name]
+        entry.had_new = entry.had_new or due.resumes is None
         if outcome in (Outcome.REFUSED, Outcome.GIVEN_UP) and entry.latest is not None:
             entry.latest = replace(entry.latest, is_done=True, is_told=True)  # nobody goes on with it
         if outcome in (Outcome.DONE, Outcome.GIVEN_UP, Outcome.UNTOLD):
@@ -141,7 +149,7 @@ class Agenda:
         scan, latest = entry.scan, entry.latest
         wait_until = min(entry.not_before, now + LONGEST_WAIT_S)
         if latest is None:
-            return Due(scan, 1, wait_until)
+            return self._new(entry, 1, wait_until)
         if latest.started > now:
             entry.latest = latest = replace(latest, started=now)  # kept, or it would be due an interval later for ever
         at = latest.started + scan.interval_s + self._jitter_s(scan, latest.number + 1)
@@ -150,7 +158,10 @@ class Agenda:
         tell_at = max(wait_until, min(entry.tell_at, now + LONGEST_WAIT_S))
         if not latest.is_over and max(now, tell_at) < at:
             return Due(scan, latest.number, tell_at, latest.scan_id)
-        return Due(scan, latest.number + 1, max(at, wait_until))
+        return self._new(entry, latest.number + 1, max(at, wait_until))
+
+    def _new(self, entry: _Entry, number: int, at: float) -> Due:
+        return Due(entry.scan, number, math.inf if self._is_once and entry.had_new else at)
 
     def _jitter_s(self, scan: PlannedScan, number: int) -> float:
         return Random(f"{self._plan.name} {scan.name} {number}").uniform(0, scan.jitter_s)

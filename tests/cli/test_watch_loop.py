@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,35 @@ def test_with_once_what_was_cut_short_is_a_failure(path: Path) -> None:
     stage = Stage(path)
     stage.plays(stage.ends(125, "failed"))
     assert stage.status(None) == 125
+
+
+def test_with_once_no_scan_has_two_new_iterations_though_each_is_due_again_when_it_ends(path: Path) -> None:
+    stage = Stage(path, WatchPlan("nightly", (*PLAN.scans, WEB)))
+    asyncio.run(stage.ends(125, "failed")())
+    stage.plays(
+        stage.ends(3, "done", started=0.0),
+        stage.ends(0, "done", scan="w1", of_scan="web", started=0.0),
+        stage.ends(1, "done", "tampered", scan="s2", number=2, started=0.0),
+    )
+    assert stage.status(None) == 1
+    assert stage.asked == ["certs/1 s1", "web/1 new", "certs/2 new"]
+
+
+def test_with_once_nobody_is_waited_for_whose_iteration_is_older_than_its_interval(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda, "FIRST_WAIT_S", 0.0)
+    (certs,) = PLAN.scans
+    stage = Stage(path, WatchPlan("nightly", (replace(certs, interval_s=0.5), WEB)))
+    with ExitStack() as somebody:
+
+        async def web() -> int:
+            somebody.enter_context(held(blobs_directory(path), "s1"))
+            return await stage.ends(0, "done", scan="w1", of_scan="web")()
+
+        stage.plays(stage.ends(125, "failed", started=time.time()), web)
+        assert stage.status(None) == 125
+    assert stage.asked == ["certs/1 new", "web/1 new"]
 
 
 def test_what_is_still_ending_is_gone_on_with(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

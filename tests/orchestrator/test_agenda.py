@@ -1,5 +1,6 @@
 """What a watch does next."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,8 +18,8 @@ def iteration(number: int, started: float, *, is_done: bool = True) -> Iteration
     return Iteration(number, started, f"scan-{number}", is_done)
 
 
-def only(scan: PlannedScan, latest: Iteration | None = None) -> Agenda:
-    return Agenda(WatchPlan("nightly", (scan,)), {} if latest is None else {scan.name: latest})
+def only(scan: PlannedScan, latest: Iteration | None = None, *, is_once: bool = False) -> Agenda:
+    return Agenda(WatchPlan("nightly", (scan,)), {} if latest is None else {scan.name: latest}, is_once=is_once)
 
 
 def test_what_was_never_scanned_is_due_at_once() -> None:
@@ -192,3 +193,48 @@ def test_a_clock_that_goes_back_after_a_failure_makes_nobody_wait_longer_than_th
     agenda = only(WEB, iteration(4, NOW, is_done=False))
     agenda.ended(agenda.next(NOW), Outcome.CUT_SHORT, NOW)
     assert agenda.next(NOW - 86_400).at <= NOW - 86_400 + LONGEST_WAIT_S
+
+
+def test_once_ends_though_each_scan_is_due_again_when_the_other_is_done() -> None:
+    certs, web = (replace(scan, interval_s=3600.0, jitter_s=0.0) for scan in (CERTS, WEB))
+    agenda, made, now = Agenda(WatchPlan("nightly", (certs, web)), {}, is_once=True), [], NOW
+    while len(made) < 9 and (due := agenda.next(now)).at <= now:
+        made.append((due.scan.name, due.number))
+        agenda.began(due, iteration(due.number, now))
+        now += 4000
+        agenda.ended(due, Outcome.DONE, now)
+    assert made == [("certs", 1), ("web", 1)]
+    assert agenda.next(now).at == math.inf
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_BEGUN, Outcome.REFUSED])
+def test_what_once_could_not_begin_is_left_for_the_next_time(outcome: Outcome) -> None:
+    agenda = only(WEB, is_once=True)
+    agenda.ended(agenda.next(NOW), outcome, NOW)
+    assert agenda.next(NOW + 60).at == math.inf
+
+
+def test_what_once_began_is_gone_on_with_until_it_is_older_than_its_interval() -> None:
+    agenda = only(WEB, is_once=True)
+    due = agenda.next(NOW)
+    agenda.began(due, iteration(1, NOW, is_done=False))
+    agenda.ended(due, Outcome.CUT_SHORT, NOW + 10)
+    assert agenda.next(NOW + 20) == Due(WEB, 1, NOW + 15, "scan-1")
+    assert agenda.next(NOW + 600) == Due(WEB, 2, math.inf)
+
+
+def test_once_goes_on_with_what_was_cut_short_and_then_makes_the_next_iteration_if_that_is_due() -> None:
+    agenda = only(WEB, iteration(4, NOW - 60, is_done=False), is_once=True)
+    due = agenda.next(NOW)
+    assert (due.number, due.resumes) == (4, "scan-4")
+    agenda.began(due, iteration(4, NOW - 60))
+    agenda.ended(due, Outcome.DONE, NOW + 900)
+    assert agenda.next(NOW + 900) == Due(WEB, 5, NOW + 540)
+
+
+def test_once_makes_what_becomes_due_meanwhile() -> None:
+    agenda = Agenda(PLAN, {"web": iteration(1, NOW - 60)}, is_once=True)
+    due = agenda.next(NOW)
+    agenda.began(due, iteration(1, NOW))
+    agenda.ended(due, Outcome.DONE, NOW + 900)
+    assert agenda.next(NOW + 900) == Due(WEB, 2, NOW + 540)
