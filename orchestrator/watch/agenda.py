@@ -3,7 +3,8 @@
 Theory. An iteration is `begun` until its scan is done and told of, however many processes that takes. What ended before
 its time is gone on with after a while that doubles with each failure in a row. An iteration that has taken longer than
 the interval of its scan is given up: between two processes at once, and while one carries it out when somebody waits.
-The time is the wall's, which may jump: what was begun in the future counts as begun when that is noticed.
+That is no scan that somebody else carries out, or that is refused each time: it would gain nothing. The time is the
+wall's, which may jump: what was begun in the future counts as begun when that is noticed.
 
 A watch that makes what is due only once begins one iteration of each scan at most, whatever becomes of it, and goes on
 with what was cut short as any other does. So it ends, however soon the next ones are due.
@@ -80,6 +81,8 @@ class _Entry:
     untold: int = 0
     tell_at: float = 0.0
     had_new: bool = False
+    taken: str = ""
+    is_refused: bool = False
 
 
 class Agenda:
@@ -111,12 +114,15 @@ class Agenda:
 
     def taken(self, due: Due, now: float) -> None:
         """Somebody else carries it out: that scan waits for a while, and no other does."""
-        self._entries[due.scan.name].not_before = now + BUSY_S
+        entry = self._entries[due.scan.name]
+        entry.not_before, entry.taken = now + BUSY_S, due.resumes or ""
 
     def ended(self, due: Due, outcome: Outcome, now: float) -> float:
         """A process is over; until when the scan waits for the next one, if it failed."""
         entry = self._entries[due.scan.name]
+        is_begun = entry.latest is not None and entry.latest.number >= due.number
         entry.had_new = entry.had_new or due.resumes is None
+        entry.taken, entry.is_refused = "", outcome is Outcome.REFUSED and not is_begun
         if outcome in (Outcome.REFUSED, Outcome.GIVEN_UP) and entry.latest is not None:
             entry.latest = replace(entry.latest, is_done=True, is_told=True)  # nobody goes on with it
         if outcome in (Outcome.DONE, Outcome.GIVEN_UP, Outcome.UNTOLD):
@@ -138,12 +144,17 @@ class Agenda:
 
     def is_late(self, due: Due, started: float, now: float) -> bool:
         """Whether what is carried out has taken longer than its interval, and somebody waits: another scan, or its own
-        next iteration. `started`: when the iteration began."""
+        next iteration. Nobody waits who could not be carried out. `started`: when the iteration began."""
         if now < started + max(due.scan.interval_s, LATE_MIN_S):
             return False
         others = (entry for entry in self._entries.values() if entry.scan is not due.scan)
         next_one = started + due.scan.interval_s + self._jitter_s(due.scan, due.number + 1)
-        return now >= next_one or any(self._due(entry, now).at <= now for entry in others)
+        return now >= next_one or any(self._waits(entry, now) for entry in others)
+
+    def _waits(self, entry: _Entry, now: float) -> bool:
+        """Whether it is due, and was neither in somebody else's hands nor refused when it was tried last."""
+        due = self._due(entry, now)
+        return due.at <= now and due.resumes != entry.taken and not entry.is_refused
 
     def _due(self, entry: _Entry, now: float) -> Due:
         scan, latest = entry.scan, entry.latest

@@ -141,6 +141,49 @@ def test_an_iteration_is_late_when_it_is_older_than_its_interval_and_somebody_wa
     assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - age, NOW) is is_late
 
 
+def certs_and_web(web: Iteration | None) -> tuple[Agenda, Due]:
+    """An agenda by which `certs` is older than its interval, and its next iteration not due yet; and what `web` is."""
+    known = {"certs": iteration(4, NOW - 3601, is_done=False)} | ({} if web is None else {"web": web})
+    agenda = Agenda(PLAN, known)
+    return agenda, agenda.all(NOW)[1]
+
+
+@pytest.mark.parametrize("web", [iteration(2, NOW - 60, is_done=False), replace(iteration(2, NOW - 60), is_told=False)])
+def test_what_somebody_else_carries_out_does_not_wait(web: Iteration) -> None:
+    agenda, due = certs_and_web(web)
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW)
+    agenda.taken(due, NOW - 30)
+    assert not agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW)
+
+
+def test_the_next_iteration_of_what_somebody_else_carries_out_waits() -> None:
+    agenda, due = certs_and_web(iteration(2, NOW - 590, is_done=False))
+    agenda.taken(due, NOW - 30)
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW + 10)
+
+
+def test_what_somebody_else_carried_out_waits_when_its_process_is_over() -> None:
+    agenda, due = certs_and_web(iteration(2, NOW - 60, is_done=False))
+    agenda.taken(due, NOW - 30)
+    agenda.ended(due, Outcome.CUT_SHORT, NOW - 10)
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW)
+
+
+@pytest.mark.parametrize("web", [None, iteration(2, NOW - 700)])
+def test_what_is_refused_each_time_does_not_wait_until_it_is_not_refused(web: Iteration | None) -> None:
+    agenda, due = certs_and_web(web)
+    agenda.ended(due, Outcome.REFUSED, NOW - 10)
+    assert not agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW)
+    agenda.ended(due, Outcome.NOT_BEGUN, NOW - 10)
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW)
+
+
+def test_the_next_iteration_of_a_scan_that_could_not_be_gone_on_with_waits() -> None:
+    agenda, due = certs_and_web(iteration(2, NOW - 590, is_done=False))
+    agenda.ended(due, Outcome.REFUSED, NOW - 10)
+    assert agenda.is_late(Due(CERTS, 4, 0.0, "scan-4"), NOW - 3601, NOW + 10)
+
+
 def test_a_short_interval_makes_no_iteration_late_that_has_just_begun() -> None:
     agenda = only(PlannedScan("often", 1.0, 0.0, ()), iteration(4, NOW - 30, is_done=False))
     due = agenda.next(NOW - 30)
