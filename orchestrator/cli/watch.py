@@ -42,7 +42,7 @@ exit status: 0 it was told to end, or has made as many iterations as it should; 
 examples:
   exitpin watch plan.toml --dry-run            what each scan would do, and its load
   exitpin watch plan.toml --iterations 3
-  exitpin watch plan.toml --once               what is due now, and no more: for cron
+  exitpin watch plan.toml --once               what is due, and no scan twice: for cron
 """
 
 
@@ -54,7 +54,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )  # fmt: skip
     parser.add_argument("plan", type=Path, metavar="PLAN.toml", help="what to scan, how often, and how")
     how_long = parser.add_mutually_exclusive_group()
-    how_long.add_argument("--once", action="store_true", help="make what is due now, and end")
+    how_long.add_argument("--once", action="store_true", help="make what is due, begin no scan twice, and end")
     how_long.add_argument("--iterations", type=int, metavar="N", help="end after so many")
     how_long.add_argument("--dry-run", action="store_true", help="print what each scan would do, and its load")
     parser.add_argument("--store", metavar="FILE", help="keep the records there instead of where the plan says")

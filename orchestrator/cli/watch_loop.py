@@ -6,6 +6,7 @@ moment, an iteration is gone on with.
 
 import argparse
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +71,7 @@ class WatchLoop:
             for signo in ours():
                 loop.add_signal_handler(signo, self._signalled, signo)
             known = self._kept.known()
-            self._agenda = Agenda(self._plan, known)
+            self._agenda = Agenda(self._plan, known, is_once=self._args.once)
             self._counted = {name: one.scan_id for name, one in known.items() if one.is_done}
             self._telling.begins(known)
             alive = asyncio.create_task(self._live())
@@ -90,7 +91,7 @@ class WatchLoop:
             now = time.time()
             due = self._agenda.next(now)
             if due.at > now:
-                if self._args.once and due.scan.name not in self._busy:
+                if self._args.once and (due.at == math.inf or due.scan.name not in self._busy):
                     return
                 self._telling.waits(due)
                 if due.scan.name not in self._busy:
@@ -98,6 +99,7 @@ class WatchLoop:
                 await self._wait(min(due.at - now, LOOK_S))
                 continue
             await self._carry_out(due)
+            await asyncio.sleep(0)  # it may have waited for nothing; signals and the watchdog are heard on this loop
             if self._args.iterations is not None and self._made >= self._args.iterations:
                 return
 

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,35 @@ def test_with_once_what_was_cut_short_is_a_failure(path: Path) -> None:
     stage = Stage(path)
     stage.plays(stage.ends(125, "failed"))
     assert stage.status(None) == 125
+
+
+def test_with_once_no_scan_has_two_new_iterations_though_each_is_due_again_when_it_ends(path: Path) -> None:
+    stage = Stage(path, WatchPlan("nightly", (*PLAN.scans, WEB)))
+    asyncio.run(stage.ends(125, "failed")())
+    stage.plays(
+        stage.ends(3, "done", started=0.0),
+        stage.ends(0, "done", scan="w1", of_scan="web", started=0.0),
+        stage.ends(1, "done", "tampered", scan="s2", number=2, started=0.0),
+    )
+    assert stage.status(None) == 1
+    assert stage.asked == ["certs/1 s1", "web/1 new", "certs/2 new"]
+
+
+def test_with_once_nobody_is_waited_for_whose_iteration_is_older_than_its_interval(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda, "FIRST_WAIT_S", 0.0)
+    (certs,) = PLAN.scans
+    stage = Stage(path, WatchPlan("nightly", (replace(certs, interval_s=0.5), WEB)))
+    with ExitStack() as somebody:
+
+        async def web() -> int:
+            somebody.enter_context(held(blobs_directory(path), "s1"))
+            return await stage.ends(0, "done", scan="w1", of_scan="web")()
+
+        stage.plays(stage.ends(125, "failed", started=time.time()), web)
+        assert stage.status(None) == 125
+    assert stage.asked == ["certs/1 new", "web/1 new"]
 
 
 def test_what_is_still_ending_is_gone_on_with(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,6 +197,37 @@ def test_an_iteration_whose_alerts_somebody_else_tells_counts_once(path: Path) -
     )
     assert stage.status(3) == 1
     assert stage.asked == ["certs/1 new", "web/1 new", "web/2 new"]
+
+
+@pytest.mark.parametrize("busy_s", [0.01, 0.0])
+def test_while_somebody_else_tells_the_alerts_of_an_iteration_a_watch_hears_signals(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], busy_s: float
+) -> None:
+    monkeypatch.setattr(agenda, "BUSY_S", busy_s)
+    monkeypatch.setattr(agenda, "FIRST_WAIT_S", 0.0)
+    (certs,) = PLAN.scans
+    certs = replace(certs, alert=("--on=tampered", "--", "page-me"), alert_on=("tampered",))
+    stage = Stage(path, WatchPlan("nightly", (certs,)))
+    tasks: list[asyncio.Task[None]] = []
+
+    async def end_it() -> None:
+        said = ""
+        while watch_loop.BUSY not in said:
+            await asyncio.sleep(0)
+            said += capsys.readouterr().err
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ExitStack() as somebody:
+
+        async def untold() -> int:
+            status = await stage.ends(1, "done", "tampered")()
+            somebody.enter_context(held(blobs_directory(path), "s1"))
+            tasks.append(asyncio.create_task(end_it()))
+            return status
+
+        stage.plays(untold)
+        assert stage.status(2) == 0
+    assert stage.asked == ["certs/1 new"]
 
 
 def test_with_once_a_plan_that_the_scan_refuses_is_misuse(path: Path) -> None:
