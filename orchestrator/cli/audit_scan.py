@@ -134,7 +134,8 @@ class AuditScan:
         """What to do once there is a consensus again."""
         if self._resumed is None:
             return "try again"
-        return f"go on: {audit_resume.command(self.scan_id, self._args, chosen.secrets)}"
+        again = audit_resume.command(self.scan_id, self._args, chosen.secrets, is_retry=self.is_retry)
+        return f"go on: {again}"
 
     # The plan.
 
@@ -170,6 +171,8 @@ class AuditScan:
         account = Account(
             plan, self.store, self.scan_id,
             again=audit_resume.command(self.scan_id, self._args, chosen.secrets),
+            retry=audit_resume.command(self.scan_id, self._args, chosen.secrets, is_retry=True),
+            is_retry=self.is_retry,
             known=[verdict.record for verdict in standing(plan, known)],
         )  # fmt: skip
         leg = Leg(self._args, account, network, store)

@@ -1,6 +1,7 @@
 """`exitpin audit --resume`: what it says of a tool that is not what it was, and what to type to go on."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from exitpin.orchestrator.audit.params import Bound
 from exitpin.orchestrator.cli.audit import register
-from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool, settings_of, take_settings
+from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool, command, settings_of, take_settings
 from exitpin.orchestrator.cli.audit_scan import AuditScan
 from exitpin.orchestrator.cli.audit_tools import Chosen
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
@@ -97,3 +98,18 @@ def test_who_is_told_to_go_on_is_told_to_give_the_secrets_again() -> None:
 
 def test_a_scan_that_has_not_begun_is_tried_again() -> None:
     assert next_step("curl") == "try again"
+
+
+def test_a_retry_that_had_no_consensus_to_go_by_is_made_again() -> None:
+    said = next_step("--retry-failed", scan={"scan_id": "s1"}, is_retry=True)
+    assert said == "go on: exitpin audit --resume s1 --retry-failed -p mine.token=..."
+
+
+@pytest.mark.parametrize("is_retry", [True, False])
+def test_what_is_to_be_typed_is_understood(is_retry: bool) -> None:
+    told = ("--on", "tampered", "--", "mail", "-s", "it lies", "me@example.org")
+    args = parsed("--resume=s1", "--control=127.0.0.1:9051", "--fail-on=broken", *told)
+    words = shlex.split(command("s1", args, {"mine": ("token",)}, is_retry=is_retry))
+    again = parsed(*words[2:])
+    assert (again.resume, again.retry_failed, again.params) == ("s1", is_retry, ["mine.token=..."])
+    assert (again.control, again.fail_on, again.command) == ("127.0.0.1:9051", "broken", args.command)
