@@ -14,7 +14,7 @@ from .cases import Case, Conclusion
 from .disclosure import ToolUse
 from .errands import Audit, Errand
 from .keys import key_of, verdict_id
-from .records import Record, judged_again, run_record, verdict_record
+from .records import Record, closed_finding, judged_again, run_record, verdict_record
 
 Keep = Callable[[Record, Sequence[Blob]], None]
 Listen = Callable[[Record], None]
@@ -110,6 +110,10 @@ class RecordLedger:
             evidence=[one for one in evidence if one is not None],
         )
         self._keep(record, [one.blob for one in evidence if one is not None])
+
+    def close_finding(self, finding: Record, layer: str, why: str) -> None:
+        """A finding of an earlier session can't be confirmed any more: it stands as it is."""
+        self._keep(closed_finding(finding, layer, why), ())
 
     def wait_for_disk(self, resume: Callable[[], None]) -> bool:
         """Whether no run should start, for too much waits to be written; then `resume` is called when less does."""

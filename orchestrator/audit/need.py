@@ -15,8 +15,8 @@ RANDOM, NEED = ORDERS = ("random", "need")
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What earlier scans say of an exit. `asked`: when the latest verdict was, in seconds since the epoch;
-    `is_suspect`: whether the latest scan that asked it found something."""
+    """What earlier scans say of an exit. `asked`: when the latest scan came to it, in seconds since the epoch;
+    `is_suspect`: whether that found something. One that was given up before it asked the exit did not come to it."""
 
     asked: float
     is_suspect: bool

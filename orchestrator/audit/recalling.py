@@ -7,8 +7,9 @@ would be held against can be of its time: after `baseline.max_age` it is *supers
 it was found to be without any comparison holds at any age; so does an answer that was the target's own at its time, and
 a lie that had been held against as many controls as a finding wants.
 
-No finding is lost by going on: one that an interruption left open stands until its case is closed anew, also when its
-exit can't be asked any more.
+No finding is lost by going on: one that an interruption left open stands until its case is closed anew. When its exit
+can't be asked any more, since it has left the network or its policy refuses that now, the finding itself is closed: it
+stays what it was, and nobody waits for more.
 
 Does no I/O; called by `exitpin audit --resume`, which reads the records, and handed to `auditing.py`.
 """
@@ -48,24 +49,31 @@ SHOWN = ("schema", "verdict_id", "status", "interrupted", "layer", "tool", "exit
 @dataclass(frozen=True, slots=True)
 class KnownVerdict:
     """A verdict that an earlier session wrote. `last_index`: the highest number of its runs; `record`: what is shown of
-    it at the end of a scan, and no more: there may be many thousands, and each has all of its controls in it."""
+    it at the end of a scan, and no more: there may be many thousands, and each has all of its controls in it; `whole`:
+    all of a finding that was left open."""
 
     key: str
     status: Status
     is_interrupted: bool
     last_index: int
     record: Record
+    whole: Record | None = None
+
+    @property
+    def is_open_finding(self) -> bool:
+        return self.is_interrupted and self.status.is_finding
 
     @classmethod
     def of(cls, record: Record) -> "KnownVerdict":
         """From its record."""
-        return cls(
+        known = cls(
             key=str(record["key"]),
             status=Status(record["status"]),
             is_interrupted=bool(record.get("interrupted")),
             last_index=max((_index(str(run["run_id"])) for run in record.get("runs") or ()), default=0),
             record={name: record.get(name) for name in SHOWN},
         )
+        return replace(known, whole=record) if known.is_open_finding else known
 
 
 @dataclass(slots=True)
@@ -104,7 +112,7 @@ def recall(
     errors = [verdict for verdict in told if retry_failed and verdict.status is Status.ERROR]
     known.failed = frozenset(verdict.key for verdict in errors)
     wiped = {verdict.key for verdict in errors if not verdict.is_interrupted}
-    known.findings = {verdict.key: verdict for verdict in told if verdict.is_interrupted and verdict.status.is_finding}
+    known.findings = {verdict.key: verdict for verdict in told if verdict.is_open_finding}
     known.first_index = max((verdict.last_index + 1 for verdict in told), default=1)
     by_key = {key_of(audit, relay): (audit, relay) for audit, relay in (*audits, *pairs)}
     for record in runs:
@@ -141,22 +149,24 @@ def recall_controls(audits: Iterable[Audit], known: Recollection) -> None:
 
 
 def left_to_do(plan: ScanPlan, known: Recollection, *, retry_failed: bool = False) -> ScanPlan:
-    """The plan without what is answered; of a retry only what ended in an error. Who can't be asked any more, and of
-    whom a finding was left open, is left out: the finding stands."""
+    """The plan without what is answered; of a retry only what ended in an error. Where a program is missing here, and a
+    finding was left open, it is left out: the finding stays open."""
 
     def is_left(audit: Audit, relay: Relay) -> bool:
         key = key_of(audit, relay)
         return key not in known.verdicts and (not retry_failed or key in known.failed)
 
     left = plan.only(is_left)
-    skipped = tuple(one for one in left.skipped if key_of(one.audit, one.relay) not in known.findings)
+    open_ones = known.findings
+    skipped = tuple(one for one in left.skipped if one.is_for_good or key_of(one.audit, one.relay) not in open_ones)
     return replace(left, skipped=skipped)
 
 
 def standing(plan: ScanPlan, known: Recollection) -> list[KnownVerdict]:
     """The verdicts that stay while `plan` is carried out."""
-    asked = {key_of(audit, relay) for audit, relay in plan.pairs}
-    return [*known.verdicts.values(), *(one for key, one in known.findings.items() if key not in asked)]
+    closed = {key_of(audit, relay) for audit, relay in plan.pairs}
+    closed |= {key_of(one.audit, one.relay) for one in plan.skipped}
+    return [*known.verdicts.values(), *(one for key, one in known.findings.items() if key not in closed)]
 
 
 def _closed(verdicts: Iterable[KnownVerdict], *, retry_failed: bool) -> dict[str, KnownVerdict]:

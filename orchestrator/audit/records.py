@@ -141,6 +141,12 @@ def verdict_record(
     }
 
 
+def closed_finding(finding: Record, layer: str, why: str) -> Record:
+    """The record of a finding that an interruption left open, and that can't be confirmed any more. `layer`: policy or
+    gone; `why`: in words."""
+    return {**finding, "interrupted": False, "layer": layer, "reason": f"{finding['reason']} ({why})"}
+
+
 def failure_of(conclusion: Conclusion, attempts: Sequence[Attempt], detail: str) -> Failure | None:
     """The one failure of a verdict that is no answer: its kind is that of the first run that failed, unless the layer
     says it better. None for what is ok, and for lies: those did get an answer."""

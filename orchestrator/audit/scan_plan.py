@@ -27,6 +27,11 @@ class Skipped:
     layer: str
     reason: str
 
+    @property
+    def is_for_good(self) -> bool:
+        """Whether nothing that is done here lets it be asked: it is the exit's doing."""
+        return self.layer in ("policy", "gone")
+
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:

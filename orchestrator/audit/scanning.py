@@ -34,6 +34,7 @@ from .auditing import DRAINED, Auditor
 from .cases import Case, Conclusion
 from .disclosure import ToolUse
 from .errands import Audit, Errand, Terms
+from .keys import key_of
 from .ledger import Disk, Keep, RecordLedger
 from .recalling import Recollection, recall_controls
 from .scan_plan import ScanPlan
@@ -163,8 +164,13 @@ class Scan:
             self.drain()
 
     def _write_skipped(self, ledger: RecordLedger) -> None:
-        """Who is not asked has a verdict, too: that there is none."""
+        """Who is not asked has a verdict, too: that there is none; or the finding that an earlier session left open."""
         for one in self._plan.skipped:
+            known = self._known.findings.get(key_of(one.audit, one.relay))
+            if known is not None and known.whole is not None:
+                why = "its exit has left the network" if one.layer == "gone" else one.reason
+                ledger.close_finding(known.whole, one.layer, why)
+                continue
             conclusion = Conclusion(Status.SKIPPED, f"{one.layer}: {one.reason}", None, one.layer, "local")
             ledger.verdict(one.audit, Case(one.audit.tool, one.relay), conclusion, [])
 

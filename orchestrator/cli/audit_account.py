@@ -23,9 +23,10 @@ Json = Mapping[str, Any]
 @dataclass(slots=True)
 class Account:
     """Every pair of tool and exit, once. `findings`: their records; `unmet`: for how many a program is missing here, or
-    the exit is gone; `problems`: what the user must hear of; `again`: what to type to go on; `known`: the verdicts of
-    earlier sessions; `unfinished`: verdicts that an interruption left open; `recorded`: ids of the verdicts that the
-    store has, where it has not all of them."""
+    the exit is gone; `problems`: what the user must hear of; `again`: what to type to go on; `retry`: to ask again what
+    ended in an error; `is_retry`: whether this scan does just that; `known`: the verdicts of earlier sessions;
+    `unfinished`: verdicts that an interruption left open; `recorded`: ids of the verdicts that the store has, where it
+    has not all of them."""
 
     plan: ScanPlan
     store: Path
@@ -36,6 +37,8 @@ class Account:
     findings: list[Json] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     again: str = ""
+    retry: str = ""
+    is_retry: bool = False
     known: Sequence[Json] = ()
     unfinished: int = 0
     recorded: frozenset[str] | None = None
@@ -94,7 +97,8 @@ class Account:
             said += [f"stopped: {trust_lost}"] if trust_lost is not None else []
             said += self.problems
             if self.again:
-                said.append(f"what is recorded stays; when it can be written again, to go on: {self.again}")
+                again = self.retry if self.is_retry else self.again  # nobody wrote down what a retry has left open
+                said.append(f"what is recorded stays; when it can be written again, to go on: {again}")
             return said
         told = ", ".join(f"{self.statuses[status]} {status}" for status in GRAVEST_FIRST if self.statuses[status])
         said = [f"scan {self.scan_id}: {self.statuses.total()} of {self.planned} verdicts: {told or 'none'}"]
@@ -108,7 +112,7 @@ class Account:
             word = "interrupted: " if interrupted is not None else ""
             said.append(f"{word}what was known is recorded; to go on: {self.again}")
         elif self.again and self.statuses[Status.ERROR]:
-            said.append(f"to ask again what ended in an error: {self.again} --retry-failed")
+            said.append(f"to ask again what ended in an error: {self.retry}")
         said.append(f"`exitpin results list --scan {self.scan_id}` shows all of it, `results show ID` one verdict")
         return said
 

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,6 +16,9 @@ from ..audit.need import NEED, Past, by_need
 from ..errors import OperatorError
 from ..model import Fingerprint, Relay, Snapshot
 from ..network import Network
+from ..report.fields import text
+from ..results.changed_exits import is_known_to
+from ..results.exhibit import BlobError, exhibits
 from ..results.sightings import first_seen_of
 from ..results.standing import pasts_of
 from ..results.stored import open_store
@@ -50,7 +54,7 @@ async def exits_of(
     environment: Mapping[str, str],
     resumed: Resumed | None,
 ) -> Exits:
-    """Whom the scan asks. Raises OperatorError when that is nobody."""
+    """Whom the scan asks. Raises OperatorError when that is nobody; of one that goes on, when it is none of theirs."""
     if resumed is None:
         return await _chosen_exits(args, network, place, rng, environment)
     return await asyncio.to_thread(_known_exits, args, network.snapshot, resumed, place, rng)
@@ -74,14 +78,26 @@ async def _chosen_exits(
 
 
 def _known_exits(args: argparse.Namespace, snapshot: Snapshot, resumed: Resumed, place: Place, rng: Random) -> Exits:
-    """Those of a scan that goes on. Raises OperatorError when none of them is there any more."""
+    """Those of a scan that goes on: there may be none any more. Raises OperatorError when it is another network."""
     names = [Fingerprint(name) for name in resumed.scan["exits"]]
     there = [snapshot.relays[name] for name in names if name in snapshot.relays]
-    if not there:
+    if not there and not _is_its_network(snapshot, resumed, place.store):
         hint = "Is it the same? A lab that was started anew has other relays: begin a new scan."
         raise OperatorError(f"no exit of scan {resumed.scan_id} is in this network.", hint)
     gone = [name for name in names if name not in snapshot.relays]
     return Exits(there, gone, _ranks(args, _in_order(args, there, place, rng)))
+
+
+def _is_its_network(snapshot: Snapshot, resumed: Resumed, store: Path) -> bool:
+    """Whether any relay is here of those that a consensus of the scan has. Of one that was not kept nobody can tell."""
+    reader = open_store(store)
+    if reader is None:
+        return False
+    with reader:
+        kept = [text(item, "sha256") for item in exhibits(resumed.scan) if text(item, "name") == "consensus"]
+        with suppress(BlobError):
+            return any(is_known_to(reader.blobs.read(name), snapshot.relays.keys()) for name in reversed(kept))
+    return False
 
 
 def _in_order(args: argparse.Namespace, exits: Sequence[Relay], place: Place, rng: Random) -> Sequence[Relay]:

@@ -181,8 +181,11 @@ def account_sentence(resumed: Resumed, plan: ScanPlan, known: Recollection) -> s
     return said
 
 
-def command(scan_id: str, args: argparse.Namespace, secrets: Mapping[str, tuple[str, ...]]) -> str:
-    """What to type to go on. `secrets`: by tool the names of the secret parameters, which have to be given again."""
+def command(
+    scan_id: str, args: argparse.Namespace, secrets: Mapping[str, tuple[str, ...]], *, is_retry: bool = False
+) -> str:
+    """What to type to go on. `secrets`: by tool the names of the secret parameters, which have to be given again;
+    `is_retry`: what ended in an error is to be asked again, and nothing else."""
     words = ["exitpin", "audit", "--resume", scan_id]
     if args.store:
         words += ["--store", os.path.abspath(args.store)]
@@ -190,6 +193,8 @@ def command(scan_id: str, args: argparse.Namespace, secrets: Mapping[str, tuple[
         words += ["--control", args.control]
     if args.fail_on != "tampered":
         words += ["--fail-on", args.fail_on]
+    if is_retry:
+        words.append("--retry-failed")
     given = [f"-p {tool}.{name}=..." for tool, names in secrets.items() for name in names]
     told = [shlex.join(words_of(args))] if args.on else []
     return " ".join([shlex.join(words), *given, *told])

@@ -87,7 +87,8 @@ class AuditScan:
         self._requirements = Requirements(self._environment, self._containment)
         async with AsyncExitStack() as stack:
             network = await stack.enter_async_context(open_network(self._vantage))
-            network = await valid_network(network, self._vantage, self._next_step(), is_waiting=self._is_waiting)
+            next_step = self._next_step(chosen)
+            network = await valid_network(network, self._vantage, next_step, is_waiting=self._is_waiting)
             if self._resumed is not None and not self._args.dry_run:
                 self._hold(stack)
                 self._resumed = audit_resume.read_again(self._resumed, self.store)
@@ -129,9 +130,12 @@ class AuditScan:
         """Whether what ended in an error is asked again, and nothing else."""
         return self._resumed is not None and self._resumed.is_retry
 
-    def _next_step(self) -> str:
+    def _next_step(self, chosen: Chosen) -> str:
         """What to do once there is a consensus again."""
-        return "try again" if self._resumed is None else f"go on: {audit_resume.command(self.scan_id, self._args, {})}"
+        if self._resumed is None:
+            return "try again"
+        again = audit_resume.command(self.scan_id, self._args, chosen.secrets, is_retry=self.is_retry)
+        return f"go on: {again}"
 
     # The plan.
 
@@ -167,6 +171,8 @@ class AuditScan:
         account = Account(
             plan, self.store, self.scan_id,
             again=audit_resume.command(self.scan_id, self._args, chosen.secrets),
+            retry=audit_resume.command(self.scan_id, self._args, chosen.secrets, is_retry=True),
+            is_retry=self.is_retry,
             known=[verdict.record for verdict in standing(plan, known)],
         )  # fmt: skip
         leg = Leg(self._args, account, network, store)

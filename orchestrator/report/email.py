@@ -7,6 +7,7 @@ text only, 72 columns (`plain.py`); never sent by itself. Called by `exitpin rep
 
 from collections.abc import Iterator
 
+from ..results.due import was_left_open
 from .email_proof import evidence, proof, when
 from .email_repeat import repeat
 from .email_seen import seen
@@ -86,7 +87,7 @@ def _opening(finding: Finding) -> list[str]:
     }[finding.status]
     if lied < of:
         told += f" The other {of - lied} were as they should be: it happens at times only."
-    if record.get("interrupted"):
+    if was_left_open(record):
         told += " The scan was interrupted before all was asked."
     blocks = [paragraph(TEST_NETWORK)] if finding.lab else []
     version = f" {finding.exitpin}" if finding.exitpin else ""

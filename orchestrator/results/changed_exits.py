@@ -3,7 +3,7 @@ others now. Pure.
 
 The documents are those that a scan keeps as evidence: the consensus, and the server descriptors of the exits that it
 was to ask (dir-spec 2.1.1, 3.4.1). Relays wrote the descriptors: what of them is shown has to be escaped, and only so
-many lines of a policy are told. Called by `results diff`.
+many lines of a policy are told. Called by `results diff`, and by `audit --resume`, which asks if a network is the same.
 """
 
 import re
@@ -58,6 +58,11 @@ def exit_changes(before: Sequence[Documents], after: Sequence[Documents], exits:
         if was != now:
             found.append(ExitChange(FLAGS, name, names[name], tuple(sorted(was - now)), tuple(sorted(now - was))))
     return sorted(found, key=lambda change: (change.kind != POLICY, change.nickname, change.exit))
+
+
+def is_known_to(consensus: bytes, relays: Collection[str]) -> bool:
+    """Whether any of these relays (fingerprints) stands in a consensus."""
+    return bool(_flags(consensus, relays))
 
 
 def _told_by(legs: Sequence[Documents], exits: Collection[str]) -> tuple[dict[str, tuple[str, ...]], _Flags]:

@@ -17,6 +17,7 @@ from .public import LOCAL, VANTAGE
 
 WHO = ("nickname", "addresses", "family", "contact", "flags")
 KEY = 64  # hex digits
+NOTES_MAX = 3  # behind the reason of a run: seen at times, interrupted, its exit has gone
 
 Json = Mapping[str, Any]
 
@@ -130,7 +131,10 @@ def _begins(reason: object, of_run: object) -> bool:
 
 
 def _ends(reason: str) -> Iterator[int]:
-    if (end := reason.rfind(" (")) > 0:
+    end = len(reason)
+    for _ in range(NOTES_MAX):
+        if (end := reason.rfind(" (", 0, end)) <= 0:
+            return
         yield end
 
 

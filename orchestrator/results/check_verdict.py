@@ -13,7 +13,7 @@ from typing import Any
 from .check import MALFORMED, Checked, check_pieces, is_bare, is_same_fact
 from .check_claims import network_of, of_controls, of_itself, of_lies, of_run, of_tool
 from .commands import SECRET
-from .due import LIES, is_unreached, objections, says_nothing
+from .due import LIES, is_unreached, objections, says_nothing, was_left_open
 from .pieces import Pieces
 from .wanted import FINDINGS
 
@@ -148,10 +148,11 @@ class _Case:
             self._ask_accuser(run_id, run, has_lied=status in LIES)
 
     def _compare_role(self, run_id: str, told: Json, run: Json) -> None:
-        """A run that was asked again counts for nothing; a verdict that waits for that may name it still."""
+        """A run that was asked again counts for nothing; a verdict that waits for that, or did, may name it
+        still."""
         role = run.get("role")
         if role == "superseded":
-            is_open = self.record.get("interrupted") is True or self.record.get("status") == "error"
+            is_open = was_left_open(self.record) or self.record.get("status") == "error"
             if not is_open:
                 self.object(f"its run {run_id} was asked again, and counts for nothing")
         elif role not in ASKED or role != told.get("role"):

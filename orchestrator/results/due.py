@@ -9,13 +9,16 @@ other words, as far as statuses of runs tell (tests hold the two against each ot
   none of these        broken after many runs that got no answer; else an error
   no run at all        skipped, or an error
 
-Of a scan that was interrupted a verdict may say less than that, never more: a lie is suspect, or nothing is known.
+Of a scan that was interrupted a verdict may say less than that, never more: a lie is suspect, or nothing is known. A
+finding that nobody could be asked to confirm afterwards stays that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 LIES = ("tampered", "suspect")
+CLOSED_BY = ("policy", "gone")
+"""The layer of a finding that an interruption left open, and that was closed as it was."""
 SAYS_NOTHING = frozenset(
     ("attribution", "shim", "interrupted", "exec", "tor", "circuit", "circuit-lost", "clock", "parse")
 )  # kinds of failures
@@ -28,15 +31,22 @@ Due = dict[str, tuple[int, int]]
 
 def objections(verdict: Json, statuses: Sequence[object], unreached: int) -> Iterator[str]:
     """Why a verdict can't come from runs of these statuses. `unreached`: how many of them got no answer."""
-    due = _due(statuses, unreached, verdict.get("interrupted"))
+    is_less = was_left_open(verdict)
+    due = _due(statuses, unreached, is_less or verdict.get("interrupted"))
     status, told = str(verdict.get("status")), (verdict.get("lied"), verdict.get("of"))
     if status not in due:
         yield f"it says {status:.40}, its {len(statuses)} runs say {' or '.join(due)}"
     elif not all(type(number) is int for number in told):
         yield f"it says that {told[0]!r:.40} runs of {told[1]!r:.40} lied, which are no numbers"
-    elif told != due[status] and not (verdict.get("interrupted") is True and _is_less(*told, *due[status])):
+    elif told != due[status] and not (is_less and _is_less(*told, *due[status])):
         lied, heard = due[status]
         yield f"it says that {told[0]!r:.40} runs of {told[1]!r:.40} lied, and names {lied} of {heard}"
+
+
+def was_left_open(verdict: Json) -> bool:
+    """Whether it was reached before all was asked, be it that it is closed now."""
+    is_closed = verdict.get("status") == "suspect" and verdict.get("layer") in CLOSED_BY
+    return verdict.get("interrupted") is True or is_closed
 
 
 def _due(statuses: Sequence[object], unreached: int, interrupted: object) -> Due:

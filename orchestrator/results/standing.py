@@ -11,7 +11,8 @@ from .wanted import FINDINGS, STATUSES, exit_condition
 
 AT_ONCE = 500  # values of one statement; SQLite takes more
 REASON_MAX = 4096  # characters
-LATEST_MAX = 32  # verdicts on an exit, of which those of its latest scan are looked at
+SKIPPED = "skipped"
+LATEST_MAX = 64  # verdicts on an exit, of which those of the latest scan that asked it count
 
 
 class Rows(Protocol):
@@ -147,17 +148,46 @@ def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + AT_ONCE]
 
 
+class _Told(NamedTuple):
+    """One verdict on an exit. `is_open`: an error that an interruption left open, which asked nobody, or not to the
+    end."""
+
+    scan_id: str
+    status: str
+    failure_kind: str | None
+    ended: float
+    is_open: object
+
+
 def pasts_of(reader: Rows, exits: Iterable[str]) -> dict[str, tuple[float, bool]]:
-    """Of each of these exits that has a verdict: when the latest was, and whether the latest scan with one found
-    something. Raises OperatorError."""
+    """Of each of these exits that a scan came to: when the latest that did was there, and whether it found something.
+    Raises OperatorError."""
+    is_open = (
+        "CASE status WHEN 'error' THEN CASE WHEN json_valid(record) THEN json_extract(record, '$.interrupted') END END"
+    )
     statement = (
-        "SELECT scan_id, status, ended FROM runs WHERE exit_fingerprint = ? AND kind = 'verdict'"
-        f" ORDER BY ended DESC LIMIT {LATEST_MAX}"
+        f"SELECT scan_id, status, failure_kind, ended, {is_open} FROM runs WHERE exit_fingerprint = ?"
+        f" AND kind = 'verdict' ORDER BY ended DESC LIMIT {LATEST_MAX}"
     )
     found: dict[str, tuple[float, bool]] = {}
     for name in exits:
-        latest = list(reader.rows(statement, [name]))
-        if latest:
-            scan_id, _, ended = latest[0]
-            found[name] = ended, any(status in FINDINGS for scan, status, _ in latest if scan == scan_id)
+        scans: dict[str, list[_Told]] = {}
+        for told in map(_Told._make, reader.rows(statement, [name])):
+            scans.setdefault(told.scan_id, []).append(told)
+        past = next(filter(None, map(_past, scans.values())), None)
+        if past is not None:
+            found[name] = past
     return found
+
+
+def _past(verdicts: Sequence[_Told]) -> tuple[float, bool] | None:
+    """What those of one scan on an exit, the latest first, say of it; None: the scan did not come to it.
+
+    One that was given up before it asked the exit did not, whatever it skipped. But whose policy refused all that there
+    was to ask has had its turn: it would come first for ever, and leave no room for anybody (`limit`).
+    """
+    asked = [told for told in verdicts if told.status != SKIPPED and not told.is_open]
+    if asked:
+        return asked[0].ended, any(told.status in FINDINGS for told in asked)
+    has_refused = any(told.failure_kind == "policy" for told in verdicts)
+    return (verdicts[0].ended, False) if has_refused and not any(told.is_open for told in verdicts) else None

@@ -44,7 +44,7 @@ def test_an_interrupt_and_a_problem_come_before_all_verdicts() -> None:
 
 def test_where_records_were_lost_it_tells_of_those_that_are_there() -> None:
     account = an_account(("ok", ""), ("error", "stream"))
-    account.again = "exitpin audit --resume scan"
+    account.again, account.retry = "exitpin audit --resume scan", "exitpin audit --resume scan --retry-failed"
     account.findings = [{"verdict_id": name} for name in ("there", "lost")]
     account.recorded = frozenset({"there"})
     account.problem("1 record could not be written to results.sqlite: the disk is full. They are lost.")
@@ -53,3 +53,32 @@ def test_where_records_were_lost_it_tells_of_those_that_are_there() -> None:
     assert said[-1].endswith("to go on: exitpin audit --resume scan")
     assert not any("what was known is recorded" in sentence or "shows all of it" in sentence for sentence in said)
     assert account.findings_recorded == [{"verdict_id": "there"}]
+
+
+@pytest.mark.parametrize(
+    ("is_retry", "is_lost", "said"),
+    [
+        (True, True, "when it can be written again, to go on: exitpin retry -- mail"),
+        (False, True, "when it can be written again, to go on: exitpin resume -- mail"),
+        (True, False, "to go on: exitpin resume -- mail"),
+        (False, False, "to go on: exitpin resume -- mail"),
+    ],
+)
+def test_a_retry_whose_records_were_lost_is_made_again_and_any_other_scan_is_gone_on_with(
+    is_retry: bool, is_lost: bool, said: str
+) -> None:
+    """What it has not asked is an error still that ended long ago; else it was left open by this session."""
+    account = an_account(("error", "stream"))
+    account.again, account.retry, account.is_retry = "exitpin resume -- mail", "exitpin retry -- mail", is_retry
+    account.recorded = frozenset() if is_lost else None
+    (told,) = [s for s in account.sentences(interrupted=None, trust_lost="tor is gone") if "to go on" in s]
+    assert told.endswith(said)
+
+
+def test_how_to_ask_errors_again_is_told_before_the_command_of_alerts() -> None:
+    plan = ScanPlan((), (), (), 1)
+    account = Account(plan, Path("x"), "scan", again="exitpin resume -- mail", retry="exitpin retry -- mail", known=[
+        {"schema": "exitpin.verdict/1", "status": "error", "layer": "stream"},
+    ])  # fmt: skip
+    said = account.sentences(interrupted=None, trust_lost=None)
+    assert "to ask again what ended in an error: exitpin retry -- mail" in said

@@ -1,12 +1,21 @@
-"""`exitpin audit --resume`: what it says of a tool that is not what it was."""
+"""`exitpin audit --resume`: what it says of a tool that is not what it was, and what to type to go on."""
 
 import argparse
+import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from exitpin.orchestrator.audit.params import Bound
 from exitpin.orchestrator.cli.audit import register
-from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool, settings_of, take_settings
+from exitpin.orchestrator.cli.audit_resume import Resumed, check_tool, command, settings_of, take_settings
+from exitpin.orchestrator.cli.audit_scan import AuditScan
+from exitpin.orchestrator.cli.audit_tools import Chosen
 from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+from exitpin.orchestrator.network import Vantage
+
+from ..orchestrator.scans import tool
 
 MINE = {"id": "mine", "word": "/home/me/my tools/mine.toml", "digest": "d" * 64, "key": "k", "secret": ["pin", "token"]}
 CURL = {"id": "curl", "word": "curl", "digest": "d" * 64, "key": "k", "secret": []}
@@ -66,3 +75,41 @@ def test_what_is_said_anew_when_a_scan_goes_on_is_what_holds() -> None:
     again = parsed("--resume=s1", "--containment=guard", "--allow=unix:/run/x", "--jobs=5")
     take_settings(again, scan)
     assert (again.containment, again.allow, again.jobs) == ("guard", ["unix:/run/x"], 5)
+
+
+# What to type to go on.
+
+
+def next_step(*words: str, **resumed: Any) -> str:
+    """What is said where there is no consensus to go on by, of a scan with a secret that was given."""
+    one = tool("mine")
+    chosen = Chosen(
+        [(one, Bound(one, {}, secret=frozenset({"token", "pin"})), "k")], {"mine": frozenset({"token"})}, {}
+    )
+    args = parsed(*words)
+    scan = AuditScan(args, Vantage("own", Path("/x")), {"HOME": "/home/me"}, Resumed(**resumed) if resumed else None)
+    return scan._next_step(chosen)
+
+
+def test_who_is_told_to_go_on_is_told_to_give_the_secrets_again() -> None:
+    said = next_step("--resume=s1", scan={"scan_id": "s1"}, is_retry=False)
+    assert said == "go on: exitpin audit --resume s1 -p mine.token=..."
+
+
+def test_a_scan_that_has_not_begun_is_tried_again() -> None:
+    assert next_step("curl") == "try again"
+
+
+def test_a_retry_that_had_no_consensus_to_go_by_is_made_again() -> None:
+    said = next_step("--retry-failed", scan={"scan_id": "s1"}, is_retry=True)
+    assert said == "go on: exitpin audit --resume s1 --retry-failed -p mine.token=..."
+
+
+@pytest.mark.parametrize("is_retry", [True, False])
+def test_what_is_to_be_typed_is_understood(is_retry: bool) -> None:
+    told = ("--on", "tampered", "--", "mail", "-s", "it lies", "me@example.org")
+    args = parsed("--resume=s1", "--control=127.0.0.1:9051", "--fail-on=broken", *told)
+    words = shlex.split(command("s1", args, {"mine": ("token",)}, is_retry=is_retry))
+    again = parsed(*words[2:])
+    assert (again.resume, again.retry_failed, again.params) == ("s1", is_retry, ["mine.token=..."])
+    assert (again.control, again.fail_on, again.command) == ("127.0.0.1:9051", "broken", args.command)

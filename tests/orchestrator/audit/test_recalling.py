@@ -173,11 +173,24 @@ def suspect(pair: Any, **changes: Any) -> KnownVerdict:
     return KnownVerdict.of({"key": key_of(*pair), "status": "suspect", "interrupted": True, **changes})
 
 
-def test_a_finding_whose_exit_is_gone_stands_and_no_skip_takes_its_place() -> None:
-    pair = audits()
-    plan = ScanPlan((pair[0],), (), (Skipped(*pair, "gone", "it is gone"),), 1)
+def left_of(pair: Any, layer: str) -> tuple[ScanPlan, Recollection]:
+    """What is left of a scan whose one finding is open, and whose exit is skipped now."""
+    plan = ScanPlan((pair[0],), (), (Skipped(*pair, layer, "so it is"),), 1)
     known = recall([], [pair], [suspect(pair)], [], lambda record: None, now=1000.0)
-    left = left_to_do(plan, known)
+    return left_to_do(plan, known), known
+
+
+@pytest.mark.parametrize("layer", ["gone", "policy"])
+def test_a_finding_whose_exit_can_not_be_asked_any_more_waits_to_be_closed(layer: str) -> None:
+    pair = audits()
+    left, known = left_of(pair, layer)
+    assert [one.relay for one in left.skipped] == [pair[1]] and left.pairs == ()
+    assert standing(left, known) == []
+
+
+def test_a_finding_stays_open_as_long_as_only_a_program_is_missing_here() -> None:
+    pair = audits()
+    left, known = left_of(pair, "requirement")
     assert (left.pairs, left.skipped) == ((), ())
     assert standing(left, known) == [suspect(pair)]
 

@@ -128,6 +128,18 @@ def test_an_error_is_asked_again_on_demand_and_nothing_else_is() -> None:
     assert set(content(again.stored)[1].values()) == {1}
 
 
+def test_what_a_retry_could_not_write_down_is_asked_by_another_retry_and_not_by_going_on() -> None:
+    first = Scan(by_exit(e5=[DEAD]), exits=6, jobs=4, tools=(tool(confirm=replace(tool().confirm, statuses=())),))
+    first.carry_out()
+    given: dict[str, Any] = {"exits": 6, "jobs": 4, "tools": first.tools}
+    lost = Scan(honest, **given, earlier=first.stored, retry_failed=True, before=lambda scan: scan.auditor.drain())
+    assert [verdict["interrupted"] for verdict in lost.carry_out().verdicts] == [True]
+    gone_on = Scan(honest, **given, earlier=first.stored).carry_out()
+    assert gone_on.records == []
+    again = Scan(honest, **given, earlier=first.stored, retry_failed=True).carry_out()
+    assert statuses(again.stored) == Counter(ok=6)
+
+
 def again_nick(scan: Scan) -> str:
     (verdict,) = scan.verdicts
     return str(verdict["exit"]["nickname"])

@@ -104,6 +104,13 @@ def test_a_relay_that_changes_things_at_times_is_told_as_such(mail: Mail) -> Non
     assert "Try it several times: 5 of 14 were changed." in text
 
 
+@pytest.mark.parametrize("changes", [{"interrupted": True}, {"layer": "gone"}, {"layer": "policy"}])
+def test_what_nobody_could_confirm_is_told_as_such(changes: dict[str, object], mail: Mail) -> None:
+    text = re.sub(r"\s+", " ", mail(status="suspect", lied=1, of=1, **changes))
+    assert "The scan was interrupted before all was asked." in text
+    assert "was interrupted" not in mail(status="suspect", lied=1, of=1)
+
+
 def test_what_was_found_in_a_lab_says_so_before_all_else(mail: Mail) -> None:
     text = mail()
     assert text.startswith("Subject: [test network] exit relay exit01")

@@ -189,6 +189,25 @@ def test_many_runs_that_got_no_answer_make_an_exit_broken(shelf: Shelf) -> None:
     assert any("it says broken, its 8 runs say error" in problem for problem in shelf.check().problems)
 
 
+CLOSED = {"status": "suspect", "interrupted": False, "layer": "gone"}
+"""A finding that was left open, and that nobody could confirm later."""
+
+
+def test_a_finding_that_was_closed_before_it_was_confirmed_may_name_a_run_that_was_to_be_asked_again(
+    shelf: Shelf,
+) -> None:
+    shelf.run.update(role="superseded")
+    shelf.verdict.update(CLOSED)
+    assert shelf.check().problems == ()
+
+
+def test_whatever_else_was_noted_the_reason_of_a_verdict_is_that_of_a_run(shelf: Shelf) -> None:
+    shelf.verdict["runs"][0]["reason"] = shelf.run["verdict"]["reason"] = "192.0.2.7:80 is another"
+    notes = "(intermittent) (interrupted before it was confirmed) (its exit has left the network)"
+    shelf.verdict.update(CLOSED, reason=f"(vantage):80 is another {notes}")
+    assert shelf.check().problems == ()
+
+
 @pytest.mark.parametrize(("status", "told"), [("suspect", (1, 1)), ("error", (0, 0))])
 def test_an_interrupted_verdict_may_say_less(status: str, told: tuple[int, int], shelf: Shelf) -> None:
     shelf.judge("tampered", "tampered")

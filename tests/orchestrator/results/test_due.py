@@ -63,3 +63,23 @@ def test_a_conclusion_is_always_what_may_be_said_and_nothing_graver_is(case: lis
     for other in set(Status) - {concluded.status, Status.ERROR, Status.SKIPPED}:
         assert objected(other.value, concluded.lied, concluded.of)
     assert objected(concluded.status.value, concluded.lied + 1, concluded.of + 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_fine"),
+    [
+        ({"interrupted": True}, True),
+        ({"layer": "gone"}, True),
+        ({"layer": "policy"}, True),
+        ({"layer": "requirement"}, False),
+        ({"layer": None}, False),
+        ({"layer": "gone", "lied": 3}, False),
+        ({"layer": "gone", "status": "tampered"}, True),
+        ({"layer": "gone", "status": "broken"}, False),
+    ],
+)
+def test_a_finding_that_nobody_could_confirm_any_more_may_say_less_and_never_more(
+    changes: dict[str, object], is_fine: bool
+) -> None:
+    told = {"status": "suspect", "lied": 2, "of": 2, "interrupted": False, **changes}
+    assert (list(objections(told, ["tampered", "tampered"], 0)) == []) is is_fine
