@@ -74,8 +74,12 @@ def _made(file: Any) -> tuple[int, bytes]:
     try:
         function, args, kwargs = pickle.load(file)
         returned = function(*args, **kwargs)
+    except SystemExit:
+        raise
     except Exception as error:
         return RAISED, _told(error) + _pickled(error)
+    except BaseException as error:  # what interrupts: it has interrupted the function, and not the caller
+        return RAISED, _told(error)
     try:
         return RETURNED, cloudpickle.dumps(returned)
     except Exception as error:
@@ -83,12 +87,12 @@ def _made(file: Any) -> tuple[int, bytes]:
         return RAISED, _told(error, why)
 
 
-def _told(error: Exception, message: str | None = None) -> bytes:
+def _told(error: BaseException, message: str | None = None) -> bytes:
     """The name of its type, its message and its traceback, pickled."""
     return pickle.dumps((type(error).__qualname__, message or _text(error), "".join(traceback.format_exception(error))))
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as why:
