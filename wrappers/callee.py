@@ -15,6 +15,8 @@ from hashlib import blake2b
 from io import BytesIO
 from typing import Any
 
+from .callee_end import end_in_time
+
 HEADER = struct.Struct("=QQ32s")
 """What came of it, how many bytes of pickle follow, and the signature of all that."""
 RETURNED, RAISED = 1, 2
@@ -44,6 +46,7 @@ def main() -> None:
     if os.getpid() != owner:
         _end_as_a_child(kind)
     _write(answer, HEADER.pack(kind, len(content), signature(key, kind, content)) + content)
+    end_in_time()
 
 
 def _taken(asked: int) -> tuple[bytes, BytesIO]:
@@ -74,8 +77,12 @@ def _made(file: Any) -> tuple[int, bytes]:
     try:
         function, args, kwargs = pickle.load(file)
         returned = function(*args, **kwargs)
+    except SystemExit:
+        raise
     except Exception as error:
         return RAISED, _told(error) + _pickled(error)
+    except BaseException as error:  # what interrupts: it has interrupted the function, and not the caller
+        return RAISED, _told(error)
     try:
         return RETURNED, cloudpickle.dumps(returned)
     except Exception as error:
@@ -83,12 +90,12 @@ def _made(file: Any) -> tuple[int, bytes]:
         return RAISED, _told(error, why)
 
 
-def _told(error: Exception, message: str | None = None) -> bytes:
+def _told(error: BaseException, message: str | None = None) -> bytes:
     """The name of its type, its message and its traceback, pickled."""
     return pickle.dumps((type(error).__qualname__, message or _text(error), "".join(traceback.format_exception(error))))
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as why:

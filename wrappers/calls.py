@@ -44,8 +44,9 @@ class RunFailed(Exception):
 
 
 class RemoteError(Exception):
-    """What a function raised, where that itself can't be had here: it holds a socket or a file, say, or can't be made
-    anew. `type_name`, `message`: the exception's; `traceback`: that of its process, as text."""
+    """What a function raised, where that itself can't be had here: it holds a socket or a file, say, can't be made
+    anew, or is no `Exception` (a `CancelledError`, a `KeyboardInterrupt`) and would seem to interrupt the caller.
+    `type_name`, `message`: the exception's; `traceback`: that of its process, as text."""
 
     def __init__(self, type_name: str, message: str, traceback: str) -> None:
         super().__init__(type_name, message, traceback)

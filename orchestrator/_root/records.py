@@ -27,6 +27,18 @@ class CircuitTable(TypedDict):
     reason: str | None
 
 
+class UnbuiltTable(TypedDict):
+    """A circuit that could not be built. `id` None: Tor did not even begin; `reached`: how many relays of it answered;
+    `suspects`: one of these has failed."""
+
+    id: int | None
+    path: list[str]
+    reached: int
+    reason: str
+    suspects: list[str]
+    blame: str
+
+
 class StreamTable(TypedDict):
     """One connect or look-up. `witnesses`: what agreed about it; nothing if it never became a stream."""
 
@@ -85,6 +97,7 @@ class RunRecord(TypedDict):
     exit: ExitTable
     source_address: str
     circuits: list[CircuitTable]
+    unbuilt: list[UnbuiltTable]
     streams: list[StreamTable]
     denied: list[dict[str, Any]]
     denied_count: int
@@ -100,7 +113,8 @@ class RunRecord(TypedDict):
 
 class VerdictRecord(TypedDict):
     """A verdict on one exit by one tool, `exitpin.verdict/1`; docs/audits.rst tells what the words mean. `lied` of `of`
-    runs were lied to; `started`, `ended`: seconds since the epoch."""
+    runs were lied to; `rule`: the place of the one that decided in the tool's file, from 0; `when`: what that asks for;
+    `undecided`: facts on which the controls do not agree; `started`, `ended`: seconds since the epoch."""
 
     schema: Literal["exitpin.verdict/1"]
     verdict_id: str
@@ -108,9 +122,12 @@ class VerdictRecord(TypedDict):
     key: str
     status: Literal["ok", "tampered", "suspect", "broken", "error", "skipped"]
     severity: str | None
+    rule: int | None
+    when: str | None
     reason: str
     lied: int
     of: int
+    undecided: list[str]
     layer: str | None
     blame: str | None
     retryable: bool

@@ -54,12 +54,12 @@ def again(module: ModuleType, content: bytes, consensus: Consensus) -> ModuleTyp
     return fresh
 
 
-def test_what_was_changed_is_handed_on_and_nothing_else(module: ModuleType, consensus: Consensus) -> None:
+def test_what_was_changed_is_handed_on_and_the_consensus_is_told_of(module: ModuleType, consensus: Consensus) -> None:
     before = Globals(module)
     module.setup(consensus)
     content, missing = before.changed()
     assert missing == {}
-    assert b"untouched" not in content and b"Exit Running" not in content
+    assert b"Exit Running" not in content
     probe = again(module, content, consensus)
     assert (probe.names, probe.count) == ({"a.test": ["192.0.2.1"]}, 7)
     assert probe.same is probe.names and type(probe.kept) is probe.Kept and probe.relays is consensus

@@ -116,6 +116,19 @@ def test_a_probe_has_returned_or_not_whatever_its_exit_status(
     assert (ended.returncode, part.facts) == (status, facts), ended.stderr
 
 
+def test_what_a_module_makes_as_it_is_imported_is_made_once_for_all_parts(part: Part) -> None:
+    """Else one that compares with it accuses every exit."""
+    part.begin(
+        "import uuid\ntoken, expected = uuid.uuid4().hex, None\n"
+        "def setup():\n    global expected\n    expected = 'page for ' + token\n"
+        "def probe(a, b, c):\n    assert expected == 'page for ' + token\n"
+        "def teardown():\n    assert expected == 'page for ' + token\n"
+    )
+    for name in ("setup", "probe", "teardown"):
+        ended = part.run(name)
+        assert ended.returncode == 0, ended.stderr
+
+
 def test_a_file_that_has_changed_since_the_scan_began_is_not_carried_out(part: Part) -> None:
     part.begin("def setup(): pass\n")
     assert part.run("setup").returncode == 0

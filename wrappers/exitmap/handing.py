@@ -3,7 +3,8 @@
 exitmap forks, so its children have all that their parent had. Here the globals that setup() changed are pickled; so are
 what it set on the module's classes and functions, the environment and the default timeout of sockets. What can't be
 pickled (an open file, a lock, whatever holds one, or a lambda) and was seen to change (`traces.py`) is told by name,
-and raises in a probe as soon as it is used, and not before.
+and raises in a probe as soon as it is used, and not before. What setup() did not change is there in a probe, too, but
+for what is another thing each time it is made (`begun.py`).
 """
 
 import io
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
+from .begun import differing, made_by
 from .relays import Consensus
 from .traces import has_more, mark_of
 
@@ -56,7 +58,9 @@ class Globals:
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
-        self._before = {name: (value, *_told(value)) for name, value in _own(module)}
+        own = list(_own(module))
+        self._before = {name: (value, *_told(value)) for name, value in own}
+        self._made = made_by(own, module)
         self._environment = dict(os.environ)
         self._timeout_s = socket.getdefaulttimeout()
 
@@ -73,7 +77,8 @@ class Globals:
                     changed[name] = value
             elif value is not before or mark_now is None or mark_now != mark:
                 missing[name] = now
-        around = {"gone": [name for name in self._before if name not in own], **self._around()}
+        made = {name: pickled for name, pickled in self._made.items() if name in own and name not in changed | missing}
+        around = {"gone": [name for name in self._before if name not in own], "made": made, **self._around()}
         content = _pickled({"globals": changed, "missing": missing, **around})
         if isinstance(content, bytes):
             return content, missing
@@ -96,7 +101,7 @@ def hand_on(content: bytes, module: ModuleType, consensus: Consensus) -> None:
     for name in told["gone"]:
         owner, last = _place(module, name)
         vars(owner).pop(last, None) if owner is module else delattr(owner, last)
-    for name, value in told["globals"].items():
+    for name, value in (*differing(told["made"], dict(_own(module))), *told["globals"].items()):
         setattr(*_place(module, name), value)
     for name, why in told["missing"].items():
         setattr(*_place(module, name), Missing(name, why))
