@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import sh
 
+from .fed import Output
 from .habits import ELSEWHERE, FOREGROUND, HABITS, REFUSED, checked
 from .running import Running, Way
 
@@ -29,6 +30,9 @@ def command_class(way: Way, exit_: str) -> type[sh.Command]:
         def _extract_call_args(cls, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             """As that of `sh`, which calls it for all that is given or baked."""
             call_args, others = super()._extract_call_args(kwargs)  # type: ignore[misc]
+            source = call_args.get("in")
+            if isinstance(source, Running) and not source.call_args["piped"]:
+                call_args["in"] = Output(source)
             return checked(call_args), others
 
         def __enter__(self) -> None:

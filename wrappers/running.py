@@ -76,8 +76,8 @@ class Printed(str):
 
 
 class Running(sh.RunningCommand):
-    """A command on its way. `record`: of its run, once that has ended. One whose lines are read ends when nobody refers
-    to it any more."""
+    """A command on its way. `record`: of its run, once that has ended; `lines`: where they are read from, if they are.
+    One whose lines are read ends when nobody refers to it any more."""
 
     def __init__(
         self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
@@ -86,7 +86,7 @@ class Running(sh.RunningCommand):
         self._record: Mapping[str, Any] | None = None
         self._problem: BaseException | None = None
         self._kept: dict[str, Kept] = {}
-        self._lines: io.BufferedReader | None = None
+        self.lines: io.BufferedReader | None = None
         self._settling, self._taking = threading.Lock(), threading.Lock()
         self._is_settled = self._is_taken = self._is_read = False
         if call_args["done"]:
@@ -101,7 +101,7 @@ class Running(sh.RunningCommand):
         writing = None
         if self._reads_lines(call_args, stdout):
             reading, writing = os.pipe()
-            self._lines = os.fdopen(reading, "rb")
+            self.lines = os.fdopen(reading, "rb")
             stdout = writing
         stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
         try:
@@ -111,8 +111,8 @@ class Running(sh.RunningCommand):
                 self.process.command = weakref.proxy(self)  # type: ignore[attr-defined]  # or its threads keep us
                 weakref.finalize(self, _end, self.process)
         except BaseException:
-            if self._lines is not None:
-                self._lines.close()
+            if self.lines is not None:
+                self.lines.close()
             raise
         finally:
             if writing is not None:
@@ -163,8 +163,8 @@ class Running(sh.RunningCommand):
     def close(self) -> None:
         """End it, and wait for its end: for who leaves a loop over lines, and keeps it."""
         self._signal(signal.SIGTERM)
-        if self._lines is not None:
-            self._lines.close()
+        if self.lines is not None:
+            self.lines.close()
         self.process.wait()
 
     def _end_for_its_size(self, _: object) -> None:
@@ -183,8 +183,8 @@ class Running(sh.RunningCommand):
 
     def wait(self, timeout: float | None = None) -> "Running":
         """As that of `sh`; who waits for what nobody reads any more has it ended by SIGPIPE."""
-        if self._lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
-            self._lines.close()
+        if self.lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
+            self.lines.close()
         try:
             with self._passing_ctrl_c_on():
                 super().wait(timeout)
@@ -219,7 +219,7 @@ class Running(sh.RunningCommand):
             raise self._problem
         if any(kept.is_full for kept in self._kept.values()):
             raise TooMuchOutput(self.ran, self._record)
-        if code == -signal.SIGPIPE and self._lines is not None and not self._is_read:
+        if code == -signal.SIGPIPE and self.lines is not None and not self._is_read:
             return  # as a shell has it, where who reads has left
         try:
             super().handle_command_exit_code(code)
@@ -247,10 +247,10 @@ class Running(sh.RunningCommand):
                 self._record = self._way.take_record(self._file, self._exit, self._asked, is_killed=is_killed)
 
     def __next__(self) -> Any:
-        if self._lines is None or self._is_read:
+        if self.lines is None or self._is_read:
             return super().__next__()
         with self._passing_ctrl_c_on():
-            line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
+            line = self.lines.readline(LINE_MAX) if not self.lines.closed else b""
         if line:
             with contextlib.suppress(UnicodeDecodeError):
                 return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
@@ -278,7 +278,7 @@ class Running(sh.RunningCommand):
     __hash__ = object.__hash__  # asyncio.gather asks for it
 
     def __len__(self) -> int:
-        if self._lines is not None:
+        if self.lines is not None:
             raise TypeError("lines are read one by one")  # list() asks, and must not wait for the end
         return super().__len__()
 
