@@ -24,7 +24,8 @@ import sh
 
 from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
-from .kept import Kept, TooMuchOutput
+from .kept import Kept, Printed, TooMuchOutput
+from .sh_process import end, read_to_its_end
 
 CHUNK, LINE_MAX = 1 << 16, 1 << 20
 STARTED_S = 5.0
@@ -45,39 +46,11 @@ class Way(Protocol):
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
 
 
-class Printed(str):
-    """What a command wrote to stdout. `running`: the command, as `_return_cmd=True` would have returned it; a copy is
-    text alone."""
-
-    running: "Running"
-
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (str.__str__(self),)
-
-    @property
-    def record(self) -> Mapping[str, Any] | None:
-        """The record of its run, `exitpin.run/1`."""
-        return self.running.record
-
-    @property
-    def stdout(self) -> bytes:
-        """The same, as it was written: what is no UTF-8 is replaced in the text."""
-        return self.running.stdout
-
-    @property
-    def stderr(self) -> bytes:
-        """What it wrote there; the last lines may be exitpin's."""
-        return self.running.stderr
-
-    @property
-    def exit_code(self) -> int:
-        """0, or what `_ok_code` allowed."""
-        return self.running.exit_code
-
-
 class Running(sh.RunningCommand):
     """A command on its way. `record`: of its run, once that has ended; `lines`: where they are read from, if they are.
     One whose lines are read ends when nobody refers to it any more."""
+
+    _process: Any = None
 
     def __init__(
         self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
@@ -108,8 +81,8 @@ class Running(sh.RunningCommand):
             stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
             if is_iterated:
-                self.process.command = weakref.proxy(self)  # type: ignore[attr-defined]  # or its threads keep us
-                weakref.finalize(self, _end, self.process)
+                self.process.command = weakref.proxy(self)  # or its threads keep us
+                weakref.finalize(self, end, self.process)
         except BaseException:
             if self.lines is not None:
                 self.lines.close()
@@ -117,6 +90,17 @@ class Running(sh.RunningCommand):
         finally:
             if writing is not None:
                 os.close(writing)
+
+    @property
+    def process(self) -> Any:
+        """Its process, as `sh` has it; None, until that has started it."""
+        return self._process
+
+    @process.setter
+    def process(self, process: Any) -> None:
+        self._process = process
+        if process is not None:
+            read_to_its_end(process)
 
     @staticmethod
     def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:
@@ -172,7 +156,7 @@ class Running(sh.RunningCommand):
 
     def _signal(self, signo: int) -> None:
         if self.process is not None:
-            _end(self.process, signo)
+            end(self.process, signo)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -286,10 +270,3 @@ class Running(sh.RunningCommand):
         text = Printed(super().__str__())
         text.running = self
         return text
-
-
-def _end(process: Any, signo: int = signal.SIGTERM) -> None:
-    """Send a signal, unless it was waited for: its number may be another's by then."""
-    if process.exit_code is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.signal(signo)

@@ -1,0 +1,29 @@
+"""What is changed of a process of `sh`, once that is there. Called by `running.py`. Source: sh 2.4, its `OProc`."""
+
+import contextlib
+import select
+import signal
+from typing import Any
+
+
+def end(process: Any, signo: int = signal.SIGTERM) -> None:
+    """Send a signal, unless it was waited for: its number may be another's by then."""
+    if process.exit_code is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.signal(signo)
+
+
+def read_to_its_end(process: Any) -> None:
+    """`sh` stops reading 2 s after the end, whatever is still there, where a callback takes its time. Now it stops when
+    nothing is: who has inherited a pipe, and says nothing, is not waited for."""
+    stop = process._stop_output_event
+    streams = [stream for stream in (process._stdout_stream, process._stderr_stream) if stream is not None]
+    is_asked = stop.is_set
+    stop.is_set = lambda: is_asked() and not _is_readable(streams)
+
+
+def _is_readable(streams: list[Any]) -> bool:
+    poll = select.poll()
+    for stream in streams:
+        poll.register(stream, select.POLLIN)
+    return any(events & select.POLLIN for _, events in poll.poll(0))
