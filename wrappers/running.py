@@ -25,9 +25,10 @@ import sh
 from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
 from .kept import Kept, Printed, TooMuchOutput
+from .lines import LINE_MAX, Lines
 from .sh_process import end, read_to_its_end
 
-CHUNK, LINE_MAX = 1 << 16, 1 << 20
+CHUNK = 1 << 16
 STARTED_S = 5.0
 UNPROVEN = 125
 """The status of `exitpin run` where nothing is proven."""
@@ -61,7 +62,7 @@ class Running(sh.RunningCommand):
         self._kept: dict[str, Kept] = {}
         self.lines: io.BufferedReader | None = None
         self._settling, self._taking = threading.Lock(), threading.Lock()
-        self._is_settled = self._is_taken = self._is_read = False
+        self._is_settled = self._is_taken = self.is_read = False
         if call_args["done"]:
             call_args["done"] = guarded_end(call_args["done"], weakly(self._fail))
         self._file = way.record_path()
@@ -203,7 +204,7 @@ class Running(sh.RunningCommand):
             raise self._problem
         if any(kept.is_full for kept in self._kept.values()):
             raise TooMuchOutput(self.ran, self._record)
-        if code == -signal.SIGPIPE and self.lines is not None and not self._is_read:
+        if code == -signal.SIGPIPE and self.lines is not None and not self.is_read:
             return  # as a shell has it, where who reads has left
         try:
             super().handle_command_exit_code(code)
@@ -231,17 +232,28 @@ class Running(sh.RunningCommand):
                 self._record = self._way.take_record(self._file, self._exit, self._asked, is_killed=is_killed)
 
     def __next__(self) -> Any:
-        if self.lines is None or self._is_read:
+        if self.lines is None or self.is_read:
             return super().__next__()
         with self._passing_ctrl_c_on():
             line = self.lines.readline(LINE_MAX) if not self.lines.closed else b""
         if line:
-            with contextlib.suppress(UnicodeDecodeError):
-                return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
-            return line
-        self._stopped_iteration = self._is_read = True
-        self.wait()
+            return self.decoded(line)
+        self.read_out()
         raise StopIteration
+
+    def __aiter__(self) -> Lines:  # type: ignore[override]  # bytes, where they are no text
+        return Lines(self)
+
+    def decoded(self, line: bytes) -> str | bytes:
+        """As text; as bytes, where strict decoding was asked for and it is none."""
+        with contextlib.suppress(UnicodeDecodeError):
+            return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
+        return line
+
+    def read_out(self) -> None:
+        """All of its lines are read: wait for its end. Raises what `wait` raises."""
+        self._stopped_iteration = self.is_read = True
+        self.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
         """As that of `sh`; who is cancelled has it ended first."""
