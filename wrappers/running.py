@@ -26,7 +26,7 @@ from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
 from .kept import Kept, Printed, TooMuchOutput
 from .lines import LINE_MAX, Lines
-from .sh_process import end, read_to_its_end
+from .sh_process import end, let_go, read_to_its_end
 
 CHUNK = 1 << 16
 STARTED_S = 5.0
@@ -71,7 +71,6 @@ class Running(sh.RunningCommand):
             stdin = queue.Queue()  # for what they answer
         if stdin is None and not call_args["tty_in"]:
             stdin = way.nothing
-        is_iterated = call_args["iter"] or call_args["iter_noblock"]
         writing = None
         if self._reads_lines(call_args, stdout):
             reading, writing = os.pipe()
@@ -81,9 +80,6 @@ class Running(sh.RunningCommand):
         try:
             stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
-            if is_iterated:
-                self.process.command = weakref.proxy(self)  # or its threads keep us
-                weakref.finalize(self, end, self.process)
         except BaseException:
             if self.lines is not None:
                 self.lines.close()
@@ -102,6 +98,8 @@ class Running(sh.RunningCommand):
         self._process = process
         if process is not None:
             read_to_its_end(process)
+            if self.call_args["iter"] or self.call_args["iter_noblock"]:
+                let_go(process, self)
 
     @staticmethod
     def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:

@@ -3,7 +3,13 @@
 import contextlib
 import select
 import signal
+import weakref
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
+
+from .guarded import weakly
 
 
 def end(process: Any, signo: int = signal.SIGTERM) -> None:
@@ -11,6 +17,22 @@ def end(process: Any, signo: int = signal.SIGTERM) -> None:
     if process.exit_code is None:
         with contextlib.suppress(ProcessLookupError):
             process.signal(signo)
+
+
+def let_go(process: Any, running: Any) -> None:
+    """Its threads keep its command no longer: that is ended when nobody else refers to it. Who is to be called at the
+    end is not, then: there is nothing that he could be called with."""
+    complete, handle = running.aio_output_complete, weakly(running.handle_command_exit_code)
+    process.command = SimpleNamespace(aio_output_complete=complete, handle_command_exit_code=handle)
+    done, found = process.call_args["done"], weakref.ref(running)
+    if done:
+        process.call_args["done"] = partial(_done, done.func, found)
+    weakref.finalize(running, end, process)
+
+
+def _done(told: Callable[..., object], found: "weakref.ref[Any]", *how: object) -> None:
+    if (running := found()) is not None:
+        told(running, *how)
 
 
 def read_to_its_end(process: Any) -> None:

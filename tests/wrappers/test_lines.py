@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import queue
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -153,9 +154,16 @@ def test_many_loops_wait_at_once(here: Here) -> None:
     assert asyncio.run(main()) == [["a\n"]] * 40
 
 
-def test_one_that_nobody_has_begun_to_read_is_ended(here: Here) -> None:
-    async def main() -> Any:
-        process = run(here, "sh", *QUIET, _iter=True).process
-        return process
+def test_one_that_nobody_has_begun_to_read_is_ended_and_no_thread_of_it_fails(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
 
-    assert ended(asyncio.run(main()))
+    async def main() -> None:
+        for habits in WAYS:
+            process = run(here, "sh", *QUIET, **habits).process
+            assert ended(process)
+
+    asyncio.run(main())
+    assert failed == []

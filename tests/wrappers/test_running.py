@@ -45,7 +45,8 @@ def test_a_loop_over_lines_that_is_left_ends_its_command_which_writes_nothing_mo
 
 
 def test_lines_that_nobody_reads_end_their_command(here: Here) -> None:
-    for habit in ({"_iter": True}, {"_iter": "err"}, {"_iter_noblock": True}):
+    hears: dict[str, Any] = {"_done": lambda *_: None, "_bg_exc": True}
+    for habit in ({"_iter": True}, {"_iter": "err"}, {"_iter_noblock": True}, {"_iter": True, **hears}):
         lines = run(here, "sh", *QUIET, **habit)
         process = lines.process
         del lines
