@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
 from .kept import Kept, Printed, TooMuchOutput
 from .lines import LINE_MAX, Lines
-from .sh_process import end, let_go, read_to_its_end
+from .sh_process import end, let_go, read_to_its_end, tell_at_end
 
 CHUNK = 1 << 16
 STARTED_S = 5.0
@@ -40,6 +41,7 @@ class Way(Protocol):
     nothing: int
 
     def record_path(self) -> Path: ...
+    def forget(self, path: Path) -> None: ...
     def take_record(
         self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool
     ) -> Mapping[str, Any] | None: ...
@@ -65,24 +67,25 @@ class Running(sh.RunningCommand):
         self._is_settled = self._is_taken = self.is_read = False
         if call_args["done"]:
             call_args["done"] = guarded_end(call_args["done"], weakly(self._fail))
-        self._file = way.record_path()
-        call_args["env"] = way.environment(call_args["env"])
-        if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
-            stdin = queue.Queue()  # for what they answer
-        if stdin is None and not call_args["tty_in"]:
-            stdin = way.nothing
-        writing = None
-        if self._reads_lines(call_args, stdout):
-            reading, writing = os.pipe()
-            self.lines = os.fdopen(reading, "rb")
-            stdout = writing
-        stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
+        self._file, writing = way.record_path(), None
         try:
+            call_args["env"] = way.environment(call_args["env"])
+            if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
+                stdin = queue.Queue()  # for what they answer
+            if stdin is None and not call_args["tty_in"]:
+                stdin = way.nothing
+            if self._reads_lines(call_args, stdout):
+                reading, writing = os.pipe()
+                self.lines = os.fdopen(reading, "rb")
+                stdout = writing
+            stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
             stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
         except BaseException:
             if self.lines is not None:
                 self.lines.close()
+            if self.process is None:
+                way.forget(self._file)
             raise
         finally:
             if writing is not None:
@@ -100,6 +103,7 @@ class Running(sh.RunningCommand):
             read_to_its_end(process)
             if self.call_args["iter"] or self.call_args["iter_noblock"]:
                 let_go(process, self)
+            tell_at_end(process, self, partial(self._way.forget, self._file))
 
     @staticmethod
     def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:

@@ -1,6 +1,7 @@
 """What is changed of a process of `sh`, once that is there. Called by `running.py`. Source: sh 2.4, its `OProc`."""
 
 import contextlib
+import os
 import select
 import signal
 import weakref
@@ -20,19 +21,38 @@ def end(process: Any, signo: int = signal.SIGTERM) -> None:
 
 
 def let_go(process: Any, running: Any) -> None:
-    """Its threads keep its command no longer: that is ended when nobody else refers to it. Who is to be called at the
-    end is not, then: there is nothing that he could be called with."""
+    """Its threads keep its command no longer: that is ended when nobody else refers to it."""
     complete, handle = running.aio_output_complete, weakly(running.handle_command_exit_code)
     process.command = SimpleNamespace(aio_output_complete=complete, handle_command_exit_code=handle)
-    done, found = process.call_args["done"], weakref.ref(running)
-    if done:
-        process.call_args["done"] = partial(_done, done.func, found)
-    weakref.finalize(running, end, process)
+    weakref.finalize(running, _dropped, os.getpid(), partial(end, process))
 
 
-def _done(told: Callable[..., object], found: "weakref.ref[Any]", *how: object) -> None:
-    if (running := found()) is not None:
+def tell_at_end(process: Any, running: Any, forget: Callable[[], object]) -> None:
+    """Who is to be called at the end is; not, where nobody refers to the command any more, with which he would be
+    called. `forget` is called when that is so, and the process has ended, whichever comes last."""
+    done = process.call_args["done"]
+    process.call_args["done"] = partial(_ended, done.func if done else None, weakref.ref(running), forget)
+    is_kept = process.command is running  # until it has ended
+    weakref.finalize(running, _dropped, os.getpid(), forget if is_kept else partial(_forget_ended, process, forget))
+
+
+def _ended(told: Callable[..., object] | None, found: Any, forget: Callable[[], object], *how: Any) -> None:
+    running = found()
+    if running is None:
+        forget()
+    elif told is not None:
         told(running, *how)
+
+
+def _forget_ended(process: Any, forget: Callable[[], object]) -> None:
+    if process.exit_code is not None:
+        forget()
+
+
+def _dropped(pid: int, act: Callable[[], object]) -> None:
+    """Only where it was started: a process that was forked from that one drops it, too."""
+    if pid == os.getpid():
+        act()
 
 
 def read_to_its_end(process: Any) -> None:
