@@ -52,6 +52,12 @@ class Printed(str):
         return self.running.exit_code
 
 
+def teed(tee: Any) -> set[Any]:
+    """The streams, "out" and "err", that `_tee=` asks to keep though they go elsewhere."""
+    asked = {tee} if tee is None or isinstance(tee, str | int) else set(tee)
+    return {name for name, words in (("out", {True, "out"}), ("err", {"err", 2})) if asked & words}
+
+
 class Kept:
     """What one stream wrote, as far as it is kept."""
 
@@ -74,3 +80,14 @@ class Kept:
         """All of it, once."""
         chunks, self._chunks = self._chunks, []
         return b"".join(chunks)
+
+
+class Teed:
+    """What one stream wrote goes elsewhere, and is kept."""
+
+    def __init__(self, elsewhere: Any, kept: Kept) -> None:
+        self._elsewhere, self._kept = elsewhere, kept
+
+    def write(self, chunk: bytes) -> None:
+        self._elsewhere.write(chunk)
+        self._kept.write(chunk)

@@ -25,7 +25,7 @@ import sh
 
 from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
-from .kept import Kept, Printed, TooMuchOutput
+from .kept import Kept, Printed, Teed, TooMuchOutput, teed
 from .lines import LINE_MAX, Lines
 from .sh_process import end, let_go, read_to_its_end, tell_at_end
 
@@ -78,7 +78,7 @@ class Running(sh.RunningCommand):
                 reading, writing = os.pipe()
                 self.lines = os.fdopen(reading, "rb")
                 stdout = writing
-            stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
+            stdout, stderr = self._keep(call_args, stdin, stdout, stderr)
             stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
         except BaseException:
@@ -109,30 +109,35 @@ class Running(sh.RunningCommand):
     def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:
         return call_args["iter"] in (True, "out") and stdout is None and not call_args["async"] and not call_args["tee"]
 
-    def _keep(self, call_args: dict[str, Any], stdout: Any, stderr: Any) -> tuple[Any, Any]:
-        """Where the streams go that nobody has asked for: to us."""
+    def _keep(self, call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
+        """Where the streams go. Those that nobody has asked for, and those that `_tee=` names: to us."""
         queued = call_args["iter"] or call_args["iter_noblock"]
-        given = {"out": stdout, "err": stderr}
-        for name in ("out", "err"):
+        tee = teed(call_args["tee"])
+        for name, given in (("out", stdout), ("err", stderr)):
             is_piped = call_args["piped"] in ((True, "out") if name == "out" else ("err",))
             is_queued = queued in ((True, "out") if name == "out" else ("err",))
             is_joined = name == "err" and call_args["err_to_out"]
-            if given[name] is None and not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined):
-                given[name] = self._kept[name] = Kept(weakly(self._end_for_its_size))
-                if call_args[f"{name}_bufsize"] == 1:
+            is_ours = not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined)
+            guarded = self._guarded(call_args, stdin, given, is_ours and name in tee)
+            if is_ours and (given is None or (name in tee and hasattr(guarded, "write"))):
+                kept = self._kept[name] = Kept(weakly(self._end_for_its_size))
+                guarded = kept if given is None else Teed(guarded, kept)
+                tee.discard(name)  # or `sh` would keep it, too
+                if given is None and call_args[f"{name}_bufsize"] == 1:
                     call_args[f"{name}_bufsize"] = CHUNK
-        return given["out"], given["err"]
+            yield guarded
+        call_args["tee"] = tee
 
-    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
-        """The outputs, where what they do and raise is told."""
+    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, given: Any, is_teed: bool) -> Any:
+        """An output, where what it does and raises is told."""
         running = weakref.ref(self)
 
         def more() -> tuple[Any, Any]:
             here = running()
             return stdin, None if here is None else here._started()
 
-        how = call_args["encoding"], call_args["decode_errors"], more, weakly(self._fail)
-        return (guarded_output(one, *how) for one in (stdout, stderr))
+        how = call_args["encoding"], call_args["decode_errors"]
+        return guarded_output(given, *how, more, weakly(self._fail), is_teed)
 
     def _fail(self, error: BaseException) -> None:
         """What feeds it, or hears it, has raised this: it ends."""
