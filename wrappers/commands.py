@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import sh
 
-from .habits import FOREGROUND, HABITS, checked
+from .fed import Output
+from .habits import ELSEWHERE, FOREGROUND, HABITS, REFUSED, checked
 from .running import Running, Way
 
 
@@ -17,7 +18,7 @@ def command_class(way: Way, exit_: str) -> type[sh.Command]:
     """The commands of one exit."""
 
     class PinnedCommand(sh.Command):
-        _call_args: ClassVar[dict[str, Any]] = {**sh.Command._call_args, **HABITS}  # type: ignore[misc]
+        _call_args: ClassVar[dict[str, Any]] = {**sh.Command._call_args, **dict.fromkeys(REFUSED), **HABITS}  # type: ignore[misc]
         RunningCommandCls = partial(Running, way, exit_)  # type: ignore[assignment]
 
         def __init__(self, path: str, search_paths: Any = None) -> None:
@@ -29,19 +30,22 @@ def command_class(way: Way, exit_: str) -> type[sh.Command]:
         def _extract_call_args(cls, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             """As that of `sh`, which calls it for all that is given or baked."""
             call_args, others = super()._extract_call_args(kwargs)  # type: ignore[misc]
+            source = call_args.get("in")
+            if isinstance(source, Running) and not source.call_args["piped"]:
+                call_args["in"] = Output(source)
             return checked(call_args), others
 
         def __enter__(self) -> None:
             checked({"with": True})
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            """As that of `sh`, but pinned in the foreground, too. Raises TypeError for what is refused."""
+            """As that of `sh`, but pinned in the foreground, too: `sh` is never told to go there. Raises TypeError for
+            what is refused."""
             if sh.Command.thread_local.__dict__.get("_prepend_stack"):
                 checked({"with": True})
-            if not kwargs.pop("_fg", self._partial_call_args.get("fg")):
-                return super().__call__(*args, **kwargs)
-            super().__call__(*args, **{**kwargs, **FOREGROUND, "_fg": False})
-            return None
+            is_in_front = kwargs.get("_fg", self._partial_call_args.get("fg"))
+            ran = super().__call__(*args, **{**kwargs, **(FOREGROUND if is_in_front else ELSEWHERE)})
+            return None if is_in_front else ran
 
     return PinnedCommand
 

@@ -6,6 +6,7 @@ Here it is told, and the stream is over. Called by `running.py`. Source: sh 2.4,
 
 import inspect
 import io
+import os
 import queue
 import weakref
 from collections.abc import Callable, Iterator
@@ -26,10 +27,15 @@ def guarded_input(given: Any, on_failed: OnFailed) -> Any:
 
 
 def guarded_output(
-    given: Any, encoding: str, errors: str, more: Callable[[], tuple[Any, Any]], on_failed: OnFailed
+    given: Any, encoding: str, errors: str, more: Callable[[], tuple[Any, Any]], on_failed: OnFailed, is_teed: bool
 ) -> Any:
-    """What `sh` is given instead for an output. `more`: a callback's second and third argument: stdin and process."""
-    if given is None or isinstance(given, int) or _is_file(given) or not (callable(given) or hasattr(given, "write")):
+    """What `sh` is given instead for an output. `more`: a callback's second and third argument: stdin and process;
+    `is_teed`: what is written comes by us, to a file, too."""
+    if is_teed and isinstance(given, int):
+        given = os.fdopen(given, "wb", closefd=False)
+    elif isinstance(given, int) or (_is_file(given) and not is_teed):
+        return given
+    if given is None or not (callable(given) or hasattr(given, "write")):
         return given
     return _Output(given, encoding, errors, more, on_failed)
 

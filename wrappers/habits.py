@@ -14,8 +14,10 @@ HABITS: Final = {
     "decode_errors": "replace",
 }  # fmt: skip
 """Defaults that differ from those of `sh`."""
-FOREGROUND: Final = {"_in": 0, "_out": 1, "_err": 2, "_new_session": False}
-"""What `_fg=True` is here: `sh` would start the tool itself, past the exit."""
+FOREGROUND: Final = {"_in": 0, "_out": 1, "_err": 2, "_new_session": False, "_fg": None}
+"""What `_fg=True` is here: `sh` would start the tool itself, past the exit. None is what it takes for False."""
+ELSEWHERE: Final = {"_fg": False}
+"""What is given instead where it is not asked for: `_fg` may be baked, or a default of `sh`."""
 TAKEN: Final = frozenset({
     "fg", "bg", "bg_exc", "in", "out", "err", "err_to_out", "in_bufsize", "out_bufsize", "err_bufsize",
     "internal_bufsize", "env", "piped", "iter", "iter_noblock", "iter_poll_time", "ok_code", "cwd", "long_sep",
@@ -34,7 +36,7 @@ REFUSED: Final = {
 def checked(call_args: Mapping[str, Any]) -> dict[str, Any]:
     """The special arguments that somebody has given. Raises TypeError for one that is refused."""
     for name, value in call_args.items():
-        if name not in TAKEN and value:  # a command that is piped waits for its end when it is asked
+        if name not in TAKEN and value is not None and value is not False:
             raise TypeError(f"_{name} is refused: {REFUSED.get(name, 'nobody knows what it would start')}")
     given = dict(call_args)
     if given.get("arg_preprocess"):
@@ -42,9 +44,11 @@ def checked(call_args: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _preprocessed(preprocess: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """What a command's own function makes of its arguments: it can't take it to the foreground of `sh`."""
+def _preprocessed(preprocess: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """What a command's own function makes of its arguments: it can't take it to the foreground of `sh`, nor out of
+    ours."""
+    where = FOREGROUND if kwargs["_fg"] is None else ELSEWHERE
     args, kwargs = preprocess(args, kwargs)
     if kwargs.get("_fg"):
         raise TypeError("_fg is refused from _arg_preprocess: give it to the command")
-    return args, kwargs
+    return args, {**kwargs, **where}

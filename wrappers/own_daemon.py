@@ -157,9 +157,11 @@ class OwnDaemon:
         return None if timeout_s is None else timeout_s + before_s
 
     def forget(self, path: Path) -> None:
-        """Nobody wants the record of such a run any more."""
+        """Nobody wants the record of such a run any more. Called in whichever thread has noticed."""
         self._under_way.discard(path)
-        path.unlink(missing_ok=True)
+        self._left.pop(path, None)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
     def take_record(
         self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool = False

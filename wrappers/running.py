@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,9 +25,11 @@ import sh
 
 from .awaited import uninterrupted
 from .guarded import arity, guarded_end, guarded_input, guarded_output, weakly
-from .kept import Kept, TooMuchOutput
+from .kept import Kept, Printed, Teed, TooMuchOutput, teed
+from .lines import LINE_MAX, Lines
+from .sh_process import end, let_go, read_to_its_end, tell_at_end
 
-CHUNK, LINE_MAX = 1 << 16, 1 << 20
+CHUNK = 1 << 16
 STARTED_S = 5.0
 UNPROVEN = 125
 """The status of `exitpin run` where nothing is proven."""
@@ -38,6 +41,7 @@ class Way(Protocol):
     nothing: int
 
     def record_path(self) -> Path: ...
+    def forget(self, path: Path) -> None: ...
     def take_record(
         self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool
     ) -> Mapping[str, Any] | None: ...
@@ -45,39 +49,11 @@ class Way(Protocol):
     def command(self, exit_: str, argv: Sequence[str], record: Path, options: Sequence[str] = ()) -> list[str]: ...
 
 
-class Printed(str):
-    """What a command wrote to stdout. `running`: the command, as `_return_cmd=True` would have returned it; a copy is
-    text alone."""
-
-    running: "Running"
-
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (str.__str__(self),)
-
-    @property
-    def record(self) -> Mapping[str, Any] | None:
-        """The record of its run, `exitpin.run/1`."""
-        return self.running.record
-
-    @property
-    def stdout(self) -> bytes:
-        """The same, as it was written: what is no UTF-8 is replaced in the text."""
-        return self.running.stdout
-
-    @property
-    def stderr(self) -> bytes:
-        """What it wrote there; the last lines may be exitpin's."""
-        return self.running.stderr
-
-    @property
-    def exit_code(self) -> int:
-        """0, or what `_ok_code` allowed."""
-        return self.running.exit_code
-
-
 class Running(sh.RunningCommand):
-    """A command on its way. `record`: of its run, once that has ended. One whose lines are read ends when nobody refers
-    to it any more."""
+    """A command on its way. `record`: of its run, once that has ended; `lines`: where they are read from, if they are.
+    One whose lines are read ends when nobody refers to it any more."""
+
+    _process: Any = None
 
     def __init__(
         self, way: Way, exit_: str, cmd: list[str], call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any
@@ -86,66 +62,82 @@ class Running(sh.RunningCommand):
         self._record: Mapping[str, Any] | None = None
         self._problem: BaseException | None = None
         self._kept: dict[str, Kept] = {}
-        self._lines: io.BufferedReader | None = None
+        self.lines: io.BufferedReader | None = None
         self._settling, self._taking = threading.Lock(), threading.Lock()
-        self._is_settled = self._is_taken = self._is_read = False
+        self._is_settled = self._is_taken = self.is_read = False
         if call_args["done"]:
             call_args["done"] = guarded_end(call_args["done"], weakly(self._fail))
-        self._file = way.record_path()
-        call_args["env"] = way.environment(call_args["env"])
-        if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
-            stdin = queue.Queue()  # for what they answer
-        if stdin is None and not call_args["tty_in"]:
-            stdin = way.nothing
-        is_iterated = call_args["iter"] or call_args["iter_noblock"]
-        writing = None
-        if self._reads_lines(call_args, stdout):
-            reading, writing = os.pipe()
-            self._lines = os.fdopen(reading, "rb")
-            stdout = writing
-        stdout, stderr = self._keep(call_args, *self._guarded(call_args, stdin, stdout, stderr))
+        self._file, writing = way.record_path(), None
         try:
+            call_args["env"] = way.environment(call_args["env"])
+            if stdin is None and any(callable(one) and arity(one) > 1 for one in (stdout, stderr)):
+                stdin = queue.Queue()  # for what they answer
+            if stdin is None and not call_args["tty_in"]:
+                stdin = way.nothing
+            if self._reads_lines(call_args, stdout):
+                reading, writing = os.pipe()
+                self.lines = os.fdopen(reading, "rb")
+                stdout = writing
+            stdout, stderr = self._keep(call_args, stdin, stdout, stderr)
             stdin = guarded_input(stdin, weakly(self._fail))
             super().__init__(way.command(exit_, cmd, self._file), call_args, stdin, stdout, stderr)
-            if is_iterated:
-                self.process.command = weakref.proxy(self)  # type: ignore[attr-defined]  # or its threads keep us
-                weakref.finalize(self, _end, self.process)
         except BaseException:
-            if self._lines is not None:
-                self._lines.close()
+            if self.lines is not None:
+                self.lines.close()
+            if self.process is None:
+                way.forget(self._file)
             raise
         finally:
             if writing is not None:
                 os.close(writing)
 
+    @property
+    def process(self) -> Any:
+        """Its process, as `sh` has it; None, until that has started it."""
+        return self._process
+
+    @process.setter
+    def process(self, process: Any) -> None:
+        self._process = process
+        if process is not None:
+            read_to_its_end(process)
+            if self.call_args["iter"] or self.call_args["iter_noblock"]:
+                let_go(process, self)
+            tell_at_end(process, self, partial(self._way.forget, self._file))
+
     @staticmethod
     def _reads_lines(call_args: Mapping[str, Any], stdout: Any) -> bool:
         return call_args["iter"] in (True, "out") and stdout is None and not call_args["async"] and not call_args["tee"]
 
-    def _keep(self, call_args: dict[str, Any], stdout: Any, stderr: Any) -> tuple[Any, Any]:
-        """Where the streams go that nobody has asked for: to us."""
+    def _keep(self, call_args: dict[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
+        """Where the streams go. Those that nobody has asked for, and those that `_tee=` names: to us."""
         queued = call_args["iter"] or call_args["iter_noblock"]
-        given = {"out": stdout, "err": stderr}
-        for name in ("out", "err"):
+        tee = teed(call_args["tee"])
+        for name, given in (("out", stdout), ("err", stderr)):
             is_piped = call_args["piped"] in ((True, "out") if name == "out" else ("err",))
             is_queued = queued in ((True, "out") if name == "out" else ("err",))
             is_joined = name == "err" and call_args["err_to_out"]
-            if given[name] is None and not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined):
-                given[name] = self._kept[name] = Kept(weakly(self._end_for_its_size))
-                if call_args[f"{name}_bufsize"] == 1:
+            is_ours = not (call_args[f"no_{name}"] or is_piped or is_queued or is_joined)
+            guarded = self._guarded(call_args, stdin, given, is_ours and name in tee)
+            if is_ours and (given is None or (name in tee and hasattr(guarded, "write"))):
+                kept = self._kept[name] = Kept(weakly(self._end_for_its_size))
+                guarded = kept if given is None else Teed(guarded, kept)
+                tee.discard(name)  # or `sh` would keep it, too
+                if given is None and call_args[f"{name}_bufsize"] == 1:
                     call_args[f"{name}_bufsize"] = CHUNK
-        return given["out"], given["err"]
+            yield guarded
+        call_args["tee"] = tee
 
-    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, stdout: Any, stderr: Any) -> Iterator[Any]:
-        """The outputs, where what they do and raise is told."""
+    def _guarded(self, call_args: Mapping[str, Any], stdin: Any, given: Any, is_teed: bool) -> Any:
+        """An output, where what it does and raises is told."""
         running = weakref.ref(self)
 
         def more() -> tuple[Any, Any]:
             here = running()
             return stdin, None if here is None else here._started()
 
-        how = call_args["encoding"], call_args["decode_errors"], more, weakly(self._fail)
-        return (guarded_output(one, *how) for one in (stdout, stderr))
+        how = call_args["encoding"], call_args["decode_errors"]
+        return guarded_output(given, *how, more, weakly(self._fail), is_teed)
 
     def _fail(self, error: BaseException) -> None:
         """What feeds it, or hears it, has raised this: it ends."""
@@ -163,8 +155,8 @@ class Running(sh.RunningCommand):
     def close(self) -> None:
         """End it, and wait for its end: for who leaves a loop over lines, and keeps it."""
         self._signal(signal.SIGTERM)
-        if self._lines is not None:
-            self._lines.close()
+        if self.lines is not None:
+            self.lines.close()
         self.process.wait()
 
     def _end_for_its_size(self, _: object) -> None:
@@ -172,7 +164,7 @@ class Running(sh.RunningCommand):
 
     def _signal(self, signo: int) -> None:
         if self.process is not None:
-            _end(self.process, signo)
+            end(self.process, signo)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -183,8 +175,8 @@ class Running(sh.RunningCommand):
 
     def wait(self, timeout: float | None = None) -> "Running":
         """As that of `sh`; who waits for what nobody reads any more has it ended by SIGPIPE."""
-        if self._lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
-            self._lines.close()
+        if self.lines is not None and not self._waited_until_completion:  # type: ignore[attr-defined]
+            self.lines.close()
         try:
             with self._passing_ctrl_c_on():
                 super().wait(timeout)
@@ -219,7 +211,7 @@ class Running(sh.RunningCommand):
             raise self._problem
         if any(kept.is_full for kept in self._kept.values()):
             raise TooMuchOutput(self.ran, self._record)
-        if code == -signal.SIGPIPE and self._lines is not None and not self._is_read:
+        if code == -signal.SIGPIPE and self.lines is not None and not self.is_read:
             return  # as a shell has it, where who reads has left
         try:
             super().handle_command_exit_code(code)
@@ -247,17 +239,28 @@ class Running(sh.RunningCommand):
                 self._record = self._way.take_record(self._file, self._exit, self._asked, is_killed=is_killed)
 
     def __next__(self) -> Any:
-        if self._lines is None or self._is_read:
+        if self.lines is None or self.is_read:
             return super().__next__()
         with self._passing_ctrl_c_on():
-            line = self._lines.readline(LINE_MAX) if not self._lines.closed else b""
+            line = self.lines.readline(LINE_MAX) if not self.lines.closed else b""
         if line:
-            with contextlib.suppress(UnicodeDecodeError):
-                return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
-            return line
-        self._stopped_iteration = self._is_read = True
-        self.wait()
+            return self.decoded(line)
+        self.read_out()
         raise StopIteration
+
+    def __aiter__(self) -> Lines:  # type: ignore[override]  # bytes, where they are no text
+        return Lines(self)
+
+    def decoded(self, line: bytes) -> str | bytes:
+        """As text; as bytes, where strict decoding was asked for and it is none."""
+        with contextlib.suppress(UnicodeDecodeError):
+            return line.decode(self.call_args["encoding"], self.call_args["decode_errors"])
+        return line
+
+    def read_out(self) -> None:
+        """All of its lines are read: wait for its end. Raises what `wait` raises."""
+        self._stopped_iteration = self.is_read = True
+        self.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
         """As that of `sh`; who is cancelled has it ended first."""
@@ -278,7 +281,7 @@ class Running(sh.RunningCommand):
     __hash__ = object.__hash__  # asyncio.gather asks for it
 
     def __len__(self) -> int:
-        if self._lines is not None:
+        if self.lines is not None:
             raise TypeError("lines are read one by one")  # list() asks, and must not wait for the end
         return super().__len__()
 
@@ -286,10 +289,3 @@ class Running(sh.RunningCommand):
         text = Printed(super().__str__())
         text.running = self
         return text
-
-
-def _end(process: Any, signo: int = signal.SIGTERM) -> None:
-    """Send a signal, unless it was waited for: its number may be another's by then."""
-    if process.exit_code is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.signal(signo)

@@ -7,7 +7,7 @@ task that is cancelled ends its run first, and is over when nothing is left of i
 import asyncio
 import json
 import signal
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -140,17 +140,13 @@ class Session:
         """
         chosen = [*options_of_a_run(options), *timeout_words(timeout)]
         path = self._daemon.record_path()
-        process = await asyncio.create_subprocess_exec(
-            *self._daemon.command(name_of(exit), argv, path, chosen),
-            stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
-            env=self._daemon.environment(env), start_new_session=True,
-        )  # fmt: skip
-        patience_s = self._daemon.patience_s(timeout)
         try:
-            async with asyncio.timeout(patience_s):
-                done = await ended(process, stdin)
-        except TimeoutError:
-            done = Ended(-signal.SIGTERM, "", f"exitpin: there was no run within {patience_s:g} s", True)
+            process = await asyncio.create_subprocess_exec(
+                *self._daemon.command(name_of(exit), argv, path, chosen),
+                stdin=DEVNULL if stdin is None else PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd,
+                env=self._daemon.environment(env), start_new_session=True,
+            )  # fmt: skip
+            done = await self._ended(process, stdin, self._daemon.patience_s(timeout))
         except BaseException:
             self._daemon.forget(path)
             raise
@@ -161,6 +157,15 @@ class Session:
         written = record["process"]
         written["stdout"], written["stderr"], written["truncated"] = done.stdout, done.stderr, done.is_cut
         return record
+
+    @staticmethod
+    async def _ended(process: Process, stdin: bytes | None, patience_s: float | None) -> Ended:
+        """How it ended, or was ended."""
+        try:
+            async with asyncio.timeout(patience_s):
+                return await ended(process, stdin)
+        except TimeoutError:
+            return Ended(-signal.SIGTERM, "", f"exitpin: there was no run within {patience_s:g} s", True)
 
     async def audit(
         self,

@@ -1,6 +1,7 @@
 """Commands in the manner of `sh`, through an exit: each habit of `sh`, and each of its traps."""
 
 import asyncio
+import gc
 import io
 import json
 import os
@@ -138,6 +139,30 @@ def test_lines_are_read_as_they_come_and_hold_the_tool_back(one: Pinned) -> None
     assert endless.is_alive()
     endless.wait()
     assert endless.record["process"]["signal"] == 13
+
+
+def test_one_command_feeds_another_without_a_pipe(tor: Tor, one: Pinned) -> None:
+    other = tor.exit("exit02")
+    assert other.tr("a-z", "A-Z", _in=one.echo("kept", _bg=True)) == "KEPT\n"
+    assert other.wc("-l", _in=one.seq("100000", _iter=True)).strip() == "100000"
+    with pytest.raises(sh.ErrorReturnCode_7):
+        other.sh("-c", "cat; exec sleep 60", _in=one.sh("-c", "exit 7", _bg=True))
+
+
+def test_what_is_left_in_an_event_loop_is_ended_and_under_way_no_more(tor: Tor, one: Pinned) -> None:
+    gc.collect()
+    before = {*tor._daemon._under_way}
+
+    async def main() -> None:
+        async for line in (lines := one.yes(_iter=True)):
+            assert line == "y\n"
+            break
+        await asyncio.to_thread(lines.process.wait)
+
+    asyncio.run(main())
+    one.true(_bg=True).process.wait()
+    gc.collect()
+    assert {*tor._daemon._under_way} <= before
 
 
 def test_output_goes_where_it_is_sent(one: Pinned, tmp_path: Path) -> None:

@@ -19,11 +19,19 @@ class Here:
     def __init__(self, directory: Path, record: object) -> None:
         self._directory, self._record, self._numbers = directory, record, count()
         self.nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.under_way: set[Path] = set()
 
     def record_path(self) -> Path:
-        return self._directory / str(next(self._numbers))
+        path = self._directory / str(next(self._numbers))
+        self.under_way.add(path)
+        return path
+
+    def forget(self, path: Path) -> None:
+        self.under_way.discard(path)
+        path.unlink(missing_ok=True)
 
     def take_record(self, path: Path, exit_: str, argv: Sequence[str], *, is_killed: bool) -> Mapping[str, Any] | None:
+        self.under_way.discard(path)
         if not path.exists():
             return None
         record: dict[str, Any] = json.loads(path.read_text())

@@ -73,3 +73,47 @@ def test_nothing_stands_before_others(here: Here) -> None:
 def test_no_command_goes_to_the_foreground_of_sh_by_its_preprocessor(here: Here) -> None:
     with pytest.raises(TypeError, match="_fg is refused"):
         command(here, "true").bake(_arg_preprocess=lambda args, kwargs: (args, {"_fg": True}))()
+
+
+def test_one_that_was_baked_for_the_foreground_is_pinned_when_it_is_called_for_less(
+    here: Here, capfd: pytest.CaptureFixture[str]
+) -> None:
+    baked = command(here, "sh").bake(_fg=True)
+    assert baked("-c", "echo $PINNED", _fg=False) == "yes\n"
+    assert baked("-c", "cat", _fg=False, _in="text") == "text"
+    assert capfd.readouterr().out == ""
+    assert baked("-c", "echo $PINNED") is None
+    assert capfd.readouterr().out == "yes\n"
+
+
+@pytest.mark.parametrize("preprocess", [lambda args, _: (args, {}), lambda args, kwargs: (args, kwargs)])
+def test_no_preprocessor_takes_the_foreground_away_or_leaves_it_to_sh(
+    here: Here, capfd: pytest.CaptureFixture[str], preprocess: Any
+) -> None:
+    baked = command(here, "sh").bake(_fg=True).bake(_arg_preprocess=preprocess)
+    assert baked("-c", "echo $PINNED") is None
+    assert capfd.readouterr().out == "yes\n"
+    assert baked("-c", "echo $PINNED", _fg=False) == "yes\n"
+
+
+def test_what_a_program_has_made_the_default_of_sh_starts_nothing_past_the_exit(
+    here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("fg", True), ("with", True), ("preexec_fn", (tmp_path / "seen").touch), ("uid", 1)):
+        monkeypatch.setitem(sh.Command._call_args, name, value)
+    assert command(here, "sh")("-c", "echo $PINNED") == "yes\n"
+    assert not (tmp_path / "seen").exists()
+
+
+def test_what_is_refused_is_refused_whatever_it_says_of_its_truth(here: Here) -> None:
+    class Untrue:
+        def __bool__(self) -> bool:
+            return False
+
+        def __call__(self) -> None:
+            raise AssertionError("BUG: it was called")
+
+    for given in ({"_preexec_fn": Untrue()}, {"_uid": 0}, {"_with": Untrue()}):
+        with pytest.raises(TypeError, match="is refused: "):
+            command(here, "true")(**given)
+    assert command(here, "true")(_preexec_fn=None, _with=False) == ""

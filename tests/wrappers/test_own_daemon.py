@@ -1,5 +1,6 @@
 """A daemon of a program's own, as far as it goes without one that serves: who may use it, and what runs leave there."""
 
+import asyncio
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import exitpin
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.rate import rate_of
 from exitpin.orchestrator.settings import Settings
@@ -213,3 +215,20 @@ def test_a_record_that_comes_later_is_waited_for_where_the_client_was_killed(ope
 def test_it_is_not_sent_to_another_process(opened: Opened) -> None:
     with pytest.raises(TypeError, match="an open tor can't be pickled"):
         pickle.dumps({"tor": opened})
+
+
+def test_a_run_that_never_began_is_not_under_way(opened: Opened, tmp_path: Path) -> None:
+    session = exitpin.Session()
+    session._daemon = opened
+    for exit_, cwd, error in (("exit01", str(tmp_path / "none"), OSError), ("all", None, OperatorError)):
+        with pytest.raises(error):
+            asyncio.run(session.run(exit_, ["true"], cwd=cwd))
+    assert not opened._under_way
+
+
+def test_a_record_that_nobody_wants_is_kept_nowhere(opened: Opened) -> None:
+    path = opened.record_path()
+    path.write_text(json.dumps(RECORD) + "\n")
+    opened.stop()
+    opened.forget(path)
+    assert not opened._under_way and not opened._left

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import copy
 import io
+import os
 import pickle
 import queue
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,8 @@ def test_a_loop_over_lines_that_is_left_ends_its_command_which_writes_nothing_mo
 
 
 def test_lines_that_nobody_reads_end_their_command(here: Here) -> None:
-    for habit in ({"_iter": True}, {"_iter": "err"}, {"_iter_noblock": True}):
+    hears: dict[str, Any] = {"_done": lambda *_: None, "_bg_exc": True}
+    for habit in ({"_iter": True}, {"_iter": "err"}, {"_iter_noblock": True}, {"_iter": True, **hears}):
         lines = run(here, "sh", *QUIET, **habit)
         process = lines.process
         del lines
@@ -146,6 +150,32 @@ def test_a_callback_answers_and_ends_what_it_hears(here: Here) -> None:
 
     with pytest.raises((sh.SignalException_SIGTERM, sh.ErrorReturnCode_143)):
         run(here, "sh", *QUIET, _out=ends)
+
+
+@pytest.mark.parametrize("stream", ["_out", "_err"])
+def test_who_takes_his_time_hears_all_that_was_written(here: Here, stream: str) -> None:
+    heard: list[str] = []
+    goes_on = threading.Event()
+
+    def slow(line: str) -> None:
+        goes_on.wait()
+        heard.append(line)
+
+    ran = run(here, "sh", "-c", "seq 4000; seq 4000 >&2", _bg=True, **{stream: slow})
+    os.waitid(os.P_PID, ran.pid, os.WEXITED | os.WNOWAIT)
+    ran.process._stop_output_event.set()  # as sh does 2 s later
+    goes_on.set()
+    ran.wait()
+    assert len(heard) == 4000
+
+
+def test_nobody_hears_more_of_one_that_has_left_another_behind(here: Here) -> None:
+    heard: list[str] = []
+    ran = run(here, "sh", "-c", "sleep 60 & echo $!", _out=heard.append, _bg=True)
+    os.waitid(os.P_PID, ran.pid, os.WEXITED | os.WNOWAIT)
+    ran.process._stop_output_event.set()
+    ran.wait()
+    os.kill(int(heard[0]), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("make", [io.StringIO, io.BytesIO])
