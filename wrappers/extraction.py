@@ -3,18 +3,19 @@
 All of it was possibly written by the suspect. So bytes are capped before they are looked at, patterns run under a time
 limit and without the interpreter's lock, files are opened only where they are plain files in the run's own folder, and
 a value never grows beyond a size that can be stored and shown. Decides no verdict; but a fact that could not be *read*
-(rather than: is not there) makes the extraction a failure, since no verdict may rest on it. Called in a thread.
+(rather than: is not there), and that a rule asks for, makes the extraction a failure, since no verdict may rest on it.
+Called in a thread.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..orchestrator.tool import Extract, Facts, Tool, Value
+from ..orchestrator.tool import CONTROL_MATCHERS, Condition, Extract, Facts, Tool, Value
 from . import values
-from .filters import FilterBroken, FilterFailed, Offline
+from .filters import FilterBroken, FilterFailed, Flooded, Offline
 from .harvest import Harvest, Sources
 from .tap import Tap, read_tap
 from .values import Unreadable
@@ -23,6 +24,8 @@ PATTERN_TIMEOUT_S: Final = 0.5
 MATCHES_MAX: Final = 1000
 PEM_BLOCKS_MAX: Final = 100
 TWICE_MAX: Final = 10
+FLOOD_MATCHERS: Final = (*CONTROL_MATCHERS, "absent", "empty")
+"""What can be asked of a fact whose filter printed too much: is it what others saw, and is it there at all."""
 
 __all__ = ["Extraction", "ExtractionTimeout", "Harvest", "extract", "search"]
 
@@ -47,9 +50,10 @@ class _Work:
 
     sources: Sources
     offline: Offline
+    asked: Mapping[str, Sequence[Condition]]
     problems: list[str] = field(default_factory=list)
     is_failed: bool = False
-    filtered: dict[tuple[str, tuple[str, ...]], bytes | None] = field(default_factory=dict)
+    filtered: dict[tuple[str, tuple[str, ...]], bytes | Flooded | None] = field(default_factory=dict)
     tap: Tap | None = None
     texts: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
@@ -63,7 +67,7 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
 
     Takes at most half a second for each pattern and five for each filter. Never raises for what was harvested.
     """
-    work = _Work(Sources(harvest, tool.command.limits), Offline(path, guests))
+    work = _Work(Sources(harvest, tool.command.limits), Offline(path, guests), _asked(tool))
     facts: dict[str, Value] = {}
     for wanted in tool.extracts:
         try:
@@ -73,7 +77,8 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
             work.problems.append(f"{wanted.name}: {error}")
         except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError, OSError) as error:
             facts[wanted.name] = None
-            work.fails(f"{wanted.name}: {error or type(error).__name__}")
+            problem = f"{wanted.name}: {error or type(error).__name__}"
+            (work.fails if wanted.name in work.asked else work.problems.append)(problem)
     emitted = work.sources.emitted()
     if tool.command.parse:  # no rule names what it emits, and all of it was meant
         facts = {**emitted, **facts}
@@ -81,6 +86,15 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
         work.fails(f"facts: {name} is set twice")
     problems = tuple(dict.fromkeys((*work.problems, *work.sources.problems)))
     return Extraction(facts, problems, "parse" if work.is_failed else "")
+
+
+def _asked(tool: Tool) -> Mapping[str, Sequence[Condition]]:
+    """The facts that conditions name, and what they ask of them. On others no verdict rests: reasons show them."""
+    asked: dict[str, list[Condition]] = {}
+    for rule in tool.verdict:
+        for condition in (*rule.when, *rule.any):
+            asked.setdefault(condition.subject.partition(".")[0], []).append(condition)
+    return asked
 
 
 def search(pattern: str, text: str) -> bool:
@@ -94,12 +108,22 @@ def _fact(wanted: Extract, work: _Work) -> Value:
     if wanted.source == "facts":
         return _shaped(wanted, work.sources.emitted().get(wanted.argument or wanted.name))
     content = _content(wanted, work)
+    if isinstance(content, Flooded):
+        return _flood(wanted, content, work)
     if content is None:
         return None
     return _HOW[wanted.how](wanted, content, work)
 
 
-def _content(wanted: Extract, work: _Work) -> bytes | None:
+def _flood(wanted: Extract, flood: Flooded, work: _Work) -> Value:
+    """Who makes a filter print too much gets a fact that is no control's. What else a rule asks of it, nobody knows."""
+    told = f"{wanted.name}: {flood}"
+    is_enough = all("." not in c.subject and c.matcher in FLOOD_MATCHERS for c in work.asked.get(wanted.name, ()))
+    (work.problems.append if is_enough else work.fails)(told)
+    return str(flood) if is_enough else None
+
+
+def _content(wanted: Extract, work: _Work) -> bytes | Flooded | None:
     """The bytes of the source, after the filter; None: they are not there."""
     content = work.sources.read(wanted.source)
     if not wanted.filter or content is None:
@@ -111,6 +135,8 @@ def _content(wanted: Extract, work: _Work) -> bytes | None:
         except FilterFailed as error:
             work.problems.append(f"{wanted.name}: {error}")
             work.filtered[key] = None
+        except Flooded as flood:
+            work.filtered[key] = flood
     return work.filtered[key]
 
 

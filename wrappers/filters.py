@@ -10,6 +10,7 @@ set's `add` and `discard` are atomic in CPython; there is no lock.
 """
 
 import contextlib
+import hashlib
 import os
 import selectors
 import shutil
@@ -24,6 +25,7 @@ TIMEOUT_S = 5.0
 CPU_S = 5
 MEMORY_BYTES = 1 << 30
 OUTPUT_BYTES = 64 << 10
+FLOOD_BYTES = 4 << 20
 STDERR_BYTES = 4 << 10
 _CHUNK = 1 << 16
 _NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--")
@@ -43,8 +45,21 @@ class FilterFailed(Exception):
     """The bytes are nothing that the filter can read; the text says what it made of them."""
 
 
+class Flooded(Exception):
+    """The bytes make the filter print more than a fact may hold, which is their author's doing and no fault of this
+    machine. The text says so, and ends in a digest of what was printed: two floods that differ are two."""
+
+
 class FilterBroken(Exception):
     """The filter could not be run, or did not end within its limits: nothing is known about the bytes."""
+
+
+class TooMuch(OverflowError):
+    """A command printed more than it may; `read`: how it began, in bytes."""
+
+    def __init__(self, text: str, read: bytes) -> None:
+        super().__init__(text)
+        self.read = read
 
 
 class Offline:
@@ -56,13 +71,18 @@ class Offline:
         self._obstacle: str | None = None
 
     def run(self, argv: Sequence[str], content: bytes) -> bytes:
-        """What the command prints when it is given `content`. Raises FilterFailed and FilterBroken."""
+        """What the command prints when it is given `content`. Raises FilterFailed, Flooded and FilterBroken."""
         program = shutil.which(argv[0], path=self._path)
         if program is None:
             raise FilterBroken(f"{argv[0]}: not found")
         if obstacle := self._why_not():
             raise FilterBroken(f"{argv[0]} was not run: it could reach the network ({obstacle})")
-        ran = self._ran([*_NAMESPACES, *_INIT, *_limited(program, *argv[1:])], content)
+        try:
+            ran = self._ran([*_NAMESPACES, *_INIT, *_limited(program, *argv[1:])], content)
+        except TooMuch as error:
+            raise _flood(argv[0], error.read) from None
+        if ran.code == 0 and len(ran.stdout) > OUTPUT_BYTES:
+            raise _flood(argv[0], ran.stdout)
         if ran.code == 0:
             return ran.stdout
         told = ran.stderr.decode("utf-8", "backslashreplace").strip().partition("\n")[0]
@@ -84,9 +104,14 @@ class Offline:
 
     def _ran(self, argv: Sequence[str], content: bytes) -> Ran:
         try:
-            return run_capped(argv, content, {"PATH": self._path, "LC_ALL": "C"}, self._guests)
-        except (OSError, TimeoutError, OverflowError) as error:
+            environment = {"PATH": self._path, "LC_ALL": "C"}
+            return run_capped(argv, content, environment, self._guests, stdout_max=FLOOD_BYTES)
+        except (OSError, TimeoutError) as error:
             raise FilterBroken(str(error)) from None
+
+
+def _flood(name: str, printed: bytes) -> Flooded:
+    return Flooded(f"{name} printed more than {OUTPUT_BYTES >> 10} KiB: sha256:{hashlib.sha256(printed).hexdigest()}")
 
 
 def _limited(*argv: str) -> list[str]:
@@ -107,8 +132,8 @@ def run_capped(
 ) -> Ran:
     """Run a command in a session of its own, with `content` as its standard input, and return how it ended.
 
-    Raises OSError when it can't be started, TimeoutError after `timeout_s`, OverflowError when it prints more than
-    `stdout_max`; its process group is killed in each case.
+    Raises OSError when it can't be started, TimeoutError after `timeout_s`, TooMuch (an OverflowError) when it prints
+    more than `stdout_max`; its process group is killed in each case.
     """
     deadline = time.monotonic() + timeout_s
     with memory_file(content) as stdin, _guest(guests) as arrived:
@@ -162,7 +187,8 @@ def _read(caps: Mapping[int, int], name: str, deadline: float) -> tuple[bytes, b
                 elif key.fd == stdout:
                     kept[stdout] += chunk
                     if len(kept[stdout]) > caps[stdout]:
-                        raise OverflowError(f"{name} printed more than {caps[stdout] >> 10} KiB")
+                        text = f"{name} printed more than {caps[stdout] >> 10} KiB"
+                        raise TooMuch(text, bytes(kept[stdout][: caps[stdout]]))
                 else:
                     kept[stderr] += chunk[: max(0, caps[stderr] - len(kept[stderr]))]
     return bytes(kept[stdout]), bytes(kept[stderr])

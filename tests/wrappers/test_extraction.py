@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.tool import Command, Extract, Limits, Rule, Status, Tool, Value
+from exitpin.orchestrator.tool import Command, Condition, Extract, Limits, Rule, Status, Tool, Value
 from exitpin.wrappers.extraction import Extraction, ExtractionTimeout, Harvest, extract, search
 
 DEADLINE_S = 4.0  # for what takes milliseconds, or one pattern's half second, on a busy machine
@@ -24,7 +24,8 @@ CATASTROPHE = r"(\S+\s+)*\d$"
 
 def tool(*wanted: Extract, **limits: int) -> Tool:
     command = Command(argv=("true",), limits=Limits(**limits))
-    return Tool("t", "t", command, (Rule(Status.OK),), extracts=wanted)
+    rules = (Rule(Status.ERROR, tuple(Condition(each.name, "absent", True) for each in wanted)), Rule(Status.OK))
+    return Tool("t", "t", command, rules, extracts=wanted)
 
 
 def read(harvest: Harvest, **how: object) -> Extraction:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.tool import Command, Extract, Rule, Status, Tool
+from exitpin.orchestrator.tool import Command, Condition, Extract, Rule, Status, Tool
 from exitpin.wrappers import filters, orphans
 from exitpin.wrappers.extraction import Harvest, extract
 from exitpin.wrappers.filters import FilterBroken, FilterFailed, Offline, run_capped
@@ -23,7 +23,8 @@ PATH = os.environ["PATH"]
 
 def tool(*argv: str) -> Tool:
     wanted = (Extract("f", filter=argv), Extract("again", how="regex", argument="b", filter=argv))
-    return Tool("t", "t", Command(argv=("true",)), (Rule(Status.OK),), extracts=wanted)
+    rules = (Rule(Status.SUSPECT, (Condition("f", "is", "x"),)), Rule(Status.OK))
+    return Tool("t", "t", Command(argv=("true",)), rules, extracts=wanted)
 
 
 def children() -> set[int]:
