@@ -9,7 +9,7 @@ Called in a thread.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,11 +17,11 @@ from ..orchestrator.tool import CONTROL_MATCHERS, Condition, Extract, Facts, Too
 from . import values
 from .filters import FilterBroken, FilterFailed, Flooded, Offline
 from .harvest import Harvest, Sources
+from .long_lists import ITEMS_MAX, READ_MAX, bounded, count
 from .tap import Tap, read_tap
 from .values import Unreadable
 
 PATTERN_TIMEOUT_S: Final = 0.5
-MATCHES_MAX: Final = 1000
 PEM_BLOCKS_MAX: Final = 100
 TWICE_MAX: Final = 10
 FLOOD_MATCHERS: Final = (*CONTROL_MATCHERS, "absent", "empty")
@@ -150,24 +150,17 @@ def _text(wanted: Extract, content: bytes, work: _Work) -> str:
 def _as_text(wanted: Extract, content: bytes, work: _Work) -> Value:
     if wanted.form in ("sha256", "size"):
         return values.digest(content) if wanted.form == "sha256" else len(content)
-    return _shaped(wanted, values.storable(values.decoded(content.rstrip(b"\r\n"))))
+    return _shaped(wanted, values.decoded(content.rstrip(b"\r\n")))
 
 
 def _as_regex(wanted: Extract, content: bytes, work: _Work) -> Value:
     """Group 1, or the whole match where the pattern has no group."""
-    found = []
-    for value in _matches(wanted.argument, _text(wanted, content, work)):
-        found.append(value)
-        if not wanted.every:
-            return _listed(wanted, found) if wanted.form == "set" else _shaped(wanted, value)
-        if len(found) == MATCHES_MAX:
-            work.problems.append(f"{wanted.name}: only the first {MATCHES_MAX} matches were read")
-            break
-    return _listed(wanted, found) if wanted.every or wanted.form == "set" else None
+    found = _matches(wanted.argument, _text(wanted, content, work))
+    return _listed(wanted, found, content, work) if wanted.every else _shaped(wanted, next(found, None))
 
 
 def _matches(pattern: str, text: str) -> Iterator[str]:
-    """The matches of a pattern, as they can be stored. Raises ExtractionTimeout."""
+    """The matches of a pattern. Raises ExtractionTimeout."""
     import regex  # 15 ms, and not every tool has a pattern
 
     deadline = time.monotonic() + PATTERN_TIMEOUT_S
@@ -178,7 +171,7 @@ def _matches(pattern: str, text: str) -> Iterator[str]:
             if time.monotonic() > deadline:
                 raise TimeoutError
             if start >= 0:
-                yield values.storable(text, start, end)
+                yield text[start:end]
     except TimeoutError:
         raise ExtractionTimeout(f"the pattern {pattern!r} took longer than {PATTERN_TIMEOUT_S:g} s") from None
     except (regex.error, MemoryError) as error:
@@ -188,7 +181,7 @@ def _matches(pattern: str, text: str) -> Iterator[str]:
 def _as_json(wanted: Extract, content: bytes, work: _Work) -> Value:
     found = values.pointed(values.parsed_json(content), wanted.argument)
     if isinstance(found, list) and (wanted.every or wanted.form == "set"):
-        return _listed(wanted, [values.json_text(item) for item in found[:MATCHES_MAX]])
+        return _listed(wanted, map(values.json_text, found), content, work)
     if found is None:
         return None
     return _shaped(wanted, values.json_text(found))
@@ -196,13 +189,9 @@ def _as_json(wanted: Extract, content: bytes, work: _Work) -> Value:
 
 def _as_pem(wanted: Extract, content: bytes, work: _Work) -> Value:
     """The blocks with the label, in order; `sha256` is that of what they encode: a certificate's fingerprint."""
-    blocks: list[str] = []
-    for block in values.pem_blocks(content, wanted.argument):
-        if len(blocks) == PEM_BLOCKS_MAX:
-            work.problems.append(f"{wanted.name}: only the first {PEM_BLOCKS_MAX} blocks were read")
-            break
-        blocks.append(values.pem_digest(block) if wanted.form == "sha256" else values.storable(values.decoded(block)))
-    return _listed(wanted, blocks)
+    blocks = values.pem_blocks(content, wanted.argument)
+    found = map(values.pem_digest if wanted.form == "sha256" else values.decoded, blocks)
+    return _listed(wanted, found, content, work, PEM_BLOCKS_MAX)
 
 
 def _as_tap(wanted: Extract, content: bytes, work: _Work) -> Value:
@@ -215,19 +204,18 @@ def _as_tap(wanted: Extract, content: bytes, work: _Work) -> Value:
 
 
 def _as_lines(wanted: Extract, content: bytes, work: _Work) -> Value:
-    lines = content.split(b"\n", MATCHES_MAX)
-    if len(lines) > MATCHES_MAX:
-        work.problems.append(f"{wanted.name}: only the first {MATCHES_MAX} lines were read")
-    kept = [values.storable(values.decoded(line.rstrip(b"\r"))) for line in lines[:MATCHES_MAX]]
-    return _listed(wanted, [line for line in kept if line])
+    """Every line that is not empty. Of very many the last is all that is left."""
+    lines = (line.rstrip(b"\r") for line in content.split(b"\n", READ_MAX - 1))
+    return _listed(wanted, map(values.decoded, filter(None, lines)), content, work)
 
 
-def _shaped(wanted: Extract, value: str | None) -> Value:
+def _shaped(wanted: Extract, text: str | None) -> Value:
     """One text in the form and of the type that was asked for."""
-    if value is None:
+    if text is None:
         return None
     if wanted.form == "sha256":
-        return values.digest(value.encode("utf-8", "surrogateescape"))
+        return _hashed(text)
+    value = values.storable(text)
     if wanted.form == "size":
         return len(value)
     if wanted.form == "set":
@@ -235,15 +223,20 @@ def _shaped(wanted: Extract, value: str | None) -> Value:
     return values.typed(value, wanted.type)
 
 
-def _listed(wanted: Extract, found: list[str]) -> Value:
-    """Several texts; None, as for a single one, when nothing was found."""
+def _listed(wanted: Extract, found: Iterable[str], content: bytes, work: _Work, most: int = ITEMS_MAX) -> Value:
+    """Several texts, and one for those that have no room; None, as for a single one, when nothing was found."""
     if wanted.form == "size":
-        return len(found)
-    if wanted.form == "sha256" and wanted.how != "pem":
-        found = [values.digest(value.encode("utf-8", "surrogateescape")) for value in found]
-    if wanted.form == "set":
-        found = sorted(set(found))
-    return tuple(found) or None
+        return count(found)
+    store = _hashed if wanted.form == "sha256" and wanted.how != "pem" else values.storable
+    kept, others = bounded(found, content, is_set=wanted.form == "set", most=most, store=store)
+    if others:
+        work.problems.append(f"{wanted.name}: of more than {most} the last is a digest of the others")
+        kept.append(others)
+    return tuple(kept) or None
+
+
+def _hashed(text: str) -> str:
+    return values.digest(values.storable(text).encode())
 
 
 _HOW: Final[Mapping[str, Callable[[Extract, bytes, _Work], Value]]] = {

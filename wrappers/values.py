@@ -31,19 +31,17 @@ def decoded(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def storable(text: str, start: int = 0, end: int | None = None) -> str:
-    """A part of a decoded text as a value: valid Unicode, at most 4096 characters.
+def storable(text: str) -> str:
+    """A decoded text as a value: valid Unicode, at most 4096 characters.
 
     A longer one ends in its digest: two that differ only behind the cut are still two.
     """
-    end = len(text) if end is None else end
-    if end - start <= VALUE_MAX // 4:  # backslashes make four characters of one at most
-        return _shown(text[start:end])
-    whole = text[start:end]
-    value = _shown(whole[:VALUE_MAX])
-    if len(whole) <= VALUE_MAX and len(value) <= VALUE_MAX:
+    if len(text) <= VALUE_MAX // 4:  # backslashes make four characters of one at most
+        return _shown(text)
+    value = _shown(text[:VALUE_MAX])
+    if len(text) <= VALUE_MAX and len(value) <= VALUE_MAX:
         return value
-    tail = f"... sha256:{digest(whole.encode('utf-8', 'surrogatepass'))}"
+    tail = f"... sha256:{digest(text.encode('utf-8', 'surrogatepass'))}"
     return value[: VALUE_MAX - len(tail)] + tail
 
 
@@ -126,9 +124,8 @@ def pointed(document: Any, pointer: str) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """A JSON value as the text of a fact: strings as they are, the rest as JSON in one form."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return storable(text)
+    """A JSON value as the text of a fact, which may be long: strings as they are, the rest as JSON in one form."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def pem_blocks(content: bytes, label: str) -> Iterator[bytes]:
