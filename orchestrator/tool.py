@@ -120,13 +120,18 @@ class Command:
     parse: str = ""
 
 
+FOLD_ALL = "(?s).+"
+"""What `fold = true` stands for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extract:
     """One fact. `source`: stdout, stderr, artifact:F, or facts (lines NAME=VALUE in $EXITPIN_FACTS).
 
     `how`: text, regex (`argument`: the pattern; group 1, or the whole match), json (an RFC 6901 pointer), pem (the
     label), lines, tap (not_ok or passed). `form`: text, sha256, size, set. `every`: all matches, not only the first.
-    `type`: str, int, float, bool. `filter`: an offline command that the source's bytes go through first.
+    `type`: str, int, float, bool. `filter`: an offline command that the source's bytes go through first. `fold`: a
+    pattern; in what it matches capitals and blanks do not count. Empty: in nothing.
     """
 
     name: str
@@ -137,6 +142,7 @@ class Extract:
     every: bool = False
     type: str = "str"
     filter: tuple[str, ...] = ()
+    fold: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Final
 from ..orchestrator.tool import CONTROL_MATCHERS, Condition, Extract, Facts, Tool, Value
 from . import values
 from .filters import FilterBroken, FilterFailed, Flooded, Offline
+from .folding import FoldingTimeout, folder
 from .harvest import Harvest, Sources
 from .long_lists import ITEMS_MAX, READ_MAX, bounded, count
 from .tap import Tap, read_tap
@@ -75,7 +76,7 @@ def extract(tool: Tool, harvest: Harvest, *, path: str = os.defpath, guests: set
         except Unreadable as error:
             facts[wanted.name] = None
             work.problems.append(f"{wanted.name}: {error}")
-        except (ExtractionTimeout, FilterBroken, MemoryError, RecursionError, OSError) as error:
+        except (ExtractionTimeout, FoldingTimeout, FilterBroken, MemoryError, RecursionError, OSError) as error:
             facts[wanted.name] = None
             problem = f"{wanted.name}: {error or type(error).__name__}"
             (work.fails if wanted.name in work.asked else work.problems.append)(problem)
@@ -213,6 +214,7 @@ def _shaped(wanted: Extract, text: str | None) -> Value:
     """One text in the form and of the type that was asked for."""
     if text is None:
         return None
+    text = folder(wanted.fold, PATTERN_TIMEOUT_S)(text)
     if wanted.form == "sha256":
         return _hashed(text)
     value = values.storable(text)
@@ -228,7 +230,8 @@ def _listed(wanted: Extract, found: Iterable[str], content: bytes, work: _Work, 
     if wanted.form == "size":
         return count(found)
     store = _hashed if wanted.form == "sha256" and wanted.how != "pem" else values.storable
-    kept, others = bounded(found, content, is_set=wanted.form == "set", most=most, store=store)
+    texts = map(folder(wanted.fold, PATTERN_TIMEOUT_S), found)
+    kept, others = bounded(texts, content, is_set=wanted.form == "set", most=most, store=store)
     if others:
         work.problems.append(f"{wanted.name}: of more than {most} the last is a digest of the others")
         kept.append(others)

@@ -167,9 +167,22 @@ def _extract(name: str, each: ExtractForm, form: ToolForm) -> Iterator[Problem]:
         yield Problem((*place, "json"), f'is a JSON pointer (RFC 6901) and begins with "/"; write "/{each.pointer}"')
     if each.pem is not None and not re.fullmatch(r"[A-Z0-9][A-Z0-9 ]*", each.pem):
         yield Problem((*place, "pem"), 'is the label after "-----BEGIN"; write e.g. pem = "CERTIFICATE"')
+    if each.fold is not False:
+        yield from _fold(each, (*place, "fold"))
     for number, part in enumerate(each.filter):
         if names_in(part):
             yield Problem((*place, "filter", number), "a filter sees only the bytes; it has no placeholders")
+
+
+def _fold(each: ExtractForm, place: Place) -> Iterator[Problem]:
+    """Whether the fact is texts, and what is to be folded in them a pattern."""
+    is_whole = each.source != "facts" and all(value is None for value in _hows(each).values())
+    if each.pem is not None or each.type != "str" or each.form == "size":
+        yield Problem(place, "is for texts, in which capitals and blanks may not count; leave it out")
+    elif is_whole and each.form == "sha256":
+        yield Problem(place, "is for texts, and this is a digest of bytes; say with regex or lines what to find")
+    if isinstance(each.fold, str):
+        yield from check_pattern(each.fold, place, is_empty_wrong=True)
 
 
 def _hows(each: ExtractForm) -> dict[str, object]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from .tool_values import (
     Default,
     Duration,
+    Fold,
     KeptSize,
     ListOperand,
     Number,
@@ -100,6 +101,7 @@ class ExtractForm(Form):
     every: bool | None = Field(default=None, alias="all", description="true")
     type: Literal["str", "int", "float", "bool"] = "str"
     filter: list[str] = Field(default=[], description='["openssl", "x509", "-noout", "-subject"]')
+    fold: Fold = False
 
 
 class ConditionForm(Form):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ..orchestrator.audit.said import EXTRACTS, RULES
 from ..orchestrator.tool import (
+    FOLD_ALL,
     RUN_SUBJECTS,
     SCHEMA,
     Baseline,
@@ -183,7 +184,8 @@ def _extract(name: str, each: ExtractForm) -> Extract:
     elif each.lines:
         how = "lines"
     every = bool(each.every) or how in ("pem", "lines")
-    return Extract(name, each.source, how, argument, each.form, every, each.type, tuple(each.filter))
+    fold = FOLD_ALL if each.fold is True else each.fold or ""
+    return Extract(name, each.source, how, argument, each.form, every, each.type, tuple(each.filter), fold)
 
 
 def _rule(rule: RuleForm) -> Rule:

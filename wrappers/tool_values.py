@@ -67,6 +67,12 @@ def as_text(given: object) -> str:
     return str(given).lower() if isinstance(given, bool) else str(given)
 
 
+def _fold(given: Any) -> str | bool:
+    if isinstance(given, str | bool):
+        return given
+    raise ValueError("must be true, or a pattern of what to fold")
+
+
 def _scalar_text(given: Any) -> str:
     if not isinstance(given, str | int | float):
         raise ValueError("must be a text, a number, true or false")
@@ -106,6 +112,7 @@ def _number(given: Any) -> Any:
 Duration = Annotated[Any, PlainValidator(_duration)]
 Positive = Annotated[Any, PlainValidator(positive)]
 KeptSize = Annotated[Any, PlainValidator(_kept_size)]
+Fold = Annotated[Any, PlainValidator(_fold)]
 Text = Annotated[Any, PlainValidator(_scalar_text)]
 Default = Annotated[Any, PlainValidator(_default)]
 Operand = Annotated[Any, PlainValidator(_operand)]

@@ -1,7 +1,7 @@
 """What a record may tell of a tool's use: without its secrets, as much of its output as was asked for, facts that fit.
 
-Pure; the only place where a secret is taken out. It is found as it was given: one that a tool encodes (in base64, say)
-is the business of the tool's `redact`.
+Pure; the only place where a secret is taken out. It is found as it was given, and as a fact has it that is folded: one
+that a tool encodes (in base64, say) is the business of the tool's `redact`.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..tool import Facts, Status, Tool
+from .facts import folded
 
 OUTPUT_MAX = 64 << 10  # characters of each of stdout and stderr
 ERROR_OUTPUT_MAX = 4 << 10  # of stderr, where a run failed: what its tool complained of
@@ -43,8 +44,10 @@ class ToolUse:
 
     def __post_init__(self) -> None:
         names = {param.name for param in self.tool.params if param.is_secret}
-        found = sorted((self.params[name] for name in names if self.params.get(name)), key=len, reverse=True)
-        object.__setattr__(self, "secrets", tuple(found))  # asked for a hundred times a run
+        found = {self.params[name] for name in names if self.params.get(name)}
+        if any(each.fold for each in self.tool.extracts):
+            found |= set(filter(None, map(folded, found)))
+        object.__setattr__(self, "secrets", tuple(sorted(found, key=len, reverse=True)))  # asked for often
 
 
 def param_shown(use: ToolUse, name: str) -> str:

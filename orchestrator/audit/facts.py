@@ -1,15 +1,21 @@
-"""How a fact is named and read: `name`, `name.N` (one item), `name.count` (how many), and its texts and numbers.
+"""How a fact is named and read: `name`, `name.N` (one item), `name.count` (how many), and its texts and numbers; and
+what is left of a text where a protocol makes no difference between capitals and small letters.
 
 Pure. The same for what a run showed and for what its controls showed. Facts are written by the suspect: nothing here
 raises on any of them.
 """
 
 import math
+import re
+import string
 
 from ..tool import Facts, Value
 
 INDEX_DIGITS_MAX = 6
 NUMBER_LENGTH_MAX = 64
+_BLANKS = re.compile(r"[ \t]+")
+_BESIDE = re.compile(" ?([:;,]) ?")
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NUMERIC = frozenset("0123456789+-.eE")
 
 
@@ -72,3 +78,9 @@ def text(value: Value) -> str:
     if isinstance(value, int) and value.bit_length() > 4096:
         return hex(value)  # str() refuses integers of more than 4,300 digits
     return str(value)
+
+
+def folded(given: str) -> str:
+    """A text without what protocols do not look at where they are not told to: ASCII's capitals are small letters (RFC
+    4343, RFC 9110 5.1), several blanks are one, and at its ends and beside `:`, `;` and `,` there are none."""
+    return _BESIDE.sub(r"\1", _BLANKS.sub(" ", given)).strip(" ").translate(_SMALL)

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from ..audit.templates import fill_known, names_in
-from ..tool import Baseline, Condition, Door, Extract, Param, Requirement, Rule, Tool, Value
+from ..tool import FOLD_ALL, Baseline, Condition, Door, Extract, Param, Requirement, Rule, Tool, Value
 
 WIDTH = 9
 _MATCHERS: Mapping[str, str] = {
@@ -108,7 +108,9 @@ def _extract(each: Extract) -> str:
     through = f" through {shlex.join(each.filter)}" if each.filter else ""
     source = "" if each.source == "facts" else f" of {each.source}"
     form = f", as {each.form}" if each.form != "text" else f", as {each.type}" if each.type != "str" else ""
-    return f"{each.name}: {how}{source}{through}{form}"
+    where = "" if each.fold == FOLD_ALL else f" in {each.fold}"
+    folded = f", capitals and blanks{where} not counting" if each.fold else ""
+    return f"{each.name}: {how}{source}{through}{form}{folded}"
 
 
 def controls_words(baseline: Baseline) -> str:

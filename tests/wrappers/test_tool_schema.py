@@ -145,6 +145,9 @@ def test_conditions_have_one_subject_one_matcher_and_one_operand(text: str, expe
         ("{ from = 'artifact:b', as = 'size' }", Extract("x", "artifact:b", form="size")),
         ("{ from = 'facts' }", Extract("x", "facts")),
         ("{ filter = ['jq', '.a'] }", Extract("x", filter=("jq", ".a"))),
+        ("{ fold = true }", Extract("x", fold="(?s).+")),
+        ("{ fold = false }", Extract("x")),
+        ("{ lines = true, fold = '^a:' }", Extract("x", how="lines", every=True, fold="^a:")),
     ],
 )
 def test_extractions_name_their_source_and_form(text: str, expected: Extract) -> None:

@@ -137,6 +137,12 @@ def test_a_short_secret_is_hidden_where_it_was_given_and_harms_no_other_word() -
     assert (record["tool"]["params"]["host"], record["facts"]["chain"]) == ("example.org", ["here"])
 
 
+def test_a_secret_is_hidden_as_a_fact_has_it_that_is_folded() -> None:
+    used = use("Hunter:  22", extracts=(Extract("chain", fold="(?s).+"),))
+    record = of_run(used, stdout=b"sent Hunter:  22", facts={"chain": ("sent hunter:22", "sent Hunter:  22")})
+    assert record["facts"]["chain"] == ["sent (secret)", "sent (secret)"]
+
+
 def test_what_is_to_be_redacted_is_before_anything_is_cut() -> None:
     cookie = "cookie " + "c" * 100
     used = use(clean=lambda text: text.replace(cookie, "-"), keep=(("stdout", "always"),))
