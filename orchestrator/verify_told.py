@@ -57,3 +57,15 @@ def list_of(mapping: Json, key: str) -> list[object]:
     """What is no list has no items."""
     value = mapping.get(key)
     return value if isinstance(value, list) else []
+
+
+def exit_of(record: Json) -> object:
+    """The fingerprint of the exit that a record names."""
+    exit = record.get("exit")
+    return exit.get("fingerprint") if isinstance(exit, Mapping) else None
+
+
+def failure_in(record: Json) -> Json:
+    """Its failure; {} when it has none."""
+    failure = record.get("failure")
+    return failure if isinstance(failure, Mapping) else {}
