@@ -33,7 +33,8 @@ class Seen:
 class Evidence:
     """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name; `reports`: by run, nonce
     and source, where each pid that the kernel named first sent a CONNECT report, the first of them first;
-    `reporters`: where run, nonce and pid first stand in a report of any kind."""
+    `reporters`: where run, nonce and pid first stand in a report of any kind; `used`: the circuits that something was
+    claimed for, or that a stream with a SOCKS user name was on."""
 
     runs: dict[str, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
     reports: dict[tuple[str, bytes, Endpoint], dict[object, int]] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Evidence:
     tags: dict[str, set[int]] = field(default_factory=dict)
     built: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     circuit_ends: dict[int, int] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
 
@@ -81,6 +83,8 @@ def _index(evidence: Evidence, place: int, entry: Mapping[str, object]) -> None:
         claim = _object(entry["claim"])
         if evidence.claims.setdefault((_text(run_id), _text(claim["tag"])), (place, claim))[0] != place:
             raise ValueError(f"{claim['tag']} is claimed twice")
+        if isinstance(circuit_id := claim.get("circuit"), int):
+            evidence.used.add(circuit_id)
     elif "report" in entry:
         _report(evidence, place, entry)
     else:
@@ -93,6 +97,7 @@ def _tor_line(evidence: Evidence, place: int, at: float, line: str) -> None:
         evidence.streams.setdefault(event.stream_id, []).append(Seen(place, at, event))
         if event.socks_username and event.status in ON_A_CIRCUIT:
             evidence.tags.setdefault(event.socks_username, set()).add(event.stream_id)
+            evidence.used.add(event.circuit_id)
     elif line.startswith("CIRC "):
         circuit = parse_circ(line)
         if circuit.status == "BUILT" and not circuit.conflux:

@@ -31,8 +31,22 @@ def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
         circuit_id = circuit.get("id") if isinstance(circuit, Mapping) else None
         if not isinstance(circuit, Mapping) or type(circuit_id) not in (int, type(None)):
             yield f"a failed circuit of the record can't be read: {circuit!r:.200}"
-        elif circuit_id is not None and tuple(list_of(circuit, "path")) == evidence.built.get(circuit_id, (0, None))[1]:
-            yield f"circuit {circuit_id} was built as the record wants it, and the record says that it failed"
+        elif isinstance(circuit_id, int):
+            if circuit_id in told:
+                yield f"circuit {circuit_id} stands in two places"
+            told.add(circuit_id)
+            yield from _unbuilt_problems(evidence, circuit, circuit_id)
+
+
+def _unbuilt_problems(evidence: Evidence, circuit: Json, circuit_id: int) -> Iterator[str]:
+    """Why it can't be that this circuit failed. One that took too long for exitpin is closed, and Tor may say BUILT
+    before it hears of that: then nothing is ever claimed for it."""
+    is_given_up = circuit.get("reason") == "TIMEOUT"
+    is_built = tuple(list_of(circuit, "path")) == evidence.built.get(circuit_id, (0, None))[1]
+    if is_built and not is_given_up:
+        yield f"circuit {circuit_id} was built as the record wants it, and the record says that it failed"
+    if circuit_id in evidence.used:
+        yield f"circuit {circuit_id} failed, says the record, and it was used"
 
 
 def told_problems(stream: Json) -> Iterator[str]:
