@@ -25,7 +25,9 @@ def path_problems(evidence: Evidence, record: Json) -> Iterator[str]:
             yield f"circuit {circuit_id} stands in two places"
         told.add(circuit_id)
         path = evidence.built.get(circuit_id, (0, None))[1]
-        if path is not None and tuple(list_of(circuit, "path")) != path:
+        if path is None:
+            yield f"circuit {circuit_id} was never BUILT"
+        elif tuple(list_of(circuit, "path")) != path:
             yield f"the record's path of circuit {circuit_id} is not the one that Tor built"
     for circuit in list_of(record, "unbuilt"):
         circuit_id = circuit.get("id") if isinstance(circuit, Mapping) else None
@@ -45,6 +47,8 @@ def _unbuilt_problems(evidence: Evidence, circuit: Json, circuit_id: int) -> Ite
     is_built = tuple(list_of(circuit, "path")) == evidence.built.get(circuit_id, (0, None))[1]
     if is_built and not is_given_up:
         yield f"circuit {circuit_id} was built as the record wants it, and the record says that it failed"
+    if evidence.has_unbuilt and circuit_id not in evidence.circuits:
+        yield f"circuit {circuit_id} failed, says the record, and Tor never said anything of it"
     if circuit_id in evidence.used:
         yield f"circuit {circuit_id} failed, says the record, and it was used"
 

@@ -74,3 +74,33 @@ def test_a_circuit_is_built_or_it_failed_and_does_so_once() -> None:
     entries, told = late()
     told[0]["unbuilt"] *= 2
     assert problems_of(entries, told) == ["s-0001: circuit 6 stands in two places"]
+
+
+def test_a_circuit_that_tor_never_had_is_not_believed_whether_a_stream_was_on_it_or_not() -> None:
+    entries, told = late()
+    told[0]["circuits"].append({"id": 77, "path": [GUARD, EXIT], "reason": None})
+    told[0]["unbuilt"].append({"id": 78, "path": [GUARD, EXIT], "reached": 1, "reason": "x", "blame": "first-hop"})
+    assert problems_of(entries, told) == [
+        "s-0001: circuit 77 was never BUILT",
+        "s-0001: circuit 78 failed, says the record, and Tor never said anything of it",
+    ]
+
+
+def test_one_that_began_and_was_not_built_failed_and_was_not_had() -> None:
+    entries, told = late()
+    entries[3:3] = [tor(circ_line(9, "LAUNCHED", ()))]
+    told[0]["unbuilt"].append({"id": 9, "path": [GUARD, EXIT], "reached": 0, "reason": "TIMEOUT"})
+    told[0]["unbuilt"].append({"id": None, "path": [GUARD, EXIT], "reached": 0, "reason": "551 Couldn't start"})
+    assert problems_of(entries, told) == []
+    told[0]["circuits"].append(told[0]["unbuilt"].pop(1))
+    assert problems_of(entries, told) == ["s-0001: circuit 9 was never BUILT"]
+
+
+@pytest.mark.parametrize(("marks", "is_held"), [({}, False), ({"unbuilt": True}, True), ({"unbuilt": "no"}, False)])
+def test_earlier_daemons_kept_no_line_of_a_circuit_that_failed(marks: Entry, is_held: bool) -> None:
+    entries, told = evidence(), records()
+    entries[0] = {**entries[0], "session": "daemon-0a1b2c", **marks}
+    told[0]["unbuilt"] = [{"id": 78, "path": [GUARD, EXIT], "reached": 1, "reason": "TIMEOUT"}]
+    assert bool(problems_of(entries, told)) is is_held
+    told[0]["circuits"].append({"id": 77, "path": [GUARD, EXIT], "reason": None})
+    assert "s-0001: circuit 77 was never BUILT" in problems_of(entries, told)
