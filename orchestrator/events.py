@@ -160,6 +160,11 @@ class TreeCrowded:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportsCrowded:
+    """The run's processes reported more often than a run may; no report of theirs is taken any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class TreeEnded:
     """Nothing of the tree is left. `swept`: how many processes had to be ended; `maxrss_kib`: None where the kernel has
     not counted it."""

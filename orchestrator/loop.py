@@ -97,6 +97,11 @@ class Session:
         """How many runs were begun and have not ended."""
         return len(self._active) + len(self._starting)
 
+    @property
+    def circuit_ids(self) -> set[int]:
+        """Of all circuits that runs under way had, or were to have."""
+        return {circuit_id for active in self._active.values() for circuit_id in active.life.circuit_ids}
+
     async def run(self, plan: Iterable[Run], jobs: int) -> None:
         """Carry out the plan, `jobs` runs at a time. Returns when every run has ended."""
         self._queue = deque(plan)
@@ -131,8 +136,7 @@ class Session:
         return not self._over.done()
 
     def interrupt(self, why: str = "interrupted by the user", *, spares_tools: bool = False) -> None:
-        """Begin nothing more of the plan, end what runs, or only what still waits for a circuit; whether something new
-        is started is up to the caller."""
+        """Begin no more of the plan, end what runs, or only what waits for a circuit; new ones are up to the caller."""
         self._queue.clear()
         if not spares_tools:
             self._attacher.give_up_looks()
@@ -201,9 +205,7 @@ class Session:
             self._loop.call_soon(self._fill)
             return
         self._active[run_id] = Active(life, launch)
-        begin: dict[str, object] = {
-            "exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex(),
-        }  # fmt: skip
+        begin: dict[str, object] = {"exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex()}
         if run.setup is None:  # a declared tool's may hold a secret; its record says what may be told
             begin["argv"] = list(run.argv)
         self._evidence.add({"t": time.time(), "run": run_id, "begin": begin})
@@ -241,8 +243,7 @@ class Session:
 
     def _start_process(self, wish: fx.StartProcess) -> None:
         self._on_begun(wish.run_id)
-        problem = self._active[wish.run_id].launch.start()
-        if problem is not None:
+        if (problem := self._active[wish.run_id].launch.start()) is not None:
             self.post(wish.run_id, events.LauncherLost(problem))
 
     def _end_tree(self, wish: fx.EndTree) -> None:
@@ -277,8 +278,7 @@ class Session:
             self._attacher.drop_claim(connection.source)
 
     def _set_timer(self, wish: fx.SetTimer) -> None:
-        fire = events.TimerFired(wish.name)
-        timer = self._loop.call_later(wish.delay_s, self.post, wish.run_id, fire)
+        timer = self._loop.call_later(wish.delay_s, self.post, wish.run_id, events.TimerFired(wish.name))
         self._active[wish.run_id].timers.append(timer)
 
 

@@ -58,6 +58,23 @@ def is_address(host: str) -> bool:
     return True
 
 
+def canonical_address(text: str) -> str:
+    """An address in the one way in which Python writes it: libc and Tor write ::1:0 and its like differently. What is
+    no address stays as it is; IPv4 in IPv6 stays IPv6, and a scope stays."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def canonical_target(text: str) -> str:
+    """`host:port` or `[host]:port` with its address so written; brackets stay, or stay away."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        return f"[{canonical_address(host[1:-1])}]:{port}"
+    return f"{canonical_address(host)}{colon}{port}"
+
+
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in (

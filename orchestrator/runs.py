@@ -37,6 +37,9 @@ KILL_AFTER_S = 5.0
 DENIED_MAX = 200
 UNBUILT_MAX = 50
 CONNECTIONS_MAX = 100_000
+REPORTS_MAX = 2 * CONNECTIONS_MAX
+"""All are kept until the run ends, a kilobyte each, and a refusal is one, too: a name and a connect for each connection
+are enough for what is no flood."""
 
 GRAVITY = ("attribution", "shim", "tor", "exec", "circuit", "circuit-lost", "clock", "tool", "timeout", "interrupted")
 """Failures that end a run, the gravest first; one of them is never replaced by a lesser one."""
@@ -362,6 +365,9 @@ class Life:
         allowed = self.run.setup.procs_max if self.run.setup is not None else None
         return self.fail(Failure("tool", "tool", False, f"more than {allowed} processes at a time"))
 
+    def _reports_crowded(self, event: ev.ReportsCrowded, now: float) -> list[Effect]:
+        return self.fail(Failure("tool", "tool", False, f"more than {REPORTS_MAX:,} reports"))
+
     def _tree_ended(self, event: ev.TreeEnded, now: float) -> list[Effect]:
         if self.phase >= Phase.DRAINING:
             return []
@@ -439,6 +445,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     ev.ProcessRefused: Life._process_refused,
     ev.ProcessExited: Life._process_exited,
     ev.TreeCrowded: Life._tree_crowded,
+    ev.ReportsCrowded: Life._reports_crowded,
     ev.TreeEnded: Life._tree_ended,
     ev.LauncherLost: Life._launcher_lost,
     ev.TimerFired: Life._timer_fired,

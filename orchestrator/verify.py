@@ -22,10 +22,11 @@ from dataclasses import dataclass, field
 
 from .control_lines import parse_endpoint
 from .model import Endpoint, join_host_port
+from .names import canonical_target
 from .outcomes import stream_failure
 from .verify_evidence import ON_A_CIRCUIT, SENT, Evidence, Seen, read_evidence
 from .verify_replay import NO_REASONS, RESOLVEFAILED, SOCKS, TIMEOUT, claim_of, outcome_problems, reasons_of, replay
-from .verify_told import list_of, one_of, path_problems, told_problems
+from .verify_told import exit_of, failure_in, list_of, one_of, path_problems, told_problems
 
 __all__ = ["Evidence", "Verdict", "read_evidence", "verify"]
 
@@ -94,12 +95,12 @@ def _each_once(run_id: str, streams: Iterable[object], verdict: Verdict) -> Iter
 
 def _never_begun(record: Json) -> bool:
     """Whether the record says itself that not even its beginning could be written down."""
-    return record.get("start") is None and _failure(record).get("kind") == "shim"
+    return record.get("start") is None and failure_in(record).get("kind") == "shim"
 
 
 def _check(evidence: Evidence, run_id: str, record: Json, stream: Json, verdict: Verdict, accounted: set[int]) -> None:
     """One stream of one record. When the record itself says that its attribution failed, it accuses nobody."""
-    stream_id, in_doubt = stream.get("stream_id"), _failure(record).get("kind") == "attribution"
+    stream_id, in_doubt = stream.get("stream_id"), failure_in(record).get("kind") == "attribution"
     name = f"{run_id}: stream {stream_id}"
     try:
         if stream_id is None:
@@ -144,11 +145,11 @@ def _check_the_rest(evidence: Evidence, accounted: set[int], verdict: Verdict) -
 def _record_problems(evidence: Evidence, run_id: str, record: Json) -> list[str]:
     """What is wrong with the record as a whole: address, exit, and whom it blames."""
     _, begin = evidence.runs[run_id]
-    failure, status, problems = _failure(record), record.get("status"), []
+    failure, status, problems = failure_in(record), record.get("status"), []
     if record.get("source_address") != begin.get("address"):
         problems.append(f"the record's address is not {begin.get('address')}, the run's")
-    if begin.get("exit") != _exit_of(record):
-        problems.append(f"the run was begun for {begin.get('exit')}, the record names {_exit_of(record)}")
+    if begin.get("exit") != exit_of(record):
+        problems.append(f"the run was begun for {begin.get('exit')}, the record names {exit_of(record)}")
     argv = tool.get("argv") if isinstance(tool := record.get("tool"), Mapping) else None
     if argv is not None and argv != begin.get("argv", argv):
         problems.append("the run was begun for another command than the record has")
@@ -233,7 +234,8 @@ def _new_problems(new: Seen, stream: Json, source: Endpoint) -> list[str]:
     if event.source_addr != source:
         problems.append(f"Tor saw it come from {event.source_addr}, the record says {source}")
     asked, is_lookup = str(stream.get("destination")), bool(stream.get("is_lookup"))
-    if event.target != (f"{asked}:0" if is_lookup else asked) or (event.status == "NEWRESOLVE") != is_lookup:
+    due = canonical_target(f"{asked}:0" if is_lookup else asked)
+    if canonical_target(event.target) != due or (event.status == "NEWRESOLVE") != is_lookup:
         problems.append(f"Tor saw {event.status} for {event.target}, the record says {asked}")
     if event.socks_username != stream.get("tag"):
         problems.append("its NEW does not carry the record's tag")
@@ -243,10 +245,12 @@ def _new_problems(new: Seen, stream: Json, source: Endpoint) -> list[str]:
 def _claim_problems(claim: Json, record: Json, stream: Json, source: Endpoint) -> list[str]:
     asked = str(stream.get("destination"))
     due = {
-        "source": source, "circuit": stream.get("circuit_id"), "exit": _exit_of(record),
-        "destination": join_host_port(asked, 0) if stream.get("is_lookup") else asked,
+        "source": source, "circuit": stream.get("circuit_id"), "exit": exit_of(record),
+        "destination": canonical_target(join_host_port(asked, 0) if stream.get("is_lookup") else asked),
     }  # fmt: skip
     told = {**claim, "source": parse_endpoint(str(claim.get("source")))}
+    if isinstance(target := claim.get("destination"), str):
+        told["destination"] = canonical_target(target)
     return [
         f"the claim's {name} is {told.get(name)}, the record's {due[name]}"
         for name in due
@@ -283,18 +287,8 @@ def _circuit_problems(evidence: Evidence, record: Json, stream: Json, seen: list
         problems.append(f"it was sent before circuit {circuit_id} was BUILT")
     elif evidence.circuit_ends.get(int(str(circuit_id)), on_it[-1].place) < on_it[-1].place:
         problems.append(f"it was on circuit {circuit_id} after that had ended")
-    if path[-1] != _exit_of(record):
-        problems.append(f"circuit {circuit_id} ends at {path[-1]}, the record names {_exit_of(record)}")
+    if path[-1] != exit_of(record):
+        problems.append(f"circuit {circuit_id} ends at {path[-1]}, the record names {exit_of(record)}")
     if not any(isinstance(c, Mapping) and c.get("id") == circuit_id for c in list_of(record, "circuits")):
         problems.append(f"the record lists no circuit {circuit_id}")
     return problems
-
-
-def _exit_of(record: Json) -> object:
-    exit_of = record.get("exit")
-    return exit_of.get("fingerprint") if isinstance(exit_of, Mapping) else None
-
-
-def _failure(record: Json) -> Json:
-    failure = record.get("failure")
-    return failure if isinstance(failure, Mapping) else {}

@@ -14,6 +14,7 @@ from .model import Endpoint
 SCHEMA = "exitpin.events/1"
 SENT = frozenset({"SENTCONNECT", "SENTRESOLVE"})
 ON_A_CIRCUIT = SENT | {"REMAP", "SUCCEEDED"}
+DAEMON = "daemon-"
 OP_CONNECT = 2
 UNREADABLE_MAX = 1_000
 TOO_DEEP = "it is nested too deeply"
@@ -33,7 +34,9 @@ class Seen:
 class Evidence:
     """An evidence file. `tags`: the streams that were on a circuit with that SOCKS user name; `reports`: by run, nonce
     and source, where each pid that the kernel named first sent a CONNECT report, the first of them first;
-    `reporters`: where run, nonce and pid first stand in a report of any kind."""
+    `reporters`: where run, nonce and pid first stand in a report of any kind; `used`: the circuits that something was
+    claimed for, or that a stream with a SOCKS user name was on; `circuits`: those that Tor said anything of, and
+    `has_unbuilt`: whether they include those that failed: earlier daemons left them out."""
 
     runs: dict[str, tuple[int, Mapping[str, object]]] = field(default_factory=dict)
     reports: dict[tuple[str, bytes, Endpoint], dict[object, int]] = field(default_factory=dict)
@@ -43,6 +46,9 @@ class Evidence:
     tags: dict[str, set[int]] = field(default_factory=dict)
     built: dict[int, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     circuit_ends: dict[int, int] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    circuits: set[int] = field(default_factory=set)
+    has_unbuilt: bool = True
     problems: list[str] = field(default_factory=list)
 
 
@@ -56,6 +62,9 @@ def read_evidence(lines: Iterable[str]) -> Evidence:
                 _index(evidence, place, entry)
             elif entry.get("schema") != SCHEMA:
                 raise ValueError(f"not evidence of exitpin: the first line has no schema {SCHEMA}")
+            else:
+                is_daemons = str(entry.get("session")).startswith(DAEMON)
+                evidence.has_unbuilt = not is_daemons or entry.get("unbuilt") is True
         except (ValueError, KeyError, TypeError, AttributeError, ControlLineError, RecursionError) as error:
             why = TOO_DEEP if isinstance(error, RecursionError) else str(error)
             if place == 1:
@@ -81,6 +90,8 @@ def _index(evidence: Evidence, place: int, entry: Mapping[str, object]) -> None:
         claim = _object(entry["claim"])
         if evidence.claims.setdefault((_text(run_id), _text(claim["tag"])), (place, claim))[0] != place:
             raise ValueError(f"{claim['tag']} is claimed twice")
+        if isinstance(circuit_id := claim.get("circuit"), int):
+            evidence.used.add(circuit_id)
     elif "report" in entry:
         _report(evidence, place, entry)
     else:
@@ -93,8 +104,10 @@ def _tor_line(evidence: Evidence, place: int, at: float, line: str) -> None:
         evidence.streams.setdefault(event.stream_id, []).append(Seen(place, at, event))
         if event.socks_username and event.status in ON_A_CIRCUIT:
             evidence.tags.setdefault(event.socks_username, set()).add(event.stream_id)
+            evidence.used.add(event.circuit_id)
     elif line.startswith("CIRC "):
         circuit = parse_circ(line)
+        evidence.circuits.add(circuit.circuit_id)
         if circuit.status == "BUILT" and not circuit.conflux:
             path = tuple(hop.fingerprint for hop in circuit.path)
             if evidence.built.setdefault(circuit.circuit_id, (place, path))[1] != path:

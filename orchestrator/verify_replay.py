@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from .control_lines import parse_endpoint
 from .effects import Effect, StreamClosed, StreamFailed, StreamOpened, StreamRemapped, StreamSent, StreamViolated
 from .model import Claim, Destination, Fingerprint
-from .names import is_address
+from .names import canonical_address, is_address
 from .streams import Streams
 from .verify_evidence import Seen
 
@@ -53,7 +53,7 @@ class Account:
             case StreamOpened():
                 return replace(self, is_open=True)
             case StreamRemapped():
-                return replace(self, resolved=effect.address)
+                return replace(self, resolved=canonical_address(effect.address))
             case StreamFailed():
                 reasons = (effect.reason, effect.remote_reason)
                 return replace(self, broke=reasons) if self.is_open else replace(self, failed=reasons)
@@ -123,7 +123,7 @@ def replay(claim: Claim, lines: Sequence[Seen], end: float | None) -> Replay:
     return Replay(
         tuple(_accounts(told, end)),
         tuple(effect.problem for _, effect in told if isinstance(effect, StreamViolated)),
-        frozenset(effect.address for _, effect in told if isinstance(effect, StreamRemapped)),
+        frozenset(canonical_address(effect.address) for _, effect in told if isinstance(effect, StreamRemapped)),
     )
 
 
@@ -154,11 +154,12 @@ def _problems(stream: Mapping[str, object], account: Account, addresses: frozens
         words = " ".join(str(word) for word in (status, stream.get("reason"), stream.get("remote_reason")) if word)
         problems.append(f"the record says {words}, Tor said {_words(account)}")
     resolved = stream.get("resolved")
+    address = canonical_address(resolved) if isinstance(resolved, str) else resolved
     is_answered = is_lookup and status == "succeeded"  # by the SOCKS side, which may be ahead of REMAP
     if is_answered and is_address(str(stream.get("destination"))):  # whose an address is, no line of Tor's tells
         is_told = resolved is None
     else:
-        is_told = resolved in addresses if is_answered else resolved == account.resolved
+        is_told = address in addresses if is_answered else address == account.resolved
     if not is_told:
         problems.append(f"the record has it resolved to {resolved}, Tor to {account.resolved}")
     if "closed" in stream and stream["closed"] is not (account.closed is not None):

@@ -3,8 +3,8 @@
 Their datagrams end in a network that leads nowhere (`shim/nowhere.py`), and here. Addresses, and their names, are
 answered as the hooks answer them: mapped, or as the pinned exit finds them. Other questions go through the pinned exit,
 too, as DNS over TCP to a public resolver: the one that was named for that, or else the one that the tool asked; never
-to a private one, which no exit can reach. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not
-there.
+to a private one, which no exit can reach. A mapped address is no private one: it stands for a name, which is connected
+to as any tool's connect of this run. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not there.
 
 A datagram tells of nobody, so whatever is asked here has pid 0. What is no query gets no answer, nor does one beside
 too many that wait. Called by `supervisor.py`; messages are read and written by `name_messages.py`. Source: RFC 1035,
@@ -22,7 +22,7 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.names import is_private
+from ..orchestrator.names import is_mapped, is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
 from .name_messages import (
@@ -159,7 +159,7 @@ class NameServer:
         def answered(answer: AnswerCall) -> None:
             if not answer.error and answer.name:
                 reply(write_name(query, answer.name))
-            elif is_private(address) or is_private(resolver):
+            elif is_private(address) or _is_out_of_reach(resolver):
                 reply(write_answer(query, SERVFAIL))
             else:
                 self._forward(query, resolver, reply)
@@ -168,7 +168,7 @@ class NameServer:
 
     def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
         """Any other question."""
-        if is_private(resolver):
+        if _is_out_of_reach(resolver):
             self._post(events.Denied(events.NO_PROCESS, "dns", f"{query} of {resolver}, which is private"))
             reply(write_answer(query, SERVFAIL))
         elif len(self._tasks) >= FORWARDED_MAX:
@@ -227,6 +227,11 @@ def _answer_addresses(query: Query, reply: Reply, answer: AnswerCall) -> None:
         reply(write_answer(query, SERVFAIL))
     else:
         reply(write_answer(query, NO_ERROR, [host for host, _ in answer.endpoints if ":" not in host]))
+
+
+def _is_out_of_reach(resolver: str) -> bool:
+    """Whether no exit is to be asked for it. What a mapped address stands for is admission's to say."""
+    return is_private(resolver) and not is_mapped(resolver)
 
 
 def _asked(ancillary: list[tuple[int, int, bytes]]) -> str | None:

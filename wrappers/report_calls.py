@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..orchestrator.effects import AnswerCall
+from ..orchestrator.events import ReportsCrowded
+from ..orchestrator.runs import REPORTS_MAX
 from ..shim import bindings
 from ..shim.nowhere import network_of
 
@@ -33,6 +35,28 @@ class WaitingCall:
     is_watched: bool = False
     on_answer: Callable[[AnswerCall], None] | None = None
     is_alive: Callable[[], bool] | None = None
+
+
+class Kept:
+    """What the evidence is given of a run's reports: REPORTS_MAX of its processes, over which it is told once that they
+    are too many, and as many of strangers and of whom nobody can name any more, who can't make a run fail."""
+
+    def __init__(self, on_report: Callable[[bytes, int], None], post: Callable[[object], None]) -> None:
+        self._on_report = on_report
+        self._post = post
+        self._is_told = False
+        self._left = {True: REPORTS_MAX, False: REPORTS_MAX}
+
+    def keep(self, packet: bytes, pid: int, *, is_member: bool) -> bool:
+        """Whether there was room for it."""
+        if self._left[is_member]:
+            self._left[is_member] -= 1
+            self._on_report(packet, pid)
+            return True
+        if is_member and not self._is_told:
+            self._is_told = True
+            self._post(ReportsCrowded())
+        return False
 
 
 def max_calls() -> int:

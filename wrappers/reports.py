@@ -21,7 +21,7 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .process import Tree
-from .report_calls import WaitingCall, max_calls, packet_of, peer_of, receive, tcp_socket
+from .report_calls import Kept, WaitingCall, max_calls, packet_of, peer_of, receive, tcp_socket
 from .report_events import event_of
 from .unix_sockets import UnixName, UnixSockets
 
@@ -47,7 +47,7 @@ class ReportSocket:
         self._nonce = nonce
         self._tree = tree
         self._post = post
-        self._on_report = on_report
+        self._kept = Kept(on_report, post)
         self._unix = unix
         self._is_drained = False
         self._loop = asyncio.get_running_loop()
@@ -131,8 +131,7 @@ class ReportSocket:
         self.calls[call.number] = call
         if is_alive is not None and self._look is None:
             self._look = self._loop.call_later(LOOK_S, self._drop_dead)
-        self._on_report(packet, pid)
-        self._dispatch(call, bindings.decode_report(packet), find_unix)
+        self._dispatch(call, packet, bindings.decode_report(packet), find_unix)
 
     def _guarded(self, react: Callable[..., None], *what: WaitingCall) -> None:
         try:
@@ -180,8 +179,7 @@ class ReportSocket:
             call.tool_socket = tcp_socket(received.pop())
         for descriptor in received:
             os.close(descriptor)
-        self._on_report(packet, call.pid)
-        self._dispatch(call, report)
+        self._dispatch(call, packet, report)
         return True
 
     def _find_unix(self, name: UnixName, pid: int) -> tuple[int, bool]:
@@ -192,14 +190,19 @@ class ReportSocket:
     def _dispatch(
         self,
         call: WaitingCall,
+        packet: bytes,
         report: bindings.Report,
         find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
         is_member = True if is_our_name_servers else self._tree.contains(call.pid)
+        is_kept = self._kept.keep(packet, call.pid, is_member=is_member is True)
         if is_member is False:  # who is not of this run can't make it fail
             self._refuse_stranger(call, report)
+            return
+        if not is_kept:  # nothing is claimed for what is not in the evidence
+            self.forget(call.number)
             return
         if report.nonce != self._nonce:
             problem = f"a report with another run's nonce, from pid {call.pid}"

@@ -104,7 +104,7 @@ class Scan:
         uses = {audit.tool.id: tool_use(work, audit) for audit in plan.audits}
         ledger = RecordLedger(uses, shared, self._keepers, network.snapshot.descriptors, self._disk)
         self._write_skipped(ledger)
-        witness = Witness({"schema": SCHEMA, **header})
+        witness = Witness({"schema": SCHEMA, **header}, in_use=self._circuits_in_use)
         evidence = _open_evidence(work.events, header, witness)
         with scratch_directory() as scratch:
             launcher = ToolLauncher(
@@ -131,6 +131,9 @@ class Scan:
                 self.trust_lost = session.trust_lost
                 assessor.close()
                 evidence.close()
+
+    def _circuits_in_use(self) -> set[int]:
+        return set() if self._session is None else self._session.circuit_ids
 
     @property
     def under_way(self) -> int:

@@ -146,7 +146,7 @@ class Client:
         assert self._chosen is not None
         chosen, tenure = self._chosen, self._chosen.tenure
         with self._of_this_client():
-            evidence = tenure.witness.of(chosen.run.run_id, [used.circuit_id for used in life.circuits])
+            evidence = tenure.witness.of(chosen.run.run_id, life.circuit_ids)
             given, record, problem = given_of(launch), b"", ""
             if chosen.events is not None:
                 record = record_line(life, launch, chosen.scan)

@@ -32,6 +32,7 @@ from ..ports import Launch, Post
 from ..runs import Life
 from ..settings import Settings
 from ..surroundings import Surroundings
+from ..verify_evidence import DAEMON
 from ..witness import Witness
 from .allowing import Waits
 from .politeness import first_hops_of
@@ -90,10 +91,12 @@ class Tenure:
         self._leases: dict[str, tuple[Run, Holder]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         header = {
-            "session": f"daemon-{secrets.token_hex(3)}", "tor": network.tor_version,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "session": f"{DAEMON}{secrets.token_hex(3)}", "tor": network.tor_version,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"), "unbuilt": True,
         }  # fmt: skip
-        self.witness = Witness(header, shares_circuits=True, is_kept=self._is_recorded)
+        self.witness = Witness(
+            header, shares_circuits=True, is_kept=self._is_recorded, in_use=lambda: self.session.circuit_ids
+        )
         self._around = Surroundings()
         self._choose_hops = self._chooser(network.snapshot)
         self.session = Session(

@@ -148,7 +148,7 @@ class Chaos:
     def _finished(self, life: Life, launch: Launch | None) -> None:
         trial = self._trials[life.run.run_id]
         trial.connections = len(life.connections)
-        trial.entries = self._witness.of(life.run.run_id, [circuit.circuit_id for circuit in life.circuits])
+        trial.entries = self._witness.of(life.run.run_id, life.circuit_ids)
         trial.lookups = sum(connection.is_lookup for connection in life.connections)
         trial.denied = tuple(f"{denied.reason} {denied.what}" for denied in life.denied)
         trial.ended = ended_run(life, launch, trial.values, {"scan_id": "chaos"})

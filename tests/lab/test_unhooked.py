@@ -210,6 +210,23 @@ def test_a_private_resolver_is_asked_nothing(lab: Lab) -> None:
     assert record["denied"][0]["reason"] == "dns" and "192.168.1.1" in record["denied"][0]["what"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "destinations"), [("mapped", ["dns.test:53"]), ("exit", ["dns.test", f"{RESOLVER}:53"])]
+)
+def test_a_resolver_may_be_named(lab: Lab, mode: str, destinations: list[str]) -> None:
+    log = Log.of(lab.state)
+    record = one(lab, "--resolve", mode, "--", "dig", "@dns.test", "+tries=1", "web.test", "TXT")
+    assert "status: NOERROR" in record["process"]["stdout"]
+    assert [stream["destination"] for stream in record["streams"]] == destinations and record["denied"] == []
+    assert ADDRESS in log.peers("dns")
+
+
+def test_a_mapped_address_that_stands_for_no_name_is_no_resolver(lab: Lab) -> None:
+    record = one(lab, "--", "dig", "@198.18.0.77", "+tries=1", "web.test", "TXT")
+    assert "status: SERVFAIL" in record["process"]["stdout"] and record["streams"] == []
+    assert record["denied"][0]["reason"] == "unknown-mapped-address"
+
+
 def test_a_name_that_the_exit_does_not_find_is_a_failure_and_no_denial(lab: Lab) -> None:
     (record,) = records(lab.state, "-e", EXIT, "--resolve", "exit", "--", "dig", "+tries=1", "nowhere.test")
     assert "status: SERVFAIL" in record["process"]["stdout"]

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exitpin.orchestrator.names import CAPACITY, MAPPED_V4, MAPPED_V6, Names, is_mapped
+from exitpin.orchestrator.names import (
+    CAPACITY,
+    MAPPED_V4,
+    MAPPED_V6,
+    Names,
+    canonical_address,
+    canonical_target,
+    is_mapped,
+)
 
 NAMES = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,20}[a-zA-Z0-9])?\.?", fullmatch=True)
 
@@ -59,3 +67,24 @@ def test_a_full_run_gives_no_address_rather_than_one_outside() -> None:
     assert names.mapped("one.more", 4) == ()
     assert names.mapped("one.more", 6) == ()
     assert ipaddress.ip_address(names.mapped("n0", 6)[0]) in MAPPED_V6
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("::0.1.0.0", "::1:0"), ("2001:DB8::1", "2001:db8:0:0:0:0:0:1"), ("::ffff:192.0.2.1", "::ffff:c000:201"),
+     ("fe80::1%eth0", "FE80:0::1%eth0")],
+)  # fmt: skip
+def test_an_address_is_one_however_it_is_written(one: str, other: str) -> None:
+    assert canonical_address(one) == canonical_address(other)
+    assert canonical_target(f"[{one}]:443") == canonical_target(f"[{other}]:443")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("::1:0", "::1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1%eth1"), ("fe80::1%eth0", "fe80::1"),
+     ("web.test", "WEB.test"), ("192.0.2.1", "192.0.2.01"), ("[::1]", "::1"), ("", "::")],
+)  # fmt: skip
+def test_what_is_not_the_same_address_stays_another(one: str, other: str) -> None:
+    assert canonical_address(one) != canonical_address(other)
+    assert canonical_target(f"{one}:80") != canonical_target(f"{other}:80")
+    assert canonical_target(f"{one}:80") != canonical_target(f"{one}:81")

@@ -147,6 +147,16 @@ RECORDS: dict[str, Callable[[list[Any], Any, Any], object]] = {
     "a circuit that failed and was built": lambda told, one, lookup: told[0].update(
         unbuilt=[{"id": 7, "path": list(told[0]["circuits"][0]["path"])}]
     ),
+    "a circuit too many": lambda told, one, lookup: told[0]["circuits"].append({"id": 77, "path": [GUARD, EXIT]}),
+    "a failed circuit too many": lambda told, one, lookup: told[0].update(
+        unbuilt=[{"id": 78, "path": [GUARD, EXIT], "reached": 1, "reason": "TIMEOUT"}]
+    ),
+    "a circuit that was given up and carried a stream": lambda told, one, lookup: told[0].update(
+        unbuilt=[{**told[0]["circuits"].pop(0), "reason": "TIMEOUT"}]
+    ),
+    "a circuit of another run that was given up": lambda told, one, lookup: told[0].update(
+        unbuilt=[{**told[1]["circuits"][0], "reason": "TIMEOUT"}]
+    ),
     "a failed circuit that is none": lambda told, one, lookup: told[0].update(unbuilt=["x"]),
     "a turned path": lambda told, one, lookup: told[0]["circuits"][0]["path"].reverse(),
     "another circuit listed": lambda told, one, lookup: told[0]["circuits"][0].update(id=8),

@@ -209,6 +209,31 @@ def test_a_look_up_that_found_nothing_is_consistent() -> None:
     assert verdict_on(without("STREAM 2 REMAP"), recorded).problems
 
 
+@pytest.mark.parametrize(
+    ("told_by_tor", "heard", "is_same"),
+    [("::1:0", "::0.1.0.0", True), ("::0.1.0.0", "::1:0", True), ("::1:0", "::0.1.0.1", False),
+     ("::ffff:192.0.2.9", "192.0.2.9", False), ("fe80::1", "fe80::1%lo", False)],
+)  # fmt: skip
+def test_an_answer_that_libc_writes_otherwise_than_tor_is_the_same_address(
+    told_by_tor: str, heard: str, is_same: bool
+) -> None:
+    recorded: list[Any] = records()
+    recorded[1]["streams"][0].update(resolved=heard)
+    entries = changed("192.0.2.9:0", f"[{told_by_tor}]:0", at="REMAP 8")
+    assert (verdict_on(entries, recorded).problems == []) is is_same
+    recorded[1]["streams"][0].update(resolved="192.0.2.9")
+    recorded[0]["streams"][0].update(resolved=heard)
+    entries = changed("192.0.2.10:80", f"[{told_by_tor}]:80", at="REMAP 7")
+    assert (verdict_on(entries, recorded).problems == []) is is_same
+
+
+@pytest.mark.parametrize(("asked", "is_same"), [("2001:DB8:0::9", True), ("2001:db8::8", False)])
+@pytest.mark.parametrize("at", ["STREAM 5 NEW ", '"claim"'])
+def test_a_destination_is_the_same_however_its_address_is_written(at: str, asked: str, is_same: bool) -> None:
+    entries = changed("[2001:db8::9]:443", f"[{asked}]:443", at=at)
+    assert (verdict_on(entries, records()).problems == []) is is_same
+
+
 def test_a_run_that_could_not_be_prepared_needs_no_evidence() -> None:
     told: list[Any] = [*records(), records()[0]]
     told[2].update(run_id="s-0009", streams=[], start=None, status="error", failure={"kind": "shim", "blame": "local"})

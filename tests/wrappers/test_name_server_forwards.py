@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -15,7 +16,8 @@ import dns.rrset
 import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.events import ConnectReported, Denied
+from exitpin.orchestrator.events import ConnectReported, Denied, LookupReported
+from exitpin.orchestrator.model import Destination
 from exitpin.wrappers import name_server
 from exitpin.wrappers.machine import abilities
 
@@ -147,7 +149,7 @@ def test_replies_of_any_bytes_are_survived(tmp_path: Path) -> None:
     asking(tmp_path, script)
 
 
-@pytest.mark.parametrize("to", ["192.168.1.1", "127.0.0.53", "100.64.0.53", "198.18.0.1"])
+@pytest.mark.parametrize("to", ["192.168.1.1", "127.0.0.53", "100.64.0.53"])
 def test_a_private_resolver_is_asked_nothing(tmp_path: Path, to: str) -> None:
     async def script(asked: Asked) -> None:
         wire = query("a b.test", "TXT").to_wire()
@@ -156,6 +158,35 @@ def test_a_private_resolver_is_asked_nothing(tmp_path: Path, to: str) -> None:
         assert reply.rcode() == dns.rcode.SERVFAIL
         (event,) = asked.run.events
         assert event == Denied(0, "dns", f"a\\032b.test. IN TXT of {to}, which is private")
+
+    asking(tmp_path, script)
+
+
+@pytest.mark.parametrize(
+    ("family", "to"), [(socket.AF_INET, "198.18.0.1"), (socket.AF_INET6, "fd65:7869:7470:696e::1")]
+)
+@pytest.mark.parametrize("question", [("web.test", "TXT"), ("8.8.8.8.in-addr.arpa", "PTR")])
+def test_a_resolver_that_is_named_is_connected_to_as_by_any_tool_and_admission_says_whether(
+    tmp_path: Path, family: int, to: str, question: tuple[str, str]
+) -> None:
+    """What `dig @name` asks where names are mapped; here the address stands for no name."""
+
+    async def script(asked: Asked) -> None:
+        def answer(event: object) -> None:
+            if isinstance(event, LookupReported):  # whose 8.8.8.8 is: the exit does not know
+                asked.run.reports.answer(AnswerCall(event.call, 0, socket.EAI_NONAME))
+            if isinstance(event, ConnectReported):
+                asked.run.reports.answer(AnswerCall(event.call, errno.ENETUNREACH))
+
+        asked.run.on_event = answer
+        asked.tool.close()
+        asked.tool = asked.names.datagrams(family)
+        asked.tool.setblocking(False)
+        asked.send(query(*question).to_wire(), to)
+        assert dns.message.from_wire(await asked.heard()).rcode() == dns.rcode.SERVFAIL
+        event = asked.run.events[-1]
+        assert isinstance(event, ConnectReported)
+        assert (event.pid, event.problem, event.destination) == (0, None, Destination(to, 53))
 
     asking(tmp_path, script)
 

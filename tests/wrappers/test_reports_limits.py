@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello, LauncherLost, LookupReported
+from exitpin.orchestrator.events import (
+    CallLost,
+    ConnectReported,
+    Denied,
+    Hello,
+    LauncherLost,
+    LookupReported,
+    PeerAsked,
+    ReportsCrowded,
+)
 from exitpin.shim import bindings
 from exitpin.wrappers import report_calls, reports
 
@@ -146,6 +155,43 @@ def test_who_is_not_of_the_run_and_says_nothing_is_hung_up_on_and_takes_no_share
         tree.is_member = True
         await run.report(REPORTS[LookupReported])
         assert isinstance(run.events[-1], LookupReported)
+
+    played(tmp_path, script, tree)
+
+
+@pytest.mark.parametrize("kind", [Denied, PeerAsked, LookupReported])
+def test_a_run_that_reports_without_end_is_ended_and_its_reports_are_kept_no_more(
+    tmp_path: Path, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_calls, "REPORTS_MAX", 3)
+
+    async def script(run: Run) -> None:
+        hooks = [await run.report(REPORTS[kind]) for _ in range(6)]
+        assert [type(event) for event in run.events] == [kind] * 3 + [ReportsCrowded]
+        assert len(run.packets) == 3
+        assert [heard(hook) for hook in hooks[3:]] == [b""] * 3, "who waits is not kept waiting"
+        assert len(run.reports.calls) == (0 if kind is Denied else 3)
+
+    played(tmp_path, script)
+
+
+@pytest.mark.parametrize("is_member", [False, None])
+def test_who_may_not_be_of_the_run_fills_nothing_and_does_not_end_it(
+    tmp_path: Path, is_member: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_calls, "REPORTS_MAX", 3)
+    tree = FakeTree(is_member=is_member)
+
+    async def script(run: Run) -> None:
+        for _ in range(6):
+            await run.report(REPORTS[LookupReported])
+        assert len(run.packets) == 3
+        assert len(run.events) == (6 if is_member is False else 0), "a stranger is refused all the same"
+        tree.is_member = True
+        seen = len(run.events)
+        hooks = [await run.report(REPORTS[LookupReported]) for _ in range(4)]
+        assert [type(event) for event in run.events[seen:]] == [LookupReported] * 3 + [ReportsCrowded]
+        assert len(run.packets) == 6 and heard(hooks[3]) == b""
 
     played(tmp_path, script, tree)
 
