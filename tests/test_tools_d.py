@@ -11,8 +11,10 @@ import pytest
 
 from exitpin import tools_d
 from exitpin.orchestrator.audit.agreement import Control, Controls
+from exitpin.orchestrator.audit.params import bind
 from exitpin.orchestrator.audit.verdict import Judgement, Observation, judge
 from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, Tried, report_fixtures, try_fixtures
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.tool import Status, Tool, Value
 from exitpin.wrappers.extraction import Harvest, extract, search
 from exitpin.wrappers.tool_files import Catalogue, Entry, Layer
@@ -187,3 +189,31 @@ def test_a_fixture_that_is_judged_otherwise_is_told_and_fails(capsys: pytest.Cap
     assert report_fixtures([wanted, wrong], is_json=False, path=PATH) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "FAIL ssh-hostkey test[0] ok (expected tampered)"
+
+
+@pytest.mark.parametrize("tool_id", ["tls-cert", "imap-starttls", "smtp-starttls", "tls-downgrade"])
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"])
+def test_a_certificate_is_asked_of_a_name_and_an_address_is_refused(tool_id: str, address: str) -> None:
+    wanted = tool(tool_id)
+    assert bind(wanted, {"host": "1.example.org"}, {}, is_lab=False).values["host"] == "1.example.org"
+    with pytest.raises(OperatorError, match="a name, no address"):
+        bind(wanted, {"host": address}, {}, is_lab=False)
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [
+        ((0, 0, 0, 0), Status.TAMPERED),
+        ((0, 0, 0, 18), Status.TAMPERED),
+        ((10, 10, 10, 10), Status.TAMPERED),
+        ((18, 18, 18, 18), Status.SUSPECT),
+        ((0, 0, 18, 18), Status.SUSPECT),
+        ((0, 10, 19, 62), Status.SUSPECT),
+    ],
+)
+def test_what_validates_for_nobody_is_held_against_nobody(codes: Sequence[int], status: Status) -> None:
+    """The run's certificate, which no control saw, is self-signed (18); `codes`: of the controls' own."""
+    wanted = tool("tls-cert")
+    well = healthy(wanted)
+    seen = {**well, "chain": ("other",), "verify_code": 18}
+    assert said(wanted, seen, controls(*({**well, "verify_code": code} for code in codes))).status is status
