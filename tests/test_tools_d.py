@@ -17,6 +17,7 @@ from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, Tried, report_f
 from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.tool import Status, Tool, Value
 from exitpin.wrappers.extraction import Harvest, extract, search
+from exitpin.wrappers.redaction import redactor
 from exitpin.wrappers.tool_files import Catalogue, Entry, Layer
 from exitpin.wrappers.tool_trust import Trust
 
@@ -217,3 +218,20 @@ def test_what_validates_for_nobody_is_held_against_nobody(codes: Sequence[int], 
     well = healthy(wanted)
     seen = {**well, "chain": ("other",), "verify_code": 18}
     assert said(wanted, seen, controls(*({**well, "verify_code": code} for code in codes))).status is status
+
+
+@pytest.mark.parametrize("tool_id", [i for i in IDS if "artifact:headers" in dict(tool(i).keep)])
+@pytest.mark.parametrize(
+    "line",
+    ["Set-Cookie: a=SECRET", "set-cookie:a=SECRET; Path=/", "Set-Cookie:\ta=SECRET", "Set-Cookie2: SECRET",
+     "Set-Cookie: a=\r\n SECRET;\r\n\tb=SECRET", "Set-Cookie : SECRET"],
+)  # fmt: skip
+def test_no_cookie_is_kept_with_the_headers(tool_id: str, line: str) -> None:
+    kept = redactor(tool(tool_id).redact)(f"HTTP/1.1 200 OK\r\nServer: x\r\n{line}\r\nAge: 1\r\n\r\n")
+    assert "SECRET" not in kept
+    assert kept.startswith("HTTP/1.1 200 OK\r\nServer: x\r\n")
+    assert kept.endswith("Age: 1\r\n\r\n")
+
+
+def test_whoever_keeps_headers_is_known() -> None:
+    assert [i for i in IDS if "artifact:headers" in dict(tool(i).keep)] == ["http-body", "http-headers", "redirects"]

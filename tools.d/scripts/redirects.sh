@@ -30,6 +30,7 @@
 # baseline = { mode = "exits", exits = 4, quorum = 2 }
 # confirm = { runs = 2 }
 # keep = { facts = "on-finding", "artifact:headers" = "on-finding", "artifact:body" = "on-finding" }
+# redact = ['(?i)^set-cookie2?[ \t]*:.*(?:\n[ \t].*)*']
 #
 # verdict = [
 #   { status = "error", when = [{ field = "code", absent = true }], reason = "no whole answer (curl exit status {{exit_code}})" },
