@@ -235,3 +235,18 @@ def test_no_cookie_is_kept_with_the_headers(tool_id: str, line: str) -> None:
 
 def test_whoever_keeps_headers_is_known() -> None:
     assert [i for i in IDS if "artifact:headers" in dict(tool(i).keep)] == ["http-body", "http-headers", "redirects"]
+
+
+@pytest.mark.parametrize("tool_id", ["tls-cert", "imap-starttls", "smtp-starttls"])
+def test_a_certificate_with_long_names_hides_no_verify_code(tool_id: str) -> None:
+    """openssl takes 100 KB of certificates and of authorities' names each, and prints a byte in up to 12 characters."""
+    wanted = tool(tool_id)
+    printed = (FOLDER / "fixtures/tls-cert/self-signed.txt").read_bytes()
+    chain, mark, rest = printed.partition(b"---\nServer certificate")
+    long = chain + b" 1 s:O = " + rb"\C3\BF" * 370_000 + b"\n" + mark + rest
+    assert len(long) > 2_200_000
+    seen = extract(wanted, Harvest(long, b"", {}, b"greeting=220\nstarttls=yes\n"), path=PATH)
+    assert (seen.failure, seen.facts["verify_code"]) == ("", 18)
+    assert said(wanted, seen.facts, controls(healthy(wanted), healthy(wanted))).status is Status.TAMPERED
+    is_filed_first = wanted.command.argv[0] == "bash"  # in a file of the artifacts, by starttls.sh
+    assert not is_filed_first or wanted.command.limits.artifacts >= wanted.command.limits.stdout
