@@ -11,10 +11,13 @@ import pytest
 
 from exitpin import tools_d
 from exitpin.orchestrator.audit.agreement import Control, Controls
+from exitpin.orchestrator.audit.params import bind
 from exitpin.orchestrator.audit.verdict import Judgement, Observation, judge
 from exitpin.orchestrator.cli.tools_fixtures import EXIT, NONCE, Tried, report_fixtures, try_fixtures
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.tool import Status, Tool, Value
 from exitpin.wrappers.extraction import Harvest, extract, search
+from exitpin.wrappers.redaction import redactor
 from exitpin.wrappers.tool_files import Catalogue, Entry, Layer
 from exitpin.wrappers.tool_trust import Trust
 
@@ -187,3 +190,63 @@ def test_a_fixture_that_is_judged_otherwise_is_told_and_fails(capsys: pytest.Cap
     assert report_fixtures([wanted, wrong], is_json=False, path=PATH) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "FAIL ssh-hostkey test[0] ok (expected tampered)"
+
+
+@pytest.mark.parametrize("tool_id", ["tls-cert", "imap-starttls", "smtp-starttls", "tls-downgrade"])
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"])
+def test_a_certificate_is_asked_of_a_name_and_an_address_is_refused(tool_id: str, address: str) -> None:
+    wanted = tool(tool_id)
+    assert bind(wanted, {"host": "1.example.org"}, {}, is_lab=False).values["host"] == "1.example.org"
+    with pytest.raises(OperatorError, match="a name, no address"):
+        bind(wanted, {"host": address}, {}, is_lab=False)
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [
+        ((0, 0, 0, 0), Status.TAMPERED),
+        ((0, 0, 0, 18), Status.TAMPERED),
+        ((10, 10, 10, 10), Status.TAMPERED),
+        ((18, 18, 18, 18), Status.SUSPECT),
+        ((0, 0, 18, 18), Status.SUSPECT),
+        ((0, 10, 19, 62), Status.SUSPECT),
+    ],
+)
+def test_what_validates_for_nobody_is_held_against_nobody(codes: Sequence[int], status: Status) -> None:
+    """The run's certificate, which no control saw, is self-signed (18); `codes`: of the controls' own."""
+    wanted = tool("tls-cert")
+    well = healthy(wanted)
+    seen = {**well, "chain": ("other",), "verify_code": 18}
+    assert said(wanted, seen, controls(*({**well, "verify_code": code} for code in codes))).status is status
+
+
+@pytest.mark.parametrize("tool_id", [i for i in IDS if "artifact:headers" in dict(tool(i).keep)])
+@pytest.mark.parametrize(
+    "line",
+    ["Set-Cookie: a=SECRET", "set-cookie:a=SECRET; Path=/", "Set-Cookie:\ta=SECRET", "Set-Cookie2: SECRET",
+     "Set-Cookie: a=\r\n SECRET;\r\n\tb=SECRET", "Set-Cookie : SECRET"],
+)  # fmt: skip
+def test_no_cookie_is_kept_with_the_headers(tool_id: str, line: str) -> None:
+    kept = redactor(tool(tool_id).redact)(f"HTTP/1.1 200 OK\r\nServer: x\r\n{line}\r\nAge: 1\r\n\r\n")
+    assert "SECRET" not in kept
+    assert kept.startswith("HTTP/1.1 200 OK\r\nServer: x\r\n")
+    assert kept.endswith("Age: 1\r\n\r\n")
+
+
+def test_whoever_keeps_headers_is_known() -> None:
+    assert [i for i in IDS if "artifact:headers" in dict(tool(i).keep)] == ["http-body", "http-headers", "redirects"]
+
+
+@pytest.mark.parametrize("tool_id", ["tls-cert", "imap-starttls", "smtp-starttls"])
+def test_a_certificate_with_long_names_hides_no_verify_code(tool_id: str) -> None:
+    """openssl takes 100 KB of certificates and of authorities' names each, and prints a byte in up to 12 characters."""
+    wanted = tool(tool_id)
+    printed = (FOLDER / "fixtures/tls-cert/self-signed.txt").read_bytes()
+    chain, mark, rest = printed.partition(b"---\nServer certificate")
+    long = chain + b" 1 s:O = " + rb"\C3\BF" * 370_000 + b"\n" + mark + rest
+    assert len(long) > 2_200_000
+    seen = extract(wanted, Harvest(long, b"", {}, b"greeting=220\nstarttls=yes\n"), path=PATH)
+    assert (seen.failure, seen.facts["verify_code"]) == ("", 18)
+    assert said(wanted, seen.facts, controls(healthy(wanted), healthy(wanted))).status is Status.TAMPERED
+    is_filed_first = wanted.command.argv[0] == "bash"  # in a file of the artifacts, by starttls.sh
+    assert not is_filed_first or wanted.command.limits.artifacts >= wanted.command.limits.stdout

@@ -18,7 +18,7 @@
 # requires.bash = {}
 # requires.openssl = { argv = ["openssl", "version"], regex = '^OpenSSL (\S+)', min = "1.1.1" }
 #
-# params.host = { type = "host", lab = "secure.test", help = "a server with the newest TLS" }
+# params.host = { type = "host", pattern = '(?#a name, no address)[^:]*[A-Za-z][^:]*', lab = "secure.test", help = "a server with the newest TLS" }
 # params.port = { type = "port", default = 443 }
 # destination = [{ host = "{{host}}", port = "{{port}}" }]
 #
