@@ -49,7 +49,7 @@ async def read_policy(channel: ControlChannel, fingerprint: Fingerprint) -> Exit
         if UNRECOGNIZED in error.message:  # how tor says that it knows no such relay
             return None
         raise
-    return dict(descriptors.descriptors(text)).get(fingerprint, NOT_DESCRIBED).policy
+    return descriptors.descriptors(text, {}).get(fingerprint, NOT_DESCRIBED).policy
 
 
 async def _time(channel: ControlChannel, name: str) -> str:
@@ -68,11 +68,10 @@ async def _signed_consensus(channel: ControlChannel, valid_after: str) -> bytes:
 def parse_snapshot(status: bytes, described: bytes, valid_after: str, distinct_subnets: bool) -> Snapshot:
     """Router status entries and server descriptors -> a snapshot, in the consensus' order. Raises ValueError."""
     published = descriptors.Texts()
-    known: dict[Fingerprint, descriptors.Described] = {}
-    for name, one in descriptors.descriptors(described):
-        known[name] = one
+    entries = list(consensus.entries(status))
+    known = descriptors.descriptors(described, {entry.fingerprint: entry.digest for entry in entries})
     relays: dict[Fingerprint, Relay] = {}
-    for entry in consensus.entries(status):
+    for entry in entries:
         own = known.get(entry.fingerprint, NOT_DESCRIBED)
         if own.text:
             published.add(entry.fingerprint, own.text)
