@@ -21,7 +21,8 @@ KEY, FAMILY_CERT = b"\nsigning-key", b"\nfamily-cert"
 _OBJECT = re.compile(
     rb"\n[ \t\r]*-----BEGIN [^\n]*\n"
     rb"([^-]*(?:-(?!----END )[^-]*)*)-----END [^\n]*"
-    rb"(?:(?:\n[ \t\r]*(?:#[^\n]*)?)*\n[ \t\r]*-----BEGIN [^\n]*)?"  # behind an object it is a line like any other
+    # right behind an object it is a line like any other
+    rb"(?:(?=\n[ \t\r\n#-])(?:\n[ \t\r]*(?:#[^\n]*)?)*\n[ \t\r]*-----BEGIN [^\n]*)?"
 )
 _ODD = re.compile(rb"\n(?:[ \n#]|opt )")
 _COMMENT = re.compile(rb"\n[ \t\r]*#[^\n]*")
@@ -29,25 +30,25 @@ _LINE = re.compile(rb"\n[ \t\r\n]*(?:opt[ \t\r]+)?([^ \t\r\n]+)[ \t\r]*")
 
 
 class Parts(NamedTuple):
-    """Of one descriptor. `lines`: without objects and comments, each behind a newline, with one blank behind its
-    keyword at least; `keys`, `certificates`: bodies of the objects of `signing-key` and `family-cert`, as base64."""
+    """Of one descriptor. `lines`: without objects and comments, each but the first behind a newline, and with a blank
+    behind its keyword; `keys`, `certificates`: bodies of the objects of `signing-key` and `family-cert`, base64."""
 
     lines: bytes
     keys: tuple[bytes, ...]
     certificates: tuple[bytes, ...]
 
 
-def places(text: bytes) -> Iterator[slice]:
-    """Where each descriptor of the text is: up to its signature, as tor has it; one that has none is none."""
+def places(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where each descriptor begins and ends: behind its signature, as tor has it; what has no signature is none."""
     at = 0 if text.startswith(b"router ") else text.find(b"\nrouter ") + 1 or len(text)
     while (signature := text.find(SIGNATURE, at)) >= 0 and (end := text.find(SIGNATURE_END, signature)) >= 0:
-        yield slice(at, end + len(SIGNATURE_END))
+        yield at, end + len(SIGNATURE_END)
         at = text.find(b"\nrouter ", end + len(SIGNATURE_END) - 1) + 1 or len(text)
 
 
 def parts(one: bytes) -> Parts:
     """What a descriptor consists of."""
-    pieces = _OBJECT.split(b"\n" + one)
+    pieces = _OBJECT.split(one)
     lines = pieces[::2]
     text = b"".join(lines)
     if b"\t" in text or b"\r" in text or _ODD.search(text):

@@ -66,3 +66,8 @@ def entries(text: bytes) -> Iterator[Entry]:
             Fingerprint(identity), relay[3], relay[1].decode(), relay[4].decode(), int(relay[5]),
             flags, bandwidth, is_measured,
         )  # fmt: skip
+
+
+def digests(text: bytes) -> dict[Fingerprint, bytes]:
+    """The descriptor of each relay that the authorities go by. Raises ValueError."""
+    return {entry.fingerprint: entry.digest for entry in entries(text)}

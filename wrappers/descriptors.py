@@ -7,15 +7,16 @@ One odd descriptor costs its relay its policy, and nobody else anything.
 
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..orchestrator import router_text
 from ..orchestrator.model import Fingerprint
 from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
 
+_COMMENT = re.compile(rb"[ \t\r]#.*")
 _POLICY = re.compile(rb"^(?:accept|reject) .*$", re.MULTILINE)
-_IPV6_POLICY = re.compile(rb"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
+_IPV6_POLICY = re.compile(rb"^ipv6-policy +((?:accept|reject) \S+)", re.MULTILINE)
 FAMILY_KEY, SIGNED_WITH = 12, 4
 """The type of a family's certificate, and that of the extension that holds the key it is signed with (cert-spec)."""
 
@@ -51,20 +52,23 @@ class Texts(Mapping[Fingerprint, str]):
         return len(self._kept)
 
 
-def descriptors(text: bytes, named: Mapping[Fingerprint, bytes]) -> dict[Fingerprint, Described]:
+def descriptors(text: bytes, named: Callable[[], Mapping[Fingerprint, bytes]]) -> dict[Fingerprint, Described]:
     """The descriptors of the text, by the relay that has signed them. `named`: those that a consensus names, by their
-    digests. Of several of one relay that one is taken, for the authorities have seen it too; else the newest."""
+    digests; asked for if there are several of one relay. Of those that one is taken, which the authorities have seen,
+    too; else the newest."""
     families: dict[bytes, frozenset[str]] = {}
-    places: dict[Fingerprint, slice] = {}
+    places: dict[Fingerprint, tuple[int, int]] = {}
     found: dict[Fingerprint, Described] = {}
     for place in router_text.places(text):
-        one = text[place]
+        one = text[slice(*place)]
         parts = router_text.parts(one)
         name = router_text.fingerprint(parts.keys)
         if name is None:
             continue
-        if name in places and _rank(text[places[name]], named.get(name)) >= _rank(one, named.get(name)):
-            continue
+        if name in places:
+            other, digest = text[slice(*places[name])], named().get(name)
+            if _rank(other, digest) >= _rank(one, digest):
+                continue
         places[name] = place
         found[name] = _described(one, parts, families)
     return found
@@ -94,15 +98,17 @@ def _described(one: bytes, parts: router_text.Parts, families: dict[bytes, froze
 def _line(text: bytes, keyword: bytes) -> bytes:
     """What stands behind a keyword (`\\ncontact `), or nothing."""
     at = text.find(keyword)
-    return text[at + len(keyword) : text.index(b"\n", at + 1)] if at >= 0 else b""
+    return text[at + len(keyword) : text.index(b"\n", at + 1)].lstrip() if at >= 0 else b""
 
 
-def _policy(one: bytes) -> ExitPolicy | None:
-    first = min((at for at in (one.find(b"\naccept "), one.find(b"\nreject ")) if at >= 0), default=-1)
-    if first < 0:
+def _policy(lines: bytes) -> ExitPolicy | None:
+    first = min((at for at in (lines.find(b"\naccept "), lines.find(b"\nreject ")) if at >= 0), default=-1)
+    if first < 0 and b"\naccept6 " not in lines and b"\nreject6 " not in lines:
         return None  # tor takes none without any
-    rules = b"\n".join(_POLICY.findall(one, first))
-    ipv6 = _IPV6_POLICY.search(one) if b"\nipv6-policy " in one else None
+    rules = b"\n".join(_POLICY.findall(lines, first)) if first >= 0 else b""  # those of IPv6 hold for no client
+    if b"#" in rules:
+        rules = _COMMENT.sub(b"", rules)
+    ipv6 = _IPV6_POLICY.search(lines) if b"\nipv6-policy " in lines else None
     try:
         return parse_descriptor_policy(rules.decode("ascii"), ipv6[1].decode("ascii") if ipv6 else "")
     except ValueError:

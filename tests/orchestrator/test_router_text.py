@@ -74,7 +74,7 @@ def test_a_text_without_a_descriptor_has_no_places() -> None:
 def test_what_stands_between_descriptors_is_none_of_them() -> None:
     one = b"router x\nrouter-signature\n-----BEGIN SIGNATURE-----\n-----END SIGNATURE-----\n"
     text = b"@source x\n" + one + b"\n@purpose router y\n" + one + b"accept *:*\n"
-    assert [text[place] for place in places(text)] == [one, one]
+    assert [text[begin:end] for begin, end in places(text)] == [one, one]
 
 
 def test_a_hostile_one_takes_no_time() -> None:

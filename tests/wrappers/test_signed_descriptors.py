@@ -87,7 +87,7 @@ def test_a_descriptor_ends_at_its_signature() -> None:
 
 
 def test_one_that_ends_nowhere_is_none() -> None:
-    assert descriptors(descriptor(ONE, "accept *:*").encode().partition(b"router-signature")[0], {}) == {}
+    assert descriptors(descriptor(ONE, "accept *:*").encode().partition(b"router-signature")[0], dict) == {}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_one_that_ends_nowhere_is_none() -> None:
     ids=["plain", "opt", "blanks", "blanks in the object", "more than the key"],
 )
 def test_whose_it_is_needs_no_line_that_says_so(head: tuple[str, ...]) -> None:
-    assert list(descriptors(signed(*head, "accept *:*").encode(), {})) == [ONE]
+    assert list(descriptors(signed(*head, "accept *:*").encode(), dict)) == [ONE]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_whose_it_is_needs_no_line_that_says_so(head: tuple[str, ...]) -> None:
 )
 def test_what_is_no_key_is_nobodys(key: str) -> None:
     text = signed("signing-key", f"-----BEGIN RSA PUBLIC KEY-----\n{key}\n-----END RSA PUBLIC KEY-----", "accept *:*")
-    found = descriptors(text.encode("utf-8", "surrogateescape") + VICTIM.encode(), {})
+    found = descriptors(text.encode("utf-8", "surrogateescape") + VICTIM.encode(), dict)
     assert set(found) & set(KEYS) == {TWO}
 
 
