@@ -13,6 +13,8 @@ from .policy import literal
 UNKNOWN_COUNTRY = "??"
 """How tor writes the country of an address that its GeoIP file does not have."""
 
+REFUSES_ALL = "refuses all: its policy does, though the authorities call it an exit"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -69,6 +71,8 @@ def criteria(wanted: Wanted, snapshot: Snapshot, known: Known, *, is_named: bool
     found: list[Criterion] = [lambda relay: "" if "Running" in relay.flags else "not running"]
     if not (is_named or wanted.with_bad_exits or "BadExit" in wanted.flags):
         found.append(lambda relay: "BadExit" if "BadExit" in relay.flags else "")
+    if not is_named:
+        found.append(lambda relay: "" if relay.could_exit else REFUSES_ALL)
     found += [_flag(flag) for flag in wanted.flags]
     found += [_no_flag(flag) for flag in wanted.not_flags]
     found += _weight(wanted)
@@ -81,7 +85,7 @@ def criteria(wanted: Wanted, snapshot: Snapshot, known: Known, *, is_named: bool
     if wanted.first_seen_within_s is not None:
         found.append(_age(wanted.first_seen_within_s, known))
     if wanted.destinations or wanted.either or wanted.with_ipv6:
-        found.append(lambda relay: "no descriptor" if relay.policy is None else "")
+        found.append(lambda relay: "no descriptor that can be read" if relay.policy is None else "")
         found.append(_policy(wanted))
     if wanted.contact is not None:
         found.append(_contact(wanted.contact))  # the last one: a pattern may take its time

@@ -38,7 +38,7 @@ def join_host_port(host: str, port: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: no descriptor).
+    """A relay of one consensus snapshot, with what its own descriptor adds (None policy: none that can be read).
 
     `bandwidth`: its weight in the consensus, in kilobytes a second; `is_measured`: that weight rests on three bandwidth
     authorities or more (dir-spec, `w`); `family`: whom it names; `family_ids`: families that have certified it.
@@ -59,7 +59,12 @@ class Relay:
     @property
     def could_exit(self) -> bool:
         """Whether it lets something out: by its own policy, whatever the authorities call it; without one, by flag."""
-        return "Exit" in self.flags if self.policy is None else not self.policy.is_reject_all()
+        return self.is_called_exit if self.policy is None else not self.policy.is_reject_all()
+
+    @property
+    def is_called_exit(self) -> bool:
+        """Whether the authorities call it an exit."""
+        return "Exit" in self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,9 @@ class Snapshot:
     """One consensus with its descriptors: immutable for as long as a scan uses it.
 
     Times are UTC, as dir-spec has them. `consensus`: the document as the authorities signed it, as far as tor gave it;
-    `descriptors`: the server descriptors, as they were published, of all relays that let something out. Neither they
-    nor the relays are part of its `repr`: asyncio makes one of a task that returns it, and that of a real network takes
-    300 MB.
+    `descriptors`: the server descriptors, as they were published, of all relays that let something out, or may. Neither
+    they nor the relays are part of its `repr`: asyncio makes one of a task that returns it, and that of a real network
+    takes 300 MB.
     """
 
     valid_after: str

@@ -18,9 +18,9 @@ PRIVATE = tuple(
     )
 )  # fmt: skip
 
-_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?\d))?", re.ASCII)
-_PATTERN = re.compile(r"[0-9A-Fa-f.:/*\[\] private-]+")
+_OCTET = r"0{0,2}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/0*(3[0-2]|[12]?\d))?", re.ASCII)
+_PATTERN = re.compile(r"[0-9A-Fa-f.:/*\[\]private-]+")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -149,16 +149,19 @@ EVERY_PORT = _ports(1, 65535)
 
 @lru_cache(maxsize=8192)
 def parse_rule(line: str) -> Rule:
-    """`accept 1.2.3.0/24:80-443` and the like, with `accept6`, `*`, `*4`, `*6` and `private`.
+    """`accept 1.2.3.0/24:80-443` and the like, with `accept6`, `*`, `*4`, `*6` and `private`, which alone needs ports.
 
     Raises ValueError for anything else.
     """
-    action, _, pattern = line.strip().partition(" ")
+    action, _, pattern = line.replace("\t", " ").strip().partition(" ")
+    pattern = pattern.lstrip(" ")
     if not _PATTERN.fullmatch(pattern):  # the libraries take more: scopes with any letters in them, 8_0
         raise ValueError(f"no exit policy rule: {line!r}")
     if action not in ("accept", "reject", "accept6", "reject6"):
         raise ValueError(f"no exit policy rule: {line!r}")
-    host, _, ports = pattern.strip().rpartition(":")
+    host, colon, ports = pattern.rpartition(":")
+    if (not colon or "]" in ports) and pattern != "private":  # the last colon is one of an address
+        host, ports = pattern, "*"
     low, high = (1, 65535) if ports == "*" else _port_range(ports)
     networks, families = _networks(host.strip("[]") if "/" not in host else host.replace("[", "").replace("]", ""))
     if action.endswith("6"):
@@ -203,12 +206,16 @@ def parse_descriptor_policy(text: str, ipv6: str = "") -> ExitPolicy:
     """The policy of a server descriptor. Raises ValueError.
 
     There `accept` and `reject` speak of IPv4 alone; IPv6 is the `ipv6-policy` line's (`accept 80,443`: these ports;
-    `reject 25`: all but these), and without that line nothing is allowed (dir-spec 2.1.1).
+    `reject 25`: all but these), and without that line nothing is allowed (dir-spec 2.1.1). Of that line tor passes over
+    what begins with no digit.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    rules = [parse_rule(line.replace(" *:", " *4:")) for line in lines]
+    lines = [line for some in text.replace("\t", " ").splitlines() if (line := some.strip())]
+    declared = "\n".join(lines)
+    of_ipv4 = declared.replace(" *:", " *4:")
+    if " *\n" in of_ipv4 or of_ipv4.endswith(" *"):
+        of_ipv4 = "\n".join(f"{line}4" if line.endswith(" *") else line for line in of_ipv4.split("\n"))
+    rules = [parse_rule(line) for line in of_ipv4.split("\n") if line]
     action, _, ports = ipv6.partition(" ")
-    rules += [parse_rule(f"{action}6 *6:{part}") for part in ports.split(",") if ipv6]
+    rules += [parse_rule(f"{action}6 *6:{part}") for part in ports.split(",") if part[:1].isdigit()]
     rules.append(parse_rule("accept6 *6:*" if action == "reject" else "reject6 *6:*"))
-    declared = [*lines, f"ipv6-policy {ipv6}"] if ipv6 else lines
-    return ExitPolicy(tuple(rules), "\n".join(declared))
+    return ExitPolicy(tuple(rules), "\n".join([*lines, f"ipv6-policy {ipv6}"]) if ipv6 else declared)

@@ -53,7 +53,10 @@ def select(
     one exit more or less changes one in it at most. Raises OperatorError for a name that nothing matches.
     """
     named = _named(snapshot, wanted.names)
-    candidates = named if named is not None else [r for r in snapshot.relays.values() if r.could_exit]
+    if named is None:  # whoever is called an exit is accounted for, whatever was read of it
+        candidates = [relay for relay in snapshot.relays.values() if relay.could_exit or relay.is_called_exit]
+    else:
+        candidates = named
     asked = criteria(wanted, snapshot, known, is_named=named is not None)
     left_out: list[tuple[Relay, str]] = []
     kept: list[Relay] = []

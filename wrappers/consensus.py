@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..orchestrator.model import Fingerprint
 
 _ENTRY = re.compile(
-    rb"r ([A-Za-z0-9]{1,19}) ([A-Za-z0-9+/]{27}) [A-Za-z0-9+/]{27} \S+ \S+ ([0-9.]{7,15}) (\d{1,5}) \d{1,5}(?: .*)?"
+    rb"r ([A-Za-z0-9]{1,19}) ([A-Za-z0-9+/]{27}) ([A-Za-z0-9+/]{27}) \S+ \S+ ([0-9.]{7,15}) (\d{1,5}) \d{1,5}(?: .*)?"
 )
 _BANDWIDTH = re.compile(rb"w Bandwidth=(\d{1,10})((?: [A-Za-z0-9_-]+=\S*)*)")
 _VALID_AFTER = re.compile(rb"^valid-after (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)$", re.MULTILINE)
@@ -21,9 +21,11 @@ HEAD_MAX = 1 << 16
 
 
 class Entry(NamedTuple):
-    """One relay. `bandwidth`: kilobytes a second (`w`), 0 without one; `is_measured`: by three authorities or more."""
+    """One relay. `digest`: of the descriptor that the authorities go by, as base64; `bandwidth`: kilobytes a second
+    (`w`), 0 without one; `is_measured`: by three authorities or more."""
 
     fingerprint: Fingerprint
+    digest: bytes
     nickname: str
     address: str
     or_port: int
@@ -61,5 +63,11 @@ def entries(text: bytes) -> Iterator[Entry]:
                 bandwidth, is_measured = int(weight[1]), b" Unmeasured=1" not in weight[2]
         identity = binascii.a2b_base64(relay[2] + b"=").hex().upper()
         yield Entry(
-            Fingerprint(identity), relay[1].decode(), relay[3].decode(), int(relay[4]), flags, bandwidth, is_measured
-        )
+            Fingerprint(identity), relay[3], relay[1].decode(), relay[4].decode(), int(relay[5]),
+            flags, bandwidth, is_measured,
+        )  # fmt: skip
+
+
+def digests(text: bytes) -> dict[Fingerprint, bytes]:
+    """The descriptor of each relay that the authorities go by. Raises ValueError."""
+    return {entry.fingerprint: entry.digest for entry in entries(text)}

@@ -1,21 +1,22 @@
 """What a selection needs of server descriptors (dir-spec, 2.1.1), read from their bytes: policy, family, contact.
 
-Relays write them, so nothing in them is believed but what tor has checked (signatures, that a family certificate is
-for this relay), and one odd descriptor costs its relay its policy, and nobody else anything.
+Relays write them, so nothing in them is believed but what tor has checked: the signatures, that the key they were made
+with is the relay's, that a family certificate is for this relay. Whose descriptor it is, that key tells, and no line.
+One odd descriptor costs its relay its policy, and nobody else anything.
 """
 
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..orchestrator import router_text
 from ..orchestrator.model import Fingerprint
 from ..orchestrator.policy import ExitPolicy, parse_descriptor_policy
 
-_FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ((?:[0-9A-F]{4} ){9}[0-9A-F]{4})\n")
+_COMMENT = re.compile(rb"[ \t\r]#.*")
 _POLICY = re.compile(rb"^(?:accept|reject) .*$", re.MULTILINE)
-_IPV6_POLICY = re.compile(rb"^ipv6-policy ((?:accept|reject) \S+)", re.MULTILINE)
-_FAMILY_CERT = re.compile(rb"\nfamily-cert\n-----BEGIN FAMILY CERT-----\n([A-Za-z0-9+/=\n]{1,1000})-----END")
+_IPV6_POLICY = re.compile(rb"^ipv6-policy +((?:accept|reject) \S+)", re.MULTILINE)
 FAMILY_KEY, SIGNED_WITH = 12, 4
 """The type of a family's certificate, and that of the extension that holds the key it is signed with (cert-spec)."""
 
@@ -23,7 +24,7 @@ FAMILY_KEY, SIGNED_WITH = 12, 4
 @dataclass(frozen=True, slots=True)
 class Described:
     """Of one relay. `policy`: None for one that can't be read; `family`: fingerprints and nicknames that it names;
-    `family_ids`: keys of families that it has a certificate of; `text`: all of it, if it lets anything out."""
+    `family_ids`: keys of families that it has a certificate of; `text`: all of it, unless it lets nothing out."""
 
     policy: ExitPolicy | None
     family: frozenset[str]
@@ -51,47 +52,63 @@ class Texts(Mapping[Fingerprint, str]):
         return len(self._kept)
 
 
-def descriptors(text: bytes) -> Iterator[tuple[Fingerprint, Described]]:
-    """Each descriptor of the text, by the fingerprint that it names."""
+def descriptors(text: bytes, named: Callable[[], Mapping[Fingerprint, bytes]]) -> dict[Fingerprint, Described]:
+    """The descriptors of the text, by the relay that has signed them. `named`: those that a consensus names, by their
+    digests; asked for if there are several of one relay. Of those that one is taken, which the authorities have seen,
+    too; else the newest."""
     families: dict[bytes, frozenset[str]] = {}
-    at = 0 if text.startswith(b"router ") else text.find(b"\nrouter ") + 1
-    while text.startswith(b"router ", at):
-        end = text.find(b"\nrouter ", at) + 1 or len(text)
-        one = text[at:end]
-        at = end
-        fingerprint = _FINGERPRINT.search(one)
-        if fingerprint is not None:
-            yield Fingerprint(fingerprint[1].replace(b" ", b"").decode()), _described(one, families)
+    places: dict[Fingerprint, tuple[int, int]] = {}
+    found: dict[Fingerprint, Described] = {}
+    for place in router_text.places(text):
+        one = text[slice(*place)]
+        parts = router_text.parts(one)
+        name = router_text.fingerprint(parts.keys)
+        if name is None:
+            continue
+        if name in places:
+            other, digest = text[slice(*places[name])], named().get(name)
+            if _rank(other, digest) >= _rank(one, digest):
+                continue
+        places[name] = place
+        found[name] = _described(one, parts, families)
+    return found
 
 
-def _described(one: bytes, families: dict[bytes, frozenset[str]]) -> Described:
-    lets_out = b"\naccept " in one or b"\nipv6-policy accept" in one
-    family = _line(one, b"\nfamily ")
+def _rank(one: bytes, digest: bytes | None) -> tuple[bool, bytes]:
+    """The higher, the more is a descriptor that of its relay now. `digest`: that of the one in the consensus."""
+    return router_text.digest(one) == digest, _line(router_text.parts(one).lines, b"\npublished ")
+
+
+def _described(one: bytes, parts: router_text.Parts, families: dict[bytes, frozenset[str]]) -> Described:
+    family = _line(parts.lines, b"\nfamily ")
     if family not in families:
         families[family] = frozenset(
             word.removeprefix("$")[:40].upper() for word in family.decode("ascii", "replace").split()
         )
+    policy = _policy(parts.lines)
     return Described(
-        _policy(one),
+        policy,
         families[family],
-        frozenset(map(_family_id, _FAMILY_CERT.findall(one))) - {""} if b"\nfamily-cert" in one else frozenset(),
-        _line(one, b"\ncontact ").decode("utf-8", "surrogateescape"),
-        one if lets_out else b"",
+        frozenset(map(_family_id, parts.certificates)) - {""} if parts.certificates else frozenset(),
+        _line(parts.lines, b"\ncontact ").decode("utf-8", "surrogateescape"),
+        b"" if policy is not None and policy.is_reject_all() else one,
     )
 
 
 def _line(text: bytes, keyword: bytes) -> bytes:
     """What stands behind a keyword (`\\ncontact `), or nothing."""
     at = text.find(keyword)
-    return text[at + len(keyword) : text.index(b"\n", at + 1)] if at >= 0 else b""
+    return text[at + len(keyword) : text.index(b"\n", at + 1)].lstrip() if at >= 0 else b""
 
 
-def _policy(one: bytes) -> ExitPolicy | None:
-    first = min((at for at in (one.find(b"\naccept "), one.find(b"\nreject ")) if at >= 0), default=-1)
-    if first < 0:
+def _policy(lines: bytes) -> ExitPolicy | None:
+    first = min((at for at in (lines.find(b"\naccept "), lines.find(b"\nreject ")) if at >= 0), default=-1)
+    if first < 0 and b"\naccept6 " not in lines and b"\nreject6 " not in lines:
         return None  # tor takes none without any
-    rules = b"\n".join(_POLICY.findall(one, first))
-    ipv6 = _IPV6_POLICY.search(one) if b"\nipv6-policy " in one else None
+    rules = b"\n".join(_POLICY.findall(lines, first)) if first >= 0 else b""  # those of IPv6 hold for no client
+    if b"#" in rules:
+        rules = _COMMENT.sub(b"", rules)
+    ipv6 = _IPV6_POLICY.search(lines) if b"\nipv6-policy " in lines else None
     try:
         return parse_descriptor_policy(rules.decode("ascii"), ipv6[1].decode("ascii") if ipv6 else "")
     except ValueError:
@@ -102,7 +119,7 @@ def _family_id(certificate: bytes) -> str:
     """`ed25519:KEY` of the family that signed a certificate (cert-spec, 2.1), as microdescriptors name it; empty for
     what is none. Not verified here: tor takes no descriptor whose certificates are not this relay's."""
     try:
-        raw = binascii.a2b_base64(certificate)
+        raw = router_text.decoded(certificate)
     except binascii.Error:
         return ""
     if len(raw) < 40 + 64 or raw[0] != 1 or raw[1] != FAMILY_KEY:

@@ -7,6 +7,7 @@ and evidence. Parsed in a thread, since a loop that carries runs may be waiting.
 
 import asyncio
 from dataclasses import replace
+from functools import cache
 
 from ..orchestrator.model import Fingerprint, Relay, Snapshot
 from ..orchestrator.policy import ExitPolicy
@@ -49,7 +50,7 @@ async def read_policy(channel: ControlChannel, fingerprint: Fingerprint) -> Exit
         if UNRECOGNIZED in error.message:  # how tor says that it knows no such relay
             return None
         raise
-    return dict(descriptors.descriptors(text)).get(fingerprint, NOT_DESCRIBED).policy
+    return descriptors.descriptors(text, dict).get(fingerprint, NOT_DESCRIBED).policy
 
 
 async def _time(channel: ControlChannel, name: str) -> str:
@@ -68,9 +69,7 @@ async def _signed_consensus(channel: ControlChannel, valid_after: str) -> bytes:
 def parse_snapshot(status: bytes, described: bytes, valid_after: str, distinct_subnets: bool) -> Snapshot:
     """Router status entries and server descriptors -> a snapshot, in the consensus' order. Raises ValueError."""
     published = descriptors.Texts()
-    known: dict[Fingerprint, descriptors.Described] = {}
-    for name, one in descriptors.descriptors(described):
-        known[name] = one
+    known = descriptors.descriptors(described, cache(lambda: consensus.digests(status)))
     relays: dict[Fingerprint, Relay] = {}
     for entry in consensus.entries(status):
         own = known.get(entry.fingerprint, NOT_DESCRIBED)

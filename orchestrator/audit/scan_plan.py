@@ -137,7 +137,7 @@ def in_force(tool: Tool, is_direct_allowed: bool) -> Tool:
 def may_carry(tool: Tool, doors: Sequence[Destination], relay: Relay) -> str | None:
     """Why the exit is not asked to carry this tool, by its own policy; None: it may."""
     if relay.policy is None:
-        return "it has no descriptor"
+        return "it has no descriptor that can be read"
     wanted = [door for door in doors if door.port]
     refused = [door for door in wanted if not relay.policy.allows(door.host, door.port)]
     if refused and (tool.select == "all" or len(refused) == len(wanted)):

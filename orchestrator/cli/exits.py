@@ -101,5 +101,5 @@ def _object(relay: Relay, known: Known) -> dict[str, object]:
 
 
 def _policy(relay: Relay) -> str:
-    policy = relay.policy.text.splitlines() if relay.policy else ["no descriptor"]
+    policy = relay.policy.text.splitlines() if relay.policy else ["no descriptor that can be read"]
     return ", ".join(policy[:3]) + (f", ... ({len(policy)} rules)" if len(policy) > 3 else "")

@@ -2,10 +2,12 @@
 
 Seeded, so that two runs measure the same. Shares are near those of the public network: 28 % of the relays are exits,
 some 60 policies make up most of them and the rest have long ones of their own, half allow IPv6, families have 1 to 120
-members, and contact lines have letters that UTF-8 alone has. Keys and signatures are noise: nobody here checks them.
+members, and contact lines have letters that UTF-8 alone has. Keys and signatures are noise: nobody here checks them,
+but that a relay's fingerprint is the digest of its key.
 """
 
 import base64
+import hashlib
 from dataclasses import dataclass
 from random import Random
 
@@ -47,7 +49,8 @@ class MadeUp:
 def make(relays: int = RELAYS, exits: int = EXITS, seed: int = 1) -> MadeUp:
     """The network."""
     rng = Random(seed)
-    identities = sorted(rng.randbytes(20) for _ in range(relays))
+    keys = {hashlib.sha1(key).digest(): key for key in (_key(rng) for _ in range(relays))}
+    identities = sorted(keys)
     could_exit = set(rng.sample(range(relays), exits))
     family = _families(identities, rng)
     entries, descriptors, countries = [], [], {}
@@ -59,7 +62,7 @@ def make(relays: int = RELAYS, exits: int = EXITS, seed: int = 1) -> MadeUp:
         policy = _policy(address, rng) if number in could_exit else ["reject *:*"]
         has_ipv6 = number in could_exit and rng.random() < 0.5
         entries.append(_entry(number, identity, address, number in could_exit, rng))
-        descriptors.append(_descriptor(number, identity, address, policy, has_ipv6, family[number], rng))
+        descriptors.append(_descriptor(number, keys[identity], address, policy, has_ipv6, family[number], rng))
     head = f"network-status-version 3\nvote-status consensus\nconsensus-method 35\nvalid-after {VALID_AFTER}\n"
     foot = "directory-footer\nbandwidth-weights Wbd=0 Wbe=0 Wbg=4131 Wbm=10000\n" + "".join(
         f"directory-signature {'A1' * 20} {'B2' * 20}\n-----BEGIN SIGNATURE-----\n{_noise(256, rng)}"
@@ -118,32 +121,42 @@ def _entry(number: int, identity: bytes, address: str, is_exit: bool, rng: Rando
     )
 
 
+def _key(rng: Random) -> bytes:
+    """As tor writes an RSA key of 1,024 bits (RFC 8017, A.1.1)."""
+    return b"\x30\x81\x89\x02\x81\x81\x00" + rng.randbytes(128) + b"\x02\x03\x01\x00\x01"
+
+
 def _descriptor(
-    number: int, identity: bytes, address: str, policy: list[str], has_ipv6: bool, family: list[str], rng: Random
+    number: int, key: bytes, address: str, policy: list[str], has_ipv6: bool, family: list[str], rng: Random
 ) -> str:
-    name = identity.hex().upper()
+    name = hashlib.sha1(key).hexdigest().upper()
     lines = [
-        f"router relay{number:05} {address} 9001 0 0", "identity-ed25519", _block("ED25519 CERT", 140, rng),
+        f"router relay{number:05} {address} 9001 0 0", "identity-ed25519", _block("ED25519 CERT", rng.randbytes(140)),
         f"master-key-ed25519 {_noise(32, rng).strip()[:43]}", "platform Tor 0.4.8.16 on Linux", f"proto {PROTOCOLS}",
         "published 2026-05-01 03:12:44", f"fingerprint {' '.join(name[at : at + 4] for at in range(0, 40, 4))}",
         "uptime 1234567", "bandwidth 1073741824 1073741824 25834521", f"extra-info-digest {name} {'x' * 43}",
-        "onion-key", _block("RSA PUBLIC KEY", 140, rng), "signing-key", _block("RSA PUBLIC KEY", 140, rng),
-        "onion-key-crosscert", _block("CROSSCERT", 128, rng),
-        "ntor-onion-key-crosscert 0", _block("ED25519 CERT", 108, rng),
+        "onion-key", _block("RSA PUBLIC KEY", _key(rng)), "signing-key", _block("RSA PUBLIC KEY", key),
+        "onion-key-crosscert", _block("CROSSCERT", rng.randbytes(128)),
+        "ntor-onion-key-crosscert 0", _block("ED25519 CERT", rng.randbytes(108)),
         *([f"family {' '.join(family)}"] if family else []),
         "hidden-service-dir",
         f"contact email:tor[]operator{number // 9}.example url:operator{number // 9}.example Jos\xe9 \U0001f9c5",
         f"ntor-onion-key {'k' * 43}", *policy,
         *(["ipv6-policy accept 80,443" if rng.random() < 0.5 else "ipv6-policy reject 25,119"] if has_ipv6 else []),
-        "tunnelled-dir-server", f"router-sig-ed25519 {'s' * 86}", "router-signature", _block("SIGNATURE", 128, rng),
+        "tunnelled-dir-server", f"router-sig-ed25519 {'s' * 86}", "router-signature",
+        _block("SIGNATURE", rng.randbytes(128)),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
-def _block(name: str, size: int, rng: Random) -> str:
-    return f"-----BEGIN {name}-----\n{_noise(size, rng)}-----END {name}-----"
+def _block(name: str, content: bytes) -> str:
+    return f"-----BEGIN {name}-----\n{_lines(content)}-----END {name}-----"
 
 
 def _noise(size: int, rng: Random) -> str:
-    text = base64.b64encode(rng.randbytes(size)).decode()
+    return _lines(rng.randbytes(size))
+
+
+def _lines(content: bytes) -> str:
+    text = base64.b64encode(content).decode()
     return "".join(f"{text[at : at + 64]}\n" for at in range(0, len(text), 64))

@@ -60,6 +60,31 @@ def test_a_relay_with_a_policy_and_no_exit_flag_is_a_candidate() -> None:
     assert reasons((one, relay(2)), Wanted(not_flags=("Exit",))) == ["", "Exit flag"]
 
 
+def test_whom_the_authorities_call_an_exit_is_counted_whatever_is_read_of_it() -> None:
+    nothing = parse_descriptor_policy("reject *:*")
+    closed, unread, middle = (
+        relay(1, policy=nothing),
+        relay(2, policy=None),
+        relay(3, policy=nothing, flags=frozenset()),
+    )
+    snapshot = Snapshot("now", {one.fingerprint: one for one in (closed, unread, middle)})
+    told = "refuses all: its policy does, though the authorities call it an exit"
+    unreadable = "no descriptor that can be read"
+    for wanted, reasons_told in (
+        (Wanted(), [(closed, told)]),
+        (Wanted(destinations=(NAME,)), [(closed, told), (unread, unreadable)]),
+    ):
+        selection = select(snapshot, wanted, Random(1))
+        assert list(selection.left_out) == reasons_told
+        assert selection.considered == 2
+    assert select(snapshot, Wanted(), Random(1)).account() == "1 of 2 exits (1: refuses all)"
+
+
+def test_who_is_named_is_asked_though_it_refuses_all() -> None:
+    closed = relay(1, policy=parse_descriptor_policy("reject *:*"))
+    assert reasons((closed,), Wanted(names=(closed.fingerprint,))) == [""]
+
+
 def test_bad_exits_are_kept_by_choice_and_chosen_alone_by_their_flag() -> None:
     bad, good = relay(1, flags=FLAGS | {"BadExit"}), relay(2)
     assert reasons((bad, good), Wanted()) == ["BadExit", ""]

@@ -143,14 +143,48 @@ def test_a_rule_covers_what_it_names(rule: str, host: str, covered: bool) -> Non
 @pytest.mark.parametrize(
     "line",
     [
-        "", "accept", "permit *:80", "accept *", "accept *:", "accept *:x", "accept *:80-", "accept *:-80",
+        "", "accept", "permit *:80", "accept private", "accept *:", "accept *:x", "accept *:80-", "accept *:-80",
         "accept *:443-80", "accept *:65536", "accept 192.0.2.256:80", "accept example.com:80", "accept6 192.0.2.1:80",
         "accept [::1:80:90]x:1", "accept [fe80::1%\x1b[31m]:80", "accept *:8_0", "accept *:+80", "accept *:\u0663",
+        "accept *:80 *:443", "accept *: 80", "accept 0001.2.3.4:80",
     ],
 )  # fmt: skip
 def test_what_is_no_rule_is_refused(line: str) -> None:
     with pytest.raises(ValueError):
         parse_rule(line)
+
+
+@pytest.mark.parametrize(
+    ("rule", "as_usual"),
+    [
+        ("accept\t*:80", "accept *:80"),
+        (" reject \t 1.2.3.4:80\t", "reject 1.2.3.4:80"),
+        ("accept *", "accept *:*"),
+        ("reject 1.2.3.4", "reject 1.2.3.4:*"),
+        ("reject 1.2.3.0/24", "reject 1.2.3.0/24:*"),
+        ("reject 1.2.3.0/255.255.255.0", "reject 1.2.3.0/24:*"),
+        ("reject 001.02.3.0/08:080", "reject 1.2.3.0/8:80"),
+        ("reject6 [2001:db8::1]", "reject6 [2001:db8::1]:*"),
+        ("reject [2001:db8::]/32", "reject [2001:db8::]/32:*"),
+    ],
+)
+def test_a_rule_may_be_written_otherwise(rule: str, as_usual: str) -> None:
+    assert parse_rule(rule) == parse_rule(as_usual)
+
+
+def test_in_a_descriptor_an_address_without_ports_is_one_of_ipv4() -> None:
+    policy = parse_descriptor_policy("accept\t*", "accept 80")
+    assert policy.allows("192.0.2.1", 443) and policy.allows("2001:db8::1", 80)
+    assert not policy.allows("2001:db8::1", 443)
+    assert (
+        parse_descriptor_policy("accept *:80\nreject *").rules
+        == parse_descriptor_policy("accept *:80\nreject *:*").rules
+    )
+
+
+def test_of_an_ipv6_policy_what_tor_passes_over_is_passed_over() -> None:
+    policy = parse_descriptor_policy("reject *:*", "accept x,80,*")
+    assert policy.allows("2001:db8::1", 80) and not policy.allows("2001:db8::1", 81)
 
 
 @pytest.mark.parametrize(

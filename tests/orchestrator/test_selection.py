@@ -40,7 +40,11 @@ def chosen(selection: Selection) -> list[int]:
     [
         (Wanted(), [1, 2, 6, 8, 9], {"BadExit": 1, "not running": 1}),
         (Wanted(with_bad_exits=True), [1, 2, 3, 6, 8, 9], {"not running": 1}),
-        (Wanted(destinations=SSH), [1, 8, 9], {"BadExit": 1, "not running": 1, "no descriptor": 1, "policy": 1}),
+        (
+            Wanted(destinations=SSH),
+            [1, 8, 9],
+            {"BadExit": 1, "not running": 1, "no descriptor that can be read": 1, "policy": 1},
+        ),
         (Wanted(flags=("Guard",)), [1, 2, 6, 9], {"BadExit": 1, "not running": 1, "no Guard flag": 1}),
         (Wanted(not_flags=("Guard",)), [8], {"BadExit": 1, "not running": 1, "Guard flag": 4}),
         (Wanted(families=("$" + fingerprint(1).lower(),)), [1, 2], {"BadExit": 1, "not running": 1, "family": 3}),

@@ -20,8 +20,7 @@ FAMILY = "ed25519:4OM5aj7spltIfpRQoVcOvOf1NOO3UpmBm66iFwQxYfQ"
 
 
 def described(*lines: str) -> Described:
-    ((_, one),) = descriptors(descriptor(ONE, *lines).encode("utf-8", "surrogateescape"))
-    return one
+    return descriptors(descriptor(ONE, *lines).encode("utf-8", "surrogateescape"), dict)[ONE]
 
 
 def certificate(raw: bytes) -> str:
@@ -59,9 +58,52 @@ def test_a_descriptor_without_any_rule_has_no_policy() -> None:
     assert described("contact x").policy is None
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("accept\t*:80", "reject\t*:*"),
+        ("accept *:80", "reject\t*:*"),
+        (" accept *:80", "\t reject *:*"),
+        ("opt accept *:80", "reject *:*"),
+        ("opt\taccept  *:80 ", "opt reject *:*"),
+        ("reject *:25", "opt accept *:80", "reject *:*"),
+        ("reject 1.2.3.4", "accept *:80", "reject *:*"),
+        ("reject 01.2.3.4:*", "accept *:80", "reject *:*"),
+        ("accept *:80", "reject *"),
+        ("accept *:80 # web", "", "# accept *:443", "reject *:*\t#accept"),
+        ("accept6 [2001:db8::1]:443", "accept *:80", "reject *:*"),
+        ("reject6 [2001:db8::1]:*",),
+    ],
+)
+def test_a_policy_is_read_however_it_is_written(lines: tuple[str, ...]) -> None:
+    one = described(*lines)
+    assert one.policy is not None
+    assert one.policy.allows("192.0.2.1", 80) and not one.policy.allows("2001:db8::1", 80)
+    assert one.policy.allows("192.0.2.1", 443) is lines[-1].startswith("reject6")
+    assert one.text
+
+
+@pytest.mark.parametrize("line", ["ipv6-policy\taccept 80", " ipv6-policy  accept 80", "opt ipv6-policy accept 80,*"])
+def test_an_ipv6_policy_is_read_however_it_is_written(line: str) -> None:
+    one = described("reject *:*", line)
+    assert one.policy is not None and one.policy.allows("2001:db8::1", 80)
+    assert one.text
+
+
+@pytest.mark.parametrize("blank", ["\t", "  ", " \t "])
+def test_a_contact_and_a_family_are_read_however_they_are_written(blank: str) -> None:
+    one = described(f"opt{blank}contact{blank}ops # 1", f"{blank}family{blank}${ONE}{blank}${TWO}", "reject *:*")
+    assert (one.contact, one.family) == ("ops # 1", {ONE, TWO})
+
+
+def test_what_can_not_be_read_is_kept_as_it_was_published() -> None:
+    one = described("accept nonsense")
+    assert one.policy is None and one.text
+
+
 def test_each_of_several_is_read_and_only_what_lets_out_is_kept() -> None:
     text = descriptor(ONE, "accept *:80", "reject *:*") + descriptor(TWO, "family $" + ONE, "reject *:*")
-    found = dict(descriptors(b"@downloaded-at 2026\n" + text.encode()))
+    found = descriptors(b"@downloaded-at 2026\n" + text.encode(), dict)
     assert list(found) == [ONE, TWO]
     assert found[ONE].text.decode() == descriptor(ONE, "accept *:80", "reject *:*")
     assert (found[TWO].text, found[TWO].family) == (b"", {ONE})
@@ -69,7 +111,7 @@ def test_each_of_several_is_read_and_only_what_lets_out_is_kept() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"router", b"nonsense", b"router x\n" * 1000, b"\nrouter \nfingerprint 1\n"])
 def test_what_is_no_descriptor_is_none(text: bytes) -> None:
-    assert list(descriptors(text)) == []
+    assert descriptors(text, dict) == {}
 
 
 def test_texts_are_read_as_they_were_sent() -> None:

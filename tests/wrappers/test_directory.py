@@ -1,32 +1,60 @@
 """A snapshot from Tor's texts, small enough to read: what of each relay is kept, and what odd text does."""
 
 import base64
+import hashlib
 
 import pytest
 
 from exitpin.orchestrator.model import Fingerprint
 from exitpin.wrappers.directory import parse_snapshot
 
-ONE, TWO = Fingerprint("A1" * 20), Fingerprint("B2" * 20)
+
+def key(number: int) -> bytes:
+    """An RSA key of 1,024 bits, as tor writes it."""
+    return b"\x30\x81\x89\x02\x81\x81\x00" + bytes([number]) * 128 + b"\x02\x03\x01\x00\x01"
+
+
+KEYS = {Fingerprint(hashlib.sha1(key(number)).hexdigest().upper()): key(number) for number in (1, 2)}
+ONE, TWO = KEYS
+
+
+def block(name: str, content: bytes) -> str:
+    """An object."""
+    text = base64.b64encode(content).decode()
+    lines = "".join(f"{text[at : at + 64]}\n" for at in range(0, len(text), 64))
+    return f"-----BEGIN {name}-----\n{lines}-----END {name}-----"
 
 
 def status(
-    fingerprint: str, nickname: str, flags: str = "Exit Fast Running Valid", bandwidth: str = "w Bandwidth=42\n"
-) -> str:
+    fingerprint: str, nickname: str, flags: str = "Exit Fast Running Valid", bandwidth: str = "w Bandwidth=42\n",
+    digest: str = "d" * 27,
+) -> str:  # fmt: skip
     """A router status entry as `GETINFO ns/all` has it."""
     identity = base64.b64encode(bytes.fromhex(fingerprint)).decode().rstrip("=")
     return (
-        f"r {nickname} {identity} {'d' * 27} 2038-01-01 00:00:00 198.51.100.7 9001 0\n"
+        f"r {nickname} {identity} {digest} 2038-01-01 00:00:00 198.51.100.7 9001 0\n"
         f"a [2001:db8::7]:9001\ns {flags}\n{bandwidth}p accept 80\n"
     )
 
 
-def descriptor(fingerprint: str, *lines: str) -> str:
+def descriptor(fingerprint: Fingerprint, *lines: str, published: str = "2026-01-02 02:00:00") -> str:
     """A server descriptor as `GETINFO desc/all-recent` has it."""
-    spaced = " ".join(fingerprint[at : at + 4] for at in range(0, 40, 4))
-    body = "\n".join(lines)
+    return signed(
+        f"published {published}", f"fingerprint {spaced(fingerprint)}", "signing-key",
+        block("RSA PUBLIC KEY", KEYS[fingerprint]), *lines,
+    )  # fmt: skip
+
+
+def signed(*lines: str) -> str:
+    """What stands in a descriptor, as a whole one."""
     head = "router nick 198.51.100.7 9001 0 0\nplatform Tor 0.4.9.11 on Linux"
-    return f"{head}\nfingerprint {spaced}\n{body}\nrouter-signature\n"
+    body = "\n".join(lines)
+    return f"{head}\n{body}\nrouter-signature\n{block('SIGNATURE', bytes(128))}\n"
+
+
+def spaced(fingerprint: str) -> str:
+    """As a `fingerprint` line has it."""
+    return " ".join(fingerprint[at : at + 4] for at in range(0, 40, 4))
 
 
 def snapshot(statuses: str, descriptors: str = ""):  # type: ignore[no-untyped-def]
