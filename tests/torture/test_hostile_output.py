@@ -26,6 +26,7 @@ PATHS = ("random/10000000", "regex", "escapes", "headers/100000", "endless", "sl
 CANARY = "canary"
 
 # Takes what comes in every way there is, and says it in the reason of a finding.
+ERROR = ("error", "parse")
 TOOL = r'''
 schema = "exitpin.tool/1"
 id = "NAME"
@@ -48,6 +49,7 @@ baseline = { mode = "none" }
 confirm = { runs = 1 }
 keep = { stdout = "always", stderr = "always" }
 verdict = [
+  RULE
   { status = "tampered", when = [{ field = "all", absent = false }], reason = "{{all}} {{words}} {{said}} {{kept}}" },
   { status = "error", reason = "nothing" },
 ]
@@ -141,11 +143,13 @@ def test_a_chain_of_200_certificates_is_read_as_far_as_it_is_any_good(
     assert verdict["status"] in ("ok", "error")
 
 
-def own_tool(folder: Path, name: str, command: str, extract: str = "") -> Path:
+def own_tool(folder: Path, name: str, command: str, extract: str = "", rule: str = "") -> Path:
     (folder / "none.txt").write_text("")
     command = command.replace("CANARY", str(folder / CANARY)).replace("\\", "\\\\")
     path = folder / f"{name}.toml"
-    path.write_text(TOOL.replace("NAME", name).replace("COMMAND", command).replace("EXTRACT", extract))
+    path.write_text(
+        TOOL.replace("NAME", name).replace("COMMAND", command).replace("EXTRACT", extract).replace("RULE", rule)
+    )
     return path
 
 
@@ -183,13 +187,21 @@ def test_a_terminal_gets_nothing_but_our_own_progress(bench: Bench, tmp_path: Pa
     assert obeyed(plain(shown)) == []
 
 
-def test_a_pattern_that_explodes_is_an_error_of_ours_and_holds_up_nobody(
-    bench: Bench, tmp_path: Path, hold: Callable[[str, Done], None]
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ('{ status = "broken", when = [{ field = "naive", absent = true }, { field = "twice", is = "x" }] },', ERROR),
+        ("", ("tampered", None)),
+    ],
+    ids=["a rule asks for it", "no rule asks for it"],
+)
+def test_a_pattern_that_explodes_holds_up_nobody_and_is_an_error_of_ours_where_a_rule_asks_for_it(
+    bench: Bench, tmp_path: Path, hold: Callable[[str, Done], None], rule: str, told: tuple[str, str | None]
 ) -> None:
     naive = "extract.naive = { regex = '(a+)+$' }\nextract.twice = { regex = '(x+x+)+y', all = true }"
-    tool = own_tool(tmp_path, "explodes", f"{CURL} http://evil.test/regex", naive)
+    tool = own_tool(tmp_path, "explodes", f"{CURL} http://evil.test/regex", naive, rule)
     done = bench.audit(str(tool), "--repeat", "6")
     hold("a pattern that explodes", done)
     (verdict,) = [record for record in bench.records() if "verdict_id" in record]
-    assert (verdict["status"], verdict["layer"]) == ("error", "parse")
+    assert (verdict["status"], verdict["layer"]) == told
     assert done.took_s < 60.0
