@@ -4,7 +4,7 @@ Relays write them. tor checks the signatures, and that a `fingerprint` line is t
 who sees a line where tor sees none believes what nobody has checked. tor takes an object (`-----BEGIN X-----`) under
 any keyword that it does not know, and reads its body as far as the first `=`: behind that may stand `fingerprint` and
 another relay's, or that one's `signing-key`. And a line that tor reads is easily overlooked: blanks, tabs and `opt` may
-stand before its keyword. Called by `wrappers/descriptors.py`.
+stand before its keyword. Called by `wrappers/descriptors.py` and `results/changed_exits.py`.
 """
 
 import binascii
@@ -21,7 +21,7 @@ KEY, FAMILY_CERT = b"\nsigning-key", b"\nfamily-cert"
 _OBJECT = re.compile(
     rb"\n[ \t\r]*-----BEGIN [^\n]*\n"
     rb"([^-]*(?:-(?!----END )[^-]*)*)-----END [^\n]*"
-    # right behind an object it is a line like any other
+    # Right behind an object the next beginning is a line like any other.
     rb"(?:(?=\n[ \t\r\n#-])(?:\n[ \t\r]*(?:#[^\n]*)?)*\n[ \t\r]*-----BEGIN [^\n]*)?"
 )
 _ODD = re.compile(rb"\n(?:[ \n#]|opt )")
@@ -75,9 +75,7 @@ def fingerprint(keys: tuple[bytes, ...]) -> Fingerprint | None:
         key = decoded(keys[0])
     except (binascii.Error, IndexError):
         return None
-    if (
-        key[:2] == b"\x30\x81" and len(key) > 2
-    ):  # as long as a key of 1,024 bits is; what stands behind it is none of it
+    if key[:2] == b"\x30\x81" and len(key) > 2:  # it says how long it is; what stands behind that is none of it
         key = key[: 3 + key[2]]
     return Fingerprint(hashlib.sha1(key, usedforsecurity=False).hexdigest().upper())
 

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from ..router_text import fingerprint, parts, places
+
 POLICY, FLAGS = "policy", "flags"
 LINES_MAX = 40  # of a policy that are told
 LINE_MAX = 120  # characters
-BEGINNING = b"router "
 IDENTITY_LENGTH = 27  # base64 without its padding
 
 _NICKNAME = re.compile(rb"[A-Za-z0-9]{1,19}")
-_FINGERPRINT = re.compile(rb"\n(?:opt )?fingerprint ([0-9A-F ]{40,60})\n")
 _POLICY = re.compile(rb"\n((?:accept|reject|ipv6-policy) [^\n]*)")
 _Flags = dict[str, tuple[str, frozenset[str]]]
 """Nickname and flags, by fingerprint."""
@@ -96,12 +96,12 @@ def _is_hex(text: str) -> bool:
 
 def _policies(descriptors: bytes, exits: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The lines of each exit's policy, by fingerprint."""
-    found = {}
-    for one in descriptors.removeprefix(BEGINNING).split(b"\n" + BEGINNING):
-        fingerprint = _FINGERPRINT.search(one)
-        name = _text(fingerprint[1]).replace(" ", "") if fingerprint is not None else ""
-        if name in exits:
-            found[name] = tuple(map(_text, _POLICY.findall(one)))
+    found: dict[str, tuple[str, ...]] = {}
+    for begin, end in places(descriptors):
+        one = parts(descriptors[begin:end])
+        name = fingerprint(one.keys)
+        if name is not None and name in exits:
+            found[name] = tuple(map(_text, _POLICY.findall(one.lines)))
     return found
 
 

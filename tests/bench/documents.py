@@ -5,19 +5,31 @@ From one snapshot to the next one exit in 50 gets or loses a flag, and one in 10
 
 from base64 import b64encode
 from collections.abc import Iterator
-from hashlib import sha256
+from functools import cache
+from hashlib import sha1, sha256
 
 RELAYS = 9000
 FILLER = "A" * 64  # stands for the keys and signatures of a descriptor, of which a line has as many
 
 
-def snapshot(exits: list[str], number: int) -> Iterator[tuple[str, bytes]]:
-    """The documents by name. `exits`: fingerprints; `number`: of the snapshot."""
+@cache
+def fingerprint_of(relay: int) -> str:
+    """Of the relay with this number."""
+    return sha1(_key(relay)).hexdigest().upper()
+
+
+def snapshot(exits: list[int], number: int) -> Iterator[tuple[str, bytes]]:
+    """The documents by name. `exits`: their numbers; `number`: of the snapshot."""
     others = [sha256(b"other %d" % n).hexdigest()[:40].upper() for n in range(RELAYS - len(exits))]
-    flags = {name: _flags(name, number) for name in exits}
-    entries = [_entry(name, flags.get(name, "Fast Guard HSDir Running Stable V2Dir Valid")) for name in exits + others]
+    entries = [_entry(name, _flags(name, number)) for name in map(fingerprint_of, exits)]
+    entries += [_entry(name, "Fast Guard HSDir Running Stable V2Dir Valid") for name in others]
     yield "consensus", ("network-status-version 3\n" + "".join(entries) + "directory-footer\n").encode()
-    yield "descriptors", "".join(_descriptor(name, number) for name in exits).encode()
+    yield "descriptors", "".join(_descriptor(exit, number) for exit in exits).encode()
+
+
+def _key(relay: int) -> bytes:
+    """As tor writes an RSA key of 1,024 bits (RFC 8017, A.1.1)."""
+    return b"\x30\x81\x89\x02\x81\x81\x00" + 4 * sha256(b"relay %d" % relay).digest() + b"\x02\x03\x01\x00\x01"
 
 
 def _flags(name: str, number: int) -> str:
@@ -34,13 +46,15 @@ def _entry(name: str, flags: str) -> str:
     )
 
 
-def _descriptor(name: str, number: int) -> str:
+def _descriptor(exit: int, number: int) -> str:
+    name, key = fingerprint_of(exit), b64encode(_key(exit)).decode()
     port = 25 + (number if int(name[:4], 16) % 100 == 0 else 0)
     spaced = " ".join(name[place : place + 4] for place in range(0, 40, 4))
-    keys = "".join(f"{FILLER}\n" for _ in range(20))
+    keys = "".join(f"{FILLER}\n" for _ in range(17))
     return (
         f"router relay{name[:6]} 203.0.113.7 9001 0 0\nidentity-ed25519\n{keys}platform Tor 0.4.9.11 on Linux\n"
-        f"published 2026-05-01 00:00:{number % 60:02}\nfingerprint {spaced}\nuptime 100000\nfamily ${name} ${name}\n"
+        f"published 2026-05-01 00:00:{number % 60:02}\nfingerprint {spaced}\nuptime 100000\n"
+        f"signing-key\n-----BEGIN RSA PUBLIC KEY-----\n{key}\n-----END RSA PUBLIC KEY-----\nfamily ${name} ${name}\n"
         f"contact noc at example dot org\n{''.join(f'reject {net}:*' + chr(10) for net in PRIVATE)}reject *:{port}\n"
         f"accept *:*\nipv6-policy accept 80,443\nrouter-signature\n-----BEGIN SIGNATURE-----\n{FILLER}\n"
         "-----END SIGNATURE-----\n"

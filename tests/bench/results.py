@@ -13,8 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from documents import fingerprint_of
 from figures import Measure, table
-from synthesis import Size, fill, fingerprint_of, record_bytes
+from synthesis import Size, fill, record_bytes
 
 WHOLE = Size()
 TIMES = 5  # of each command in a round

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
-from documents import snapshot
+from documents import fingerprint_of, snapshot
 
 from exitpin.orchestrator.results.blobs import BlobFiles, blobs_directory
 from exitpin.orchestrator.results.exhibit import Exhibit, pack
@@ -81,11 +81,6 @@ def record_bytes(path: Path) -> int:
     return int(found)
 
 
-def fingerprint_of(number: int) -> str:
-    """Of the relay with this number."""
-    return sha256(b"relay %d" % number).hexdigest()[:40].upper()
-
-
 def _insert(table: str, fields: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})"
 
@@ -109,7 +104,7 @@ def _scans(size: Size, rng: Random, blobs: BlobFiles) -> Iterator[tuple[ScanRow,
 
 def _kept(blobs: BlobFiles, exits: list[int], number: int) -> list[dict[str, object]]:
     """The snapshot of a scan, put where its evidence is."""
-    found = [Exhibit(name, pack(content)) for name, content in snapshot([fingerprint_of(n) for n in exits], number)]
+    found = [Exhibit(name, pack(content)) for name, content in snapshot(exits, number)]
     for one in found:
         blobs.write(one.blob)
     return [one.told() for one in found]

@@ -2,9 +2,15 @@
 
 from base64 import b64encode
 
+from exitpin.orchestrator.model import Fingerprint
 from exitpin.orchestrator.results.changed_exits import LINES_MAX, Documents, ExitChange, exit_changes
 
-A, B, C = ("A" * 40, "B" * 40, "0123456789" * 4)
+from ...wrappers import test_directory
+from ...wrappers.test_directory import ONE as A
+from ...wrappers.test_directory import TWO as B
+from ...wrappers.test_directory import spaced
+
+C = "0123456789" * 4
 
 
 def status(name: str, flags: str = "Exit Fast Running Valid", nickname: str = "nick") -> bytes:
@@ -21,10 +27,8 @@ p accept 80,443
     return lines.encode()
 
 
-def descriptor(name: str, *policy: str) -> bytes:
-    spaced = " ".join(name[place : place + 4] for place in range(0, 40, 4))
-    lines = ["router nick 203.0.113.1 9001 0 0", "platform Tor", f"fingerprint {spaced}", *policy, "router-signature"]
-    return "\n".join([*lines, "-----END SIGNATURE-----", ""]).encode()
+def descriptor(name: Fingerprint, *policy: str) -> bytes:
+    return test_directory.descriptor(name, *policy).encode()
 
 
 def snapshot(*entries: bytes, descriptors: bytes = b"") -> list[Documents]:
@@ -79,6 +83,23 @@ def test_of_several_legs_the_last_that_asked_an_exit_tells_its_policy_and_its_fl
     )
     assert exit_changes(before, [*before, *later], {A, B}) == []
     assert [one.kind for one in exit_changes([*before, *later], after, {A, B})] == ["policy", "flags"]
+
+
+def test_nobody_writes_the_policy_of_another() -> None:
+    forged = f"x-note\n-----BEGIN X-----\nfingerprint {spaced(A)}\n-----END X-----"
+    own_key = ("signing-key", test_directory.block("RSA PUBLIC KEY", test_directory.KEYS[B]))
+    hostile = test_directory.signed(forged, f"fingerprint {spaced(B)}", *own_key, "reject *:*").encode()
+    honest = descriptor(A, "accept *:*")
+    before, after = snapshot(descriptors=honest), snapshot(descriptors=honest + hostile)
+    assert exit_changes(before, after, {A, B}) == []
+
+
+def test_a_policy_is_read_however_tor_lets_it_be_written() -> None:
+    before, after = (
+        snapshot(descriptors=descriptor(A, "accept *:80")),
+        snapshot(descriptors=descriptor(A, "opt accept\t*:443")),
+    )
+    assert exit_changes(before, after, {A}) == [ExitChange("policy", A, "", ("accept *:80",), ("accept *:443",))]
 
 
 def test_what_one_snapshot_does_not_tell_is_no_change() -> None:
