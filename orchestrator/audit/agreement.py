@@ -33,6 +33,8 @@ SHARE = 0.15
 
 _Key = tuple[str, ...] | None
 _Choice = TypeVar("_Choice")
+_Given = defaultdict[_Choice, dict[object, int]]
+"""By what was seen (or lacked): the voters, and their weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,6 @@ class _Seen(NamedTuple):
     voter: object
     value: Value
     weight: int
-
-
-_Given = defaultdict[object, dict[object, int]]
-"""By what was seen (or lacked): the voters, and their weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Controls:
         """The values that count, the most common first."""
         seen = self._seen(field)
         values = {_key(one.value): one.value for one in reversed(seen)}
-        votes = _votes((one.voter, _key(one.value), one.weight) for one in seen)
+        votes = _votes(_given_values(seen))
         needed = self._needed(seen)
         counted = [key for key in values if votes[key] >= needed]
         exits = [one for one in seen if one.voter not in TRUSTED]
@@ -114,7 +112,7 @@ class Controls:
             return None
         if _key(value) in map(_key, agreed):
             return False
-        given = _given((one.voter, _key(one.value), one.weight) for one in seen)
+        given = _given_values(seen)
         return None if self._is_manifold(given, seen, given[_key(value)]) else True
 
     def adds(self, field: str, value: Value) -> bool | None:
@@ -123,10 +121,7 @@ class Controls:
         seen = self._seen(field)
         if not seen:
             return None
-        given, needed = (
-            _given((one.voter, e, one.weight) for one in seen for e in _elements(one.value)),
-            self._needed(seen),
-        )
+        given, needed = _given_elements(seen), self._needed(seen)
         unknown = [given[e] for e in _elements(value) if sum(given[e].values()) < needed]
         if not unknown:
             return False
@@ -139,7 +134,7 @@ class Controls:
         seen = self._seen(field)
         if not seen:
             return None
-        votes, needed, half = _votes_for_elements(seen), self._needed(seen), sum(one.weight for one in seen) / 2
+        votes, needed, half = _votes(_given_elements(seen)), self._needed(seen), sum(one.weight for one in seen) / 2
         times: Counter[str] = Counter()
         for one in seen:
             times.update(dict.fromkeys(_elements(one.value), one.weight))
@@ -153,7 +148,7 @@ class Controls:
             return False
         return None if self._is_manifold(lacking, seen, min(unknown, key=len)) else True
 
-    def _is_manifold(self, given: _Given, seen: Sequence[_Seen], like: Mapping[object, int]) -> bool:
+    def _is_manifold(self, given: _Given[_Choice], seen: Sequence[_Seen], like: Mapping[object, int]) -> bool:
         """Whether the target answers in so many ways that one which too few saw to agree proves nothing. `given`: who
         saw what (or lacked it); `like`: those who saw the same.
 
@@ -219,21 +214,22 @@ def _elements(value: Value) -> frozenset[str]:
     return frozenset(map(text, items(value)))
 
 
-def _given(cast: Iterable[tuple[object, object, int]]) -> _Given:
-    """From (voter, what it was given, weight)."""
-    given: _Given = defaultdict(dict)
+def _given_values(seen: Iterable[_Seen]) -> _Given[_Key]:
+    return _given((one.voter, _key(one.value), one.weight) for one in seen)
+
+
+def _given_elements(seen: Iterable[_Seen]) -> _Given[str]:
+    return _given((one.voter, element, one.weight) for one in seen for element in _elements(one.value))
+
+
+def _given(cast: Iterable[tuple[object, _Choice, int]]) -> _Given[_Choice]:
+    """From (voter, what it was given, weight): nobody votes twice for the same."""
+    given: _Given[_Choice] = defaultdict(dict)
     for voter, one, weight in cast:
         given[one][voter] = weight
     return given
 
 
-def _votes_for_elements(seen: Iterable[_Seen]) -> Counter[str]:
-    return _votes((one.voter, element, one.weight) for one in seen for element in _elements(one.value))
-
-
-def _votes(cast: Iterable[tuple[object, _Choice, int]]) -> Counter[_Choice]:
-    """The votes for each choice, from (voter, choice, weight): nobody votes twice for the same."""
-    votes: Counter[_Choice] = Counter()
-    for (_, choice), weight in {(voter, choice): weight for voter, choice, weight in cast}.items():
-        votes[choice] += weight
-    return votes
+def _votes(given: _Given[_Choice]) -> Counter[_Choice]:
+    """The votes for each choice."""
+    return Counter({one: sum(voters.values()) for one, voters in given.items()})
