@@ -23,6 +23,7 @@ from typing import NamedTuple
 from ..shim import bindings
 from . import unix_list
 from .unix_diag import Place
+from .unix_given import Inode
 from .unix_list import Listed
 
 PLACES = {"/run": 4, "/tmp": 2}
@@ -53,8 +54,8 @@ class Daemons:
     def __init__(
         self,
         ours: str,
-        allowed: Collection[str],
-        look: Callable[[str, Collection[str]], Sockets] | None = None,
+        allowed: Collection[Inode],
+        look: Callable[[str, Collection[Inode]], Sockets] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ours = ours
@@ -76,22 +77,21 @@ class Daemons:
 
 def sockets_of_others(
     ours: str,
-    allowed: Collection[str],
+    allowed: Collection[Inode],
     proc: Path = Path("/proc"),
     places: Mapping[str, int] = PLACES,
     most: int = bindings.HIDDEN_MAX,
 ) -> Sockets:
     """All on which somebody may listen, the oldest first: what a tool makes crowds out nobody. `ours`: the folder of
-    our own; `allowed`: what the run may have; `most`: what the launcher takes."""
+    our own; `allowed`: where those are that the run may have; `most`: what the launcher takes."""
     search = _Search(proc)
     for place, depth in places.items():
         search.below(place, depth, ENTRIES_MAX)
     search.listed()
-    kept = {os.path.realpath(path) for path in allowed if path.startswith("/")}
     own = os.path.realpath(ours) + os.sep
     live = search.live()
     search.account_for(live)
-    others = [path for path in live if path not in kept and not path.startswith(own)]
+    others = [path for path in live if not search.is_one_of(allowed, path) and not path.startswith(own)]
     paths = list(_fitting(others, most))
     return Sockets(paths, search.is_whole and len(paths) == len(others))
 
@@ -124,6 +124,10 @@ class _Search:
         if any(status.st_nlink > names[status.st_dev, status.st_ino] for status in live.values()):
             self.is_whole = False
         return sorted(live, key=lambda path: (live[path].st_ctime_ns, path))
+
+    def is_one_of(self, places: Collection[Inode], path: str) -> bool:
+        """Whether the socket that was found under this path is at one of these places."""
+        return Inode.of(self._found[path]) in places
 
     def below(self, folder: str, depth: int, left: int) -> int:
         """Search a folder, so many levels of them and so many entries; how many of these are left."""

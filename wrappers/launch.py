@@ -25,6 +25,7 @@ from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
 from .socks import SocksDialogue, disconnect
 from .supervisor import Supervisor
+from .unix_given import GivenSockets
 from .unix_sockets import UnixSockets
 from .workspace import artifacts_size, launcher_options, make_workspace
 
@@ -51,8 +52,9 @@ class ToolLauncher:
     launcher may have the same, for runs with other indices.
 
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
-    where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`, `daemons`: of
-    a process that has several launchers. `process`: who starts a run's launcher.
+    where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`: of a process
+    that has several launchers; so, too, `daemons`, looked for with what is `given` in mind (None: what the containment
+    names, as it is now). `process`: who starts a run's launcher.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ToolLauncher:
         flow: Callable[[str], Flow] | None = None,
         evidence: Path | None = None,
         household: Household | None = None,
+        given: GivenSockets | None = None,
         daemons: Daemons | None = None,
         process: Starter = LaunchedProcess,
     ) -> None:
@@ -80,7 +83,9 @@ class ToolLauncher:
         self.on_line = on_line
         self.flow = flow
         self.household = household or Household()
-        self.daemons = (daemons or Daemons(str(directory), containment.unix)) if containment.is_hiding else None
+        self.given = given or GivenSockets(containment.unix)
+        daemons = daemons or Daemons(str(directory), self.given.places)
+        self.daemons = daemons if containment.is_hiding else None
         self.process = process
         self.preload = directory / preload.name
         if not self.preload.is_symlink():
@@ -110,7 +115,7 @@ class ToolLaunch:
         self.given = Given()
         self._tree = Tree(launcher.household)
         path, containment = launcher.directory / f"{run.index}.s", launcher.containment
-        self._unix = UnixSockets(containment.unix, self._tree, may_listen=containment.may_listen)
+        self._unix = UnixSockets(launcher.given, self._tree, may_listen=containment.may_listen)
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
         self._process = launcher.process(self._tree, self._heard, self._supervise)
         self._supervisor: Supervisor | None = None

@@ -22,6 +22,7 @@ from ..shim import bindings
 from . import unix_diag
 from .process import Tree
 from .unix_diag import Place
+from .unix_given import GivenSockets, Inode
 
 _BENEATH, _IN_ROOT = 0x08, 0x10
 _CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
@@ -77,10 +78,9 @@ class Found:
 
 
 class UnixSockets:
-    """The rule of one run. `given`: absolute paths in our own view, and abstract names with @; `may_listen`: only then
-    is there one of its own."""
+    """The rule of one run. `given`: those of others; `may_listen`: only then is there one of its own."""
 
-    def __init__(self, given: frozenset[str], tree: Tree, *, may_listen: bool) -> None:
+    def __init__(self, given: GivenSockets, tree: Tree, *, may_listen: bool) -> None:
         self._given = given
         self._tree = tree
         self._may_listen = may_listen
@@ -104,7 +104,7 @@ class UnixSockets:
         `is_elsewhere`: in a network of the run's own, where nobody else has abstract names."""
         may_be_own = self._may_listen and not (is_ours and has_other_credentials(tid))
         if name.is_abstract:
-            is_given = name.reported in map(os.fsencode, self._given)
+            is_given = name.reported in self._given.abstract
             return Found(0, is_given or (may_be_own and (is_elsewhere or self._is_own(name=b"\0" + name.raw))))
         try:
             handle = _open(name.raw, tid)
@@ -115,20 +115,11 @@ class UnixSockets:
         if not stat.S_ISSOCK(status.st_mode):
             os.close(handle)
             return Found(errno.ECONNREFUSED)
-        is_allowed = self._is_given(status) or (may_be_own and self._is_own(status))
+        is_allowed = Inode.of(status) in self._given.places or (may_be_own and self._is_own(status))
         if not is_allowed and not _may_be_listened_at(status):
             os.close(handle)
             return Found(errno.ECONNREFUSED)
         return Found(0, is_allowed, handle)
-
-    def _is_given(self, status: os.stat_result) -> bool:
-        for path in self._given:
-            try:
-                if path.startswith("/") and os.path.samestat(os.stat(path), status):
-                    return True
-            except OSError:
-                continue
-        return False
 
     def _is_own(self, status: os.stat_result | None = None, name: bytes = b"") -> bool:
         """Whether whoever listens there is of the run, as we saw, or by the kernel's word, in which an inode has 32

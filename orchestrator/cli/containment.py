@@ -53,7 +53,7 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
         say(sentence)
     for path in paths:
         if path.startswith("/") and not _is_socket(path):
-            say(f"--allow unix:{path}: there is no socket, and until there is one this has no effect")
+            say(f"--allow unix:{path}: there is no socket, so that this has no effect")
     return containment
 
 

@@ -22,6 +22,7 @@ from ...wrappers.launch import ToolLaunch, ToolLauncher
 from ...wrappers.lease import LeaseConnection, memory_file
 from ...wrappers.leased import LeasedProcess
 from ...wrappers.output import printable
+from ...wrappers.unix_given import GivenSockets
 from .. import events
 from ..containment import Containment
 from ..errors import EXIT_FAILED, OperatorError, status_of_signal
@@ -217,11 +218,12 @@ class Client:
 
     def _begin(self, chosen: Chosen) -> None:
         tenure, kept = chosen.tenure, chosen.events
+        given = GivenSockets(chosen.containment.unix)
         self._launcher = ToolLauncher(
             tenure.directory, bindings.PRELOAD, tenure.network.socks, chosen.asked.environment,
             containment=chosen.containment, foreground=not self._args.json,
             evidence=kept.with_name(f"{kept.name}.evidence") if kept is not None else None,
-            household=tenure.household, daemons=tenure.daemons(chosen.containment),
+            household=tenure.household, given=given, daemons=tenure.daemons(given),
             process=partial(LeasedProcess, self.connection, self._pid),
         )  # fmt: skip
         tenure.begin(chosen.run, self)

@@ -19,9 +19,9 @@ from ...wrappers.directory import read_snapshot
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope
+from ...wrappers.unix_given import GivenSockets, Inode
 from ..allowance import Starts
 from ..circuits import Pace
-from ..containment import Containment
 from ..errors import OperatorError
 from ..evidence import EvidenceLog
 from ..loop import Session
@@ -87,7 +87,7 @@ class Tenure:
         self._loop = asyncio.get_running_loop()
         self._numbers = numbers
         self._on_served = on_served
-        self._sockets: dict[tuple[str, ...], Daemons] = {}
+        self._sockets: dict[frozenset[Inode], Daemons] = {}
         self._leases: dict[str, tuple[Run, Holder]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         header = {
@@ -137,12 +137,11 @@ class Tenure:
         self.session.lose_trust(why)
         self.close()
 
-    def daemons(self, containment: Containment) -> Daemons:
+    def daemons(self, given: GivenSockets) -> Daemons:
         """The Unix sockets of others, looked for once for all runs that may reach the same ones."""
-        allowed = tuple(sorted(containment.unix))
-        if allowed not in self._sockets:
-            self._sockets[allowed] = Daemons(str(self.directory), allowed)
-        return self._sockets[allowed]
+        if given.places not in self._sockets:
+            self._sockets[given.places] = Daemons(str(self.directory), given.places)
+        return self._sockets[given.places]
 
     def make_run(self, exit: Relay, command: Sequence[str], timeout_s: float, resolve: str) -> Run:
         """A run with an id, an index and an address that no other of this daemon has."""

@@ -49,7 +49,7 @@ def test_a_socket_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
         words = [word for name in ("there", "file", "missing") for word in ("--allow", f"unix:{tmp_path / name}")]
         contained("--containment", "shim", *words)
     assert capsys.readouterr().err.splitlines() == [
-        f"exitpin: --allow unix:{tmp_path / name}: there is no socket, and until there is one this has no effect"
+        f"exitpin: --allow unix:{tmp_path / name}: there is no socket, so that this has no effect"
         for name in ("file", "missing")
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from exitpin.wrappers.reports import ReportSocket
+from exitpin.wrappers.unix_given import GivenSockets
 from exitpin.wrappers.unix_sockets import UnixSockets
 
 DEADLINE_S = 5.0
@@ -27,7 +28,7 @@ class FakeTree:
 
 def no_unix(tree: FakeTree) -> UnixSockets:
     """A run that was given no Unix socket, and has none of its own."""
-    return UnixSockets(frozenset(), tree, may_listen=False)  # type: ignore[arg-type]
+    return UnixSockets(GivenSockets(), tree, may_listen=False)  # type: ignore[arg-type]
 
 
 class Run:

@@ -13,6 +13,7 @@ import pytest
 
 from exitpin.wrappers import daemons
 from exitpin.wrappers.daemons import Daemons, Sockets, sockets_of_others
+from exitpin.wrappers.unix_given import GivenSockets
 
 from .apart import apart
 
@@ -63,7 +64,22 @@ def test_what_listens_elsewhere_is_found_and_ours_is_not(place: Path) -> None:
 
 def test_what_the_run_may_have_stays_by_whatever_name(place: Path) -> None:
     (place / "link").symlink_to(place / "daemon")
-    assert str(place / "daemon") not in sockets_of_others(str(place / "ours"), [str(place / "link")]).paths
+    given = GivenSockets([str(place / "link")]).places
+    assert str(place / "daemon") not in sockets_of_others("/x", given).paths
+
+
+def test_what_it_may_have_is_hidden_no_less_when_its_name_leads_to_another(place: Path, tmp_path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as other, closing(socket.socket(socket.AF_UNIX)) as late:
+        other.bind(str(place / "other"))
+        other.listen()
+        given = GivenSockets([str(place / "daemon"), str(place / "late")]).places
+        (place / "daemon").rename(place / "moved")
+        (place / "daemon").symlink_to(place / "other")
+        late.bind(str(place / "late"))
+        late.listen()
+        found = sockets_of_others("/x", given).paths
+    assert str(place / "moved") not in found
+    assert {str(place / "other"), str(place / "late")} <= set(found)
 
 
 def test_a_socket_in_its_place_is_found_whichever_network_it_is_of(place: Path, nothing: Path) -> None:

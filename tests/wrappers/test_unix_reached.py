@@ -100,6 +100,21 @@ def test_a_name_that_came_to_mean_a_daemon_is_still_the_daemon(daemon: Path) -> 
     tries("notify", own, says=REFUSED, program=swaps, may_listen=True)
 
 
+@pytest.mark.parametrize("level", ["shim", "notify"])
+@pytest.mark.parametrize("swap", ["symlink", "rename", "link"])
+def test_a_name_that_was_given_and_came_to_mean_another_daemon_gives_nothing(
+    daemon: Path, level: str, swap: str
+) -> None:
+    """The tool, which has the user's rights, put the other one in its place."""
+    with closing(socket.socket(socket.AF_UNIX)) as one:
+        given = daemon.with_name("given")
+        one.bind(str(given))
+        one.listen()
+        swaps = f"import os, sys; os.unlink(sys.argv[1]); os.{swap}({str(daemon)!r}, sys.argv[1])\n{REACHES}"
+        tries(level, given, given, says=REACHED)
+        tries(level, given, given, says=REFUSED, program=swaps)
+
+
 @pytest.mark.parametrize("path", ["/own", "/link", "../own", "../link", "link", "/sub/link"])
 def test_links_lead_where_they_lead_for_the_tool(tmp_path: Path, path: str) -> None:
     """It has another root, in which an absolute link means something else than in ours."""

@@ -12,6 +12,7 @@ import pytest
 from exitpin.wrappers import unix_diag
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.unix_diag import Listener, Place
+from exitpin.wrappers.unix_given import GivenSockets
 from exitpin.wrappers.unix_sockets import UnixName, UnixSockets
 
 from .test_unix_reached import IMPORTS, LISTENS, REACHED, REACHES, REFUSED, tries
@@ -62,6 +63,7 @@ class OurTree:
 OVERLAYS = """
 import os, socket, subprocess, sys
 from exitpin.wrappers.unix_sockets import UnixName, UnixSockets
+from exitpin.wrappers.unix_given import GivenSockets
 
 class OurTree:
     launcher = os.getppid()
@@ -80,7 +82,7 @@ own = socket.socket(socket.AF_UNIX)
 own.bind(f"{merged}/own")
 own.listen()
 name = UnixName(f"{merged}/own".encode(), False)
-found = UnixSockets(frozenset(), OurTree(), may_listen=True).find(name, os.getpid())
+found = UnixSockets(GivenSockets(), OurTree(), may_listen=True).find(name, os.getpid())
 print(found.error, found.is_allowed)
 """
 
@@ -104,7 +106,7 @@ def test_where_one_number_is_two_sockets_neither_is_own(tmp_path: Path, monkeypa
         own.bind(str(place))
         own.listen()
         nobodys = 0
-        sockets = UnixSockets(frozenset(), OurTree(), may_listen=True)  # type: ignore[arg-type]
+        sockets = UnixSockets(GivenSockets(), OurTree(), may_listen=True)  # type: ignore[arg-type]
 
         def is_own() -> bool:
             found = sockets.find(UnixName(bytes(place), False), os.getpid())

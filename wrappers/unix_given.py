@@ -1,0 +1,46 @@
+"""The Unix sockets of others that runs were given, as they were when that was said: before any tool could run.
+
+A tool has its user's rights: at the name that was given it can lay a link to another daemon, or that daemon's own file.
+So each name is looked up once, and what it led to is kept open, so that nobody else's can get that number. Decides
+nothing. Called by `launch.py`; `unix_sockets.py` and `daemons.py` ask.
+"""
+
+import contextlib
+import os
+import stat
+import weakref
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Inode(NamedTuple):
+    """What a name leads to, whatever it is called later."""
+
+    device: int
+    number: int
+
+    @staticmethod
+    def of(status: os.stat_result) -> "Inode":
+        """As stat(2) has it."""
+        return Inode(status.st_dev, status.st_ino)
+
+
+class GivenSockets:
+    """`names`: absolute paths in our own view, and abstract names with @. A path at which there is no socket now gives
+    nothing."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        handles: list[int] = []
+        weakref.finalize(self, _close, handles)
+        names = frozenset(names)
+        self.abstract = frozenset(os.fsencode(name) for name in names if name.startswith("@"))
+        for path in filter(os.path.isabs, names):
+            with contextlib.suppress(OSError):
+                handles.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+        found = map(os.fstat, handles)
+        self.places = frozenset(Inode.of(status) for status in found if stat.S_ISSOCK(status.st_mode))
+
+
+def _close(handles: Iterable[int]) -> None:
+    for handle in handles:
+        os.close(handle)
