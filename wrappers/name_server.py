@@ -3,8 +3,9 @@
 Their datagrams end in a network that leads nowhere (`shim/nowhere.py`), and here. Addresses, and their names, are
 answered as the hooks answer them: mapped, or as the pinned exit finds them. Other questions go through the pinned exit,
 too, as DNS over TCP to a public resolver: the one that was named for that, or else the one that the tool asked; never
-to a private one, which no exit can reach. A mapped address is no private one: it stands for a name, which is connected
-to as any tool's connect of this run. What fails is SERVFAIL, never NXDOMAIN: nobody said that the name is not there.
+to a private one, which no exit can reach, and nothing about names that are Tor's own. A mapped address is no private
+one: it stands for a name, which is connected to as any tool's connect of this run. What fails is SERVFAIL, never
+NXDOMAIN: nobody said that the name is not there.
 
 A datagram tells of nobody, so whatever is asked here has pid 0. What is no query gets no answer, nor does one beside
 too many that wait. Called by `supervisor.py`; messages are read and written by `name_messages.py`. Source: RFC 1035,
@@ -22,7 +23,7 @@ from typing import Any
 from ..orchestrator import events
 from ..orchestrator.connections import EAI_NONAME
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.names import is_mapped, is_private
+from ..orchestrator.names import can_exit_reach, is_mapped, is_private
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere, network_of
 from .name_messages import (
@@ -168,7 +169,10 @@ class NameServer:
 
     def _forward(self, query: Query, resolver: str, reply: Reply) -> None:
         """Any other question."""
-        if _is_out_of_reach(resolver):
+        if not can_exit_reach(query.name):
+            self._post(events.Denied(events.NO_PROCESS, "name", str(query)))
+            reply(write_answer(query, SERVFAIL))
+        elif _is_out_of_reach(resolver):
             self._post(events.Denied(events.NO_PROCESS, "dns", f"{query} of {resolver}, which is private"))
             reply(write_answer(query, SERVFAIL))
         elif len(self._tasks) >= FORWARDED_MAX:

@@ -162,6 +162,18 @@ def test_a_private_resolver_is_asked_nothing(tmp_path: Path, to: str) -> None:
     asking(tmp_path, script)
 
 
+@pytest.mark.parametrize("kind", ["TXT", "HTTPS", "ANY"])
+@pytest.mark.parametrize("name", ["hidden.onion", "HIDDEN.Onion", "a b.onion", "web.test.exit"])
+def test_of_names_that_are_tors_own_nobody_is_asked_whatever_the_question(tmp_path: Path, name: str, kind: str) -> None:
+    async def script(asked: Asked) -> None:
+        asked.send(query(name, kind).to_wire())
+        reply = dns.message.from_wire(await asked.heard())
+        assert reply.rcode() == dns.rcode.SERVFAIL
+        assert asked.run.events == [Denied(0, "name", f"{name.replace(' ', chr(92) + '032')}. IN {kind}")]
+
+    asking(tmp_path, script)
+
+
 @pytest.mark.parametrize(
     ("family", "to"), [(socket.AF_INET, "198.18.0.1"), (socket.AF_INET6, "fd65:7869:7470:696e::1")]
 )
