@@ -5,6 +5,7 @@ Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`,
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -154,10 +155,15 @@ class ToolLaunch:
     def _supervise(self, listener: int) -> None:
         """The kernel has the tool's calls for us: from now on it can do nothing without."""
         containment, run = self._launcher.containment, self._run
-        self._supervisor = Supervisor(
-            listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix,
-            may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
-        )  # fmt: skip
+        try:
+            self._supervisor = Supervisor(
+                listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix,
+                may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
+            )  # fmt: skip
+        except OSError as error:
+            os.close(listener)
+            self._heard(events.LauncherLost(f"the tool's calls could not be taken: {error.strerror}"))
+            return
         self._heard(events.Supervised())
 
     def _options(self) -> list[str]:

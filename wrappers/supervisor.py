@@ -1,16 +1,15 @@
 """The supervisor of a run at the level notify: the kernel hands it every connect, and tells it what it refused.
 
 What a tool asks is never let through as it stands in its memory, which another thread of it could change meanwhile: it
-is read once, and carried out here on the tool's own socket (seccomp_unotify(2) says why). A connect goes the way of a
-hook's report (`reports.py`); one to the report socket becomes a connection to us; Unix sockets of others are refused
-unless the run may have them. Answers come in any order. When we are gone, the kernel answers ENOSYS.
+is read once, and carried out here on the tool's own socket (seccomp_unotify(2) says why); what the kernel does about
+the tool's threads meanwhile is waited for in a thread (`call_thread.py`). A connect goes the way of a hook's report
+(`reports.py`); one to the report socket becomes a connection to us; Unix sockets of others are refused unless the run
+may have them. Answers come in any order. When we are gone, the kernel answers ENOSYS.
 """
 
-import asyncio
 import contextlib
 import errno
 import os
-import select
 import socket
 import struct
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere
+from .call_thread import Asked, CallThread, signed
 from .name_server import NameServer
 from .process import Tree
 from .report_calls import is_of_our_network
@@ -27,7 +27,6 @@ from .reports import ReportSocket
 from .unix_connects import UnixConnect, UnixConnects
 from .unix_sockets import Found, UnixName, UnixSockets, has_other_credentials
 
-AT_ONCE = 16
 UNIX_ADDRESS_MAX = 110
 _FAMILY = struct.Struct("=H")
 _NETLINK = struct.Struct("=4xII")
@@ -66,15 +65,12 @@ class Supervisor:
         self._unix_connects = UnixConnects()
         self._may_listen = may_listen
         self._is_apart = is_apart
-        self._loop = asyncio.get_running_loop()
-        self._poll = select.poll()
-        self._poll.register(listener, select.POLLIN)
-        self._loop.add_reader(listener, self._readable)
+        self._thread = CallThread(listener, self._judge, self._over, is_apart=is_apart, may_listen=may_listen)
 
     def close(self) -> None:
         """Whoever waits, or asks from now on, gets ENOSYS."""
         if self._listener >= 0:
-            self._loop.remove_reader(self._listener)
+            self._thread.close()
             os.close(self._listener)
             self._listener = -1
         self._unix_connects.close()
@@ -82,94 +78,77 @@ class Supervisor:
             self._names.close()
             self._names = None
 
-    def _readable(self) -> None:
-        try:
-            self._take_calls()
-        except Exception as error:
-            self._lose(f"internal error: {error!r}")
-            raise
+    def _over(self, problem: Exception | None) -> None:
+        """Nobody is left who could ask; or it is we who can't go on."""
+        if isinstance(problem, OSError):
+            self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+        elif problem is not None:
+            self._lose(f"internal error: {problem!r}")
+            raise problem
+        self.close()
 
     def _lose(self, why: str) -> None:
         """What the tool asks is not answered any more: the run has failed, and it is our doing."""
         self._post(events.LauncherLost(why))
         self.close()
 
-    def _take_calls(self) -> None:
-        for _ in range(AT_ONCE):
-            if self._listener < 0:
-                return
-            ready = self._poll.poll(0)
-            if not ready:
-                return
-            if not ready[0][1] & select.POLLIN:  # nobody is left who could ask
-                self.close()
-                return
-            call = calls.receive(self._listener)
-            if call is not None:
-                self._judge(call)
-
-    def _judge(self, call: calls.Call) -> None:
+    def _judge(self, asked: Asked) -> None:
+        if self._listener < 0:
+            asked.close()
+            return
         try:
-            outcome = self._carry_out(call, calls.process_of(call.tid))
+            outcome = self._carry_out(asked)
         except OSError as problem:
             outcome = problem.errno or errno.EACCES
             if outcome in (errno.EMFILE, errno.ENFILE):  # ours: what is given to the tool raises nothing
                 self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+        except Exception as error:
+            self._lose(f"internal error: {error!r}")
+            raise
         if outcome is not None:
-            self._answer(call, outcome)
+            self._answer(asked.call, outcome)
 
-    def _carry_out(self, call: calls.Call, pid: int) -> int | None:
+    def _carry_out(self, asked: Asked) -> int | None:
         """The errno to answer with; None: it is answered already, or comes later. Raises OSError: we can't take it."""
-        error, defence = calls.refusal(call.number, call.arguments, is_apart=self._is_apart)
-        if defence == "apart":  # a TCP socket of our own network: the tool's leads nowhere
-            return self._give(call, socket.socket(_signed(call.arguments[0]), socket.SOCK_STREAM))
-        if not error:
-            return self._connect(call, pid)
-        if defence == "listen" and self._may_listen:
-            return self._listen(call, pid)
-        if defence == "sockets":
+        call, pid, tool_socket = asked.call, asked.pid, asked.tool_socket
+        if asked.problem is not None:
+            if isinstance(asked.problem, PermissionError):
+                self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
+            raise asked.problem
+        if asked.defence == "apart":  # a TCP socket of our own network: the tool's leads nowhere
+            self._give(call, socket.socket(signed(call.arguments[0]), socket.SOCK_STREAM))
+            return None
+        if tool_socket is not None:
+            return self._listen(call, pid, tool_socket) if asked.error else self._connect(asked, tool_socket)
+        if asked.defence == "sockets":
             datagrams = self._datagrams(call)
             if datagrams is not None:
-                return self._give(call, datagrams)
-        self._note(pid, call, defence)
-        return error
+                self._give(call, datagrams)
+                return None
+        self._note(pid, call, asked.defence)
+        return asked.error
 
-    def _listen(self, call: calls.Call, pid: int) -> int:
+    def _listen(self, call: calls.Call, pid: int, tool_socket: socket.socket) -> int:
         """listen(2) on a Unix socket, which is made here: meanwhile the tool could have put another one in its place.
         Whoever connects is told that it is ours (SO_PEERCRED), which has to be true of the user. Raises OSError."""
-        fd, backlog = (_signed(argument) for argument in call.arguments[:2])
-        with self._socket_of(call, pid, fd) as tool_socket:
-            if not calls.is_alive(self._listener, call):
-                return errno.EINTR
+        with tool_socket:
             if tool_socket.family != socket.AF_UNIX or has_other_credentials(call.tid):
                 self._note(pid, call, "listen")
                 return errno.EACCES
             self._unix.listens(tool_socket)
-            tool_socket.listen(backlog)
+            tool_socket.listen(signed(call.arguments[1]))
         return 0
 
-    def _socket_of(self, call: calls.Call, pid: int, fd: int) -> socket.socket:
-        """A copy of the tool's socket. Raises OSError."""
-        try:
-            return calls.socket_of(call, pid, fd)
-        except PermissionError:
-            self._post(events.Denied(pid, events.UNTRACEABLE, self._tree.executable(pid)))
-            raise
-
-    def _give(self, call: calls.Call, ours: socket.socket) -> int | None:
+    def _give(self, call: calls.Call, ours: socket.socket) -> None:
         """The call returns this socket, if the tool may have one more."""
-        kind = _signed(call.arguments[1])
-        with ours:
-            ours.setblocking(not kind & socket.SOCK_NONBLOCK)
-            try:
-                calls.give(self._listener, call, ours, is_cloexec=bool(kind & socket.SOCK_CLOEXEC))
-            except OSError as error:
-                return error.errno
-        return None
+        kind = signed(call.arguments[1])
+        ours.setblocking(not kind & socket.SOCK_NONBLOCK)
+        is_cloexec = bool(kind & socket.SOCK_CLOEXEC)
+        self._thread.give(call, ours, lambda listener: calls.give(listener, call, ours, is_cloexec=is_cloexec))
 
     def _datagrams(self, call: calls.Call) -> socket.socket | None:
         """A UDP socket of a network that leads nowhere but to our name server. None: no such socket is to be had."""
-        domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
+        domain, kind, protocol = (signed(argument) for argument in call.arguments[:3])
         if calls.kind_reason(domain, kind, protocol) is not bindings.Reason.UDP:
             return None
         names = self._name_server()
@@ -191,20 +170,15 @@ class Supervisor:
     def _note(self, pid: int, call: calls.Call, defence: str) -> None:
         """What the kernel refused, in the words of the hooks. A program that is refused fast open connects instead."""
         if defence == "sockets":
-            domain, kind, protocol = (_signed(argument) for argument in call.arguments[:3])
+            domain, kind, protocol = (signed(argument) for argument in call.arguments[:3])
             defence = reason_name(calls.kind_reason(domain, kind, protocol))
         if defence != "fast-open":
             self._post(events.Denied(pid, _DEFENCES.get(defence, defence), ""))
 
-    def _connect(self, call: calls.Call, pid: int) -> int | None:
-        fd, place, size = _signed(call.arguments[0]), call.arguments[1], _signed(call.arguments[2])
-        if not 0 <= size <= calls.ADDRESS_MAX:
-            return errno.EINVAL
+    def _connect(self, asked: Asked, tool_socket: socket.socket) -> int | None:
+        call, pid, address, size = asked.call, asked.pid, asked.address, len(asked.address)
         with contextlib.ExitStack() as stack:
-            tool_socket = stack.enter_context(self._socket_of(call, pid, fd))
-            address = calls.read_memory(call, place, size)
-            if not calls.is_alive(self._listener, call):  # what was read may be a stranger's
-                return errno.EINTR
+            stack.enter_context(tool_socket)
             if size < _FAMILY.size:
                 return errno.EINVAL
             (family,) = _FAMILY.unpack_from(address)
@@ -217,7 +191,8 @@ class Supervisor:
                     return errno.EINVAL
                 name = UnixName.from_address(address[_FAMILY.size :])
                 if name == UnixName(os.fsencode(self._reports.path), False):
-                    return self._connect_to_us(call, pid, fd)
+                    self._connect_to_us(call, pid)
+                    return None
                 stack.pop_all()
                 return self._ask_for_unix(call, pid, tool_socket, name)
             if tool_socket.family == socket.AF_NETLINK:
@@ -250,17 +225,12 @@ class Supervisor:
         if self._listener >= 0:
             calls.answer(self._listener, call, error)
 
-    def _connect_to_us(self, call: calls.Call, pid: int, fd: int) -> int | None:
+    def _connect_to_us(self, call: calls.Call, pid: int) -> None:
         """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                calls.replace(self._listener, call, fd, theirs.fileno())
-            except OSError as error:
-                ours.close()
-                return error.errno
+        fd = signed(call.arguments[0])
         self._reports.adopt(ours, pid)
-        return None
+        self._thread.give(call, theirs, lambda listener: calls.replace(listener, call, fd, theirs.fileno()))
 
     def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
         is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
@@ -293,8 +263,3 @@ def _unix_place(name: UnixName, found: Found) -> bytes:
     """The address of what was found under that name then."""
     place = b"\0" + name.raw if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
     return _FAMILY.pack(socket.AF_UNIX) + place
-
-
-def _signed(argument: int) -> int:
-    """An int, as the kernel takes it from a register."""
-    return int.from_bytes((argument & 0xFFFFFFFF).to_bytes(4, "little"), "little", signed=True)
