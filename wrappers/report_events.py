@@ -19,11 +19,11 @@ def event_of(
     pid: int,
     tool_socket: socket.socket | None,
     executable: Callable[[int], str],
-    find_unix: Callable[[UnixName, int], tuple[int, bool]],
+    found_unix: tuple[int, bool],
     problem: str | None,
 ) -> object | None:
     """The event of call `number`, made by `pid`; None: it lacks what its op needs. `executable`: what a process
-    executes now; `find_unix`: what a Unix socket's name leads to, for a process (`UnixAsked`'s error and is_allowed);
+    executes now; `found_unix`: where a Unix socket's name leads (`UnixAsked`'s error and is_allowed);
     `problem`: why the report can't be trusted, if that is known already."""
     if report.op == bindings.Op.CONNECT:
         return _connect(report, number, pid, tool_socket, problem)
@@ -35,13 +35,17 @@ def event_of(
     if report.op == bindings.Op.RESOLVE_PTR and report.destination is not None:
         return events.LookupReported(number, pid, report.destination.host, 0, True, problem)
     if report.op == bindings.Op.UNIX:
-        name = UnixName.from_report(os.fsencode(report.name or ""))
-        return events.UnixAsked(number, pid, str(name), *find_unix(name, pid), problem)
+        return events.UnixAsked(number, pid, str(unix_name(report)), *found_unix, problem)
     if report.op == bindings.Op.PEER and report.source is not None:
         return events.PeerAsked(number, _plain(report.source), problem)
     if report.op == bindings.Op.DENIED:
         return denied(report, pid)
     return None
+
+
+def unix_name(report: bindings.Report) -> UnixName:
+    """The Unix socket that a UNIX report asks for."""
+    return UnixName.from_report(os.fsencode(report.name or ""))
 
 
 def denied(report: bindings.Report, pid: int) -> events.Denied:

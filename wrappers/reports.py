@@ -14,6 +14,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .process import Tree
 from .report_calls import Kept, WaitingCall, max_calls, packet_of, peer_of, receive, tcp_socket
-from .report_events import event_of
-from .unix_sockets import UnixName, UnixSockets
+from .report_events import event_of, unix_name
+from .unix_sockets import Found, UnixSockets
 
 _CALLS = count(1)
 LOOK_S = 0.1
@@ -121,19 +122,19 @@ class ReportSocket:
         pid: int,
         tool_socket: socket.socket | None,
         on_answer: Callable[[AnswerCall], None],
-        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
+        found_unix: tuple[int, bool] | None = None,
         is_alive: Callable[[], bool] | None = None,
     ) -> None:
         """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
-        asked, by whoever in the run. `on_answer` is called once; `find_unix`: of a Unix socket that was looked up
+        asked, by whoever in the run. `on_answer` is called once; `found_unix`: of a Unix socket that was looked up
         already; `is_alive`: whether who asked still waits: nobody hangs up who is killed."""
         call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer, is_alive=is_alive)
         self.calls[call.number] = call
         if is_alive is not None and self._look is None:
             self._look = self._loop.call_later(LOOK_S, self._drop_dead)
-        self._dispatch(call, packet, bindings.decode_report(packet), find_unix)
+        self._dispatch(call, packet, bindings.decode_report(packet), found_unix)
 
-    def _guarded(self, react: Callable[..., None], *what: WaitingCall) -> None:
+    def _guarded(self, react: Callable[..., None], *what: object) -> None:
         try:
             react(*what)
         except Exception as error:
@@ -182,17 +183,8 @@ class ReportSocket:
         self._dispatch(call, packet, report)
         return True
 
-    def _find_unix(self, name: UnixName, pid: int) -> tuple[int, bool]:
-        found = self._unix.find(name, pid)
-        found.close()
-        return found.error, found.is_allowed
-
     def _dispatch(
-        self,
-        call: WaitingCall,
-        packet: bytes,
-        report: bindings.Report,
-        find_unix: Callable[[UnixName, int], tuple[int, bool]] | None = None,
+        self, call: WaitingCall, packet: bytes, report: bindings.Report, found_unix: tuple[int, bool] | None = None
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
@@ -206,17 +198,24 @@ class ReportSocket:
             return
         if report.nonce != self._nonce:
             problem = f"a report with another run's nonce, from pid {call.pid}"
-        event = event_of(
-            report,
-            call.number,
-            call.pid,
-            call.tool_socket,
-            self._tree.executable,
-            find_unix or self._find_unix,
-            problem,
-        )
+        if report.op == bindings.Op.UNIX and found_unix is None and is_member and problem is None:
+            self._watch(call, self._hung_up)
+            self._unix.look_up(unix_name(report), call.pid, partial(self._guarded, self._found, call, report))
+            return
+        self._tell(call, report, problem, found_unix or (0, False), is_member is None)
+
+    def _found(self, call: WaitingCall, report: bindings.Report, found: Found) -> None:
+        found.close()
+        if call.number in self.calls:
+            self._tell(call, report, None, (found.error, found.is_allowed), False)
+
+    def _tell(
+        self, call: WaitingCall, report: bindings.Report, problem: str | None, unix: tuple[int, bool], is_gone: bool
+    ) -> None:
+        told = call.tool_socket, self._tree.executable, unix, problem
+        event = event_of(report, call.number, call.pid, *told)
         # killed since it reported: nobody waits, and nothing is claimed
-        is_dead = self._is_drained or (is_member is None and problem is None)
+        is_dead = self._is_drained or (is_gone and problem is None)
         is_doubtful_refusal = problem is not None and isinstance(event, events.Denied)
         if event is None or is_doubtful_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
@@ -99,14 +100,19 @@ class Supervisor:
         try:
             outcome = self._carry_out(asked)
         except OSError as problem:
-            outcome = problem.errno or errno.EACCES
-            if outcome in (errno.EMFILE, errno.ENFILE):  # ours: what is given to the tool raises nothing
-                self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+            self._refuse(asked.call, problem)
+            return
         except Exception as error:
             self._lose(f"internal error: {error!r}")
             raise
         if outcome is not None:
             self._answer(asked.call, outcome)
+
+    def _refuse(self, call: calls.Call, problem: OSError) -> None:
+        """We can't take it: who called hears that, unless it is our doing: what is given to the tool raises nothing."""
+        if problem.errno in (errno.EMFILE, errno.ENFILE):
+            self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+        self._answer(call, problem.errno or errno.EACCES)
 
     def _carry_out(self, asked: Asked) -> int | None:
         """The errno to answer with; None: it is answered already, or comes later. Raises OSError: we can't take it."""
@@ -194,7 +200,10 @@ class Supervisor:
                     self._connect_to_us(call, pid)
                     return None
                 stack.pop_all()
-                return self._ask_for_unix(call, pid, tool_socket, name)
+                is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
+                hears = partial(self._ask_for_unix, call, pid, tool_socket, name)
+                self._unix.look_up(name, call.tid, hears, is_ours=True, is_elsewhere=is_elsewhere)
+                return None
             if tool_socket.family == socket.AF_NETLINK:
                 if size >= _NETLINK.size and any(_NETLINK.unpack_from(address)):
                     return errno.EPERM  # from us the kernel might take it; no tool has NET_ADMIN
@@ -232,16 +241,15 @@ class Supervisor:
         self._reports.adopt(ours, pid)
         self._thread.give(call, theirs, lambda listener: calls.replace(listener, call, fd, theirs.fileno()))
 
-    def _ask_for_unix(self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName) -> int | None:
-        is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
-        found = self._unix.find(name, call.tid, is_ours=True, is_elsewhere=is_elsewhere)
-        if not calls.is_alive(self._listener, call):  # it may have been looked up for a stranger
-            tool_socket.close()
+    def _ask_for_unix(
+        self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName, found: Found
+    ) -> None:
+        if not self._liveness(call)() or found.error in (errno.EMFILE, errno.ENFILE):
+            tool_socket.close()  # it may have been looked up for a stranger
             found.close()
-            return errno.EINTR
-        if found.error in (errno.EMFILE, errno.ENFILE):
-            tool_socket.close()
-            raise OSError(found.error, os.strerror(found.error))
+            if found.error:
+                self._refuse(call, OSError(found.error, os.strerror(found.error)))
+            return
         report = bindings.encode_report(bindings.Op.UNIX, self._nonce, pid=pid, tid=call.tid, name=name.reported)
 
         def answered(answer: AnswerCall) -> None:
@@ -255,8 +263,7 @@ class Supervisor:
                 UnixConnect(tool_socket, place, found, self._liveness(call), lambda error: self._answer(call, error))
             )
 
-        self._reports.take(report, pid, None, answered, lambda _name, _pid: (found.error, found.is_allowed))
-        return None
+        self._reports.take(report, pid, None, answered, (found.error, found.is_allowed))
 
 
 def _unix_place(name: UnixName, found: Found) -> bytes:

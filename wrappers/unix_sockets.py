@@ -15,6 +15,7 @@ import fcntl
 import os
 import socket
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from . import unix_diag
 from .process import Tree
 from .unix_diag import Place
 from .unix_given import GivenSockets, Inode
+from .unix_look_ups import LookUps
 
 _BENEATH, _IN_ROOT = 0x08, 0x10
 _CREDENTIALS = (b"Uid:", b"Gid:", b"Groups:")
@@ -84,20 +86,40 @@ class UnixSockets:
         self._given = given
         self._tree = tree
         self._may_listen = may_listen
-        self._own: list[int] = []
+        self._own: dict[Inode, int] = {}
+        self._look_ups: LookUps[Found] | None = None
 
     def close(self) -> None:
         """Let go of the places of its own sockets."""
-        while self._own:
-            os.close(self._own.pop())
+        if self._look_ups is not None:
+            self._look_ups.close()
+        for inode in list(self._own):
+            os.close(self._own.pop(inode))
 
     def listens(self, tool_socket: socket.socket) -> None:
         """It is about to listen there: of a run in a network of its own the kernel tells us by no other way. The place
         is kept open, so that nobody else's can be of that number, and forgotten when there are too many."""
         with contextlib.suppress(OSError):  # it has no place, or we are an ordinary user and the network is ours
-            self._own.append(fcntl.ioctl(tool_socket, SIOCUNIXFILE))
+            place = fcntl.ioctl(tool_socket, SIOCUNIXFILE)
+            inode = Inode.of(os.fstat(place))
+            if inode in self._own:  # it listened already
+                os.close(place)
+            self._own.setdefault(inode, place)
         if len(self._own) > OWN_MAX:
-            os.close(self._own.pop(0))
+            os.close(self._own.pop(next(iter(self._own))))
+
+    def look_up(
+        self,
+        name: UnixName,
+        tid: int,
+        then: Callable[[Found], None],
+        *,
+        is_ours: bool = False,
+        is_elsewhere: bool = False,
+    ) -> None:
+        """`find` it, in a thread: `then` hears of it on the loop, and closes it."""
+        self._look_ups = self._look_ups or LookUps(Found)
+        self._look_ups.make(lambda: self.find(name, tid, is_ours=is_ours, is_elsewhere=is_elsewhere), then)
 
     def find(self, name: UnixName, tid: int, *, is_ours: bool = False, is_elsewhere: bool = False) -> Found:
         """Look it up for a thread, or a process; close what is found. `is_ours`: it is we who would connect;
@@ -125,7 +147,7 @@ class UnixSockets:
         """Whether whoever listens there is of the run, as we saw, or by the kernel's word, in which an inode has 32
         bits. It is not where there is a doubt: the number is another's, too, or stat(2) has one device and the kernel
         another (on btrfs, and on an overlay of several file systems)."""
-        if status is not None and any(os.path.samestat(os.fstat(place), status) for place in self._own):
+        if status is not None and Inode.of(status) in self._own:
             return True
         place = None if status is None else Place.of(status)
         try:

@@ -1,29 +1,24 @@
 """The level notify: the kernel hands the connects of a program without hooks to us, under the real launcher."""
 
 import errno
-import itertools
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.verify import read_evidence, verify
-from exitpin.shim import bindings, calls
+from exitpin.shim import calls
 from exitpin.wrappers import report_calls
-from exitpin.wrappers.launch import ToolLauncher
 from exitpin.wrappers.machine import abilities
-from exitpin.wrappers.stand_in import Port, StandIn
+from exitpin.wrappers.stand_in import Port
 
-from .test_household import DEADLINE_S, apart
-from .test_stand_in import CONNECTS, carried_out, one_run, plan_for, python
+from .held_up import the_other_goes_on
+from .test_stand_in import CONNECTS, one_run, python
 
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
@@ -250,30 +245,8 @@ def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
 def test_a_call_that_keeps_us_waiting_holds_up_no_other_run(
     bare: str, call: str, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel waits for the tool's own threads, which it may starve; here we wait until the other run has called."""
-    real, count, other = getattr(calls, call), itertools.count(), threading.Event()
-    argv = (bare, case) if case else python(CONNECTS)
-
-    def waits(*args: Any, **kwargs: Any) -> object:
-        if next(count) == 0:
-            assert other.wait(DEADLINE_S / 2), "the other run was held up"
-            return real(*args, **kwargs)
-        done = real(*args, **kwargs)
-        other.set()
-        return done
-
-    async def script() -> None:
-        with tempfile.TemporaryDirectory(prefix="exitpin-", dir="/tmp") as directory:
-            tor = StandIn(Port.GARBAGE, seed=3)
-            held = contain("notify", abilities())
-            launcher = ToolLauncher(Path(directory), bindings.PRELOAD, await tor.open(), {}, containment=held)
-            ended = await carried_out(tor, launcher, plan_for(argv, exits=2), jobs=2)
-            assert [life.failure for life, _ in ended.values()] == [None, None]
-            await launcher.household.settle()
-            tor.close()
-
-    monkeypatch.setattr(calls, call, waits)
-    apart(script)
+    """The kernel waits for the tool's own threads, which it may starve."""
+    the_other_goes_on(monkeypatch, calls, call, (bare, case) if case else python(CONNECTS), "notify")
 
 
 def test_a_process_that_we_may_not_look_into_is_refused_and_noted(bare: str) -> None:

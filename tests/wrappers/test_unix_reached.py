@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from exitpin.wrappers import unix_sockets
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
 
+from .held_up import the_other_goes_on
 from .test_stand_in import one_run
 
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
@@ -128,6 +130,15 @@ def test_links_lead_where_they_lead_for_the_tool(tmp_path: Path, path: str) -> N
 def test_a_link_that_only_its_owner_can_follow_leads_nowhere() -> None:
     path = "/proc/self/cwd/own"
     tries("notify", path, says=REFUSED)
+
+
+@pytest.mark.parametrize("level", ["shim", "notify"])
+def test_a_look_up_that_keeps_us_waiting_holds_up_no_other_run(
+    daemon: Path, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads a long folder has its lock, and the tool may starve it; or a file system's server is gone."""
+    argv = (sys.executable, "-I", "-c", REACHES, str(daemon))
+    the_other_goes_on(monkeypatch, unix_sockets, "_open", argv, level)
 
 
 STALLS = """
