@@ -5,17 +5,16 @@ Those that stand in the kernel's list of this network, and whatever socket lies 
 another network (a container's) has one, too. A name in the list need not be one by which the socket is reached (ssh
 gives its masters another, within the folder; postfix binds names within its working directory), so that folders are
 searched, too. Nor need it be there any more: what listens and was not found has lost its file, or stands elsewhere.
-Nothing is cut silently: `Sockets.is_whole` says whether all were found that could be. Called by `launch.py`, before
-each run. Sources: unix(7), net/unix/af_unix.c; `unix_list.py`.
+Nothing is cut silently: `Sockets.is_whole` says whether all were found that could be. Called by
+`hidden.py`. Sources: unix(7), net/unix/af_unix.c; `unix_list.py`.
 """
 
 import contextlib
 import os
 import socket
 import stat
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +35,6 @@ TRIES_MAX = 20_000
 """Of names within working directories: each of them in each."""
 BYTES_MAX = 1 << 17
 """Of all names: they go into a command line, with the tool's own and its environment (execve(2): 2 MiB)."""
-FRESH_S = 1.0
-FRESH_PER_LOOK = 20
 ADDRESS_MAX = 108
 
 
@@ -46,33 +43,6 @@ class Sockets(NamedTuple):
 
     paths: list[str]
     is_whole: bool
-
-
-class Daemons:
-    """What there is now, a second old at most; older where a look takes so long that it would hold up the loop."""
-
-    def __init__(
-        self,
-        ours: str,
-        allowed: Collection[Inode],
-        look: Callable[[str, Collection[Inode]], Sockets] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._ours = ours
-        self._allowed = allowed
-        self._look = look or sockets_of_others
-        self._clock = clock
-        self._fresh_until = float("-inf")
-        self._found = Sockets([], False)
-
-    def sockets(self) -> Sockets:
-        """Looks, if it was long ago."""
-        began = self._clock()
-        if began >= self._fresh_until:
-            self._found = self._look(self._ours, self._allowed)
-            ended = self._clock()
-            self._fresh_until = ended + max(FRESH_S, FRESH_PER_LOOK * (ended - began))
-        return self._found
 
 
 def sockets_of_others(

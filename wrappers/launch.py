@@ -3,11 +3,12 @@
 Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`.
 """
 
+import asyncio
 import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
 from ..orchestrator.model import Claim, Endpoint, Run
 from ..shim import bindings
-from .daemons import Daemons
+from .daemons import Sockets
 from .desk import Desk, Given
 from .environment import run_environment, tool_environment
 from .given import Input
+from .hidden import Daemons, Looking, containment_options
 from .household import Household
 from .output import Flow, Output
 from .process import LaunchedProcess, Tree
@@ -36,16 +38,6 @@ OnLine = Callable[[Run, str, bytes], None]
 """(run, "stdout" or "stderr", line)."""
 Starter = Callable[[Tree, Callable[[object], None], Callable[[int], None]], LaunchedProcess]
 """A run's launcher, of its tree, what to post to, and what takes the descriptor of its calls."""
-
-
-def containment_options(containment: Containment) -> list[str]:
-    """The launcher's arguments for a level."""
-    options = {
-        "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
-        "--own-mounts": containment.has_own_mounts,
-        "--listen": containment.may_listen and containment.level != "shim",
-    }  # fmt: skip
-    return [option for option, is_there in options.items() if is_there]
 
 
 class ToolLauncher:
@@ -126,8 +118,32 @@ class ToolLaunch:
         self.stderr: Output | None = None
         self.artifacts_bytes: int | None = None
         self._stdin: Input | None = None
+        self._looking: Looking | None = None
 
     def start(self) -> str | None:
+        """At once, or as soon as it is known what is to be hidden; then a LauncherLost tells what went wrong."""
+        if self._launcher.daemons is None:
+            return self._start(())
+        self._looking = Looking(self._launcher.daemons, self._found)
+        return None
+
+    def _found(self, sockets: Sockets | None) -> None:
+        """What is not to be there for the tool; None: nobody can say."""
+        problem: str | None = "the Unix sockets of daemons could not be looked for"
+        if sockets is not None:
+            self.containment = replace(self.containment, finds_all=sockets.is_whole)
+            problem = self._start(sockets.paths)
+        if problem is not None:
+            self._heard(events.LauncherLost(problem))
+
+    def _is_called_off(self) -> bool:
+        """Whether it had not been started yet: then it will not be, and that is said."""
+        if self._looking is None or not self._looking.call_off():
+            return False
+        asyncio.get_running_loop().call_soon(self._heard, events.LauncherLost("ended before it was started"))
+        return True
+
+    def _start(self, hidden: Sequence[str]) -> str | None:
         launcher, run = self._launcher, self._run
         try:
             self._reports.open()
@@ -142,7 +158,7 @@ class ToolLaunch:
                 ),
                 environment=run_environment({**launcher.environment, **places}, run),
                 stdio=self._stdio(),
-                options=self._options(),
+                options=self._options(hidden),
             )
         except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
@@ -166,21 +182,11 @@ class ToolLaunch:
             return
         self._heard(events.Supervised())
 
-    def _options(self) -> list[str]:
-        options = containment_options(self._launcher.containment)
-        options += self._hiding()
+    def _options(self, hidden: Sequence[str]) -> list[str]:
+        options = containment_options(self._launcher.containment, hidden)
         if self._run.setup is not None:
             return [*options, *launcher_options(self._run.setup)]
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
-
-    def _hiding(self) -> list[str]:
-        """The launcher's arguments for what is not to be there for the tool."""
-        if self._launcher.daemons is None:
-            return []
-        found = self._launcher.daemons.sockets()
-        if not found.is_whole:
-            self.containment = replace(self.containment, finds_all=False)
-        return [word for path in found.paths for word in ("--hide", path)]
 
     def _stdio(self) -> tuple[int, int, int] | None:
         """Pipes; None for one run in the foreground: the caller's own."""
@@ -201,11 +207,13 @@ class ToolLaunch:
         return None if on_line is None else lambda line: on_line(run, name, line)
 
     def end(self, grace_s: float) -> None:
-        self._process.end(grace_s)
+        if not self._is_called_off():
+            self._process.end(grace_s)
 
     def kill(self) -> None:
         """Kill the launcher and then all that it had started, without waiting; a LauncherLost is posted."""
-        self._process.kill()
+        if not self._is_called_off():
+            self._process.kill()
 
     def open_stream(self, call: int, claim: Claim) -> None:
         connection = self._lookups.get(call)
@@ -267,6 +275,8 @@ class ToolLaunch:
             lookup.close()
 
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.call_off()
         for call in list(self._dialogues):
             self._drop_dialogue(call)
         self._reports.close()

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from ...wrappers.daemons import Daemons
 from ...wrappers.directory import read_snapshot
+from ...wrappers.hidden import Daemons
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope

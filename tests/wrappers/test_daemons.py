@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.wrappers import daemons
-from exitpin.wrappers.daemons import Daemons, Sockets, sockets_of_others
+from exitpin.wrappers.daemons import Sockets, sockets_of_others
 from exitpin.wrappers.unix_given import GivenSockets
 
 from .apart import apart
@@ -246,21 +246,3 @@ def test_names_times_working_directories_are_tried_so_many_times_and_no_more(
     all_of_them = calls_of_a_look()
     monkeypatch.setattr(daemons, "TRIES_MAX", 100)
     assert calls_of_a_look() < all_of_them / 5
-
-
-def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
-    looks: list[str] = []
-    now = 0.0
-
-    def look(ours: str, allowed: object) -> Sockets:
-        nonlocal now
-        looks.append(ours)
-        now += 0.2
-        return Sockets([str(len(looks))], is_whole=True)
-
-    found = Daemons("/x", (), look, lambda: now)
-    assert [found.sockets().paths for _ in range(3)] == [["1"]] * 3
-    now += 1.1
-    assert found.sockets().paths == ["1"], "a look that took long is not repeated at once"
-    now += 4
-    assert found.sockets().paths == ["2"]

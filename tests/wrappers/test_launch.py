@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.containment import Abilities, Containment
+from exitpin.orchestrator.containment import Containment
 from exitpin.orchestrator.events import CallLost, ConnectReported
 from exitpin.orchestrator.model import Claim, Destination, Fingerprint, Relay, Run
 from exitpin.orchestrator.policy import parse_policy
 from exitpin.shim import bindings
-from exitpin.wrappers.daemons import Daemons, Sockets
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 
 from .fake_hooks import NONCE, FakeTree, turns
@@ -56,26 +55,6 @@ def test_a_lost_call_takes_its_socket_back_from_tor(tmp_path: Path) -> None:
                 tool.getpeername()
             accepted.close()
             launch.close()
-
-    apart(script)
-
-
-def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path: Path) -> None:
-    async def script() -> None:
-        hiding = Containment("guard", abilities=Abilities(6, has_namespaces=True))
-        launcher = ToolLauncher(tmp_path, bindings.PRELOAD, ("127.0.0.1", 1), {}, containment=hiding)
-        found = [Sockets(["/run/one"], is_whole=True), Sockets(["/run/one", "/run/two"], is_whole=False)]
-        later = iter([0, 0, 10, 10])
-        launcher.daemons = Daemons("/x", (), lambda *_: found.pop(0), lambda: next(later))
-        for hidden, finds_all in ((["/run/one"], True), (["/run/one", "/run/two"], False)):
-            launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
-            assert launch._options() == [
-                "--guard",
-                "--own-mounts",
-                *(word for path in hidden for word in ("--hide", path)),
-            ]
-            assert launch.containment.finds_all is finds_all
-            assert launcher.containment.finds_all
 
     apart(script)
 

@@ -1,0 +1,184 @@
+"""What is hidden from a run, and runs that wait until that is known."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exitpin.orchestrator.containment import Abilities, Containment
+from exitpin.orchestrator.events import LauncherLost
+from exitpin.shim import bindings
+from exitpin.wrappers import hidden
+from exitpin.wrappers.daemons import Sockets
+from exitpin.wrappers.hidden import Daemons
+from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
+
+from .test_household import DEADLINE_S, apart
+from .test_launch import A_RUN
+
+HIDING = Containment("guard", abilities=Abilities(6, has_namespaces=True))
+Look = Callable[..., Sockets]
+
+
+class Process:
+    """A launcher that only keeps how it was started."""
+
+    def __init__(self, *_: object) -> None:
+        self.options: list[str] | None = None
+
+    def start(self, argv: object, *, options: list[str], **_: object) -> None:
+        self.options = options
+
+    def close(self) -> None:
+        pass
+
+
+class Begun:
+    """A run that begins, and what it posts."""
+
+    def __init__(self, directory: Path, look: Look, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.events: list[Any] = []
+        self.launcher = ToolLauncher(
+            directory,
+            bindings.PRELOAD,
+            ("127.0.0.1", 1),
+            {},
+            containment=HIDING,
+            process=Process,  # type: ignore[arg-type]
+        )
+        self.launcher.daemons = Daemons("/x", (), look, clock)
+        self.begin()
+
+    def begin(self) -> None:
+        launch = self.launcher.prepare(A_RUN, self.events.append, lambda *_: None)
+        assert isinstance(launch, ToolLaunch)
+        self.launch = launch
+        assert launch.start() is None
+
+    @property
+    def options(self) -> list[str] | None:
+        found: list[str] | None = self.launch._process.options  # type: ignore[attr-defined]
+        return found
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_so():
+                await asyncio.sleep(0.001)
+
+
+def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path: Path) -> None:
+    async def script() -> None:
+        found = [Sockets(["/run/one"], is_whole=True), Sockets(["/run/one", "/run/two"], is_whole=False)]
+        later = iter([0, 0, 10, 10])
+        run = Begun(tmp_path, lambda *_: found.pop(0), lambda: next(later))
+        for paths, finds_all in ((["/run/one"], True), (["/run/one", "/run/two"], False)):
+            await run.until(lambda: run.options)
+            hides = [word for path in paths for word in ("--hide", path)]
+            assert run.options == ["--guard", "--own-mounts", *hides]
+            assert run.launch.containment.finds_all is finds_all
+            assert run.launcher.containment.finds_all
+            run.launch.close()
+            if found:
+                run.begin()
+
+    apart(script)
+
+
+def test_a_look_that_takes_long_holds_up_nothing_but_the_run_that_waits_for_it(tmp_path: Path) -> None:
+    """Its thread waits until the loop has gone on: who reads a folder has its lock, and may be starved by a tool."""
+
+    async def script() -> None:
+        goes_on = threading.Event()
+
+        def look(*_: object) -> Sockets:
+            assert goes_on.wait(DEADLINE_S / 2), "the loop was held up"
+            return Sockets([], is_whole=True)
+
+        run = Begun(tmp_path, look)
+        assert run.options is None
+        goes_on.set()
+        await run.until(lambda: run.options is not None)
+        run.launch.close()
+
+    apart(script)
+
+
+@pytest.mark.parametrize("ends", [lambda launch: launch.end(0), lambda launch: launch.kill(), ToolLaunch.close])
+def test_a_run_that_is_ended_while_it_waits_never_begins(tmp_path: Path, ends: Callable[[ToolLaunch], None]) -> None:
+    async def script() -> None:
+        goes_on, is_over = threading.Event(), threading.Event()
+
+        def look(*_: object) -> Sockets:
+            goes_on.wait(DEADLINE_S)
+            is_over.set()
+            return Sockets([], is_whole=True)
+
+        run = Begun(tmp_path, look)
+        ends(run.launch)
+        goes_on.set()
+        heard: list[object] = []
+        assert run.launcher.daemons is not None
+        run.launcher.daemons.ask(heard.append)
+        await run.until(lambda: heard and is_over.is_set())
+        told = [] if ends is ToolLaunch.close else [LauncherLost("ended before it was started")]
+        assert (run.options, run.events) == (None, told)
+        run.launch.close()
+
+    apart(script)
+
+
+@pytest.mark.parametrize("it_hangs", [False, True])
+def test_a_run_does_not_begin_where_nobody_can_say_what_is_to_be_hidden(
+    tmp_path: Path, it_hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script() -> None:
+        goes_on = threading.Event()
+
+        def fails(*_: object) -> Sockets:
+            raise OSError(24, "Too many open files")
+
+        def hangs(*_: object) -> Sockets:
+            goes_on.wait(DEADLINE_S)
+            return Sockets([], is_whole=True)
+
+        run = Begun(tmp_path, hangs if it_hangs else fails)
+        await run.until(lambda: run.events)
+        assert run.events == [LauncherLost("the Unix sockets of daemons could not be looked for")]
+        assert run.options is None
+        run.launch.close()
+        goes_on.set()
+
+    monkeypatch.setattr(hidden, "LOOK_S", 0.05)
+    apart(script)
+
+
+def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
+    async def script() -> None:
+        looks: list[str] = []
+        now = 0.0
+
+        def look(ours: str, allowed: object) -> Sockets:
+            nonlocal now
+            looks.append(ours)
+            now += 0.2
+            return Sockets([str(len(looks))], is_whole=True)
+
+        daemons = Daemons("/x", (), look, lambda: now)
+
+        async def found() -> list[str]:
+            heard: asyncio.Future[Sockets | None] = asyncio.get_running_loop().create_future()
+            daemons.ask(heard.set_result)
+            sockets = await asyncio.wait_for(heard, DEADLINE_S)
+            assert sockets is not None
+            return sockets.paths
+
+        assert [await found() for _ in range(3)] == [["1"]] * 3
+        now += 1.1
+        assert await found() == ["1"], "a look that took long is not repeated at once"
+        now += 4
+        assert await found() == ["2"]
+
+    apart(script)
