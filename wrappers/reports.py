@@ -215,7 +215,7 @@ class ReportSocket:
         told = call.tool_socket, self._tree.executable, unix, problem
         event = event_of(report, call.number, call.pid, *told)
         # killed since it reported: nobody waits, and nothing is claimed
-        is_dead = self._is_drained or (is_gone and problem is None)
+        is_dead = self._is_drained or is_gone
         is_doubtful_refusal = problem is not None and isinstance(event, events.Denied)
         if event is None or is_doubtful_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)

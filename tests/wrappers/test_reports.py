@@ -130,6 +130,18 @@ def test_a_stranger_is_refused_and_noted_and_fails_no_run_of_others(tmp_path: Pa
     played(tmp_path, script, FakeTree(is_member=False))
 
 
+@pytest.mark.parametrize("kind", [Hello, LookupReported, PeerAsked])
+def test_who_is_gone_and_may_have_been_a_stranger_fails_no_run(tmp_path: Path, kind: type) -> None:
+    """A tool of another run knocks with a made-up nonce, and has ended before anybody looks whose it is."""
+
+    async def script(run: Run) -> None:
+        hook = await run.report(REPORTS[kind].replace(NONCE, b"\x08" * 16))
+        assert run.events == [] and len(run.packets) == 1, "the evidence keeps it"
+        assert heard(hook) == b""
+
+    played(tmp_path, script, FakeTree(is_member=None))
+
+
 @pytest.mark.parametrize("is_stranger", [True, False])
 def test_a_strangers_refusal_is_not_counted_as_the_runs(tmp_path: Path, is_stranger: bool) -> None:
     packet = REPORTS[Denied] if is_stranger else REPORTS[Denied].replace(NONCE, b"\x08" * 16)
