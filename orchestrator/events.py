@@ -92,6 +92,8 @@ class PeerAsked:
     problem: str | None
 
 
+STRANGER = "stranger"
+"""Why who is not of the run is denied what it asks at the run's report socket."""
 UNTRACEABLE = "untraceable"
 """Why a process is denied something that exitpin must look into it for, and may not."""
 

@@ -35,6 +35,8 @@ DRAIN_S = 3.0
 TERM_GRACE_S = 2.0
 KILL_AFTER_S = 5.0
 DENIED_MAX = 200
+STRANGERS_MAX = 20
+"""Of these: others knock as often as they like."""
 UNBUILT_MAX = 50
 CONNECTIONS_MAX = 100_000
 REPORTS_MAX = 2 * CONNECTIONS_MAX
@@ -272,6 +274,8 @@ class Life:
 
     def _note(self, denied: ev.Denied) -> None:
         self.denied_count += 1
+        if denied.reason == ev.STRANGER and sum(one.reason == ev.STRANGER for one in self.denied) >= STRANGERS_MAX:
+            return
         if len(self.denied) < DENIED_MAX and denied not in self.denied:
             self.denied.append(denied)
 

@@ -20,6 +20,8 @@ REPORT_MAX = 1024
 DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
+DOUBTFUL_MAX = 10_000
+"""As many reports are kept of whom may not be of the run: other runs may have such a flood, each of them."""
 
 
 @dataclass(slots=True)
@@ -39,13 +41,13 @@ class WaitingCall:
 
 class Kept:
     """What the evidence is given of a run's reports: REPORTS_MAX of its processes, over which it is told once that they
-    are too many, and as many of strangers and of whom nobody can name any more, who can't make a run fail."""
+    are too many, and DOUBTFUL_MAX of strangers and of whom nobody can name any more, who can't make a run fail."""
 
     def __init__(self, on_report: Callable[[bytes, int], None], post: Callable[[object], None]) -> None:
         self._on_report = on_report
         self._post = post
         self._is_told = False
-        self._left = {True: REPORTS_MAX, False: REPORTS_MAX}
+        self._left = {True: REPORTS_MAX, False: DOUBTFUL_MAX}
 
     def keep(self, packet: bytes, pid: int, *, is_member: bool) -> bool:
         """Whether there was room for it."""

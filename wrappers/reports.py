@@ -114,7 +114,7 @@ class ReportSocket:
             return
         self.forget(call.number)
         if is_member is not None:
-            self._post(events.Denied(call.pid, "too-many-calls" if is_member else "stranger", ""))
+            self._post(events.Denied(call.pid, "too-many-calls" if is_member else events.STRANGER, ""))
 
     def take(
         self,
@@ -233,7 +233,7 @@ class ReportSocket:
             self.forget(call.number)
             return
         self.answer(AnswerCall(call.number, errno.EACCES, socket.EAI_AGAIN))
-        self._post(events.Denied(call.pid, "stranger", report.op.name))
+        self._post(events.Denied(call.pid, events.STRANGER, report.op.name))
 
     def _is_over_share(self, call: WaitingCall, event: object) -> bool:
         """Refuse a call that would wait when too many wait already."""

@@ -8,7 +8,7 @@ from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
 from exitpin.orchestrator.connections import EAI_NONAME
 from exitpin.orchestrator.model import Destination, Endpoint
-from exitpin.orchestrator.runs import DENIED_MAX
+from exitpin.orchestrator.runs import DENIED_MAX, STRANGERS_MAX
 
 from .lives import PID, connect, lookup, running
 
@@ -73,6 +73,17 @@ def test_refusals_are_all_counted_and_kept_once_each_up_to_a_limit() -> None:
             told.step(ev.Denied(PID, "udp", f"192.0.2.1:{port}"))
     assert told.life.denied_count == 2 * (DENIED_MAX + 50)
     assert len(told.life.denied) == DENIED_MAX == len(set(told.life.denied))
+
+
+def test_strangers_crowd_out_nothing_that_the_tool_was_refused() -> None:
+    """The tool of another run may knock as often as it likes, from as many processes."""
+    told = running()
+    for pid in range(DENIED_MAX + 50):
+        told.step(ev.Denied(100_000 + pid, "stranger", "HELLO"))
+    told.step(ev.Denied(PID, "udp", "192.0.2.1:53"))
+    assert told.life.denied[-1] == ev.Denied(PID, "udp", "192.0.2.1:53")
+    assert told.life.denied_count == DENIED_MAX + 51
+    assert len(told.life.denied) == STRANGERS_MAX + 1
 
 
 @pytest.mark.parametrize("host", ["x.onion", "X.ONION.", "www.example.org.FP.exit"])

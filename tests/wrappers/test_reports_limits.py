@@ -180,18 +180,19 @@ def test_who_may_not_be_of_the_run_fills_nothing_and_does_not_end_it(
     tmp_path: Path, is_member: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report_calls, "REPORTS_MAX", 3)
+    monkeypatch.setattr(report_calls, "DOUBTFUL_MAX", 2)
     tree = FakeTree(is_member=is_member)
 
     async def script(run: Run) -> None:
         for _ in range(6):
             await run.report(REPORTS[LookupReported])
-        assert len(run.packets) == 3
+        assert len(run.packets) == 2
         assert len(run.events) == (6 if is_member is False else 0), "a stranger is refused all the same"
         tree.is_member = True
         seen = len(run.events)
         hooks = [await run.report(REPORTS[LookupReported]) for _ in range(4)]
         assert [type(event) for event in run.events[seen:]] == [LookupReported] * 3 + [ReportsCrowded]
-        assert len(run.packets) == 6 and heard(hooks[3]) == b""
+        assert len(run.packets) == 5 and heard(hooks[3]) == b""
 
     played(tmp_path, script, tree)
 
