@@ -131,7 +131,8 @@ class Containment:
         is_scoped = self.is_guarded and not self.is_supervised and self.abilities.landlock_abi >= LANDLOCK_WITH_SCOPES
         if is_scoped or self.is_apart:
             why = f"at the level {self.level} no abstract socket of others can be reached"
-            found += [f"--allow unix:{name} has no effect: {why}" for name in sorted(self.unix) if name[0] == "@"]
+            abstract = (name for name in sorted(self.unix) if name[0] == "@")
+            found += [f"--allow unix:{name} has no effect: {why}, but as standard input or output" for name in abstract]
         return tuple(found)
 
     @property

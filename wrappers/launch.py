@@ -43,7 +43,8 @@ def containment_options(containment: Containment) -> list[str]:
         "--own-mounts": containment.has_own_mounts,
         "--listen": containment.may_listen and containment.level != "shim",
     }  # fmt: skip
-    return [option for option, is_there in options.items() if is_there]
+    given = [word for name in sorted(containment.unix) for word in ("--given", name)]
+    return [*(option for option, is_there in options.items() if is_there), *given]
 
 
 class ToolLauncher:

@@ -24,7 +24,8 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
         help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
-        " unix:PATH: it may reach this Unix socket of others; unix:@NAME: this abstract one, at shim and notify alone;"
+        " unix:PATH: it may reach this Unix socket of others, and have it as standard input or output; unix:@NAME: this"
+        " abstract one, to be reached at shim and notify alone;"
         " repeatable",
     )  # fmt: skip
     group.add_argument(

@@ -17,7 +17,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX, GIVEN_MAX = 512 };
 
 struct request {
 	int control;
@@ -35,6 +35,8 @@ struct request {
 	bool is_bare; /* a program whose C library would choke on the preload library */
 	const char *hidden[HIDDEN_MAX];
 	unsigned hidden_count;
+	const char *given[GIVEN_MAX]; /* Unix sockets of others that the tool may reach */
+	unsigned given_count;
 	char **command;
 };
 
@@ -51,9 +53,9 @@ void notify_ended(int control, unsigned swept);
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
 int read_order(int control, struct exitpin_order *order);
 
-/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere, or the kernel
- * gives no way to find the others. */
-bool close_inherited(int control, bool keep_files);
+/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere (a network, or
+ * a daemon that was not given), or the kernel gives no way to find the others. */
+bool close_inherited(const struct request *request);
 
 /* command.c: where execvp(3) would find name; NULL and errno ENOENT or EACCES. */
 const char *find_command(const char *name, char *path, size_t size);

@@ -1,12 +1,12 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
- *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
+ *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--given SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
- * --listen the tool may listen; what is hidden it can't reach. What the library is told, the tool finds in the same
- * variable: arguments could be read by every user of the machine.
+ * --listen the tool may listen; what is hidden it can't reach; what was given may be its standard input or output. What
+ * the library is told, the tool finds in the same variable: arguments could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -51,6 +51,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->directory = *++arguments;
 		else if (strcmp(*arguments, "--hide") == 0 && request->hidden_count < HIDDEN_MAX)
 			request->hidden[request->hidden_count++] = *++arguments;
+		else if (strcmp(*arguments, "--given") == 0 && request->given_count < GIVEN_MAX)
+			request->given[request->given_count++] = *++arguments;
 		else if (strcmp(*arguments, "--limit") == 0 && limit_read(arguments[1], &request->limits))
 			arguments++;
 		else
@@ -102,7 +104,7 @@ static int launch(struct request *request)
 	char found[PATH_MAX];
 	int failure;
 
-	if (!close_inherited(request->control, request->keep_files))
+	if (!close_inherited(request))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
 	if (request->directory != NULL && chdir(request->directory) != 0)
 		return refuse(request, EXITPIN_REASON_NOT_EXECUTABLE, errno);
@@ -132,8 +134,8 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
-		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH]"
-		      " [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
+		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--given SOCKET]..."
+		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
 	}

@@ -124,8 +124,8 @@ VECTORS: tuple[Vector, ...] = (
         "inherited-udp-sendmsg@40 inherited-tcp@41 inherited-unix",
         Start.DESCRIPTOR,
     ),
-    *_theme("inherited", "stdin-udp stdin-tcp stdin-unix", Start.STDIN),
-    *_theme("inherited", "stdout-tcp", Start.STDOUT),
+    *_theme("inherited", "stdin-udp stdin-tcp stdin-unix stdin-datagram", Start.STDIN),
+    *_theme("inherited", "stdout-tcp stdout-unix", Start.STDOUT),
     *_theme("inherited", "inherited-capability", Start.CAPABLE),
     *_theme(
         "unix sockets",
@@ -165,8 +165,10 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "protocols": ("syscall-smc",),
     "tunnels": ("tunnel",),
     "options": ("stream-join", "stream-join-source", "stream-join6", "stream-join-mixed"),
+    "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),
+    "hide+named-peers": ("stdin-datagram",),
 }
 """Which vectors must leak at the guard when one defence is left out (`--without NAME`): all others stand, and do not
 stop them. A+B: what each of the two would stop alone. One that no vector misses is not tested here."""
@@ -174,7 +176,6 @@ stop them. A+B: what each of the two would stop alone. One that no vector misses
 OPEN: Mapping[str, str] = {
     "fifo": "a tool may use the files of its user, and somebody else may act on them",
     "spool": "a tool may use the files of its user, and somebody else may act on them",
-    "stdin-unix": "what the caller hands over as standard input is the caller's choice",
 }
 """What guard and notify are known to leave open, by decision, and where users are told (docs/containment.rst): counted
 and shown, and no failure of the run."""

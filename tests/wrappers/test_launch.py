@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from exitpin.orchestrator.model import Claim, Destination, Fingerprint, Relay, R
 from exitpin.orchestrator.policy import parse_policy
 from exitpin.shim import bindings
 from exitpin.wrappers.daemons import Daemons, Sockets
-from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
+from exitpin.wrappers.launch import ToolLaunch, ToolLauncher, containment_options
 
 from .fake_hooks import NONCE, FakeTree, turns
 from .test_household import apart
@@ -91,3 +92,10 @@ def test_a_run_that_cannot_open_its_socket_says_so_and_leaves_nothing_open(tmp_p
         await asyncio.sleep(0)
 
     apart(script)
+
+
+def test_what_a_run_was_given_may_be_its_input_at_each_level(tmp_path: Path) -> None:
+    assert containment_options(replace(SHIM, unix=frozenset({"/run/two", "@one"}))) == [
+        *("--given", "/run/two"),
+        *("--given", "@one"),
+    ]
