@@ -69,7 +69,8 @@ enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
 struct mount_attributes {
 	uint64_t set, clear, propagation, user_namespace;
 };
-enum { MOUNT_SETATTR = 442 /* the system call, on every machine */, MOUNT_READ_ONLY = 1 };
+enum { MOUNT_SETATTR = 442 /* the system call, on every machine */, MOUNT_READ_ONLY = 1, MOUNT_NO_DEVICES = 4 };
+enum { TREE_OF_ITS_OWN = 1 /* OPEN_TREE_CLONE */, MOVE_FROM_DESCRIPTOR = 4, MOVE_TO_DESCRIPTOR = 0x40 };
 
 struct capability_header {
 	uint32_t version;

@@ -1,6 +1,6 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
- *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--given SOCKET]...
+ *                [--guard] [--notify [--netns]] [--listen] [--hide PATH]... [--given SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
-		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--given SOCKET]..."
+		      " [--guard] [--notify [--netns]] [--listen] [--hide PATH]... [--given SOCKET]..."
 		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
