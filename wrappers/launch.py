@@ -5,6 +5,7 @@ Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`,
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from .desk import Desk, Given
 from .environment import run_environment, tool_environment
 from .given import Input
 from .household import Household
+from .named_pipes import NamedPipes
 from .output import Flow, Output
 from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
@@ -52,8 +54,8 @@ class ToolLauncher:
     launcher may have the same, for runs with other indices.
 
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
-    where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`, `daemons`: of
-    a process that has several launchers. `process`: who starts a run's launcher.
+    where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`, `daemons`,
+    `pipes`: of a process that has several launchers. `process`: who starts a run's launcher, for this `caller` (us).
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class ToolLauncher:
         evidence: Path | None = None,
         household: Household | None = None,
         daemons: Daemons | None = None,
+        pipes: NamedPipes | None = None,
         process: Starter = LaunchedProcess,
+        caller: int | None = None,
     ) -> None:
         self.directory = directory
         self.evidence = evidence
@@ -82,7 +86,9 @@ class ToolLauncher:
         self.flow = flow
         self.household = household or Household()
         self.daemons = (daemons or Daemons(str(directory), containment.unix)) if containment.is_hiding else None
+        self.pipes = (pipes or NamedPipes()) if containment.has_own_mounts else None
         self.process = process
+        self.caller = os.getpid() if caller is None else caller
         self.preload = directory / preload.name
         if not self.preload.is_symlink():
             self.preload.symlink_to(preload)
@@ -165,12 +171,17 @@ class ToolLaunch:
 
     def _hiding(self) -> list[str]:
         """The launcher's arguments for what is not to be there for the tool."""
-        if self._launcher.daemons is None:
-            return []
-        found = self._launcher.daemons.sockets()
-        if not found.is_whole:
-            self.containment = replace(self.containment, finds_all=False)
-        return [word for path in found.paths for word in ("--hide", path)]
+        launcher, paths = self._launcher, []
+        if launcher.daemons is not None:
+            sockets = launcher.daemons.sockets()
+            paths += sockets.paths
+            self.containment = replace(self.containment, finds_all=sockets.is_whole)
+        if launcher.pipes is not None:
+            room = bindings.HIDDEN_MAX - len(paths)
+            pipes = launcher.pipes.hidden(launcher.caller, launcher.containment.pipes, room)
+            paths += pipes.paths
+            self.containment = replace(self.containment, finds_pipes=pipes.is_whole)
+        return [word for path in paths for word in ("--hide", path)]
 
     def _stdio(self) -> tuple[int, int, int] | None:
         """Pipes; None for one run in the foreground: the caller's own."""

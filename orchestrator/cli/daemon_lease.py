@@ -221,8 +221,8 @@ class Client:
             tenure.directory, bindings.PRELOAD, tenure.network.socks, chosen.asked.environment,
             containment=chosen.containment, foreground=not self._args.json,
             evidence=kept.with_name(f"{kept.name}.evidence") if kept is not None else None,
-            household=tenure.household, daemons=tenure.daemons(chosen.containment),
-            process=partial(LeasedProcess, self.connection, self._pid),
+            household=tenure.household, daemons=tenure.daemons(chosen.containment), pipes=tenure.pipes,
+            process=partial(LeasedProcess, self.connection, self._pid), caller=self._pid,
         )  # fmt: skip
         tenure.begin(chosen.run, self)
 

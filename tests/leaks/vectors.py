@@ -167,6 +167,7 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "options": ("stream-join", "stream-join-source", "stream-join6", "stream-join-mixed"),
     "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
+    "pipes": ("fifo",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),
     "hide+named-peers": ("stdin-datagram",),
 }
@@ -174,7 +175,6 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
 stop them. A+B: what each of the two would stop alone. One that no vector misses is not tested here."""
 
 OPEN: Mapping[str, str] = {
-    "fifo": "a tool may use the files of its user, and somebody else may act on them",
     "spool": "a tool may use the files of its user, and somebody else may act on them",
 }
 """What guard and notify are known to leave open, by decision, and where users are told (docs/containment.rst): counted

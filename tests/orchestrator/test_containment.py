@@ -13,6 +13,7 @@ from exitpin.orchestrator.containment import (
     GROUPS,
     INHERITED,
     LISTENING,
+    PIPES,
     PROCESSES,
     SIGNALS,
     Abilities,
@@ -64,13 +65,13 @@ def test_a_record_says_what_stays_open() -> None:
         "why": None,
         "allowed": [],
         "dns_server": None,
-        "open": [DAEMONS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, PIPES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open
     assert LISTENING not in contain("notify", NEW, may_listen=True).open
     assert "/run/x" in contain(None, NEW, unix=["/run/x"]).open
-    assert {"raw system calls", DAEMONS, PROCESSES} <= set(contain("shim", NEW).open)
+    assert {"raw system calls", DAEMONS, PIPES, PROCESSES} <= set(contain("shim", NEW).open)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,17 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
     assert contain("notify", able).open == (INHERITED, FILES, ADDRESSES)
     assert contain("notify+netns", able).open == (INHERITED, FILES)
     assert not contain("notify", able).is_hiding
+
+
+@pytest.mark.parametrize("level", ["guard", "notify", "notify+netns"])
+def test_named_pipes_are_hidden_at_each_level_that_has_a_mount_namespace(level: str) -> None:
+    able = Abilities(6, has_namespaces=True)
+    held = contain(level, able, pipes=["/run/p"])
+    assert PIPES not in held.open and held.open[-1] == "/run/p"
+    assert PIPES in replace(held, finds_pipes=False).open
+    assert held.told()["allowed"] == ["pipe:/run/p"]
+    if level != "notify+netns":
+        assert PIPES in contain(level, Abilities(6)).open
 
 
 @pytest.mark.parametrize("asked", APART)

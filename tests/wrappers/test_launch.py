@@ -14,6 +14,7 @@ from exitpin.orchestrator.policy import parse_policy
 from exitpin.shim import bindings
 from exitpin.wrappers.daemons import Daemons, Sockets
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher, containment_options
+from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
 from .fake_hooks import NONCE, FakeTree, turns
 from .test_household import apart
@@ -68,6 +69,7 @@ def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path
         found = [Sockets(["/run/one"], is_whole=True), Sockets(["/run/one", "/run/two"], is_whole=False)]
         later = iter([0, 0, 10, 10])
         launcher.daemons = Daemons("/x", (), lambda *_: found.pop(0), lambda: next(later))
+        launcher.pipes = NamedPipes(lambda: Pipes({}, is_whole=True))
         for hidden, finds_all in ((["/run/one"], True), (["/run/one", "/run/two"], False)):
             launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
             assert launch._options() == [
@@ -77,6 +79,25 @@ def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path
             ]
             assert launch.containment.finds_all is finds_all
             assert launcher.containment.finds_all
+
+    apart(script)
+
+
+def test_each_run_hides_the_named_pipes_of_daemons_from_whoever_called_it(tmp_path: Path) -> None:
+    async def script() -> None:
+        hiding = Containment("notify", abilities=Abilities(6, has_namespaces=True), pipes=frozenset({"/run/given"}))
+        told = Pipes({path: [Reader(1, 1, has_terminal=False)] for path in ("/run/one", "/run/two")}, is_whole=False)
+        launcher = ToolLauncher(
+            tmp_path, bindings.PRELOAD, ("127.0.0.1", 1), {}, containment=hiding, pipes=NamedPipes(lambda: told)
+        )
+        launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
+        assert launch._options() == [
+            *("--guard", "--notify", "--own-mounts"),
+            *("--hide", "/run/one", "--hide", "/run/two"),
+        ]
+        assert not launch.containment.finds_pipes and launcher.containment.finds_pipes
+        launcher.caller = 1
+        assert launch._options() == ["--guard", "--notify", "--own-mounts"]
 
     apart(script)
 
