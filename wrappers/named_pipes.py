@@ -15,7 +15,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -27,7 +27,9 @@ from .daemons import FRESH_PER_LOOK, FRESH_S, fitting
 HOLD_S = 0.005
 """A look that takes no longer may hold up the loop."""
 OLD_S = 10.0
-"""What is older than that is waited for anew."""
+"""What is older than that is waited for anew; and older than is seen where runs follow each other."""
+WAIT_S = 2.0
+"""And no longer than that: a path may lead to a server that does not answer."""
 PATHS_MAX = 64
 CALLERS_MAX = 100
 
@@ -41,7 +43,8 @@ class Reader(NamedTuple):
 
 
 class Pipes(NamedTuple):
-    """Who reads which, by path. Not `is_whole`: there may be others, or other names of these."""
+    """Who reads which, by path, the oldest first: what a tool makes crowds out nobody. Not `is_whole`: there may be
+    others, or other names of these."""
 
     readers: Mapping[str, list[Reader]]
     is_whole: bool
@@ -78,7 +81,7 @@ class NamedPipes:
         kept = {place for path in allowed if (place := _place(path)) is not None}
         others = [
             path
-            for path, readers in sorted(found.readers.items())
+            for path, readers in found.readers.items()
             if not any(own.has(reader) for reader in readers) and _place(path) not in kept
         ]
         paths = list(fitting(others, min(most, PATHS_MAX)))
@@ -88,16 +91,18 @@ class NamedPipes:
         now = self._clock()
         if self._looking is not None and self._looking.done():
             self._take()
-        if now >= self._fresh_until:
-            if self._looking is None:
-                self._looking = Future()
-                Thread(target=self._carry_out, args=(self._looking,), daemon=True).start()
-            if self._took_s <= HOLD_S or now - self._began > OLD_S:
+        if now >= self._fresh_until and self._looking is None:
+            self._looking = Future()
+            Thread(target=self._carry_out, args=(self._looking,), daemon=True).start()
+            if self._took_s <= HOLD_S or now - self._began > max(OLD_S, 2 * FRESH_PER_LOOK * self._took_s):
                 self._take()
         return self._found
 
     def _take(self) -> None:
         assert self._looking is not None
+        if not wait([self._looking], WAIT_S).done:
+            self._found = self._found._replace(is_whole=False)  # until it has ended
+            return
         looking, self._looking = self._looking, None
         self._found, self._began, ended = looking.result()
         self._took_s = ended - self._began
@@ -117,6 +122,7 @@ def pipes_that_are_read(
 ) -> Pipes:
     """All that we may see."""
     readers: dict[str, list[Reader]] = {}
+    changed: dict[str, int] = {}
     is_whole = True
     for pid in filter(str.isdigit, os.listdir(proc)):
         folder = f"{proc}/{pid}/fd"
@@ -132,11 +138,13 @@ def pipes_that_are_read(
             with contextlib.suppress(OSError):
                 path, (reader, _) = os.readlink(f"{folder}/{pipe.fd}"), _look_at(int(pid), proc)
                 names = 0  # that we know
-                if _place(path) == (pipe.device, pipe.inode):
+                status = _status(path)
+                if status is not None and (status.st_dev, status.st_ino) == (pipe.device, pipe.inode):
                     readers.setdefault(path, []).append(reader)
+                    changed[path] = status.st_ctime_ns
                     names = 1
                 is_whole = is_whole and pipe.links == names
-    return Pipes(readers, is_whole)
+    return Pipes({path: readers[path] for path in sorted(readers, key=lambda one: (changed[one], one))}, is_whole)
 
 
 class _Kin(NamedTuple):
@@ -176,8 +184,12 @@ def _look_at(pid: int, proc: Path) -> tuple[Reader, int]:
 
 
 def _place(path: str) -> tuple[int, int] | None:
+    status = _status(path)
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+def _status(path: str) -> os.stat_result | None:
     try:
-        status = os.stat(path)
+        return os.stat(path)
     except (OSError, ValueError):
         return None
-    return status.st_dev, status.st_ino

@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 
 from exitpin.shim import bindings
+from exitpin.wrappers import named_pipes
 from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader, pipes_that_are_read
 
 INIT, DESKTOP, SHELL, CALLER = 1, 10, 20, 30
@@ -181,6 +182,21 @@ def test_a_process_that_is_not_ours_to_see_is_known_to_be_missing(machine: Machi
     assert pipes_that_are_read(machine.proc).is_whole
 
 
+def test_what_a_tool_makes_later_crowds_out_nobody(machine: Machine, tmp_path: Path) -> None:
+    names = ["z", "m", "a"]
+    for name in names:
+        os.mkfifo(tmp_path / name)
+        before = os.stat(tmp_path / name).st_ctime_ns
+        eventually(lambda before=before: _time_of(tmp_path / "clock") > before)  # type: ignore[misc]
+    machine.process(40, INIT, 40, *(tmp_path / name for name in sorted(names)))
+    assert machine.hidden() == [str(tmp_path / name) for name in names]
+
+
+def _time_of(file: Path) -> int:
+    file.write_text("")
+    return file.stat().st_ctime_ns
+
+
 def test_what_does_not_fit_is_said() -> None:
     daemon = [Reader(40, 40, has_terminal=False)]
     pipes = NamedPipes(lambda: Pipes({"/a": daemon, "/b": daemon}, is_whole=True))
@@ -227,3 +243,35 @@ def test_a_look_that_takes_long_holds_nobody_up_until_the_last_one_is_old() -> N
     eventually(lambda: pipes.hidden(os.getpid()).paths == ["2"])
     now += 11
     assert pipes.hidden(os.getpid()).paths == ["3"]
+
+
+def test_a_look_that_does_not_end_is_given_up_and_not_begun_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_pipes, "WAIT_S", 0.01)
+    may_end = Event()
+    looks: list[int] = []
+
+    def look() -> Pipes:
+        looks.append(1)
+        assert may_end.wait(10)
+        return Pipes({"/a": []}, is_whole=True)
+
+    pipes = NamedPipes(look)
+    assert [pipes.hidden(os.getpid()) for _ in range(2)] == [([], False)] * 2
+    may_end.set()
+    eventually(lambda: pipes.hidden(os.getpid()) == (["/a"], True))
+    assert len(looks) == 1
+
+
+def test_a_look_that_fails_is_told_and_made_anew() -> None:
+    answers: list[Callable[[], Pipes]] = [lambda: Pipes({"/a": []}, is_whole=True)]
+
+    def look() -> Pipes:
+        if len(answers) == 1:
+            answers.append(answers[0])
+            raise OSError("no /proc")
+        return answers.pop()()
+
+    pipes = NamedPipes(look)
+    with pytest.raises(OSError, match="no /proc"):
+        pipes.hidden(os.getpid())
+    assert pipes.hidden(os.getpid()).paths == ["/a"]
