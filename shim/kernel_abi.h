@@ -106,14 +106,22 @@ enum { CAPABILITY_VERSION = 0x20080522, CAPABILITY_SETS = 2 };
 struct landlock_ruleset {
 	uint64_t files, network, scopes;
 };
+struct landlock_path_rule {
+	uint64_t rights;
+	int32_t parent;
+} __attribute__((packed));
 struct landlock_port_rule {
 	uint64_t rights, port;
 };
 enum {
-	LANDLOCK_WITH_NETWORK = 4, /* ABI */
+	LANDLOCK_WITH_REFER = 2, /* ABI */
+	LANDLOCK_WITH_NETWORK = 4,
 	LANDLOCK_WITH_SCOPES = 6,
 	LANDLOCK_ASK_VERSION = 1,
-	LANDLOCK_PORT = 2, /* rule type */
+	LANDLOCK_BELOW = 1, /* rule types */
+	LANDLOCK_PORT = 2,
+	LANDLOCK_MAKE_BLOCK = 1 << 11,
+	LANDLOCK_REFER = 1 << 13,
 	LANDLOCK_BIND_TCP = 1,
 	LANDLOCK_CONNECT_TCP = 2,
 	LANDLOCK_ABSTRACT_SOCKETS = 1,

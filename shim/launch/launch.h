@@ -29,6 +29,7 @@ struct request {
 	bool keep_files;
 	bool guard;
 	bool notify;
+	bool alone; /* other processes are out of reach, even where the kernel has no guard */
 	bool apart;
 	bool own_mounts;
 	bool may_listen;

@@ -1,12 +1,13 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
- *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
+ *                [--guard] [--notify [--netns]] [--alone] [--listen] [--hide SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
- * --listen the tool may listen; what is hidden it can't reach. What the library is told, the tool finds in the same
- * variable: arguments could be read by every user of the machine.
+ * --alone the memory and descriptors of other processes have to be out of its reach, guard or not; with --listen the tool
+ * may listen; what is hidden it can't reach. What the library is told, the tool finds in the same variable: arguments
+ * could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -35,6 +36,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->guard = true;
 		else if (strcmp(*arguments, "--notify") == 0)
 			request->notify = true;
+		else if (strcmp(*arguments, "--alone") == 0)
+			request->alone = true;
 		else if (strcmp(*arguments, "--netns") == 0)
 			request->apart = true;
 		else if (strcmp(*arguments, "--own-mounts") == 0)
@@ -132,7 +135,7 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
-		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH]"
+		      " [--guard] [--notify [--netns]] [--alone] [--listen] [--hide SOCKET]... [--directory PATH]"
 		      " [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
