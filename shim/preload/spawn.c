@@ -68,11 +68,11 @@ static int spawn(spawn_function *real_spawn, int *pid, const char *file, const p
 		 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[], bool is_bare)
 {
 	char *pinned[exitpin_environment_size(envp)];
-	char text[EXITPIN_PRELOAD_MAX];
+	char text[exitpin_environment_text(envp)];
 
 	if (real_spawn == NULL)
 		return EAGAIN;
-	if (!exitpin_environment(envp, pinned, text, is_bare))
+	if (!exitpin_environment(envp, pinned, text, sizeof(text), is_bare))
 		return EACCES;
 	return real_spawn(pid, file, actions, attributes, argv, pinned);
 }
@@ -145,9 +145,9 @@ EXPORT int pidfd_spawnp(int *restrict process, const char *restrict file,
 static bool pin_own_environment(void)
 {
 	size_t size = exitpin_environment_size(environ);
-	char *pinned[size], text[EXITPIN_PRELOAD_MAX];
+	char *pinned[size], text[exitpin_environment_text(environ)];
 
-	if (!exitpin_environment(environ, pinned, text, false))
+	if (!exitpin_environment(environ, pinned, text, sizeof(text), false))
 		return false;
 	const char *shim = getenv("EXITPIN_SHIM"), *preload = getenv("LD_PRELOAD");
 

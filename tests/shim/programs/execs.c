@@ -1,5 +1,6 @@
 /* execs HOW PROGRAM: starts PROGRAM as HOW says, from an environment without the shim. */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 
@@ -35,6 +36,33 @@ static void spawned_with_descriptor(const char *name, char *path, char *argv[], 
 		syscall(SYS_waitid, BY_DESCRIPTOR, process, &ended, WEXITED, NULL);
 	printf("%s=%s\n", name, error == 0 ? "OK" : strerrorname_np(error));
 	printf("cloexec=%d\n", fcntl(process, F_GETFD));
+}
+
+static void *vfork_and_exec(void *path)
+{
+	char *argv[] = {path, NULL}, *none[] = {NULL};
+	int status = 0;
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execvpe(path, argv, none);
+		_exit(111);
+	}
+	waitpid(pid, &status, 0);
+	printf("little=%d\n", status);
+	return NULL;
+}
+
+/* On the least stack that a thread can have. */
+static void with_little_stack(char *path)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	say("stack", pthread_attr_setstacksize(&attributes, (size_t)sysconf(_SC_THREAD_STACK_MIN)));
+	pthread_create(&thread, &attributes, vfork_and_exec, path);
+	pthread_join(thread, NULL);
 }
 
 static void start(const char *how, char *path)
@@ -82,6 +110,8 @@ static void start(const char *how, char *path)
 		return spawned(how, posix_spawn(&pid, path, NULL, NULL, argv, none), pid);
 	else if (strcmp(how, "spawnp") == 0)
 		return spawned(how, posix_spawnp(&pid, path, NULL, NULL, argv, none), pid);
+	else if (strcmp(how, "little") == 0)
+		return with_little_stack(path);
 	else if (strncmp(how, "pidfd_", 6) == 0)
 		return spawned_with_descriptor(how, path, argv, none);
 	else if (strcmp(how, "system") == 0) {
