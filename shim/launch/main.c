@@ -75,20 +75,23 @@ static int refuse(const struct request *request, int reason, int error)
 	return reason == EXITPIN_REASON_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-/* All signals by default, whatever our caller ignores (Python ignores SIGPIPE), so that the tool inherits that. Those of
- * the terminal stay blocked here: they are the tool's, and the orchestrator gets them too and decides. In the child they
- * wait for exec. */
+/* All signals by default, whatever our caller ignores (Python ignores SIGPIPE), so that the tool inherits that; but who
+ * ignores SIGHUP wants all to go on when the terminal is gone (nohup). Those of the terminal stay blocked here: they are
+ * the tool's, and the orchestrator gets them too and decides. In the child they wait for exec. */
 static int prepare_signals(void)
 {
 	const struct sigaction by_default = {.sa_handler = SIG_DFL};
+	struct sigaction before;
 	sigset_t blocked;
 
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &by_default, NULL);
 	sigemptyset(&blocked);
+	if (sigaction(SIGHUP, NULL, &before) != 0 || before.sa_handler != SIG_IGN)
+		sigaddset(&blocked, SIGHUP);
+	for (int signo = 1; signo < NSIG; signo++)
+		if (signo != SIGHUP || sigismember(&blocked, SIGHUP))
+			sigaction(signo, &by_default, NULL);
 	sigaddset(&blocked, SIGCHLD);
 	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGHUP);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGQUIT);
 	sigaddset(&blocked, SIGPIPE);
@@ -107,6 +110,8 @@ static int launch(struct request *request)
 
 	if (!close_inherited(request->control, request->keep_files))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
+	if (!leave_group(request) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+		return refuse(request, EXITPIN_REASON_NONE, errno);
 	if (request->directory != NULL && chdir(request->directory) != 0)
 		return refuse(request, EXITPIN_REASON_NOT_EXECUTABLE, errno);
 	const char *path = find_command(request->command[0], found, sizeof(found));
@@ -145,8 +150,7 @@ int main(int argc, char **argv)
 		fputs("exitpin-launch: --preload must be a readable absolute path without blanks and colons\n", stderr);
 		return EXIT_MISUSED;
 	}
-	if (prepare_signals() != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+	if (prepare_signals() != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
 		notify_refused(request.control, EXITPIN_REASON_NONE, errno);
 		return EXIT_NOT_EXECUTABLE;
 	}
