@@ -18,7 +18,8 @@ from .errors import EXIT_USAGE, OperatorError
 LEVELS = ("shim", "guard", "notify", "notify+netns")
 APART = {"shim+netns": "notify+netns", "guard+netns": "notify+netns"}
 """Levels that may be asked for, and the one that has a network of its own: its sockets are made by a supervisor."""
-LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
+LANDLOCK_WITH_REFER = 2  # ABI, Linux 5.19
+LANDLOCK_WITH_NETWORK = 4  # Linux 6.7
 LANDLOCK_WITH_SCOPES = 6  # Linux 6.12
 
 DAEMONS = "unix-socket daemons past the hooks"
@@ -54,6 +55,11 @@ class Abilities:
         has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
         return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
 
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether Landlock keeps a tool from other processes, be there network rules or not."""
+        return self.landlock_abi >= LANDLOCK_WITH_REFER and not self.guard_refusal
+
     def problems(self) -> dict[str, str]:
         """By level, why it is not there; empty: it is."""
         netns = self.notify_problem or ("" if self.has_namespaces else NO_NAMESPACES)
@@ -85,6 +91,11 @@ class Containment:
         return self.level != "shim" and not self.abilities.guard_problem
 
     @property
+    def is_alone(self) -> bool:
+        """Whether the memory and descriptors of other processes are out of reach."""
+        return self.level != "shim" and self.abilities.keeps_apart
+
+    @property
     def is_supervised(self) -> bool:
         """Whether a supervisor makes each connect."""
         return self.level.startswith("notify")
@@ -114,7 +125,7 @@ class Containment:
             found.append(PIPES)
         if self.level != "shim" and not self.has_own_mounts:
             found.append(GROUPS)
-        if self.level != "shim" and not self.is_guarded:
+        if self.level != "shim" and not self.is_alone:
             found.append(PROCESSES)
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
             found.append(SIGNALS)

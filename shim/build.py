@@ -12,8 +12,8 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "aside", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "pipes", "program"),
-    *("record", "rules", "socks", "steer", "text"),
+    *("address", "aside", "child", "hosts", "kernel", "kind", "landlock", "namespaces", "notify", "nowhere"),
+    *("pipes", "program", "record", "rules", "socks", "steer", "text"),
 )
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);

@@ -42,6 +42,7 @@ def containment_options(containment: Containment) -> list[str]:
     """The launcher's arguments for a level."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
+        "--alone": containment.is_alone and not containment.is_guarded,
         "--own-mounts": containment.has_own_mounts,
         "--listen": containment.may_listen and containment.level != "shim",
     }  # fmt: skip

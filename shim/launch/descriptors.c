@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,7 +14,7 @@
 #include "../rules.h"
 #include "launch.h"
 
-enum { MISC_MAJOR = 10 }; /* /dev/net/tun, kvm, fuse, uinput */
+enum { MEMORY_MAJOR = 1, OLD_MASTER_MAJOR = 2 }; /* Documentation/admin-guide/devices.txt */
 
 struct peer_name {
 	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
@@ -86,6 +87,17 @@ static bool is_socket_to_elsewhere(const struct request *request, int fd)
 	return read_peer(fd, &name) && !is_given(request, name.text) && !(fd > 0 && is_journal(name.text));
 }
 
+/* Of devices those that only give and take bytes: null, zero, full, random and urandom, and terminals; but not their other
+ * side, for who has that types into what somebody runs there. The rest may send (tun, macvtap, modems) or worse. */
+static bool is_harmless_device(int fd, dev_t device)
+{
+	unsigned number = minor(device), terminal;
+
+	if (major(device) == MEMORY_MAJOR)
+		return number == 3 || number == 5 || (number >= 7 && number <= 9);
+	return isatty(fd) && major(device) != OLD_MASTER_MAJOR && ioctl(fd, TIOCGPTN, &terminal) != 0;
+}
+
 static bool is_harmless(int fd)
 {
 	struct stat status;
@@ -93,7 +105,7 @@ static bool is_harmless(int fd)
 	if (fstat(fd, &status) != 0)
 		return false;
 	return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) ||
-	       (S_ISCHR(status.st_mode) && major(status.st_rdev) != MISC_MAJOR);
+	       (S_ISCHR(status.st_mode) && is_harmless_device(fd, status.st_rdev));
 }
 
 static bool close_all(int control)

@@ -29,6 +29,7 @@ struct request {
 	bool keep_files;
 	bool guard;
 	bool notify;
+	bool alone; /* other processes are out of reach, even where the kernel has no guard */
 	bool apart;
 	bool own_mounts;
 	bool may_listen;
@@ -83,6 +84,18 @@ void terminal_give_back(void);
 /* Stops our own group with signo, as the tool was, so that the user's shell sees it; returns when continued, and the
  * tool's group has the terminal again if ours had it. */
 void stop_with_the_tool(pid_t group, int signo);
+
+/* front.c: leaves the process group of our caller; in the foreground returns in a child, and the parent ends as it does.
+ * False and errno. */
+bool leave_group(const struct request *request);
+
+/* What is asked of the parent then, which has the terminal; without one these do nothing. */
+void front_take_terminal(pid_t group);
+void front_give_back_terminal(void);
+void front_stop(pid_t group, int signo);
+
+/* Whether the parent has died, which is what the orchestrator knows as its launcher. */
+bool has_lost_front(void);
 
 /* start.c: forks, tells STARTED and lets the child exec. The pid, or -1 and errno. Why the child does not come to be the
  * tool is written to the pipe failure; nothing is when it does. */

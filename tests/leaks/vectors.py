@@ -81,7 +81,10 @@ VECTORS: tuple[Vector, ...] = (
         "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast "
         "stream-join stream-join-source stream-join6 stream-join-mixed stream-route",
     ),
-    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 tunnel"),
+    *_theme(
+        "families",
+        "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 interface-ioctl tunnel",
+    ),
     *_theme(
         "system calls",
         "syscall-connect@5~ syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 syscall-listen syscall-smc "

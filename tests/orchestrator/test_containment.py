@@ -78,13 +78,18 @@ def test_a_record_says_what_stays_open() -> None:
     ("level", "abi", "is_open"),
     [
         ("guard", 6, []), ("guard", 5, [SIGNALS]),
-        ("notify", 6, []), ("notify", 4, [SIGNALS]), ("notify", 3, [PROCESSES]),
+        ("notify", 6, []), ("notify", 4, [SIGNALS]), ("notify", 3, [SIGNALS]), ("notify", 1, [PROCESSES]),
     ],
 )  # fmt: skip
 def test_what_landlock_lacks_is_open(level: str, abi: int, is_open: list[str]) -> None:
     containment = contain(level, Abilities(abi, has_namespaces=True))
     assert [one for one in containment.open if one in (SIGNALS, PROCESSES)] == is_open
     assert containment.is_guarded == (abi >= 4)
+    assert containment.is_alone == (abi >= 2)
+
+
+def test_a_landlock_that_is_refused_keeps_nobody_apart() -> None:
+    assert PROCESSES in contain("notify", Abilities(3, guard_refusal="by a container")).open
 
 
 def test_a_level_satisfies_those_below_it() -> None:

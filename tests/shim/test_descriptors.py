@@ -140,14 +140,16 @@ KERNELS = {
 def test_open_descriptors_are_kept_only_if_asked_and_harmless(shim, tmp_path, flags, denied):
     file = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
     reading, writing = os.pipe()
+    master, terminal = os.openpty()
+    null = os.open(os.devnull, os.O_RDWR)
+    harmless = {file, reading, writing, terminal, null}
     with socket.socket() as tcp, socket.socketpair()[0] as unix:
-        given = (file, reading, writing, tcp.fileno(), unix.fileno())
+        given = (*harmless, master, tcp.fileno(), unix.fileno())
         under = (shim.programs["denies"], *denied)
         run = shim.start(shim.programs["tree"], "state", flags=flags, under=under, pass_fds=given).wait()
-    expected = {file, reading, writing} if flags else set()
-    for descriptor in (file, reading, writing):
+    for descriptor in (*harmless, master):
         os.close(descriptor)
-    assert {int(line[3:]) for line in run.lines[1:]} == expected
+    assert {int(line[3:]) for line in run.lines[1:]} == (harmless if flags else set())
 
 
 @pytest.mark.parametrize("flags", [(), ("--keep-files",)])
