@@ -70,7 +70,7 @@ def build_preload(target: Path) -> None:
 
 
 def build_launcher(target: Path) -> None:
-    files = sources("launch", ("namespaces.c", "program.c", "rules.c", "text.c"))
+    files = sources("launch", ("landlock.c", "namespaces.c", "program.c", "rules.c", "text.c"))
     run([*static_compiler(), *extra_flags(), *WARNINGS, "-o", str(target), *files])
 
 

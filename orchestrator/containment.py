@@ -18,10 +18,12 @@ from .errors import EXIT_USAGE, OperatorError
 LEVELS = ("shim", "guard", "notify", "notify+netns")
 APART = {"shim+netns": "notify+netns", "guard+netns": "notify+netns"}
 """Levels that may be asked for, and the one that has a network of its own: its sockets are made by a supervisor."""
-LANDLOCK_WITH_NETWORK = 4  # ABI, Linux 6.7
+LANDLOCK_WITH_REFER = 2  # ABI, Linux 5.19
+LANDLOCK_WITH_NETWORK = 4  # Linux 6.7
 LANDLOCK_WITH_SCOPES = 6  # Linux 6.12
 
 DAEMONS = "unix-socket daemons past the hooks"
+PIPES = "named pipes that daemons read"
 INHERITED = "inherited unix sockets"
 FILES = "what other programs do with the user's files"
 ADDRESSES = "this machine's addresses, in what a tool sends"
@@ -53,6 +55,11 @@ class Abilities:
         has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
         return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
 
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether Landlock keeps a tool from other processes, be there network rules or not."""
+        return self.landlock_abi >= LANDLOCK_WITH_REFER and not self.guard_refusal
+
     def problems(self) -> dict[str, str]:
         """By level, why it is not there; empty: it is."""
         netns = self.notify_problem or ("" if self.has_namespaces else NO_NAMESPACES)
@@ -62,10 +69,10 @@ class Abilities:
 @dataclass(frozen=True, slots=True)
 class Containment:
     """A level in force. `asked`: the least that was asked for, None: nothing was said; `may_listen`: the tool may have
-    sockets of its own to which others connect; `unix`: the Unix sockets of others that it may reach; `dns_server`: the
-    public resolver to which what is no question for an address goes, through the exit; `finds_all`: False of a run for
-    which more sockets of daemons were there than could be found, or hidden; `why`: it is another level than was asked
-    for, or than runs have without a word."""
+    sockets of its own to which others connect; `unix`, `pipes`: the Unix sockets and named pipes of others that it may
+    reach; `dns_server`: the public resolver to which what is no question for an address goes, through the exit;
+    `finds_all`, `finds_pipes`: False of a run for which more sockets, or named pipes, of daemons were there than could
+    be found, or hidden; `why`: it is another level than was asked for, or than runs have without a word."""
 
     level: str
     asked: str | None = None
@@ -74,12 +81,19 @@ class Containment:
     unix: frozenset[str] = frozenset()
     dns_server: str | None = None
     finds_all: bool = True
+    pipes: frozenset[str] = frozenset()
+    finds_pipes: bool = True
     why: str = ""
 
     @property
     def is_guarded(self) -> bool:
         """Whether Landlock stands behind all else."""
         return self.level != "shim" and not self.abilities.guard_problem
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the memory and descriptors of other processes are out of reach."""
+        return self.level != "shim" and self.abilities.keeps_apart
 
     @property
     def is_supervised(self) -> bool:
@@ -93,7 +107,7 @@ class Containment:
 
     @property
     def has_own_mounts(self) -> bool:
-        """Whether control groups can only be read."""
+        """Whether control groups can only be read, and named pipes of daemons are not there."""
         return self.level != "shim" and self.abilities.has_namespaces
 
     @property
@@ -107,9 +121,11 @@ class Containment:
         found = ["raw system calls", "static and Go binaries", PROCESSES] if self.level == "shim" else []
         if not self.is_supervised and not (self.is_hiding and self.finds_all):
             found.append(DAEMONS)
+        if not (self.has_own_mounts and self.finds_pipes):
+            found.append(PIPES)
         if self.level != "shim" and not self.has_own_mounts:
             found.append(GROUPS)
-        if self.level != "shim" and not self.is_guarded:
+        if self.level != "shim" and not self.is_alone:
             found.append(PROCESSES)
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
             found.append(SIGNALS)
@@ -118,7 +134,7 @@ class Containment:
             found.append(ADDRESSES)
         if self.may_listen and self.level == "guard":
             found.append(LISTENING)
-        return (*found, *sorted(self.unix))
+        return (*found, *sorted(self.unix), *sorted(self.pipes))
 
     @property
     def idle(self) -> tuple[str, ...]:
@@ -131,7 +147,8 @@ class Containment:
         is_scoped = self.is_guarded and not self.is_supervised and self.abilities.landlock_abi >= LANDLOCK_WITH_SCOPES
         if is_scoped or self.is_apart:
             why = f"at the level {self.level} no abstract socket of others can be reached"
-            found += [f"--allow unix:{name} has no effect: {why}" for name in sorted(self.unix) if name[0] == "@"]
+            abstract = (name for name in sorted(self.unix) if name[0] == "@")
+            found += [f"--allow unix:{name} has no effect: {why}, but as standard input or output" for name in abstract]
         return tuple(found)
 
     @property
@@ -145,7 +162,11 @@ class Containment:
             "level": self.level,
             "asked": self.asked,
             "why": self.why or None,
-            "allowed": [*(["listen"] if self.may_listen else []), *(f"unix:{path}" for path in sorted(self.unix))],
+            "allowed": [
+                *(["listen"] if self.may_listen else []),
+                *(f"unix:{path}" for path in sorted(self.unix)),
+                *(f"pipe:{path}" for path in sorted(self.pipes)),
+            ],
             "dns_server": self.dns_server,
             "open": list(self.open),
         }
@@ -173,6 +194,7 @@ def contain(
     *,
     may_listen: bool = False,
     unix: Collection[str] = (),
+    pipes: Collection[str] = (),
     dns_server: str | None = None,
     wanted: Mapping[str, str] = NOTHING,
 ) -> Containment:
@@ -193,4 +215,6 @@ def contain(
     for least, reason in wanted.items():
         if LEVELS.index(least) > LEVELS.index(level) and not problems[least]:
             level, why = least, reason
-    return Containment(level, asked, abilities, may_listen, frozenset(unix), dns_server, why=why)
+    return Containment(
+        level, asked, abilities, may_listen, frozenset(unix), dns_server, why=why, pipes=frozenset(pipes)
+    )

@@ -7,7 +7,7 @@ tests and by chaos tools.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ._bindings import ffi, lib
 from .records import (
@@ -40,6 +40,7 @@ __all__ = [
     "HIDDEN_MAX",
     "LAUNCHER",
     "MAGIC",
+    "NAMED_PIPES_MAX",
     "NAME_MAX",
     "NONCE_SIZE",
     "PRELOAD",
@@ -52,6 +53,7 @@ __all__ = [
     "Flag",
     "Lease",
     "LeaseKind",
+    "NamedPipe",
     "Notice",
     "NoticeKind",
     "Op",
@@ -87,7 +89,9 @@ HERE: Final = Path(__file__).parent
 PRELOAD: Final = HERE / "exitpin-preload.so"
 LAUNCHER: Final = HERE / "exitpin-launch"
 HIDDEN_MAX: Final[int] = lib.EXITPIN_HIDDEN_MAX
-"""As many sockets the launcher hides."""
+"""As many sockets and named pipes the launcher hides."""
+NAMED_PIPES_MAX: Final = 64
+"""Of one process."""
 
 
 def shim_config(nonce: bytes, run_address: str, report_socket: str | Path, *, is_supervised: bool = False) -> str:
@@ -221,6 +225,26 @@ def try_guard() -> None:
 def try_supervisor() -> None:
     """seccomp(2) with a listener, pidfd_open(2) and pidfd_getfd(2), as a supervisor wants them."""
     _check(lib.exitpin_try_supervisor())
+
+
+class NamedPipe(NamedTuple):
+    """One that a process reads. `fd`: its descriptor there; `device`, `inode`: as stat(2) has them; `links`: how many
+    names there are."""
+
+    fd: int
+    device: int
+    inode: int
+    links: int
+
+
+def named_pipes(folder: str) -> list[NamedPipe]:
+    """Those that a process has open for reading, by its folder of descriptors in proc(5); no more than
+    `NAMED_PIPES_MAX`. Raises OSError."""
+    found = ffi.new("struct exitpin_pipe[]", NAMED_PIPES_MAX)
+    count: int = lib.exitpin_named_pipes(os.fsencode(folder), found, NAMED_PIPES_MAX)
+    _check(-min(count, 0))
+    pipes = (found[number] for number in range(count))
+    return [NamedPipe(one.fd, os.makedev(one.major, one.minor), one.inode, one.links) for one in pipes]
 
 
 def has_namespaces() -> bool:

@@ -1,7 +1,7 @@
 """Build the cffi module: the shim's C that Python calls.
 
-Most of it is the very code of the hooks and the launcher, its pure parts; `child` and `kernel` are Python's alone, and
-call Linux.
+Most of it is the very code of the hooks and the launcher, its pure parts; `child`, `kernel` and `pipes` are Python's
+alone, and call Linux.
 
 Called by setuptools (``cffi_modules`` in setup.py), from the root of the project.
 """
@@ -12,8 +12,8 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "aside", "child", "hosts", "kernel", "kind", "namespaces", "notify", "nowhere", "program", "record"),
-    *("rules", "socks", "steer", "text"),
+    *("address", "aside", "child", "hosts", "kernel", "kind", "landlock", "namespaces", "notify", "nowhere"),
+    *("pipes", "program", "record", "rules", "socks", "steer", "text"),
 )
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
@@ -66,6 +66,12 @@ int exitpin_landlock_abi(void);
 int exitpin_try_guard(void);
 int exitpin_try_supervisor(void);
 bool exitpin_has_namespaces(void);
+struct exitpin_pipe {
+    int fd;
+    uint32_t major, minor, links;
+    uint64_t inode;
+};
+int exitpin_named_pipes(const char *folder, struct exitpin_pipe *found, int max);
 
 int exitpin_call_error(int number, const uint64_t arguments[6], int what, const char **defence);
 int exitpin_kind_reason(const struct exitpin_kind *kind);

@@ -4,7 +4,6 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 
 #include "kernel.h"
 #include "kernel_abi.h"
+#include "landlock.h"
 #include "namespaces.h"
 
 int exitpin_setns(int fd, int flags)
@@ -60,14 +60,6 @@ int exitpin_disconnect(int fd)
 	return error;
 }
 
-int exitpin_landlock_abi(void)
-{
-	const unsigned ask_version = 1;
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, ask_version);
-
-	return abi > 0 ? (int)abi : 0;
-}
-
 /* What an attempt returns, 0 or an errno, made in a process of its own: namespaces and filters are a process's, for good. */
 static int try_apart(int (*attempt)(void))
 {
@@ -101,14 +93,9 @@ static int install_nothing(unsigned flags)
 
 static int attempt_guard(void)
 {
-	const struct landlock_ruleset rules = {.network = LANDLOCK_BIND_TCP | LANDLOCK_CONNECT_TCP};
 	int error = install_nothing(0);
 
-	if (error != 0)
-		return error;
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, offsetof(struct landlock_ruleset, scopes), 0);
-
-	return ruleset >= 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 ? 0 : errno;
+	return error != 0 ? error : exitpin_landlock(false) ? 0 : errno;
 }
 
 static int attempt_listener(void)

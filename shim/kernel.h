@@ -20,10 +20,7 @@ int exitpin_open_path(int directory, const char *path, uint64_t resolve);
  * the socket does not get it. */
 int exitpin_disconnect(int fd);
 
-/* The ABI of Landlock; 0: the kernel has none, or it is switched off. */
-int exitpin_landlock_abi(void);
-
-/* What the guard is made of, tried in a process of its own; with a kernel that has it. */
+/* What the guard is made of, as far as the kernel has it, tried in a process of its own. */
 int exitpin_try_guard(void);
 
 /* The calls of a supervisor, tried on ourselves: a container may refuse what its kernel has. */

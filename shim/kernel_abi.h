@@ -1,6 +1,6 @@
 /* What launcher and supervisor need of the kernel's interface and libc's headers may lack: musl has none of the kernel's,
  * and those of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
- * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability}.h. */
+ * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability,sockios}.h. */
 #ifndef EXITPIN_KERNEL_ABI_H
 #define EXITPIN_KERNEL_ABI_H
 
@@ -44,6 +44,29 @@ enum {
 	X32_BIT = 0x40000000,
 };
 
+/* what some rules are about: protocols, socket options, ioctls */
+enum {
+	ROUTING = 0, /* NETLINK_ROUTE */
+	TCP = 6,
+	LEVEL_V4 = 0,
+	LEVEL_V6 = 41,
+	OPTION_DEVICE = 25, /* SO_BINDTODEVICE */
+	OPTION_DEVICE_INDEX = 62,
+	OPTION_UNICAST_V4 = 50, /* IP_UNICAST_IF */
+	OPTION_UNICAST_V6 = 76,
+	OPTION_TCP_PROTOCOL = 31, /* TCP_ULP */
+	OPTION_TCP_MD5 = 14,	  /* TCP_MD5SIG */
+	OPTION_TCP_MD5_EXT = 32,
+	OPTION_TCP_AO = 38,	    /* TCP_AO_ADD_KEY */
+	OPTION_MIN_TTL = 21,	    /* IP_MINTTL */
+	OPTION_MIN_HOPS = 73,	    /* IPV6_MINHOPCOUNT */
+	ATTACH_TUNNEL = 0x400454ca, /* TUNSETIFF */
+	NEW_USERFAULTFD = 0xaa00,   /* USERFAULTFD_IOC_NEW, of /dev/userfaultfd */
+	SOCKET_IOCTLS = 0x8900,	    /* the first 16 are about the socket, the others about devices (SIOCGIFCONF) */
+	UNSENT_BYTES = 0x894b,	    /* SIOCOUTQNSD: of the socket, too */
+	WIRELESS_IOCTLS = 0x8b00,   /* SIOCIWFIRST */
+};
+
 /* seccomp user notification; the numbers of its ioctls hold the sizes of these */
 struct seccomp_notice {
 	uint64_t id;
@@ -69,7 +92,8 @@ enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
 struct mount_attributes {
 	uint64_t set, clear, propagation, user_namespace;
 };
-enum { MOUNT_SETATTR = 442 /* the system call, on every machine */, MOUNT_READ_ONLY = 1 };
+enum { MOUNT_SETATTR = 442 /* the system call, on every machine */, MOUNT_READ_ONLY = 1, MOUNT_NO_DEVICES = 4 };
+enum { TREE_OF_ITS_OWN = 1 /* OPEN_TREE_CLONE */, MOVE_FROM_DESCRIPTOR = 4, MOVE_TO_DESCRIPTOR = 0x40 };
 
 struct capability_header {
 	uint32_t version;
@@ -83,14 +107,22 @@ enum { CAPABILITY_VERSION = 0x20080522, CAPABILITY_SETS = 2 };
 struct landlock_ruleset {
 	uint64_t files, network, scopes;
 };
+struct landlock_path_rule {
+	uint64_t rights;
+	int32_t parent;
+} __attribute__((packed));
 struct landlock_port_rule {
 	uint64_t rights, port;
 };
 enum {
-	LANDLOCK_WITH_NETWORK = 4, /* ABI */
+	LANDLOCK_WITH_REFER = 2, /* ABI */
+	LANDLOCK_WITH_NETWORK = 4,
 	LANDLOCK_WITH_SCOPES = 6,
 	LANDLOCK_ASK_VERSION = 1,
-	LANDLOCK_PORT = 2, /* rule type */
+	LANDLOCK_BELOW = 1, /* rule types */
+	LANDLOCK_PORT = 2,
+	LANDLOCK_MAKE_BLOCK = 1 << 11,
+	LANDLOCK_REFER = 1 << 13,
 	LANDLOCK_BIND_TCP = 1,
 	LANDLOCK_CONNECT_TCP = 2,
 	LANDLOCK_ABSTRACT_SOCKETS = 1,

@@ -14,7 +14,7 @@ enum {
 	EXITPIN_NONCE_SIZE = 16,
 	EXITPIN_NAME_MAX = 255,
 	EXITPIN_ANSWERS_MAX = 2,
-	EXITPIN_HIDDEN_MAX = 512, /* sockets of daemons on the launcher's command line */
+	EXITPIN_HIDDEN_MAX = 512, /* sockets and named pipes of daemons on the launcher's command line */
 };
 
 /* What a hook reports. One connection to the run's report socket carries one report and its answer. */

@@ -62,11 +62,12 @@ def sockets_of_others(
     live = search.live()
     search.account_for(live)
     others = [path for path in live if not search.is_one_of(allowed, path) and not path.startswith(own)]
-    paths = list(_fitting(others, most))
+    paths = list(fitting(others, most))
     return Sockets(paths, search.is_whole and len(paths) == len(others))
 
 
-def _fitting(paths: Iterable[str], most: int) -> Iterator[str]:
+def fitting(paths: Iterable[str], most: int) -> Iterator[str]:
+    """The first of them: so many, and so many bytes."""
     left = BYTES_MAX
     for number, path in enumerate(paths):
         left -= len(os.fsencode(path)) + 1

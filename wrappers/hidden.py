@@ -28,11 +28,13 @@ def containment_options(containment: Containment, hidden: Iterable[str]) -> list
     """The launcher's arguments for a level, and the sockets that it hides."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
+        "--alone": containment.is_alone and not containment.is_guarded,
         "--own-mounts": containment.has_own_mounts,
         "--listen": containment.may_listen and containment.level != "shim",
     }  # fmt: skip
     chosen = [option for option, is_there in options.items() if is_there]
-    return [*chosen, *(word for path in hidden for word in ("--hide", path))]
+    given = [word for name in sorted(containment.unix) for word in ("--given", name)]
+    return [*chosen, *given, *(word for path in hidden for word in ("--hide", path))]
 
 
 class Daemons:

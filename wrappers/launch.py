@@ -23,6 +23,7 @@ from .environment import run_environment, tool_environment
 from .given import Input
 from .hidden import Daemons, Looking, containment_options
 from .household import Household
+from .named_pipes import NamedPipes
 from .output import Flow, Output
 from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
@@ -46,8 +47,8 @@ class ToolLauncher:
 
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
     where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`: of a process
-    that has several launchers; so, too, `daemons`, looked for with what is `given` in mind (None: what the containment
-    names, as it is now). `process`: who starts a run's launcher.
+    that has several launchers; so, too, `pipes`, and `daemons`, looked for with what is `given` in mind (None: what the
+    containment names, as it is now). `process`: who starts a run's launcher, for this `caller` (us).
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class ToolLauncher:
         household: Household | None = None,
         given: GivenSockets | None = None,
         daemons: Daemons | None = None,
+        pipes: NamedPipes | None = None,
         process: Starter = LaunchedProcess,
+        caller: int | None = None,
     ) -> None:
         self.directory = directory
         self.evidence = evidence
@@ -79,7 +82,9 @@ class ToolLauncher:
         self.given = given or GivenSockets(containment.unix)
         daemons = daemons or Daemons(str(directory), self.given.places)
         self.daemons = daemons if containment.is_hiding else None
+        self.pipes = (pipes or NamedPipes()) if containment.has_own_mounts else None
         self.process = process
+        self.caller = os.getpid() if caller is None else caller
         self.preload = directory / preload.name
         if not self.preload.is_symlink():
             self.preload.symlink_to(preload)
@@ -158,7 +163,7 @@ class ToolLaunch:
                 ),
                 environment=run_environment({**launcher.environment, **places}, run),
                 stdio=self._stdio(),
-                options=self._options(hidden),
+                options=self._options(self._hidden(hidden)),
             )
         except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
@@ -187,6 +192,16 @@ class ToolLaunch:
         if self._run.setup is not None:
             return [*options, *launcher_options(self._run.setup)]
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
+
+    def _hidden(self, sockets: Sequence[str]) -> list[str]:
+        """What is not to be there for the tool: these, and named pipes of daemons."""
+        launcher = self._launcher
+        if launcher.pipes is None:
+            return [*sockets]
+        room = bindings.HIDDEN_MAX - len(sockets)
+        pipes = launcher.pipes.hidden(launcher.caller, launcher.containment.pipes, room)
+        self.containment = replace(self.containment, finds_pipes=pipes.is_whole)
+        return [*sockets, *pipes.paths]
 
     def _stdio(self) -> tuple[int, int, int] | None:
         """Pipes; None for one run in the foreground: the caller's own."""

@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from ..orchestrator.containment import LANDLOCK_WITH_NETWORK, Abilities
+from ..orchestrator.containment import LANDLOCK_WITH_REFER, Abilities
 from ..shim import bindings
 
 TIMEOUT_S = 5
@@ -46,12 +46,12 @@ def why_no_namespaces() -> str:
 def abilities() -> Abilities:
     """What the kernel has for containment."""
     abi = bindings.landlock_abi()
-    refusal = _why_refused() if abi >= LANDLOCK_WITH_NETWORK else ""
+    refusal = _why_refused() if abi >= LANDLOCK_WITH_REFER else ""
     return Abilities(abi, why_no_notify(), bindings.has_namespaces(), _is_root(), refusal)
 
 
 def _why_refused() -> str:
-    """Why the guard can't be put on, by a kernel that has it; empty: it can, or the launcher will be the one to say."""
+    """Why what the kernel has of the guard can't be put on; empty: it can, or the launcher will be the one to say."""
     try:
         bindings.try_guard()
     except OSError as error:

@@ -1,8 +1,9 @@
 """SOCKS 5 towards Tor, spoken on the tool's own socket: username/password, stop and wait, exact reads.
 
 The socket is shared with the tool (one open file description), so nothing here changes its flags or reads a byte
-more than the reply: the first bytes of an SSH or SMTP server belong to the tool. Tor drops the method reply when the
-greeting is not alone (docs/notes/0001); user name and request may go together.
+more than the reply: the first bytes of an SSH or SMTP server belong to the tool. Only where it is to be silent until
+more has come than Tor says (SO_RCVLOWAT) it is not, for as long as the dialogue lasts. Tor drops the method reply when
+the greeting is not alone (docs/notes/0001); user name and request may go together.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ class SocksDialogue:
         "_destination",
         "_fd",
         "_loop",
+        "_low_water",
         "_need",
         "_on_answer",
         "_received",
@@ -55,6 +57,7 @@ class SocksDialogue:
             self._command = bindings.SOCKS_RESOLVE_PTR if is_reverse else bindings.SOCKS_RESOLVE
         self._on_answer = on_answer
         self._loop = asyncio.get_running_loop()
+        self._low_water = 1
         self._received = b""
         self._need = 2
         self._state = "greeting"
@@ -64,13 +67,16 @@ class SocksDialogue:
         """Connect to Tor's SOCKS port and greet."""
         family = self._socket.family
         address = tor if family == socket.AF_INET else (f"::ffff:{tor[0]}", tor[1])
+        self._low_water = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+        if self._low_water > 1:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         try:
             self._connect(address)
             self._send(bindings.socks_greeting())
         except BlockingIOError:
             self._loop.add_writer(self._fd, self._connected)
         except OSError:
-            self._state = "done"
+            self.stop()
             self._on_answer(-1, "")
         else:
             self._loop.add_reader(self._fd, self._readable)
@@ -81,6 +87,9 @@ class SocksDialogue:
             self._state = "done"
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
+            if self._low_water > 1:
+                with contextlib.suppress(OSError):  # it may be closed
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._low_water)
 
     def _connected(self) -> None:
         """A non-blocking socket whose connection Tor took late, or not."""

@@ -167,5 +167,6 @@ def refusal(life: Life) -> str:
         "libc": f"{command} is built for another C library: only the level notify pins it. {DOCTOR}",
         "not-found": f"{command}: command not found.",
         "containment": f"the kernel would not contain {command}: {refused.detail}. {DOCTOR}",
-        "inherited": "input or output of this command is a network socket. Put a pipe in between.",
+        "inherited": "input or output of this command is a socket to a network, to a program that listens on a Unix"
+        " socket, or for datagrams. Put a pipe in between, or allow the program: --allow unix:PATH.",
     }.get(refused.reason, f"{command} can't be executed: {refused.detail or refused.reason}.")

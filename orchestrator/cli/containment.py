@@ -10,7 +10,7 @@ from ..containment import APART, LEVELS, Abilities, Containment, contain
 from ..tool import Tool
 from .say import say
 
-UNIX = "unix:"
+UNIX, PIPE = "unix:", "pipe:"
 
 
 def add_containment(group: "argparse._ActionsContainer") -> None:
@@ -24,8 +24,9 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--allow", action="append", type=_allowed, default=[], metavar="WHAT",
         help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
-        " unix:PATH: it may reach this Unix socket of others; unix:@NAME: this abstract one, at shim and notify alone;"
-        " repeatable",
+        " unix:PATH: it may reach this Unix socket of others, and have it as standard input or output; unix:@NAME: this"
+        " abstract one, to be reached at shim and notify alone; pipe:PATH: it may open this named pipe, though a daemon"
+        " reads it; repeatable",
     )  # fmt: skip
     group.add_argument(
         "--dns-server", type=_public_address, metavar="IP",
@@ -42,9 +43,9 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
 
     if "listen" in args.allow and args.containment is None:
         wanted = {**wanted, "notify": "only a supervisor can tell a Unix socket that listens from others"}
-    paths = [word.removeprefix(UNIX) for word in args.allow if word.startswith(UNIX)]
+    paths, pipes = ([word.removeprefix(kind) for word in args.allow if word.startswith(kind)] for kind in (UNIX, PIPE))
     containment = contain(
-        args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths,
+        args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths, pipes=pipes,
         dns_server=args.dns_server, wanted=wanted,
     )  # fmt: skip
     if args.containment not in (None, containment.level):
@@ -52,8 +53,11 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
     for sentence in containment.idle:
         say(sentence)
     for path in paths:
-        if path.startswith("/") and not _is_socket(path):
+        if path.startswith("/") and not stat.S_ISSOCK(_mode_of(path)):
             say(f"--allow unix:{path}: there is no socket, so that this has no effect")
+    for path in pipes:
+        if not stat.S_ISFIFO(_mode_of(path)):
+            say(f"--allow pipe:{path}: there is no named pipe, and until there is one this has no effect")
     return containment
 
 
@@ -76,18 +80,19 @@ def _public_address(word: str) -> str:
     return address
 
 
-def _is_socket(path: str) -> bool:
+def _mode_of(path: str) -> int:
     try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
+        return os.stat(path).st_mode
     except (OSError, ValueError):
-        return False
+        return 0
 
 
 def _allowed(word: str) -> str:
-    path = word.removeprefix(UNIX)
-    if word == "listen" or (word.startswith(UNIX) and path[:1] in ("/", "@")):
+    if word == "listen" or word.startswith((f"{UNIX}/", f"{UNIX}@", f"{PIPE}/")):
         return word
-    raise argparse.ArgumentTypeError(f"{word!r} is neither `listen` nor `unix:` with an absolute path (or @name)")
+    raise argparse.ArgumentTypeError(
+        f"{word!r} is neither `listen` nor `unix:` or `pipe:` with an absolute path (or `unix:@name`)"
+    )
 
 
 def warn_of(containment: Containment) -> None:

@@ -223,8 +223,8 @@ class Client:
             tenure.directory, bindings.PRELOAD, tenure.network.socks, chosen.asked.environment,
             containment=chosen.containment, foreground=not self._args.json,
             evidence=kept.with_name(f"{kept.name}.evidence") if kept is not None else None,
-            household=tenure.household, given=given, daemons=tenure.daemons(given),
-            process=partial(LeasedProcess, self.connection, self._pid),
+            household=tenure.household, given=given, daemons=tenure.daemons(given), pipes=tenure.pipes,
+            process=partial(LeasedProcess, self.connection, self._pid), caller=self._pid,
         )  # fmt: skip
         tenure.begin(chosen.run, self)
 

@@ -19,6 +19,7 @@ from ...wrappers.hidden import Daemons
 from ...wrappers.household import Household
 from ...wrappers.launch import ToolLaunch
 from ...wrappers.machine import abilities, yama_scope
+from ...wrappers.named_pipes import NamedPipes
 from ...wrappers.unix_given import GivenSockets, Inode
 from ..allowance import Starts
 from ..circuits import Pace
@@ -88,6 +89,7 @@ class Tenure:
         self._numbers = numbers
         self._on_served = on_served
         self._sockets: dict[frozenset[Inode], Daemons] = {}
+        self.pipes = NamedPipes()
         self._leases: dict[str, tuple[Run, Holder]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         header = {

@@ -42,10 +42,12 @@ bool receive_packet(int connection, struct packet *packet)
 	while ((size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
 		;
 	const struct cmsghdr *found = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	const size_t rights_size = found != NULL ? found->cmsg_len - CMSG_LEN(0) : 0;
+	const bool fits = rights_size <= sizeof(packet->fds); /* the padding of a control message is room for one more */
 
-	if (found != NULL && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS)
-		memcpy(packet->fds, CMSG_DATA(found), found->cmsg_len - CMSG_LEN(0));
-	return size == sizeof(packet->lease) && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+	if (fits && found != NULL && found->cmsg_level == SOL_SOCKET && found->cmsg_type == SCM_RIGHTS)
+		memcpy(packet->fds, CMSG_DATA(found), rights_size);
+	return fits && size == sizeof(packet->lease) && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
 	       packet->lease.magic == EXITPIN_MAGIC && packet->lease.version == EXITPIN_WIRE_VERSION;
 }
 

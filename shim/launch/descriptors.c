@@ -1,23 +1,101 @@
 #include <dirent.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "../rules.h"
 #include "launch.h"
 
-enum { MISC_MAJOR = 10 }; /* /dev/net/tun, kvm, fuse, uinput */
+enum { MEMORY_MAJOR = 1, OLD_MASTER_MAJOR = 2 }; /* Documentation/admin-guide/devices.txt */
 
-/* Unix sockets may stand on 0 to 2: that is how asyncio and shells give a tool its stdin. */
-static bool is_socket_to_elsewhere(int fd)
+struct peer_name {
+	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+};
+
+/* Who listens has a name, and who has connected to him sees it: an abstract one with @ here, and with those of its bytes
+ * that stand before a NUL. False: it has none (an end of a pair, whoever has connected to us), or there is no peer. */
+static bool read_peer(int fd, struct peer_name *name)
 {
-	int domain;
-	socklen_t size = sizeof(domain);
+	struct sockaddr_un address = {0};
+	socklen_t size = sizeof(address);
 
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain != AF_UNIX;
+	*name = (struct peer_name){{0}};
+	if (getpeername(fd, (struct sockaddr *)&address, &size) != 0 || size <= offsetof(struct sockaddr_un, sun_path))
+		return false;
+	memcpy(name->text, address.sun_path, sizeof(address.sun_path));
+	if (name->text[0] == '\0')
+		name->text[0] = '@';
+	return true;
+}
+
+/* By name, or by what a path leads to now. */
+static bool is_same(const char *given, const char *name)
+{
+	struct stat one, other;
+
+	if (strcmp(given, name) == 0)
+		return true;
+	return given[0] == '/' && name[0] == '/' && stat(given, &one) == 0 && stat(name, &other) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static bool is_given(const struct request *request, const char *name)
+{
+	for (unsigned i = 0; i < request->given_count; i++)
+		if (is_same(request->given[i], name))
+			return true;
+	return false;
+}
+
+/* What a service prints goes there, and nothing comes back: also to one of a namespace (/run/systemd/journal.NAME). */
+static bool is_journal(const char *name)
+{
+	static const char folder[] = "/run/systemd/journal";
+	const char *rest = name + sizeof(folder) - 1;
+
+	if (strncmp(name, folder, sizeof(folder) - 1) != 0 || (rest[0] != '/' && rest[0] != '.'))
+		return false;
+	const char *file = strchr(rest, '/');
+
+	return file != NULL && strcmp(file, "/stdout") == 0;
+}
+
+/* Unix sockets may stand on 0 to 2: that is how asyncio, ssh and shells give a tool its stdin. But not those that lead to
+ * a daemon, nor those whose datagrams go to any. */
+static bool is_socket_to_elsewhere(const struct request *request, int fd)
+{
+	int domain, type;
+	socklen_t size = sizeof(domain);
+	struct peer_name name;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+		return false;
+	if (domain != AF_UNIX)
+		return true;
+	if (IS_LEFT_OUT("named-peers"))
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || (type != SOCK_STREAM && type != SOCK_SEQPACKET))
+		return true;
+	return read_peer(fd, &name) && !is_given(request, name.text) && !(fd > 0 && is_journal(name.text));
+}
+
+/* Of devices those that only give and take bytes: null, zero, full, random and urandom, and terminals; but not their other
+ * side, for who has that types into what somebody runs there. The rest may send (tun, macvtap, modems) or worse. */
+static bool is_harmless_device(int fd, dev_t device)
+{
+	unsigned number = minor(device), terminal;
+
+	if (major(device) == MEMORY_MAJOR)
+		return number == 3 || number == 5 || (number >= 7 && number <= 9);
+	return isatty(fd) && major(device) != OLD_MASTER_MAJOR && ioctl(fd, TIOCGPTN, &terminal) != 0;
 }
 
 static bool is_harmless(int fd)
@@ -27,7 +105,7 @@ static bool is_harmless(int fd)
 	if (fstat(fd, &status) != 0)
 		return false;
 	return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) ||
-	       (S_ISCHR(status.st_mode) && major(status.st_rdev) != MISC_MAJOR);
+	       (S_ISCHR(status.st_mode) && is_harmless_device(fd, status.st_rdev));
 }
 
 static bool close_all(int control)
@@ -59,12 +137,14 @@ static bool close_listed(int control, bool keep_files)
 	return is_whole;
 }
 
-bool close_inherited(int control, bool keep_files)
+bool close_inherited(const struct request *request)
 {
+	const int control = request->control;
+
 	for (int fd = 0; fd <= 2; fd++)
-		if (is_socket_to_elsewhere(fd))
+		if (is_socket_to_elsewhere(request, fd))
 			return false;
-	if (keep_files)
+	if (request->keep_files)
 		return close_listed(control, true) || close_all(control);
 	/* close_range is missing before Linux 5.9, and forbidden in some containers */
 	return close_all(control) || close_listed(control, false);

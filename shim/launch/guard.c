@@ -2,12 +2,12 @@
  * is outside the run (Landlock), and what only root may do (capabilities). None of it can be taken off again, and all is
  * inherited. */
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../landlock.h"
 #include "../rules.h"
 #include "launch.h"
 
@@ -51,36 +51,6 @@ static bool drop_capabilities(void)
 	return syscall(SYS_capset, &header, sets) == 0;
 }
 
-/* No TCP connect at all: the orchestrator connects the tool's sockets. Bind to a free port and no other. No abstract Unix
- * socket, no signal and no ptrace to whatever is outside. */
-static bool restrict_network(void)
-{
-	struct landlock_ruleset rules = {.network = LANDLOCK_BIND_TCP | LANDLOCK_CONNECT_TCP};
-	const struct landlock_port_rule free_port = {.rights = LANDLOCK_BIND_TCP, .port = 0};
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_ASK_VERSION);
-	size_t size = sizeof(rules);
-
-	if (abi < LANDLOCK_WITH_NETWORK) {
-		errno = abi < 0 ? errno : EOPNOTSUPP;
-		return false;
-	}
-	if (abi >= LANDLOCK_WITH_SCOPES)
-		rules.scopes = LANDLOCK_ABSTRACT_SOCKETS | LANDLOCK_SIGNALS;
-	else
-		size = offsetof(struct landlock_ruleset, scopes);
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-
-	if (ruleset < 0)
-		return false;
-	bool is_done = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_PORT, &free_port, 0) == 0 &&
-		       syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
-	int error = errno;
-
-	close(ruleset);
-	errno = error;
-	return is_done;
-}
-
 /* Whoever asks a supervisor gives it the other end first: no call is made by the tool before. */
 static bool install_filter(const struct request *request)
 {
@@ -103,7 +73,7 @@ bool guard(const struct request *request)
 {
 	if (!IS_LEFT_OUT("capabilities") && !drop_capabilities())
 		return false;
-	if (!IS_LEFT_OUT("landlock") && !restrict_network() && !(request->notify && !request->guard))
+	if (!IS_LEFT_OUT("landlock") && !exitpin_landlock(request->guard) && (request->guard || request->alone))
 		return false;
 	return install_filter(request);
 }

@@ -1,5 +1,6 @@
-/* Namespaces of the run's own: a file system in which the Unix sockets of daemons are not there (a regular file lies over
- * each, and connect(2) refuses it) and control groups can only be read, and a network without a device. */
+/* Namespaces of the run's own: a file system in which the Unix sockets and named pipes of daemons are not there (a device
+ * lies over each: connect(2) refuses it, and so does open(2) where it lies over a pipe) and control groups can only be
+ * read, and a network without a device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,8 +10,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../kernel_abi.h"
 #include "../namespaces.h"
 #include "../rules.h"
 #include "launch.h"
@@ -40,16 +43,40 @@ static bool is_gone(const char *path, int error)
 	       (error == EACCES && is_out_of_reach(path));
 }
 
+static bool cover_socket(int file)
+{
+	char place[32];
+
+	snprintf(place, sizeof(place), "/proc/self/fd/%d", file);
+	return mount("/dev/null", place, NULL, MS_BIND, NULL) == 0;
+}
+
+/* /dev/null would swallow what is written: its device must not be opened there, and is at no time (EACCES). */
+static bool cover_pipe(int file)
+{
+	const struct mount_attributes closed = {.set = MOUNT_NO_DEVICES};
+	int cover = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", TREE_OF_ITS_OWN | O_CLOEXEC);
+
+	if (cover < 0)
+		return false;
+	bool is_covered = syscall(MOUNT_SETATTR, cover, "", AT_EMPTY_PATH, &closed, sizeof(closed)) == 0 &&
+			  syscall(SYS_move_mount, cover, "", file, "", MOVE_FROM_DESCRIPTOR | MOVE_TO_DESCRIPTOR) == 0;
+	int error = errno;
+
+	close(cover);
+	errno = error;
+	return is_covered;
+}
+
 /* Over what was looked at, whatever its name leads to now. */
 static bool cover_file(int file)
 {
-	char place[32];
 	struct stat status;
 
-	snprintf(place, sizeof(place), "/proc/self/fd/%d", file);
 	if (fstat(file, &status) != 0)
 		return false;
-	if (!S_ISSOCK(status.st_mode) || mount("/dev/null", place, NULL, MS_BIND, NULL) == 0)
+	if (S_ISSOCK(status.st_mode) ? cover_socket(file)
+				     : !S_ISFIFO(status.st_mode) || IS_LEFT_OUT("pipes") || cover_pipe(file))
 		return true;
 	int error = errno;
 	bool is_unlinked = error == ENOENT && fstat(file, &status) == 0 && status.st_nlink == 0;
@@ -59,7 +86,7 @@ static bool cover_file(int file)
 }
 
 /* Since the list was made, whoever may write in the folder can have put something else in its place: nothing but a
- * socket is covered. */
+ * socket or a named pipe is covered. */
 static bool cover(const char *path)
 {
 	int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -17,7 +17,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX, GIVEN_MAX = 512 };
 
 struct request {
 	int control;
@@ -29,12 +29,15 @@ struct request {
 	bool keep_files;
 	bool guard;
 	bool notify;
+	bool alone; /* other processes are out of reach, even where the kernel has no guard */
 	bool apart;
 	bool own_mounts;
 	bool may_listen;
 	bool is_bare; /* a program whose C library would choke on the preload library */
 	const char *hidden[HIDDEN_MAX];
 	unsigned hidden_count;
+	const char *given[GIVEN_MAX]; /* Unix sockets of others that the tool may reach */
+	unsigned given_count;
 	char **command;
 };
 
@@ -51,9 +54,9 @@ void notify_ended(int control, unsigned swept);
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
 int read_order(int control, struct exitpin_order *order);
 
-/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere, or the kernel
- * gives no way to find the others. */
-bool close_inherited(int control, bool keep_files);
+/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere (a network, or
+ * a daemon that was not given), or the kernel gives no way to find the others. */
+bool close_inherited(const struct request *request);
 
 /* command.c: where execvp(3) would find name; NULL and errno ENOENT or EACCES. */
 const char *find_command(const char *name, char *path, size_t size);
@@ -81,6 +84,18 @@ void terminal_give_back(void);
 /* Stops our own group with signo, as the tool was, so that the user's shell sees it; returns when continued, and the
  * tool's group has the terminal again if ours had it. */
 void stop_with_the_tool(pid_t group, int signo);
+
+/* front.c: leaves the process group of our caller; in the foreground returns in a child, and the parent ends as it does.
+ * False and errno. */
+bool leave_group(const struct request *request);
+
+/* What is asked of the parent then, which has the terminal; without one these do nothing. */
+void front_take_terminal(pid_t group);
+void front_give_back_terminal(void);
+void front_stop(pid_t group, int signo);
+
+/* Whether the parent has died, which is what the orchestrator knows as its launcher. */
+bool has_lost_front(void);
 
 /* start.c: forks, tells STARTED and lets the child exec. The pid, or -1 and errno. Why the child does not come to be the
  * tool is written to the pipe failure; nothing is when it does. */

@@ -1,12 +1,13 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
- *                [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]...
+ *                [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]...
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
- * --listen the tool may listen; what is hidden it can't reach. What the library is told, the tool finds in the same
- * variable: arguments could be read by every user of the machine.
+ * --alone the memory and descriptors of other processes have to be out of its reach, guard or not; with --listen the tool
+ * may listen; what is hidden it can't reach; what was given may be its standard input or output. What the library is told,
+ * the tool finds in the same variable: arguments could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -35,6 +36,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->guard = true;
 		else if (strcmp(*arguments, "--notify") == 0)
 			request->notify = true;
+		else if (strcmp(*arguments, "--alone") == 0)
+			request->alone = true;
 		else if (strcmp(*arguments, "--netns") == 0)
 			request->apart = true;
 		else if (strcmp(*arguments, "--own-mounts") == 0)
@@ -51,6 +54,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->directory = *++arguments;
 		else if (strcmp(*arguments, "--hide") == 0 && request->hidden_count < HIDDEN_MAX)
 			request->hidden[request->hidden_count++] = *++arguments;
+		else if (strcmp(*arguments, "--given") == 0 && request->given_count < GIVEN_MAX)
+			request->given[request->given_count++] = *++arguments;
 		else if (strcmp(*arguments, "--limit") == 0 && limit_read(arguments[1], &request->limits))
 			arguments++;
 		else
@@ -72,20 +77,23 @@ static int refuse(const struct request *request, int reason, int error)
 	return reason == EXITPIN_REASON_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-/* All signals by default, whatever our caller ignores (Python ignores SIGPIPE), so that the tool inherits that. Those of
- * the terminal stay blocked here: they are the tool's, and the orchestrator gets them too and decides. In the child they
- * wait for exec. */
+/* All signals by default, whatever our caller ignores (Python ignores SIGPIPE), so that the tool inherits that; but who
+ * ignores SIGHUP wants all to go on when the terminal is gone (nohup). Those of the terminal stay blocked here: they are
+ * the tool's, and the orchestrator gets them too and decides. In the child they wait for exec. */
 static int prepare_signals(void)
 {
 	const struct sigaction by_default = {.sa_handler = SIG_DFL};
+	struct sigaction before;
 	sigset_t blocked;
 
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &by_default, NULL);
 	sigemptyset(&blocked);
+	if (sigaction(SIGHUP, NULL, &before) != 0 || before.sa_handler != SIG_IGN)
+		sigaddset(&blocked, SIGHUP);
+	for (int signo = 1; signo < NSIG; signo++)
+		if (signo != SIGHUP || sigismember(&blocked, SIGHUP))
+			sigaction(signo, &by_default, NULL);
 	sigaddset(&blocked, SIGCHLD);
 	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGHUP);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGQUIT);
 	sigaddset(&blocked, SIGPIPE);
@@ -102,8 +110,10 @@ static int launch(struct request *request)
 	char found[PATH_MAX];
 	int failure;
 
-	if (!close_inherited(request->control, request->keep_files))
+	if (!close_inherited(request))
 		return refuse(request, EXITPIN_REASON_INHERITED, EACCES);
+	if (!leave_group(request) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+		return refuse(request, EXITPIN_REASON_NONE, errno);
 	if (request->directory != NULL && chdir(request->directory) != 0)
 		return refuse(request, EXITPIN_REASON_NOT_EXECUTABLE, errno);
 	const char *path = find_command(request->command[0], found, sizeof(found));
@@ -132,8 +142,8 @@ int main(int argc, char **argv)
 	    getsockopt(request.control, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
-		      " [--guard] [--notify [--netns]] [--listen] [--hide SOCKET]... [--directory PATH]"
-		      " [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
+		      " [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]..."
+		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
 	}
@@ -142,8 +152,7 @@ int main(int argc, char **argv)
 		fputs("exitpin-launch: --preload must be a readable absolute path without blanks and colons\n", stderr);
 		return EXIT_MISUSED;
 	}
-	if (prepare_signals() != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+	if (prepare_signals() != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
 		notify_refused(request.control, EXITPIN_REASON_NONE, errno);
 		return EXIT_NOT_EXECUTABLE;
 	}

@@ -117,7 +117,7 @@ pid_t start_tool(const struct request *request, const char *path, int *failure)
 	close(failed[1]);
 	if (request->foreground) {
 		setpgid(tool, tool);
-		terminal_take(tool);
+		front_take_terminal(tool);
 	}
 	notify_started(request->control, tool);
 	while (write(go[1], &byte, 1) < 0 && errno == EINTR)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,7 +58,7 @@ static void tell_exit(struct watch *watch, int status, const struct rusage *usag
 	struct start_failure failure;
 
 	watch->has_exited = true;
-	terminal_give_back();
+	front_give_back_terminal();
 	watch->is_refused = read(watch->failure, &failure, sizeof(failure)) == sizeof(failure);
 	if (watch->is_refused)
 		notify_refused(watch->request->control, failure.reason, failure.error);
@@ -78,7 +79,7 @@ static bool reap(struct watch *watch)
 			continue;
 		if (WIFSTOPPED(status)) {
 			if (watch->request->foreground && !watch->is_ending && is_job_control(WSTOPSIG(status)))
-				stop_with_the_tool(watch->tool, WSTOPSIG(status));
+				front_stop(watch->tool, WSTOPSIG(status));
 			continue;
 		}
 		tell_exit(watch, status, &usage);
@@ -104,12 +105,22 @@ static void obey(struct watch *watch)
 	}
 }
 
+/* As if we had been killed: the orchestrator is told nothing more, and blames nobody else. */
+static void hang_up(struct watch *watch)
+{
+	shutdown(watch->request->control, SHUT_RDWR);
+	watch->is_orphan = true;
+	end_tree(watch, 0);
+}
+
 static void read_signals(struct watch *watch, int signals)
 {
 	struct signalfd_siginfo info;
 
 	while (read(signals, &info, sizeof(info)) == sizeof(info))
-		if (info.ssi_signo != SIGCHLD)
+		if (info.ssi_signo != SIGCHLD && has_lost_front())
+			hang_up(watch);
+		else if (info.ssi_signo != SIGCHLD)
 			end_tree(watch, SWEEP_GRACE_MS);
 }
 

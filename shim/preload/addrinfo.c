@@ -28,7 +28,7 @@ static int find_port(const char *service, const struct kind *kind, const struct 
 	uint32_t number;
 
 	*port = 0;
-	if (service == NULL)
+	if (service == NULL || service[0] == '\0')
 		return 0;
 	if (exitpin_parse_decimal(service, strlen(service), 65535, &number)) {
 		*port = (uint16_t)number;
@@ -147,6 +147,12 @@ static int check_hints(const char *node, const char *service, const struct addri
 	return EAI_SOCKTYPE;
 }
 
+/* What glibc takes for nothing in particular. */
+static const char *wanted(const char *text)
+{
+	return text != NULL && strcmp(text, "*") == 0 ? NULL : text;
+}
+
 /* getaddrinfo(3).
  * Answers by itself: literals of both families, before hints are looked at; this machine's own names and /etc/hosts;
  *   services from /etc/services. Asks the orchestrator for every other name, and blocks for it.
@@ -161,6 +167,8 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service, 
 	int saved = errno, error;
 
 	hints = hints != NULL ? hints : &no_hints;
+	node = wanted(node);
+	service = wanted(service);
 	error = check_hints(node, service, hints);
 	if (error == 0 && node == NULL)
 		no_node(hints, &resolved);

@@ -27,12 +27,33 @@ size_t exitpin_environment_size(char *const envp[])
 	return count + 3;
 }
 
-/* Ours, then the tool's own. False: they do not fit. */
-static bool join(const char *entry, const char *libraries, char text[EXITPIN_PRELOAD_MAX])
+static const char PRELOAD[] = "LD_PRELOAD=";
+
+/* The libraries that envp preloads: as ld.so, of several the last. */
+static const char *libraries_of(char *const envp[])
+{
+	const char *libraries = "";
+
+	for (; envp != NULL && *envp != NULL; envp++)
+		if (has_prefix(*envp, PRELOAD))
+			libraries = *envp + sizeof(PRELOAD) - 1;
+	return libraries;
+}
+
+size_t exitpin_environment_text(char *const envp[])
+{
+	const char *entry = exitpin_preload_entry();
+	const size_t size = entry != NULL ? strlen(entry) + strlen(libraries_of(envp)) + 2 : 1;
+
+	return size <= EXITPIN_PRELOAD_MAX ? size : 1;
+}
+
+/* Ours, then the tool's own. False: they are too many. */
+static bool join(const char *entry, const char *libraries, char *text, size_t text_size)
 {
 	const size_t size = strlen(entry), more = strlen(libraries);
 
-	if (size + more + 2 > EXITPIN_PRELOAD_MAX)
+	if (size + more + 2 > text_size) /* envp may have changed since the room was measured */
 		return false;
 	memcpy(text, entry, size);
 	text[size] = ':';
@@ -40,28 +61,24 @@ static bool join(const char *entry, const char *libraries, char text[EXITPIN_PRE
 	return true;
 }
 
-bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_PRELOAD_MAX], bool is_bare)
+bool exitpin_environment(char *const envp[], char *pinned[], char *text, size_t text_size, bool is_bare)
 {
-	static const char preload[] = "LD_PRELOAD=";
-	const char *entry = exitpin_preload_entry(), *libraries = "";
+	const char *entry = exitpin_preload_entry(), *libraries = libraries_of(envp);
 	size_t count = 0;
 
 	if (entry == NULL)
 		return false;
-	for (; envp != NULL && *envp != NULL; envp++) {
-		if (has_prefix(*envp, preload))
-			libraries = *envp + sizeof(preload) - 1;
-		else if (!has_prefix(*envp, "EXITPIN_SHIM="))
+	for (; envp != NULL && *envp != NULL; envp++)
+		if (!has_prefix(*envp, PRELOAD) && !has_prefix(*envp, "EXITPIN_SHIM="))
 			pinned[count++] = *envp;
-	}
 	pinned[count + (is_bare ? 0 : 1)] = (char *)exitpin_shim_entry();
 	pinned[count + (is_bare ? 1 : 2)] = NULL;
 	if (is_bare)
 		return true;
-	if (has_library(libraries, entry + sizeof(preload) - 1)) {
-		pinned[count] = (char *)libraries - (sizeof(preload) - 1);
+	if (has_library(libraries, entry + sizeof(PRELOAD) - 1)) {
+		pinned[count] = (char *)libraries - (sizeof(PRELOAD) - 1);
 		return true;
 	}
 	pinned[count] = libraries[0] != '\0' ? text : (char *)entry;
-	return libraries[0] == '\0' || join(entry, libraries, text);
+	return libraries[0] == '\0' || join(entry, libraries, text, text_size);
 }

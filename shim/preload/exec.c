@@ -39,12 +39,12 @@ long exitpin_check_exec(int directory, const char *path, int flags)
 static long execute(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	char *pinned[exitpin_environment_size(envp)];
-	char text[EXITPIN_PRELOAD_MAX];
+	char text[exitpin_environment_text(envp)];
 	long outcome = exitpin_check_exec(directory, path, flags);
 
 	if (outcome < 0)
 		return outcome;
-	if (!exitpin_environment(envp, pinned, text, outcome == EXITPIN_BARE))
+	if (!exitpin_environment(envp, pinned, text, sizeof(text), outcome == EXITPIN_BARE))
 		return -EACCES;
 	if (directory == AT_FDCWD && flags == 0)
 		return sys_execve(path, argv, pinned);

@@ -12,9 +12,12 @@ enum { EXITPIN_PRELOAD_MAX = 8192 };
 /* How many pointers exitpin_environment needs, at most. */
 size_t exitpin_environment_size(char *const envp[]);
 
+/* How many bytes of text it needs, at least 1: stacks may be small. EXITPIN_PRELOAD_MAX are too many. */
+size_t exitpin_environment_text(char *const envp[]);
+
 /* Fills pinned with envp and our two entries; other libraries that envp preloads stay, after ours. is_bare: no library
  * at all. False: no configuration, or no room in text. Points into envp and text. */
-bool exitpin_environment(char *const envp[], char *pinned[], char text[EXITPIN_PRELOAD_MAX], bool is_bare);
+bool exitpin_environment(char *const envp[], char *pinned[], char *text, size_t text_size, bool is_bare);
 
 /* exec.c */
 

@@ -35,6 +35,7 @@ CASES = {
     "exitpin audit --lab tls-cert -e ": ["all", "any", *EXITS],
     "exitpin run --lab --wide --flag St": ["Stable"],
     "exitpin run --allow un": ["unix:"],
+    "exitpin run --allow pi": ["pipe:"],
     "exitpin audit tls": ["tls-cert", "tls-downgrade"],
     "exitpin audit tls-cert dns-p": ["dns-path"],
     "exitpin audit @tl": ["@tls"],

@@ -1,6 +1,7 @@
 """`--containment`, `--allow` and `--dns-server`: what is refused at once, and what is said before anything is run."""
 
 import argparse
+import os
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +27,11 @@ def contained(*words: str) -> Containment:
         (("--dns-server", "10.0.0.1"), "10.0.0.1 is private: no exit could reach it"),
         (("--dns-server", "198.18.0.1"), "198.18.0.1 is private: no exit could reach it"),
         (("--dns-server", "dns.example"), "'dns.example' is no IP address"),
-        (("--allow", "unix:relative"), "'unix:relative' is neither `listen` nor `unix:` with an absolute path"),
+        (
+            ("--allow", "unix:relative"),
+            "'unix:relative' is neither `listen` nor `unix:` or `pipe:` with an absolute path",
+        ),
+        (("--allow", "pipe:@name"), "'pipe:@name' is neither `listen` nor `unix:` or `pipe:` with an absolute path"),
     ],
 )
 def test_what_no_run_could_use_is_refused(words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,8 +59,22 @@ def test_a_socket_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.Captu
     ]
 
 
-def test_what_has_an_effect_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:
-    contained("--containment", "shim", "--allow", "listen", "--allow", "unix:@name")
+def test_a_named_pipe_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "there")
+    words = [word for name in ("there", "file", "missing") for word in ("--allow", f"pipe:{tmp_path / name}")]
+    held = contained("--containment", "shim", *words)
+    assert capsys.readouterr().err.splitlines() == [
+        f"exitpin: --allow pipe:{tmp_path / name}: there is no named pipe, and until there is one this has no effect"
+        for name in ("file", "missing")
+    ]
+    assert held.pipes == {str(tmp_path / name) for name in ("there", "file", "missing")}
+
+
+def test_what_has_an_effect_is_not_spoken_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    words = ("--allow", "listen", "--allow", "unix:@name", "--allow", f"pipe:{tmp_path / 'pipe'}")
+    contained("--containment", "shim", *words)
     assert capsys.readouterr().err == ""
 
 

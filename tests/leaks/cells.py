@@ -45,7 +45,7 @@ def command(vector: Vector, port: int, stage: Stage, descriptor: int) -> list[st
         return ["sh", "-c", f"{vectors} tcp4 {number} {port}; exit $?"]
     extra: tuple[str, ...] = ()
     if vector.start in (Start.DESCRIPTOR, Start.STDIN, Start.STDOUT):
-        extra = (str({Start.STDIN: 0, Start.STDOUT: 1}.get(vector.start, descriptor)),)
+        extra = (str({Start.STDIN: 0, Start.STDOUT: 1}.get(vector.start, descriptor)), str(stage.sockets))
     elif vector.start is Start.UNIX:
         extra = (str(stage.sockets), stage.abstract)
     elif vector.start is Start.HOLDER:
@@ -63,6 +63,9 @@ def inherited(vector: Vector, port: int, stage: Stage) -> Iterator[socket.socket
     if vector.name.endswith("unix"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(str(stage.sockets / "stream"))
+            yield sock
+    elif vector.name.endswith("datagram"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             yield sock
     elif vector.name.endswith("tcp"):
         with socket.create_connection(SOMEWHERE, 5) as sock:

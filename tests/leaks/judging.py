@@ -12,6 +12,8 @@ from .vectors import OPEN
 
 STRICT = ("guard", "notify", "notify+netns")
 """The levels at which nothing may leak."""
+APART = "notify+netns"
+"""The level at which a tool is to know no address of this machine."""
 
 PORT_FIRST = 9000
 RESOLVER = "resolver"
@@ -26,7 +28,8 @@ class Word(StrEnum):
     """What is said of a cell.
 
     HERE: nothing left, and the program has its answer (a mapped name, an own one). DISCLOSED: all went through the
-    exit, and the machine's own address was said in it; not counted as a leak.
+    exit, and the machine's own address was said in it; not counted as a leak, but a failure where a tool should know
+    of none.
     """
 
     LEAKED = "leaked"
@@ -137,4 +140,6 @@ def is_failed(ways: Mapping[str, Mapping[str, Word]], without: str) -> bool:
     counted = [word for words in ways.values() for word in words.values() if word is not Word.IMPOSSIBLE]
     if without:
         return not counted or any(word is not Word.LEAKED for word in counted)
+    if Word.DISCLOSED in ways.get(APART, {}).values():
+        return True
     return any(word is Word.LEAKED and name not in OPEN for way in STRICT for name, word in ways.get(way, {}).items())

@@ -1,6 +1,7 @@
 """`make leaks`: every way out, bare and under each way to close it, judged on the wire. docs/leaks.rst tells how.
 
-Exit status: 1 when exitpin leaks at guard or notify (with --without: when a vector that has to leak does not), else 0.
+Exit status: 1 when exitpin leaks at guard or notify, or lets an address be told at notify+netns (with --without: when a
+vector that has to leak does not), else 0.
 """
 
 import argparse

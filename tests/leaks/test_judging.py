@@ -115,6 +115,8 @@ def test_what_is_not_possible_here_is_not_counted() -> None:
         ({"guard": {"a": Word.BLOCKED, "b": Word.BROKEN, "c": Word.DISCLOSED}}, "", False),
         ({"guard": {"a": Word.BLOCKED, "b": Word.LEAKED}}, "", True),
         ({"notify": {"a": Word.LEAKED}}, "", True),
+        ({"notify": {"a": Word.DISCLOSED}, "notify+netns": {"a": Word.THROUGH}}, "", False),
+        ({"notify+netns": {"a": Word.DISCLOSED}}, "", True),
         ({}, "", False),
         ({"guard": {"a": Word.LEAKED, "b": Word.IMPOSSIBLE}}, "landlock", False),
         ({"guard": {"a": Word.LEAKED, "b": Word.BLOCKED}}, "landlock", True),

@@ -81,7 +81,10 @@ VECTORS: tuple[Vector, ...] = (
         "udp-cork ping@32 ping6 rawip@32 multicast-join@34 multicast-join6 multicast-send broadcast "
         "stream-join stream-join-source stream-join6 stream-join-mixed stream-route",
     ),
-    *_theme("families", "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 tunnel"),
+    *_theme(
+        "families",
+        "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 interface-ioctl tunnel",
+    ),
     *_theme(
         "system calls",
         "syscall-connect@5~ syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 syscall-listen syscall-smc "
@@ -124,8 +127,8 @@ VECTORS: tuple[Vector, ...] = (
         "inherited-udp-sendmsg@40 inherited-tcp@41 inherited-unix",
         Start.DESCRIPTOR,
     ),
-    *_theme("inherited", "stdin-udp stdin-tcp stdin-unix", Start.STDIN),
-    *_theme("inherited", "stdout-tcp", Start.STDOUT),
+    *_theme("inherited", "stdin-udp stdin-tcp stdin-unix stdin-datagram", Start.STDIN),
+    *_theme("inherited", "stdout-tcp stdout-unix", Start.STDOUT),
     *_theme("inherited", "inherited-capability", Start.CAPABLE),
     *_theme(
         "unix sockets",
@@ -165,16 +168,17 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "protocols": ("syscall-smc",),
     "tunnels": ("tunnel",),
     "options": ("stream-join", "stream-join-source", "stream-join6", "stream-join-mixed"),
+    "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
+    "pipes": ("fifo",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),
+    "hide+named-peers": ("stdin-datagram",),
 }
 """Which vectors must leak at the guard when one defence is left out (`--without NAME`): all others stand, and do not
 stop them. A+B: what each of the two would stop alone. One that no vector misses is not tested here."""
 
 OPEN: Mapping[str, str] = {
-    "fifo": "a tool may use the files of its user, and somebody else may act on them",
     "spool": "a tool may use the files of its user, and somebody else may act on them",
-    "stdin-unix": "what the caller hands over as standard input is the caller's choice",
 }
 """What guard and notify are known to leave open, by decision, and where users are told (docs/containment.rst): counted
 and shown, and no failure of the run."""

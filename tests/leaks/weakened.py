@@ -12,7 +12,7 @@ from exitpin.orchestrator.cli.main import main
 from exitpin.shim import bindings
 
 SHIM = Path(bindings.LAUNCHER).parent
-SHARED = ("namespaces.c", "program.c", "rules.c", "text.c")
+SHARED = ("landlock.c", "namespaces.c", "program.c", "rules.c", "text.c")
 
 
 def built_without(defence: str, target: Path) -> Path:

@@ -13,6 +13,7 @@ from exitpin.orchestrator.containment import (
     GROUPS,
     INHERITED,
     LISTENING,
+    PIPES,
     PROCESSES,
     SIGNALS,
     Abilities,
@@ -64,26 +65,31 @@ def test_a_record_says_what_stays_open() -> None:
         "why": None,
         "allowed": [],
         "dns_server": None,
-        "open": [DAEMONS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, PIPES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open
     assert LISTENING not in contain("notify", NEW, may_listen=True).open
     assert "/run/x" in contain(None, NEW, unix=["/run/x"]).open
-    assert {"raw system calls", DAEMONS, PROCESSES} <= set(contain("shim", NEW).open)
+    assert {"raw system calls", DAEMONS, PIPES, PROCESSES} <= set(contain("shim", NEW).open)
 
 
 @pytest.mark.parametrize(
     ("level", "abi", "is_open"),
     [
         ("guard", 6, []), ("guard", 5, [SIGNALS]),
-        ("notify", 6, []), ("notify", 4, [SIGNALS]), ("notify", 3, [PROCESSES]),
+        ("notify", 6, []), ("notify", 4, [SIGNALS]), ("notify", 3, [SIGNALS]), ("notify", 1, [PROCESSES]),
     ],
 )  # fmt: skip
 def test_what_landlock_lacks_is_open(level: str, abi: int, is_open: list[str]) -> None:
     containment = contain(level, Abilities(abi, has_namespaces=True))
     assert [one for one in containment.open if one in (SIGNALS, PROCESSES)] == is_open
     assert containment.is_guarded == (abi >= 4)
+    assert containment.is_alone == (abi >= 2)
+
+
+def test_a_landlock_that_is_refused_keeps_nobody_apart() -> None:
+    assert PROCESSES in contain("notify", Abilities(3, guard_refusal="by a container")).open
 
 
 def test_a_level_satisfies_those_below_it() -> None:
@@ -126,6 +132,17 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
     assert contain("notify", able).open == (INHERITED, FILES, ADDRESSES)
     assert contain("notify+netns", able).open == (INHERITED, FILES)
     assert not contain("notify", able).is_hiding
+
+
+@pytest.mark.parametrize("level", ["guard", "notify", "notify+netns"])
+def test_named_pipes_are_hidden_at_each_level_that_has_a_mount_namespace(level: str) -> None:
+    able = Abilities(6, has_namespaces=True)
+    held = contain(level, able, pipes=["/run/p"])
+    assert PIPES not in held.open and held.open[-1] == "/run/p"
+    assert PIPES in replace(held, finds_pipes=False).open
+    assert held.told()["allowed"] == ["pipe:/run/p"]
+    if level != "notify+netns":
+        assert PIPES in contain(level, Abilities(6)).open
 
 
 @pytest.mark.parametrize("asked", APART)

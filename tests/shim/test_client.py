@@ -84,6 +84,13 @@ def test_it_asks_with_its_directory_its_command_line_and_its_environment(place: 
     assert result(client)[1].startswith(IN_PYTHON)
 
 
+def test_more_descriptors_than_a_packet_has_room_for_are_no_packet(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    daemon.say(Lease(LeaseKind.COME), descriptors=[0] * 6)
+    assert result(client)[1].startswith(IN_PYTHON)
+
+
 def test_the_launcher_has_the_callers_place_and_the_daemons_environment(place: Place, daemon: Daemon) -> None:
     client = place.start("run", "--", "x", cwd="/usr/bin", stdin=subprocess.PIPE)
     daemon.asked()

@@ -36,6 +36,25 @@ def test_the_shim_survives_a_cleared_environment(shim, how):
     assert len(processes) == 1 if how in REPLACES else len(processes) >= 2
 
 
+def test_a_thread_with_the_least_stack_can_start_programs(shim):
+    assert shim.probe("execs", "little", "true").lines == ["stack=OK", "little=0"]
+
+
+@pytest.mark.parametrize("how", ["pidfd_spawn", "pidfd_spawnp"])
+def test_who_spawns_by_descriptor_takes_the_shim_along_whatever_the_c_library(shim, how):
+    """Its own libc may have no such call: then it is made of posix_spawn and pidfd_open."""
+    assert shim.probe("execs", how, shutil.which("true")).lines == [f"{how}=OK", "cloexec=1"]
+    assert len({report.pid for report in shim.stand_in.of(Op.HELLO)}) == 2
+
+
+@pytest.mark.parametrize("how", ["pidfd_spawn", "pidfd_spawnp"])
+def test_who_spawns_a_static_program_by_descriptor_is_refused(shim, programs, how):
+    if "static" not in programs:
+        pytest.skip("no static libc here")
+    assert shim.probe("execs", how, programs["static"]).lines == [f"{how}=EACCES", "cloexec=-1"]
+    assert shim.stand_in.of(Op.DENIED)[0].reason is Reason.STATIC
+
+
 @pytest.mark.parametrize("how", [*REPLACES, "spawn", "spawnp", "vfork"])
 def test_a_static_program_is_refused(shim, programs, how):
     if "static" not in programs:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from exitpin.shim import bindings
-from exitpin.shim.bindings import NoticeKind, Op
+from exitpin.shim.bindings import NoticeKind, Op, Reason
 
 from .conftest import Shim
 
@@ -155,7 +155,7 @@ def compiled(*arguments: object) -> None:
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
     """The sources of a launcher that may lack a defence, and the objects of all others."""
-    shared = [LAUNCH / name for name in ("namespaces.c", "program.c", "rules.c", "text.c")]
+    shared = [LAUNCH / name for name in ("landlock.c", "namespaces.c", "program.c", "rules.c", "text.c")]
     sources = [*(LAUNCH / "launch").glob("*.c"), *shared]
     defending = [path for path in sources if "rules.h" in path.read_text()]
     objects = []
@@ -185,6 +185,26 @@ def test_without_one_of_its_defences_something_is_let_through(
     lines = shim.probe("bypasses", NEEDED[defence], launcher=without(defence)).lines
     assert lines != REFUSED[NEEDED[defence]]
     shim.world.leaks()  # as they should
+
+
+@pytest.mark.parametrize("shim", ["shim"], indirect=True)
+def test_where_landlock_has_no_network_rules_other_processes_are_out_of_reach_all_the_same(
+    shim: Shim, without: Callable[[str], str], stranger: tuple[str, str], tmp_path: Path
+) -> None:
+    """Linux 5.19 to 6.6, where a supervisor holds the tool. Here is none: a connect is ENOSYS."""
+    static = str(tmp_path / "static")
+    compiled("-w", "-static", "-o", static, Path(__file__).parent / "programs" / "bypasses.c")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "file").touch()
+    bare = without("landlock capabilities")  # of root others have more capabilities, which is enough to refuse
+    reached = shim.run(static, "outside", *stranger, flags=("--notify",), launcher=bare).lines
+    assert reached[:3] == ["signal=OK", "ptrace=OK", "getfd=OK"]
+    old, alone = without("network-rules capabilities"), ("--notify", "--alone")
+    refused = ["signal=OK", "ptrace=EPERM", "getfd=EPERM", "abstract=ENOSYS"]
+    assert shim.run(static, "outside", *stranger, flags=alone, launcher=old).lines == refused
+    assert shim.run(static, "moves", str(tmp_path), flags=alone, launcher=old).lines == ["move=OK", "link=OK"]
+    assert shim.run("true", flags=("--guard",), launcher=old).of(NoticeKind.REFUSED).reason is Reason.CONTAINMENT
 
 
 @AT_GUARD

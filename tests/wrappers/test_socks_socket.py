@@ -44,6 +44,39 @@ def test_the_tools_socket_is_given_back_as_it_was(is_blocking: bool, timeout: tu
     played(script, is_blocking=is_blocking)
 
 
+def low_water(tool: socket.socket) -> int:
+    return tool.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+
+
+@pytest.mark.parametrize("reply", [OPENED, b"\x05\x01" + OPENED[2:], b""])
+def test_a_tool_that_reads_nothing_less_than_a_message_is_connected_all_the_same(reply: bytes) -> None:
+    """SO_RCVLOWAT: Tor's answers are shorter than what its socket waits for."""
+
+    async def script(one: Dialogue) -> None:
+        one.tool.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 64)
+        await one.ready_for_reply()
+        if reply:
+            await one.says(reply)
+        else:
+            one.tor.close()
+        await one.answered()
+        assert low_water(one.tool) == 64
+
+    played(script)
+
+
+def test_a_tool_that_reads_messages_has_its_socket_back_when_tor_is_gone() -> None:
+    async def script(one: Dialogue) -> None:
+        one.tool.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 64)
+        gone = one.listener.getsockname()
+        one.listener.close()
+        one.dialogue.start(gone)
+        assert await one.answered() == (-1, "")
+        assert low_water(one.tool) == 64
+
+    played(script)
+
+
 class WithoutFastOpen(socket.socket):
     """As where net.ipv4.tcp_fastopen is off."""
 

@@ -116,6 +116,19 @@ def test_what_is_no_address_is_answered_as_by_the_kernel(bare: str, level: str) 
     supervised(bare, "addresses", check, level=level)
 
 
+@pytest.mark.parametrize("level", ["notify", "notify+netns"])
+def test_a_socket_tells_of_no_device_where_the_tools_network_has_none(bare: str, level: str) -> None:
+    """It is of our network, since the tool's could not reach Tor."""
+    said = "OK" if level == "notify" else "ENODEV"
+
+    def check(record: dict[str, Any], lines: list[str]) -> None:
+        assert lines == ["unsent=OK", "mark=OK", *(f"{what}={said}" for what in ("addresses", "name", "hardware"))]
+        noted = [] if level == "notify" else [("addresses", "")]
+        assert [(each["reason"], each["what"]) for each in record["denied"]] == noted
+
+    supervised(bare, "devices", check, level=level)
+
+
 def test_a_netlink_socket_is_connected_to_the_kernel_alone(bare: str) -> None:
     """As for all who lack NET_ADMIN, whatever exitpin itself has."""
     said = ["netlink=OK", "netlink=EPERM", "netlink=EPERM"]

@@ -97,17 +97,13 @@ static int tunnel(const struct aim *aim)
 }
 
 /* What a program tells its target of this machine goes through any exit. Not a packet that leaks; a word that does. */
-static int interface_addresses(const struct aim *aim)
+static int tell_address(const struct aim *aim, const struct sockaddr *own)
 {
 	char words[64] = "", text[INET_ADDRSTRLEN];
-	struct ifaddrs *all = NULL;
 
-	if (told("getifaddrs", getifaddrs(&all)) < 0)
-		return DENIED;
-	for (struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
-		if (one->ifa_addr != NULL && one->ifa_addr->sa_family == AF_INET && strcmp(one->ifa_name, "wire") == 0)
-			snprintf(words, sizeof(words), "own:%s;", inet_ntop(AF_INET,
-				 &((struct sockaddr_in *)one->ifa_addr)->sin_addr, text, sizeof(text)));
+	if (own != NULL)
+		snprintf(words, sizeof(words), "own:%s;",
+			 inet_ntop(AF_INET, &((const struct sockaddr_in *)own)->sin_addr, text, sizeof(text)));
 	int fd = (int)told("socket", socket(AF_INET, SOCK_STREAM, 0));
 
 	if (told("connect", connect(fd, (const struct sockaddr *)&aim->in, sizeof(aim->in))) < 0)
@@ -122,6 +118,33 @@ static int interface_addresses(const struct aim *aim)
 	return converse(aim, fd);
 }
 
+static int interface_addresses(const struct aim *aim)
+{
+	const struct sockaddr *own = NULL;
+	struct ifaddrs *all = NULL;
+
+	if (told("getifaddrs", getifaddrs(&all)) < 0)
+		return DENIED;
+	for (struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+		if (one->ifa_addr != NULL && one->ifa_addr->sa_family == AF_INET && strcmp(one->ifa_name, "wire") == 0)
+			own = one->ifa_addr;
+	return tell_address(aim, own);
+}
+
+/* Asked of the very socket that goes to Tor: it is of a network with devices, whatever the tool's own has. */
+static int interface_ioctl(const struct aim *aim)
+{
+	const struct sockaddr *own = NULL;
+	struct ifreq each[64];
+	struct ifconf all = {.ifc_len = sizeof(each), .ifc_req = each};
+	bool is_told = told("ioctl", ioctl(socket(AF_INET, SOCK_STREAM, 0), SIOCGIFCONF, &all)) == 0;
+
+	for (size_t i = 0; is_told && i < (size_t)all.ifc_len / sizeof(each[0]); i++)
+		if (strcmp(each[i].ifr_name, "wire") == 0)
+			own = &each[i].ifr_addr;
+	return tell_address(aim, own);
+}
+
 const struct vector family_vectors[] = {
 	{"packet-raw", packet_raw},
 	{"packet-datagram", packet_datagram},
@@ -130,5 +153,6 @@ const struct vector family_vectors[] = {
 	{"inherited-capability", netlink_address},
 	{"tunnel", tunnel},
 	{"interface-addresses", interface_addresses},
+	{"interface-ioctl", interface_ioctl},
 	{NULL, NULL},
 };

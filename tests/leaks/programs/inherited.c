@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "vector.h"
@@ -66,6 +68,27 @@ static int inherited_errand(const struct aim *aim)
 	return told("recv", recv(fd, answer, sizeof(answer), 0)) > 0 ? WORKED : DENIED;
 }
 
+/* The first that is written there: nothing is said before. */
+static int stdout_errand(const struct aim *aim)
+{
+	char words[64], answer[64];
+	int size = snprintf(words, sizeof(words), "CONNECT 198.51.100.%u %u\n", aim->number, aim->port);
+
+	return send(1, words, (size_t)size, MSG_NOSIGNAL) == size && recv(1, answer, sizeof(answer), 0) > 0 ? WORKED : DENIED;
+}
+
+/* To whomever a datagram is addressed, past the hooks. The second word is the directory of daemons. */
+static int stdin_datagram(const struct aim *aim)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char words[64];
+	int fd = given(aim);
+
+	snprintf(words, sizeof(words), "CONNECT 198.51.100.%u %u\n", aim->number, aim->port);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/datagram", aim->extra[1]);
+	return sent("sendto", syscall(SYS_sendto, fd, words, strlen(words), 0, &address, sizeof(address)));
+}
+
 const struct vector inherited_vectors[] = {
 	{"inherited-udp-send", inherited_send},
 	{"inherited-udp-write", inherited_write},
@@ -77,6 +100,8 @@ const struct vector inherited_vectors[] = {
 	{"stdin-udp", inherited_send},
 	{"stdin-tcp", inherited_write},
 	{"stdin-unix", inherited_errand},
+	{"stdin-datagram", stdin_datagram},
 	{"stdout-tcp", inherited_send},
+	{"stdout-unix", stdout_errand},
 	{NULL, NULL},
 };

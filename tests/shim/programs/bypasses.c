@@ -185,6 +185,14 @@ static void outside(void)
 				offsetof(struct sockaddr_un, sun_path) + 1 + strlen(given[1])));
 }
 
+/* argv[2]: a folder, with a file in a folder of it. */
+static void moves(void)
+{
+	chdir(given[0]);
+	say("move", rename("one/file", "two/file"));
+	say("link", link("two/file", "one/link"));
+}
+
 #ifdef __x86_64__
 static void other_machine(void)
 {
@@ -206,6 +214,7 @@ static const struct command commands[] = {
 	{"listeners", listeners}, {"unix_listener", unix_listener}, {"device", device}, {"keys", keys},
 	{"protocols", protocols}, {"options", options}, {"linger", linger},
 	{"faults", faults}, {"others", others}, {"pairs", pairs}, {"tunnels", tunnels}, {"outside", outside},
+	{"moves", moves},
 #ifdef __x86_64__
 	{"other_machine", other_machine}, {"other_abi", other_abi},
 #endif

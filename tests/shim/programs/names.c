@@ -56,6 +56,10 @@ static void addrinfo(void)
 	look("missing", "nothing.example", "80", AF_UNSPEC, SOCK_STREAM, 0);
 	look("invalid", "two words", "80", AF_UNSPEC, SOCK_STREAM, 0);
 	look("empty", "", "80", AF_UNSPEC, SOCK_STREAM, 0);
+	look("no_port", "198.51.100.1", "", AF_UNSPEC, SOCK_STREAM, 0);
+	look("any_port", "198.51.100.1", "*", AF_UNSPEC, SOCK_STREAM, 0);
+	look("any_node", "*", "80", AF_INET, SOCK_STREAM, AI_PASSIVE);
+	look("any_at_all", "*", "*", AF_UNSPEC, SOCK_STREAM, 0);
 	look("nothing", NULL, NULL, AF_UNSPEC, SOCK_STREAM, 0);
 	look("bad_family", "example.org", "80", AF_UNIX, SOCK_STREAM, 0);
 	look("bad_type", "example.org", "80", AF_UNSPEC, SOCK_SEQPACKET, 0);

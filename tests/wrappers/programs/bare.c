@@ -1,9 +1,11 @@
 /* A static program: no hook is in it. Each command prints `name=outcome` per call, as those of tests/shim do. */
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -54,6 +56,20 @@ static void refusals(void)
 	say("other_family", connect(tcp6(), (struct sockaddr *)&there, sizeof(there)));
 	say("unspec", connect(tcp4(), &(struct sockaddr){.sa_family = AF_UNSPEC}, 16));
 	say("unix", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&(struct sockaddr_un){AF_UNIX, "/run/x"}, 8));
+}
+
+/* Of a TCP socket: what it says of itself, and what it would say of the network that it is in. */
+static void devices(void)
+{
+	struct ifreq each[16], one = {.ifr_ifindex = 1};
+	struct ifconf all = {.ifc_len = sizeof(each), .ifc_req = each};
+	int fd = tcp6(), number;
+
+	say("unsent", ioctl(fd, 0x894b /* SIOCOUTQNSD */, &number));
+	say("mark", ioctl(fd, 0x8905 /* SIOCATMARK */, &number));
+	say("addresses", ioctl(fd, 0x8912 /* SIOCGIFCONF */, &all));
+	say("name", ioctl(fd, 0x8910 /* SIOCGIFNAME */, &one));
+	say("hardware", ioctl(fd, 0x8927 /* SIOCGIFHWADDR */, &one));
 }
 
 static void say_each(const char *kind, int domain, int type)
@@ -256,7 +272,8 @@ static void noise(void)
 
 static const struct command commands[] = {
 	{"opens", opens}, {"refusals", refusals}, {"threads", threads}, {"signals", signals}, {"swaps", swaps},
-	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks}, {"killed", killed}, {"hides", hides}, {NULL, NULL},
+	{"datagrams", datagrams}, {"siblings", siblings}, {"noise", noise}, {"addresses", addresses}, {"netlinks", netlinks},
+	{"killed", killed}, {"hides", hides}, {"devices", devices}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)

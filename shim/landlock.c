@@ -1,0 +1,74 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "landlock.h"
+#include "rules.h"
+
+int exitpin_landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_ASK_VERSION);
+
+	return abi > 0 ? (int)abi : 0;
+}
+
+/* No TCP connect at all: the orchestrator connects the tool's sockets. Bind to a free port and no other. No abstract Unix
+ * socket and no signal to whatever is outside. A ruleset, or -1 and errno; so below. */
+static int network_rules(int abi)
+{
+	const struct landlock_ruleset rules = {.network = LANDLOCK_BIND_TCP | LANDLOCK_CONNECT_TCP,
+					       .scopes = LANDLOCK_ABSTRACT_SOCKETS | LANDLOCK_SIGNALS};
+	const struct landlock_port_rule free_port = {.rights = LANDLOCK_BIND_TCP, .port = 0};
+	const size_t size = abi >= LANDLOCK_WITH_SCOPES ? sizeof(rules) : offsetof(struct landlock_ruleset, scopes);
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+
+	if (ruleset < 0 || syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_PORT, &free_port, 0) == 0)
+		return ruleset;
+	int error = errno;
+
+	close(ruleset);
+	errno = error;
+	return -1;
+}
+
+/* A kernel that has no rules for networks knows those for files. Whatever they are, whoever has some may not trace who has
+ * not: so no block device can be made, which no tool could. Files can be moved anywhere, which wants a rule that says so. */
+static int file_rules(void)
+{
+	const struct landlock_ruleset rules = {.files = LANDLOCK_MAKE_BLOCK | LANDLOCK_REFER};
+	struct landlock_path_rule anywhere = {.rights = LANDLOCK_REFER, .parent = open("/", O_PATH | O_CLOEXEC)};
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, offsetof(struct landlock_ruleset, network), 0);
+	bool is_added = ruleset >= 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_BELOW, &anywhere, 0) == 0;
+	int error = errno;
+
+	if (anywhere.parent >= 0)
+		close(anywhere.parent);
+	if (ruleset >= 0 && !is_added)
+		close(ruleset);
+	errno = error;
+	return is_added ? ruleset : -1;
+}
+
+bool exitpin_landlock(bool with_network)
+{
+	const int abi = exitpin_landlock_abi();
+	const bool has_network = abi >= LANDLOCK_WITH_NETWORK && !IS_LEFT_OUT("network-rules");
+
+	if (abi < LANDLOCK_WITH_REFER || (with_network && !has_network)) {
+		errno = EOPNOTSUPP;
+		return false;
+	}
+	int ruleset = has_network ? network_rules(abi) : file_rules();
+
+	if (ruleset < 0)
+		return false;
+	bool is_done = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	int error = errno;
+
+	close(ruleset);
+	errno = error;
+	return is_done;
+}
