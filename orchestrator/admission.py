@@ -8,15 +8,18 @@ Pure; `runs.py` asks, and decides what an untrusted report means for the run.
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from errno import EACCES, ENETUNREACH
 
 from .connections import EAI_AGAIN, EAI_NONAME
 from .effects import AnswerCall
 from .events import NO_PROCESS, ConnectReported, Denied, LookupReported, UnixAsked
-from .model import Destination, Run
-from .names import Names, can_exit_reach, is_mapped, is_private
+from .model import Destination, Place, Run
+from .names import Names, can_exit_reach, is_ipv4, is_mapped, is_private
+
+NAMES_KNOWN = 12
+"""As many of the last names, and as many destinations, stand on a ticket: three addresses each at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Admission:
     resolve: str
     allowed: Allowed | None = None
     names: Names = field(default_factory=Names)
+    _places: tuple[int, tuple[Place, ...]] = (-1, ())
 
     @staticmethod
     def of(run: Run, resolve: str) -> "Admission":
@@ -86,6 +90,25 @@ class Admission:
         if self.allowed is not None and not any(self.allowed.may_connect(one, port) for one in (name, *found_for)):
             return _refused_connect(report, EACCES, "destination", Destination(name, port))
         return Destination(name, port)
+
+    def places(self) -> tuple[Place, ...]:
+        """Where `connect` lets connects in, and to what they lead; not all places, where there are many."""
+        count = self.names.count()
+        if self._places[0] != count:
+            self._places = count, tuple(self._find_places())
+        return self._places[1]
+
+    def _find_places(self) -> Iterator[Place]:
+        latest = self.names.latest(NAMES_KNOWN)
+        known = {name: [*self.names.mapped(name, 4), *self.names.mapped(name, 6)] for name in latest}
+        if self.allowed is None:
+            yield from (Place(address, 0, name) for name, addresses in known.items() for address in addresses)
+            return
+        for host, port in list(self.allowed.destinations)[:NAMES_KNOWN]:
+            if port:
+                yield from (Place(address, port, host) for address in known.get(host, []))
+            if port and is_ipv4(host) and not is_mapped(host):
+                yield Place(host, port, host)
 
     def reach(self, asked: UnixAsked) -> Settled | Untrusted:
         """Whether the run may have this Unix socket: whoever listens there may have a way out that is not Tor's."""

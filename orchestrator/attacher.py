@@ -1,8 +1,8 @@
 """The Tor side of a session: lines in, circuits built, streams attached; what concerns a run is told to it.
 
-Owns the pool and the stream table, and is the only sender of EXTENDCIRCUIT, ATTACHSTREAM, CLOSESTREAM and
-CLOSECIRCUIT. Events, attaches and closes share one control connection, so what is decided here is decided in Tor's
-own order.
+Owns the pool and the stream table, and is the only sender of EXTENDCIRCUIT, CLOSESTREAM, CLOSECIRCUIT and, but for
+streams of tickets, which were attached as they are here, ATTACHSTREAM. Events, attaches and closes share one control
+connection, so what is decided here is decided in Tor's own order.
 """
 
 import asyncio
@@ -184,7 +184,9 @@ class Attacher:
 
     def _watch(self) -> None:
         self._watch_timer = self._loop.call_later(WATCH_S, self._watch)
-        if self._control.longest_wait_s() > COMMAND_TIMEOUT_S:
+        ahead = self._control.ahead
+        waits_s = self._control.longest_wait_s(), 0.0 if ahead is None else ahead.longest_wait_s()
+        if max(waits_s) > COMMAND_TIMEOUT_S:
             self._lose_trust(f"tor has not answered a command for {COMMAND_TIMEOUT_S:g} s")
 
     # Tor is told, and runs are.
@@ -199,7 +201,10 @@ class Attacher:
                 is_circuit_gone = any(words in reply[1][-1] for words in CIRCUIT_GONE)
                 self._perform(self._streams.refuse_attach(wish.stream_id, is_circuit_gone))
 
-        self._control.send(f"ATTACHSTREAM {wish.stream_id} {wish.circuit_id}", replied)
+        if wish.is_ahead and self._control.ahead is not None:
+            self._control.ahead.was_sent(wish.stream_id, wish.circuit_id, replied)
+        else:
+            self._control.send(f"ATTACHSTREAM {wish.stream_id} {wish.circuit_id}", replied)
 
     def _close_stream(self, wish: fx.CloseStream) -> None:
         self._control.send(f"CLOSESTREAM {wish.stream_id} {wish.reason}", _ignore)

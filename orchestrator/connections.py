@@ -34,6 +34,7 @@ class Connection:
     tag: str
     is_lookup: bool = False
     is_weak: bool = False
+    is_ahead: bool = False
     asked_host: str = ""
     circuit_id: int | None = None
     stream_id: int | None = None
@@ -61,8 +62,9 @@ class Connection:
         """waiting -> claimed, for this circuit."""
         self.status, self.circuit_id = "claimed", circuit_id
         return Claim(
-            run_id, self.number, self.source, self.tag, self.destination, circuit_id, exit_fingerprint, self.is_lookup
-        )
+            run_id, self.number, self.source, self.tag, self.destination, circuit_id, exit_fingerprint,
+            self.is_lookup, self.is_ahead,
+        )  # fmt: skip
 
     def note_end(self, reason: str | None, remote_reason: str | None) -> None:
         """Keep why it failed; else why it ended."""

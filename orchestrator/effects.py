@@ -13,10 +13,11 @@ from .model import Claim, Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class AttachStream:
-    """ATTACHSTREAM, once per stream, never to circuit 0."""
+    """ATTACHSTREAM, once per stream, never to circuit 0. `is_ahead`: it has been said, by a ticket."""
 
     stream_id: int
     circuit_id: int
+    is_ahead: bool = False
 
     def __post_init__(self) -> None:
         if self.circuit_id <= 0:

@@ -34,7 +34,8 @@ class Unhooked:
 
 @dataclass(frozen=True, slots=True)
 class ConnectReported:
-    """A hook asks for a stream. `source` was read from the socket itself; `problem` as in Hello."""
+    """A hook asks for a stream. `source` was read from the socket itself; `problem` as in Hello; `is_ahead`: the ticket
+    that was there was used for it."""
 
     call: int
     pid: int
@@ -42,6 +43,14 @@ class ConnectReported:
     destination: Destination
     is_weak: bool
     problem: str | None
+    is_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WentAstray:
+    """By a ticket something was done that would not have been done here."""
+
+    detail: str
 
 
 NO_PROCESS = 0

@@ -9,11 +9,11 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from random import Random
 
 from . import effects as fx
 from . import events
+from .active import Active
 from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
@@ -28,15 +28,6 @@ from .surroundings import Surroundings
 from .timekeeping import Timekeeper
 
 Finished = Callable[[Life, Launch | None], None]
-
-
-@dataclass(slots=True)
-class Active:
-    """A run under way."""
-
-    life: Life
-    launch: Launch
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
 
 class Session:
@@ -67,6 +58,7 @@ class Session:
         pool = Pool(pace, first_hops, rng, around.health, (starts or Unlimited()).take_circuit)
         told = self.post, self.lose_trust, around.on_network
         self._attacher = Attacher(control, pool, streams or Streams(), evidence, *told)
+        self._control = control
         self._launcher = launcher
         self._evidence = evidence
         self._on_begun, self._on_finished = on_begun, on_finished
@@ -168,12 +160,16 @@ class Session:
         active = self._active.get(run_id)
         if active is None:
             return
+        active.recall()
+        if self._active.get(run_id) is not active:
+            return
         call = getattr(event, "call", None)
         if isinstance(event, events.CallLost):
             self._forget_call(active, event.call)
         elif call is not None:
             self._run_of_call[call] = run_id
         self._perform(active.life.step(event, time.time()))
+        active.offer_ticket()
 
     def _post_all(self, event: object, up_to: Phase = Phase.DONE) -> None:
         for run_id in [name for name, active in self._active.items() if active.life.phase <= up_to]:
@@ -204,7 +200,7 @@ class Session:
             self._on_finished(life, None)
             self._loop.call_soon(self._fill)
             return
-        self._active[run_id] = Active(life, launch)
+        self._active[run_id] = Active(life, launch, self._control.ahead)
         begin: dict[str, object] = {"exit": run.exit.fingerprint, "address": run.address, "nonce": run.nonce.hex()}
         if run.setup is None:  # a declared tool's may hold a secret; its record says what may be told
             begin["argv"] = list(run.argv)

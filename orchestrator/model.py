@@ -142,7 +142,8 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A connection that may become a stream: from this endpoint, with this tag, on this circuit, to this exit."""
+    """A connection that may become a stream: from this endpoint, with this tag, on this circuit, to this exit.
+    `is_ahead`: by a ticket, so that Tor has been told of it already."""
 
     run_id: str
     connection: int
@@ -152,6 +153,28 @@ class Claim:
     circuit_id: int
     exit: Fingerprint
     is_lookup: bool = False
+    is_ahead: bool = False
+
+
+class Place(NamedTuple):
+    """Where a connect to an address leads: to `host`, a name or an address; `port` 0: any port, and on to the same."""
+
+    address: str
+    port: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the next connect of a run may do before it is decided here, as it will be: become connection `number`, with
+    this tag, on this circuit, if it leads to one of the places, or `goes_anywhere`: to an IPv4 address that is none.
+    Good until the run takes its next step."""
+
+    number: int
+    tag: str
+    circuit_id: int
+    places: tuple[Place, ...]
+    goes_anywhere: bool
 
 
 @dataclass(slots=True)

@@ -33,6 +33,14 @@ class Names:
         network = MAPPED_V6 if family == 6 else MAPPED_V4
         return (str(network.network_address + number),)
 
+    def latest(self, count: int) -> list[str]:
+        """The last names that were asked for."""
+        return self._names[-count:]
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._names)
+
     def original(self, address: str) -> str | None:
         """The name behind a mapped address; None for an address that is none."""
         parsed = ipaddress.ip_address(address)
@@ -56,6 +64,11 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_ipv4(host: str) -> bool:
+    """Whether `host` is an IPv4 address."""
+    return is_address(host) and ":" not in host
 
 
 def canonical_address(text: str) -> str:

@@ -6,6 +6,7 @@ control socket says so; who comes second waits and is told for whom. A daemon th
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from ..wrappers.ahead import Ahead
 from ..wrappers.directory import read_fresh_until, read_snapshot
 from ..wrappers.runtime import is_locked, private_directory, runtime_directory
 from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepare
@@ -78,6 +80,7 @@ async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIte
             await close_leftovers(channel)
             snapshot = await read_snapshot(channel)
             version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
+            _go_ahead(vantage, channel, socks)
             yield Network(channel, socks, snapshot, version)
         finally:
             channel.close()
@@ -107,6 +110,12 @@ async def consulted(vantage: Vantage) -> AsyncIterator[tuple[ControlChannel, Sna
         yield channel, await read_snapshot(channel)
     finally:
         channel.close()
+
+
+def _go_ahead(vantage: Vantage, channel: ControlChannel, socks: tuple[str, int]) -> None:
+    """Let connects be made by tickets, over a control connection of their own. Where that can't be, they wait."""
+    with contextlib.suppress(OSError, OperatorError):
+        channel.ahead = Ahead(authenticate(vantage.control_socket), socks, channel.lose)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .effects import AnswerCall
-from .model import Claim, Run
+from .model import Claim, Run, Ticket
 
 Post = Callable[[object], None]
 Reply = tuple[int, list[str]]
@@ -21,6 +21,10 @@ class Control(Protocol):
     on_lost: Callable[[str], None]
 
     @property
+    def ahead(self) -> "Ahead | None":
+        """Who makes connects by tickets, if anybody does."""
+
+    @property
     def pinning_options(self) -> Iterable[str]:
         """The options that no one may change while runs are open."""
 
@@ -29,6 +33,16 @@ class Control(Protocol):
 
     def longest_wait_s(self) -> float:
         """How long the oldest unanswered command has been waiting."""
+
+
+class Ahead(Protocol):
+    """Who makes connects by tickets, over a control connection of its own; launches know how to ask it."""
+
+    def was_sent(self, stream_id: int, circuit_id: int, on_reply: Callable[[Reply], None]) -> None:
+        """ATTACHSTREAM was sent: hear its reply, which may have come."""
+
+    def longest_wait_s(self) -> float:
+        """How long the oldest such reply has been waited for."""
 
 
 class Launch(Protocol):
@@ -42,6 +56,12 @@ class Launch(Protocol):
 
     def kill(self) -> None:
         """Kill the launcher and what is left of the tree; a LauncherLost is posted."""
+
+    def go_ahead(self, ticket: Ticket, by: Ahead) -> None:
+        """The next connect need not wait to be reported, if it can do without: `by` makes it."""
+
+    def recall(self) -> None:
+        """There is no ticket any more; a connect that has used it is reported before this returns."""
 
     def open_stream(self, call: int, claim: Claim) -> None:
         """Connect the call's socket to Tor and speak SOCKS; a SocksAnswered is posted."""

@@ -25,7 +25,7 @@ from . import events as ev
 from .admission import Admission, Settled, Untrusted
 from .connections import EAI_AGAIN, Connection, Connections
 from .effects import Effect
-from .model import Destination, Endpoint, Failure, Run, Times
+from .model import Destination, Endpoint, Failure, Run, Ticket, Times
 from .outcomes import outcome, stream_failure
 
 HELLO_TIMEOUT_S = 10.0
@@ -93,6 +93,7 @@ class Life:
     failure: Failure | None = None
     timed_out: bool = False
     is_supervised: bool = False
+    _next_tag: tuple[int, str] = (0, "")
 
     def __post_init__(self) -> None:
         self.admission = Admission.of(self.run, self.resolve)
@@ -186,6 +187,28 @@ class Life:
 
     # Reports.
 
+    def ticket(self) -> Ticket | None:
+        """What the next connect may do before it is reported here: what would come of it now. None: it has to wait."""
+        if self.phase is not Phase.RUNNING or self.failure is not None or self.circuit_id is None:
+            return None
+        number = len(self.connections) + 1
+        if number > CONNECTIONS_MAX:
+            return None
+        goes_anywhere = self.admission.allowed is None
+        return Ticket(number, self._tag(number), self.circuit_id, self.admission.places(), goes_anywhere)
+
+    def _tag(self, number: int) -> str:
+        """The tag of connection `number`, the next one: the same as long as it is not there."""
+        if self._next_tag[0] != number:
+            self._next_tag = number, self.tag_of(number)
+        return self._next_tag[1]
+
+    def _went_astray(self, event: ev.WentAstray, now: float) -> list[Effect]:
+        """A bug, unless the run has failed already: then the tool was only answered before it could be told of that."""
+        if self.failure is not None:
+            return []
+        return self.fail(Failure("attribution", "local", True, event.detail))
+
     def _hello(self, event: ev.Hello, now: float) -> list[Effect]:
         if event.problem is not None:
             return self._refuse(event.call, event.problem)
@@ -211,6 +234,7 @@ class Life:
             return self._not_admitted(event.call, admitted)
         connection = self._connection(event.call, event.pid, event.source, admitted)
         connection.is_weak, connection.asked_host = event.is_weak, host
+        connection.is_ahead = event.is_ahead
         return self._accept(connection, now)
 
     def _lookup_reported(self, event: ev.LookupReported, now: float) -> list[Effect]:
@@ -236,7 +260,7 @@ class Life:
 
     def _connection(self, call: int, pid: int, source: Endpoint, destination: Destination) -> Connection:
         number = len(self.connections) + 1
-        return Connection(number, call, pid, source, destination, self.tag_of(number))
+        return Connection(number, call, pid, source, destination, self._tag(number))
 
     def _accept(self, connection: Connection, now: float) -> list[Effect]:
         """Claim it for the run's circuit; without one, it waits for the replacement."""
@@ -442,6 +466,7 @@ _STEPS: dict[type, Callable[..., list[Effect]]] = {
     ev.UnixAsked: Life._unix_asked,
     ev.PeerAsked: Life._peer_asked,
     ev.Denied: Life._denied,
+    ev.WentAstray: Life._went_astray,
     ev.SocksAnswered: Life._socks_answered,
     ev.CallLost: Life._call_lost,
     ev.BytesSeen: Life._bytes_seen,

@@ -9,6 +9,9 @@ stream without a claim is not a late one but a foreign one. Three witnesses must
   source port      the kernel's, read from the very socket, which names the connection
   SOCKS user name  an unguessable tag, spoken by the orchestrator on that socket, which names both once more
 
+Of a connect that was made by a ticket (`active.py`) Tor has heard before its claim came here, but not before it was
+made: the claim is told of before any line about its stream. That stream is attached as any other, in words alone.
+
 A claim is used once. A stream is attached once, to the open circuit of the claim's run whose last hop is the
 claim's exit, never to 0 and never again; every later line about it must name that circuit and that tag. DETACHED
 and FAILED end it. Anything else, foreign streams and unlisted transitions included, is closed and said, never
@@ -177,7 +180,7 @@ class Streams:
             return [CloseStream(event.stream_id, END_DESTROY), gone]
         self.attached.add(event.stream_id)
         self.streams[event.stream_id] = Stream(event.stream_id, claim, Status.ATTACHING)
-        return [StreamJoined(claim, event.stream_id), AttachStream(event.stream_id, claim.circuit_id)]
+        return [StreamJoined(claim, event.stream_id), AttachStream(event.stream_id, claim.circuit_id, claim.is_ahead)]
 
     def _step_known(self, stream: Stream, event: StreamEvent) -> list[Effect]:
         problem = self._disagreement(stream, event)

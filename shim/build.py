@@ -12,9 +12,11 @@ from cffi import FFI
 
 HERE = Path("shim")
 PARTS = (
-    *("address", "aside", "child", "hosts", "kernel", "kind", "landlock", "namespaces", "notify", "nowhere"),
+    *("address", "aside", "child", "descent", "hosts", "kernel", "kind", "landlock", "namespaces", "notify", "nowhere"),
     *("pipes", "program", "record", "rules", "socks", "steer", "text"),
 )
+AHEAD = ("call", "control", "dialogue", "go", "notes", "stream_line", "take", "thread")
+HEADERS = (*(f"{name}.h" for name in PARTS), "ahead/ahead.h", "ahead/control.h")
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
@@ -97,22 +99,39 @@ int exitpin_descriptor_of(int tid, int pid, int fd);
 long exitpin_read_memory(int tid, uint64_t address, void *data, size_t size);
 long exitpin_report_connect(int fd, const void *address, size_t size, const struct exitpin_endpoint *run_address,
                             struct exitpin_report *report, int *reason);
+
+bool exitpin_descends(int pid, int root);
+"""
+AHEAD_CDEF = """
+bool exitpin_stream_line_parse(const char *text, size_t size, struct stream_line *line);
+
+struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endpoint *tor, int noted);
+void exitpin_ahead_stop(struct exitpin_ahead *ahead);
+bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid,
+                           int tool, const void *address, size_t size);
+bool exitpin_ahead_adopt(struct exitpin_ahead *ahead, int64_t ticket, int connection, int pid);
+int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket);
+bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
+bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);
+bool exitpin_ahead_is_hushed(struct exitpin_ahead *ahead);
+bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
+bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t flight);
 """
 
 
-def wire_cdef() -> str:
-    """The records of wire.h, as they stand between its cdef marks."""
-    text = (HERE / "wire.h").read_text(encoding="utf-8")
+def marked(header: str) -> str:
+    """What stands between the cdef marks of a header."""
+    text = (HERE / header).read_text(encoding="utf-8")
     return text.partition("/* cdef: begin */")[2].partition("/* cdef: end */")[0]
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(wire_cdef() + CDEF)
+ffibuilder.cdef(marked("wire.h") + CDEF + marked("ahead/control.h") + marked("ahead/ahead.h") + AHEAD_CDEF)
 ffibuilder.set_source(
     "exitpin.shim._bindings",
-    "\n".join(f'#include "{name}.h"' for name in PARTS) + "\n",
-    sources=[str(HERE / f"{name}.c") for name in PARTS],
-    depends=[str(HERE / f"{name}.h") for name in (*PARTS, "sys", "wire")],
+    "\n".join(f'#include "{name}"' for name in HEADERS) + "\n",
+    sources=[str(HERE / f"{name}.c") for name in (*PARTS, *(f"ahead/{name}" for name in AHEAD))],
+    depends=[str(HERE / name) for name in (*HEADERS, "ahead/table.h", "sys.h", "wire.h")],
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", None)],
     extra_compile_args=["-std=gnu11", "-Wall", "-fvisibility=hidden", "-pthread"],

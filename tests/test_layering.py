@@ -12,7 +12,9 @@ PACKAGES = ("orchestrator", "wrappers", "shim", "tools.d")
 
 # Modules that do I/O or are told of it. All others in these folders are the core.
 SHELL = {
-    "orchestrator": {"loop", "attacher", "looks", "timekeeping", "ports", "settings", "evidence", "network", "daemon"},
+    "orchestrator": {
+        *("active", "attacher", "daemon", "evidence", "loop", "looks", "network", "ports", "settings", "timekeeping"),
+    },
     "orchestrator/audit": {
         *("assessing", "auditing", "controlling", "keeping", "ledger", "recalling", "replaying", "scanning", "tasks"),
     },

@@ -12,15 +12,21 @@ import errno
 import os
 import select
 import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from ..shim import calls
 
 AT_ONCE = 16
 """So many calls are on their way to the loop; the next waits, and costs no descriptor."""
+
+UNIX_ADDRESS_MAX = 110
+_FAMILY = struct.Struct("=H")
 
 Gift = tuple[calls.Call, socket.socket, Callable[[int], None]]
 
@@ -44,21 +50,46 @@ class Asked:
             self.tool_socket.close()
 
 
+class Hasty(Protocol):
+    """Who may be faster than the loop: asked in this thread."""
+
+    def go(self, asked: Asked) -> bool:
+        """Whether this connect is under way; what was asked is then somebody else's."""
+
+    def greet(self, connection: socket.socket, pid: int) -> bool:
+        """Whether somebody hears this connection of a hook; it is then theirs."""
+
+
+class Reports(Protocol):
+    """The run's report socket."""
+
+    path: Path
+
+    def adopt(self, connection: socket.socket, pid: int) -> None:
+        """A hook's connection."""
+
+
 class CallThread:
-    """Of one run. On the loop, `judge` hears of each call, `over` once that nobody is left who could ask, or what went
-    wrong with us. Begins at once, on a copy of `listener`. Raises OSError."""
+    """Of one run. A hook that connects to the `reports` gets a connection to us, which `hasty` may hear, and a connect
+    may go by it; of all else, on the loop, `judge` hears, and `over` once that nobody is left who could ask, or what
+    went wrong with us. Begins at once, on a copy of `listener`. Raises OSError."""
 
     def __init__(
         self,
         listener: int,
         judge: Callable[[Asked], None],
         over: Callable[[Exception | None], None],
+        hasty: Hasty,
+        reports: Reports,
         *,
         is_apart: bool,
         may_listen: bool,
     ) -> None:
         self._judge = judge
         self._over = over
+        self._hasty = hasty
+        self._reports = reports
+        self._path = os.fsencode(reports.path)
         self._is_apart = is_apart
         self._may_listen = may_listen
         self._loop = asyncio.get_running_loop()
@@ -121,8 +152,41 @@ class CallThread:
             if call is None:
                 self._room.release()
             else:
-                self._post(self._hand_over, self._look(listener, call))
+                asked = self._look(listener, call)
+                if self._is_carried_out(listener, asked):
+                    self._room.release()
+                else:
+                    self._post(self._hand_over, asked)
         return True
+
+    def _is_carried_out(self, listener: int, asked: Asked) -> bool:
+        if asked.error or asked.problem is not None or asked.tool_socket is None:
+            return False
+        if asked.tool_socket.family != socket.AF_UNIX:
+            return self._hasty.go(asked)
+        if not _leads_to(asked.address, self._path):
+            return False
+        with asked.tool_socket:
+            try:
+                self._connect_to_us(listener, asked)
+            except OSError as error:  # it has gone, or may have no more descriptors
+                calls.answer(listener, asked.call, error.errno or errno.EACCES)
+        return True
+
+    def _connect_to_us(self, listener: int, asked: Asked) -> None:
+        """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                calls.replace(listener, asked.call, signed(asked.call.arguments[0]), theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
+        if not self._hasty.greet(ours, asked.pid):
+            self._post(self._adopt, (ours, asked.pid))
+
+    def _adopt(self, hook: tuple[socket.socket, int]) -> None:
+        self._reports.adopt(*hook)
 
     def _look(self, listener: int, call: calls.Call) -> Asked:
         error, defence = calls.refusal(call.number, call.arguments, is_apart=self._is_apart)
@@ -151,6 +215,14 @@ class CallThread:
     def _post(self, hears: Callable[..., None], what: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
             self._loop.call_soon_threadsafe(hears, what)
+
+
+def _leads_to(address: bytes, path: bytes) -> bool:
+    """Whether this address of a Unix socket is that path."""
+    if not _FAMILY.size < len(address) <= UNIX_ADDRESS_MAX:
+        return False
+    family, name = _FAMILY.unpack_from(address)[0], address[_FAMILY.size :]
+    return bool(family == socket.AF_UNIX and name.partition(b"\0")[0] == path)
 
 
 def _give(listener: int, call: calls.Call, ours: socket.socket, way: Callable[[int], None]) -> None:

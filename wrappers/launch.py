@@ -1,6 +1,7 @@
 """One run's hold on the world: its directory and report socket, its process tree, the SOCKS dialogues on its sockets.
 
-Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`.
+Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`. Over 300
+lines because all that a run holds is begun and let go of here, in an order.
 """
 
 import asyncio
@@ -12,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..orchestrator import events
+from ..orchestrator import events, ports
 from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.model import Claim, Endpoint, Run
+from ..orchestrator.model import Claim, Endpoint, Run, Ticket
 from ..shim import bindings
 from .daemons import Sockets
 from .desk import Desk, Given
+from .door import Door
 from .environment import run_environment, tool_environment
 from .given import Input
 from .hidden import Daemons, Looking, containment_options
@@ -116,7 +118,7 @@ class ToolLaunch:
         self._unix = UnixSockets(launcher.given, self._tree, may_listen=containment.may_listen)
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
         self._process = launcher.process(self._tree, self._heard, self._supervise)
-        self._supervisor: Supervisor | None = None
+        self._door = Door(run, self._reports, self._tree)
         self._dialogues: dict[int, SocksDialogue] = {}
         self._lookups: dict[int, socket.socket] = {}
         self.stdout: Output | None = None
@@ -151,7 +153,7 @@ class ToolLaunch:
     def _start(self, hidden: Sequence[str]) -> str | None:
         launcher, run = self._launcher, self._run
         try:
-            self._reports.open()
+            self._reports.listener.open()
             if run.setup is not None:
                 make_workspace(run.setup)
             places = self.desk.make() if self.desk is not None else {}
@@ -177,8 +179,8 @@ class ToolLaunch:
         """The kernel has the tool's calls for us: from now on it can do nothing without."""
         containment, run = self._launcher.containment, self._run
         try:
-            self._supervisor = Supervisor(
-                listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix,
+            self._door.supervisor = Supervisor(
+                listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix, self._door,
                 may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
             )  # fmt: skip
         except OSError as error:
@@ -230,11 +232,19 @@ class ToolLaunch:
         if not self._is_called_off():
             self._process.kill()
 
+    def go_ahead(self, ticket: Ticket, by: ports.Ahead) -> None:
+        self._door.go_ahead(ticket, by)
+
+    def recall(self) -> None:
+        self._door.recall()
+
     def open_stream(self, call: int, claim: Claim) -> None:
-        connection = self._lookups.get(call)
-        if connection is None:
-            known = self._reports.calls.get(call)
-            connection = known.tool_socket if known else None
+        known = self._reports.calls.get(call)
+        if known is not None and known.flight is not None:
+            if not known.flight.is_as_claimed(claim):
+                self._post(events.WentAstray(f"what was asked of Tor is not {claim.destination} on {claim.circuit_id}"))
+            return
+        connection = self._lookups.get(call) or (known.tool_socket if known else None)
         if connection is None:
             return  # the tool hung up in between; CallLost has been posted
 
@@ -271,6 +281,8 @@ class ToolLaunch:
         """No stream came of this call. Another process may share the socket: it must not read Tor's SOCKS reply."""
         self._drop_dialogue(call)
         known = self._reports.calls.get(call)
+        if known is not None and known.flight is not None:
+            known.flight.end()
         if known is not None and known.tool_socket is not None:
             disconnect(known.tool_socket)
 
@@ -278,6 +290,7 @@ class ToolLaunch:
         if isinstance(event, events.CallLost):
             self._take_back(event.call)
         elif isinstance(event, events.TreeEnded):
+            self._door.recall()
             self._reports.drain()
         self._post(event)
 
@@ -292,11 +305,11 @@ class ToolLaunch:
     def close(self) -> None:
         if self._looking is not None:
             self._looking.call_off()
+        self._door.recall()
         for call in list(self._dialogues):
             self._drop_dialogue(call)
         self._reports.close()
-        if self._supervisor is not None:
-            self._supervisor.close()
+        self._door.close()
         self._unix.close()
         with contextlib.suppress(OSError):
             self._process.close()

@@ -14,8 +14,12 @@ from ..orchestrator.events import ReportsCrowded
 from ..orchestrator.runs import REPORTS_MAX
 from ..shim import bindings
 from ..shim.nowhere import network_of
+from .ahead import Flight
 
 _PEER = struct.Struct("3i")
+Received = tuple[bytes, list[int], bool]
+"""A packet (empty: hung up), the descriptors that came with it, and whether some were lost, for we have no room."""
+
 REPORT_MAX = 1024
 DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
@@ -28,7 +32,7 @@ DOUBTFUL_MAX = 10_000
 class WaitingCall:
     """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
     hears the answer, and whether it waits still. And the tool's socket that it is about. `pid`: by the kernel's word;
-    0: not asked yet, or, without a connection, nobody in particular."""
+    0: not asked yet, or, without a connection, nobody in particular. `flight`: where a ticket was used for it."""
 
     number: int
     connection: socket.socket | None = None
@@ -37,6 +41,7 @@ class WaitingCall:
     is_watched: bool = False
     on_answer: Callable[[AnswerCall], None] | None = None
     is_alive: Callable[[], bool] | None = None
+    flight: Flight | None = None
 
 
 class Kept:
@@ -48,6 +53,10 @@ class Kept:
         self._post = post
         self._is_told = False
         self._left = {True: REPORTS_MAX, False: DOUBTFUL_MAX}
+
+    def has_room(self) -> bool:
+        """Whether there is room for one more of the run's processes."""
+        return self._left[True] > 0
 
     def keep(self, packet: bytes, pid: int, *, is_member: bool) -> bool:
         """Whether there was room for it."""
@@ -67,9 +76,22 @@ def max_calls() -> int:
     return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
 
 
-def receive(connection: socket.socket) -> tuple[bytes, list[int], bool]:
-    """A packet (empty: hung up), the descriptors that came with it, and whether some were lost, for we have no room.
-    Raises BlockingIOError."""
+def understand(packet: bytes, received: list[int]) -> tuple[bindings.Report, socket.socket | None] | None:
+    """What came: the report, and the tool's socket that it is about; None: no report. What else came is closed."""
+    try:
+        report = bindings.decode_report(packet) if packet else None
+    except ValueError:
+        report = None
+    tool_socket = None
+    if report is not None and len(received) == 1 and report.op == bindings.Op.CONNECT:
+        tool_socket = tcp_socket(received.pop())
+    for descriptor in received:
+        os.close(descriptor)
+    return None if report is None else (report, tool_socket)
+
+
+def receive(connection: socket.socket) -> Received:
+    """Raises BlockingIOError."""
     try:
         packet, ancillary, flags, _ = connection.recvmsg(
             REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC

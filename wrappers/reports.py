@@ -6,6 +6,8 @@ difference becomes the event's `problem`; deciding what follows is the core's bu
 
 Each hook that waits costs two descriptors of ours. A run has a share of them (`max_calls`): what is over it is refused.
 When there are none left all the same, this run is lost, and only this one.
+
+Over 300 lines because a call may come in four ways and end in five, and each of them closes what it came with.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,9 +24,11 @@ from pathlib import Path
 from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
+from .ahead import Flight
 from .process import Tree
-from .report_calls import Kept, WaitingCall, max_calls, packet_of, peer_of, receive, tcp_socket
+from .report_calls import Kept, Received, WaitingCall, max_calls, packet_of, peer_of, receive, understand
 from .report_events import event_of, unix_name
+from .report_listener import ReportListener
 from .unix_sockets import Found, UnixSockets
 
 _CALLS = count(1)
@@ -53,49 +58,25 @@ class ReportSocket:
         self._is_drained = False
         self._loop = asyncio.get_running_loop()
         self._max_calls = max_calls()
-        self._socket: socket.socket | None = None
+        self.listener = ReportListener(path, self.adopt, self._lose, self._guarded)
         self._look: asyncio.TimerHandle | None = None
-
-    def open(self) -> None:
-        """Listen. Raises OSError."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.setblocking(False)
-        self._socket.bind(str(self.path))
-        self._socket.listen(512)
-        self._loop.add_reader(self._socket.fileno(), self._guarded, self._acceptable)
 
     def close(self) -> None:
         """Hang up on everybody; a hook that waits gets ENETUNREACH."""
-        self._stop_listening()
+        self.listener.close()
         if self._look is not None:
             self._look.cancel()
         for number in list(self.calls):
             self.forget(number)
 
-    def _stop_listening(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-            self.path.unlink(missing_ok=True)
-
     def drain(self) -> None:
         """The tree has ended: read what was still under way. Of the dead, only refusals count."""
         self._is_drained = True
-        self._acceptable()
+        self.listener.accept()
 
-    def _acceptable(self) -> None:
-        for _ in range(64):
-            if self._socket is None:  # a report may end the run
-                return
-            try:
-                connection, _ = self._socket.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._lose(f"a report could not be taken: {error.strerror}")
-                return
-            self.adopt(connection)
+    def has_room(self) -> bool:
+        """Whether one more call may wait, and be kept."""
+        return not self._is_drained and self._kept.has_room() and len(self.calls) - len(self._silent) < self._max_calls
 
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say.
@@ -130,9 +111,26 @@ class ReportSocket:
         already; `is_alive`: whether who asked still waits: nobody hangs up who is killed."""
         call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer, is_alive=is_alive)
         self.calls[call.number] = call
-        if is_alive is not None and self._look is None:
-            self._look = self._loop.call_later(LOOK_S, self._drop_dead)
+        self._look_for_dead(call)
         self._dispatch(call, packet, bindings.decode_report(packet), found_unix)
+
+    def went(
+        self,
+        packet: bytes,
+        pid: int,
+        tool_socket: socket.socket,
+        flight: Flight,
+        connection: socket.socket | None,
+        on_answer: Callable[[AnswerCall], None] | None = None,
+        is_alive: Callable[[], bool] | None = None,
+    ) -> None:
+        """A connect that a ticket was used for: `pid` was of the run when it reported, or asked (`connection` None)."""
+        call = WaitingCall(next(_CALLS), connection, tool_socket, pid, False, on_answer, is_alive, flight)
+        self.calls[call.number] = call
+        flight.on_reply = lambda code: self._post(events.SocksAnswered(call.number, code))
+        flight.on_gone = lambda: self._hung_up(call)
+        self._look_for_dead(call)
+        self._dispatch(call, packet, bindings.decode_report(packet))
 
     def _guarded(self, react: Callable[..., None], *what: object) -> None:
         try:
@@ -143,8 +141,8 @@ class ReportSocket:
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
-        self._stop_listening()
         self._post(events.LauncherLost(why))
+        self.listener.close()
 
     def _readable(self, call: WaitingCall) -> None:
         assert call.connection is not None
@@ -158,37 +156,40 @@ class ReportSocket:
         """Read the report if it is there; False when it is not (yet)."""
         assert call.connection is not None
         try:
-            packet, received, is_cut = receive(call.connection)
+            found = receive(call.connection)
         except BlockingIOError:
             return False
+        self._take(call, found)
+        return True
+
+    def received(self, connection: socket.socket, pid: int, found: Received) -> None:
+        """A hook's connection, and what has been read from it."""
+        call = WaitingCall(next(_CALLS), connection, pid=pid)
+        self.calls[call.number] = call
+        self._take(call, found)
+
+    def _take(self, call: WaitingCall, found: Received) -> None:
+        packet, received, is_cut = found
         if is_cut:
             for descriptor in received:
                 os.close(descriptor)
             self.forget(call.number)
             self._lose("the socket that came with a report could not be taken: too many open files")
-            return True
-        try:
-            if not packet:
-                raise ValueError("empty")
-            report = bindings.decode_report(packet)
-        except ValueError:
-            for descriptor in received:
-                os.close(descriptor)
+            return
+        understood = understand(packet, received)
+        if understood is not None:
+            report, call.tool_socket = understood
+            self._dispatch(call, packet, report)
+        else:
             self.forget(call.number)
-            return True
-        if len(received) == 1 and report.op == bindings.Op.CONNECT:
-            call.tool_socket = tcp_socket(received.pop())
-        for descriptor in received:
-            os.close(descriptor)
-        self._dispatch(call, packet, report)
-        return True
 
     def _dispatch(
         self, call: WaitingCall, packet: bytes, report: bindings.Report, found_unix: tuple[int, bool] | None = None
     ) -> None:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
-        is_member = True if is_our_name_servers else self._tree.contains(call.pid)
+        is_known = is_our_name_servers or call.flight is not None
+        is_member = True if is_known else self._tree.contains(call.pid)
         is_kept = self._kept.keep(packet, call.pid, is_member=is_member is True)
         if is_member is False:  # who is not of this run can't make it fail
             self._refuse_stranger(call, report)
@@ -215,17 +216,21 @@ class ReportSocket:
         told = call.tool_socket, self._tree.executable, unix, problem
         event = event_of(report, call.number, call.pid, *told)
         # killed since it reported: nobody waits, and nothing is claimed
-        is_dead = self._is_drained or is_gone
+        is_dead = (self._is_drained and call.flight is None) or is_gone
         is_doubtful_refusal = problem is not None and isinstance(event, events.Denied)
         if event is None or is_doubtful_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
-        if problem is None and self._is_over_share(call, event):
+        if call.flight is not None and isinstance(event, events.ConnectReported):
+            event = replace(event, is_ahead=True)
+        elif problem is None and self._is_over_share(call, event):
             return
         self._post(event)
         if isinstance(event, events.Denied):
             self.forget(call.number)
-        elif call.number in self.calls and call.connection is not None:  # most are answered at once
+        elif (
+            call.number in self.calls and call.connection is not None and call.flight is None
+        ):  # most are answered at once
             self._watch(call, self._hung_up)
 
     def _refuse_stranger(self, call: WaitingCall, report: bindings.Report) -> None:
@@ -257,6 +262,10 @@ class ReportSocket:
         self._post(events.CallLost(call.number))
         self.forget(call.number)
 
+    def _look_for_dead(self, call: WaitingCall) -> None:
+        if call.is_alive is not None and self._look is None:
+            self._look = self._loop.call_later(LOOK_S, self._drop_dead)
+
     def _drop_dead(self) -> None:
         """Whoever was killed while the kernel held its call for us. While there are such calls, this comes back."""
         if self._look is not None:
@@ -265,15 +274,18 @@ class ReportSocket:
         for call in list(self.calls.values()):
             if call.number in self.calls and call.is_alive is not None and not call.is_alive():
                 self._hung_up(call)
-        if any(call.is_alive is not None for call in self.calls.values()):
-            self._look = self._loop.call_later(LOOK_S, self._drop_dead)
+        for call in self.calls.values():
+            self._look_for_dead(call)
 
     def answer(self, answer: AnswerCall) -> None:
         """Send the answer and let the tool's socket go: from here on it is the tool's alone."""
         call = self.calls.get(answer.call)
         if call is None:
             return
-        if call.connection is not None:
+        if call.flight is not None and call.flight.end():
+            if answer.error:
+                self._post(events.WentAstray("a connect was let through that should not have been"))
+        elif call.connection is not None:
             with contextlib.suppress(OSError):  # the tool may be gone: then there is nobody to tell
                 call.connection.send(packet_of(answer), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
         self.forget(answer.call, answer)
@@ -285,6 +297,8 @@ class ReportSocket:
         self._silent.discard(number)
         if call is None:
             return
+        if call.flight is not None:
+            call.flight.end()
         if call.connection is not None:
             if call.is_watched:
                 self._loop.remove_reader(call.connection.fileno())

@@ -58,6 +58,7 @@ class StandIn:
     """
 
     pinning_options = tuple(PINNING_OPTIONS)
+    ahead = None
 
     def __init__(
         self,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.model import Claim, Run
+from ..orchestrator.model import Claim, Run, Ticket
+from ..orchestrator.ports import Ahead
 from .launch import OUTPUT_MAX
 from .workspace import artifacts, facts, make_workspace
 
@@ -123,6 +124,12 @@ class StandInLaunch:
 
     def kill(self) -> None:
         self._loop.call_soon(self._tell, events.LauncherLost("the launcher was killed"))
+
+    def go_ahead(self, ticket: Ticket, by: Ahead) -> None:
+        """Nothing here is fast enough to need one."""
+
+    def recall(self) -> None:
+        """There is no ticket."""
 
     def open_stream(self, call: int, claim: Claim) -> None:
         raise AssertionError("BUG: a play opens no streams")

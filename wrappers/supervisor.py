@@ -19,7 +19,8 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere
-from .call_thread import Asked, CallThread, signed
+from .ahead import Flight
+from .call_thread import Asked, CallThread, Hasty, signed
 from .name_server import NameServer
 from .process import Tree
 from .report_calls import is_of_our_network
@@ -47,12 +48,13 @@ class Supervisor:
         tree: Tree,
         post: Callable[[object], None],
         unix: UnixSockets,
+        hasty: Hasty,
         *,
         may_listen: bool = False,
         is_apart: bool = False,
         dns_server: str | None = None,
     ) -> None:
-        self._listener = listener
+        self.listener = listener
         self._run_address = run_address
         self._nonce = nonce
         self._reports = reports
@@ -66,14 +68,16 @@ class Supervisor:
         self._unix_connects = UnixConnects()
         self._may_listen = may_listen
         self._is_apart = is_apart
-        self._thread = CallThread(listener, self._judge, self._over, is_apart=is_apart, may_listen=may_listen)
+        self._thread = CallThread(
+            listener, self._judge, self._over, hasty, reports, is_apart=is_apart, may_listen=may_listen
+        )
 
     def close(self) -> None:
         """Whoever waits, or asks from now on, gets ENOSYS."""
-        if self._listener >= 0:
+        if self.listener >= 0:
             self._thread.close()
-            os.close(self._listener)
-            self._listener = -1
+            os.close(self.listener)
+            self.listener = -1
         self._unix_connects.close()
         if self._names is not None:
             self._names.close()
@@ -94,7 +98,7 @@ class Supervisor:
         self.close()
 
     def _judge(self, asked: Asked) -> None:
-        if self._listener < 0:
+        if self.listener < 0:
             asked.close()
             return
         try:
@@ -196,9 +200,6 @@ class Supervisor:
                 if family != socket.AF_UNIX or not _FAMILY.size < size <= UNIX_ADDRESS_MAX:
                     return errno.EINVAL
                 name = UnixName.from_address(address[_FAMILY.size :])
-                if name == UnixName(os.fsencode(self._reports.path), False):
-                    self._connect_to_us(call, pid)
-                    return None
                 stack.pop_all()
                 is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
                 hears = partial(self._ask_for_unix, call, pid, tool_socket, name)
@@ -216,9 +217,7 @@ class Supervisor:
             )
             if reason is not bindings.Reason.NONE:
                 self._post(denied(bindings.decode_report(packet), pid))
-            if pid not in self._known:
-                self._known.add(pid)
-                self._post(events.Unhooked(pid, self._tree.executable(pid)))
+            self._meet(pid)
             if error:
                 return error
             stack.pop_all()
@@ -227,19 +226,26 @@ class Supervisor:
         )
         return None
 
+    def went(self, call: calls.Call, pid: int, tool_socket: socket.socket, packet: bytes, flight: Flight) -> None:
+        """A call that a ticket was used for, with the report that was made of it."""
+        self._meet(pid)
+        is_alive = self._liveness(call)
+        self._reports.went(
+            packet, pid, tool_socket, flight, None, lambda answer: self._answer(call, answer.error),
+            lambda: flight.has_answer() or is_alive(),
+        )  # fmt: skip
+
+    def _meet(self, pid: int) -> None:
+        if pid not in self._known:
+            self._known.add(pid)
+            self._post(events.Unhooked(pid, self._tree.executable(pid)))
+
     def _liveness(self, call: calls.Call) -> Callable[[], bool]:
-        return lambda: self._listener >= 0 and calls.is_alive(self._listener, call)
+        return lambda: self.listener >= 0 and calls.is_alive(self.listener, call)
 
     def _answer(self, call: calls.Call, error: int) -> None:
-        if self._listener >= 0:
-            calls.answer(self._listener, call, error)
-
-    def _connect_to_us(self, call: calls.Call, pid: int) -> None:
-        """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fd = signed(call.arguments[0])
-        self._reports.adopt(ours, pid)
-        self._thread.give(call, theirs, lambda listener: calls.replace(listener, call, fd, theirs.fileno()))
+        if self.listener >= 0:
+            calls.answer(self.listener, call, error)
 
     def _ask_for_unix(
         self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName, found: Found

@@ -20,6 +20,7 @@ from pathlib import Path
 from ..orchestrator.control_lines import parse_circ
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.ports import COMMAND_TIMEOUT_S, Reply
+from .ahead import Ahead
 
 PINNING_OPTIONS = {
     "__LeaveStreamsUnattached": "1",
@@ -87,10 +88,11 @@ class ControlChannel:
         self._data: bytearray | None = None
         self._is_lost = False
         self._why_lost = "the control connection is closed"
+        self.ahead: Ahead | None = None
         self.unheard: list[str] = []
         self.on_event: Callable[[str], None] = self.unheard.append
         self.on_lost: Callable[[str], None] = lambda why: None
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._listen()
 
     def send(
         self, command: str, on_reply: Callable[[Reply], None], on_data: Callable[[bytes], None] | None = None
@@ -134,13 +136,16 @@ class ControlChannel:
 
     def close(self) -> None:
         """Leave the loop and close the connection; nothing is reported."""
+        if self.ahead is not None:
+            self.ahead.close()
         if not self._is_lost:
             self._is_lost = True
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
 
-    def _lost(self, why: str) -> None:
+    def lose(self, why: str) -> None:
+        """The connection is no good any more, for whatever reason."""
         if not self._is_lost:
             self._why_lost = why
             self.close()
@@ -155,7 +160,7 @@ class ControlChannel:
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self._lost(f"control connection: {error}")
+            self.lose(f"control connection: {error}")
             return
         del self._out[:sent]
         if self._out:
@@ -164,15 +169,22 @@ class ControlChannel:
             self._loop.remove_writer(self._socket.fileno())
 
     def _readable(self) -> None:
+        if self.ahead is not None and self.ahead.wait_for(self._listen):
+            self._loop.remove_reader(self._socket.fileno())
+            return
         try:
             chunk = self._socket.recv(1 << 18)
         except BlockingIOError:
             return
         except OSError as error:
-            self._lost(f"control connection: {error}")
+            self.lose(f"control connection: {error}")
             return
         if not chunk:
-            self._lost("tor ended the control connection")
+            self.lose("tor ended the control connection")
+            return
+        if self.ahead is not None:
+            self.ahead.tell()  # what Tor may speak of now was done before it spoke
+        if self._is_lost:
             return
         self._buffer += chunk
         *lines, rest = self._buffer.split(b"\r\n")
@@ -188,8 +200,11 @@ class ControlChannel:
                     at = self._take_data(self._data, lines, at)
             except Exception as error:
                 # whatever it was, lines were missed or half acted upon: nothing after it can be trusted
-                self._lost(f"{type(error).__name__} at control line {bytes(line[:200])!r}: {error}")
+                self.lose(f"{type(error).__name__} at control line {bytes(line[:200])!r}: {error}")
                 raise
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def _take_data(self, data: bytearray, lines: Sequence[bytearray], at: int) -> int:
         """Take the lines of data from `at` on, up to the one that ends it, if that has come; where to go on."""
@@ -258,8 +273,7 @@ async def prepare(channel: ControlChannel) -> tuple[str, int]:
             f"this tor does not leave its streams to a controller: {'; '.join(wrong)}.",
             "Put these lines into the torrc of a tor that serves exitpin alone, or leave out --control.",
         )
-    listeners = (await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2]
-    return socks_address(listeners.split())
+    return socks_address((await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2].split())
 
 
 async def close_leftovers(channel: ControlChannel) -> int:

@@ -204,8 +204,9 @@ class SecondController:
         return [circuit for circuit, path in self.paths().items() if path[-1] == fingerprint]
 
 
-def cut_connections(pid: int, peer: str) -> int:
-    """Shut down the connections to a Unix socket that a process and its children hold; how many there were."""
+def cut_connections(pid: int, peer: str, which: int | None = None) -> int:
+    """Shut down the connections to a Unix socket that a process and its children hold, or one of them, by its place
+    among the descriptors; how many."""
     libc, count = ctypes.CDLL(None, use_errno=True), 0
     seen: set[int] = set()
     for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
@@ -214,7 +215,7 @@ def cut_connections(pid: int, peer: str) -> int:
             numbers = os.listdir(f"/proc/{process.pid}/fd")
         except (ProcessLookupError, FileNotFoundError):
             continue  # it ended in between
-        for number in numbers:
+        for number in sorted(numbers, key=int):
             copy = libc.syscall(SYS_PIDFD_GETFD, descriptor, int(number), 0)
             if copy < 0:
                 continue
@@ -227,8 +228,9 @@ def cut_connections(pid: int, peer: str) -> int:
             with connection:
                 if connection.family == socket.AF_UNIX and _peer(connection) == peer and inode not in seen:
                     seen.add(inode)
-                    connection.shutdown(socket.SHUT_RDWR)
-                    count += 1
+                    if which is None or which == len(seen) - 1:
+                        connection.shutdown(socket.SHUT_RDWR)
+                        count += 1
         os.close(descriptor)
     return count
 

@@ -191,9 +191,10 @@ def test_a_tor_that_dies_ends_the_run_and_the_plan(small_lab: Lab) -> None:
     assert [bool(record["streams"]) for record in found] == [True, False, False]
 
 
-def test_a_control_connection_that_is_cut_ends_the_run(lab: Lab) -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["that of the loop", "that of the tickets"])
+def test_a_control_connection_that_is_cut_ends_the_run(lab: Lab, which: int) -> None:
     with holding(lab.state, "-e", EXIT) as run:
-        cut = cut_connections(run.pid, str(lab.state.control_socket))
+        cut = cut_connections(run.pid, str(lab.state.control_socket), which)
         record, said = end_of(run)
     assert cut == 1
     assert failure(record) == ("tor", "local")

@@ -38,7 +38,7 @@ def scene(audited: LabState, tmp_path: Path) -> Scene:
 
 def test_a_watch_whose_control_connection_is_lost_goes_on(scene: Scene) -> None:
     with scene.started(scene.watch("--iterations", "1")) as watch:
-        assert cut_connections(watch.pid, str(scene.lab.control_socket)) == 1
+        assert cut_connections(watch.pid, str(scene.lab.control_socket), 0) == 1
         scene.says("iteration 1 ended before its time (exit status 125); it is tried again at")
         before = scene.ids()
         assert watch.wait(END_S) == 0, scene.said

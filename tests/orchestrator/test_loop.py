@@ -13,7 +13,7 @@ from exitpin.orchestrator.effects import AnswerCall
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
 from exitpin.orchestrator.model import Claim, Run, Setup
-from exitpin.orchestrator.ports import Launch, Post, Reply
+from exitpin.orchestrator.ports import Ahead, Launch, Post, Reply
 from exitpin.orchestrator.runs import Life
 
 from .values import GUARD, run
@@ -27,6 +27,7 @@ class SilentTor:
     on_event: Callable[[str], None]
     on_lost: Callable[[str], None]
     pinning_options: Iterable[str] = ()
+    ahead: Ahead | None = None
 
     def __init__(self) -> None:
         self.unheard: list[str] = []

@@ -1,5 +1,7 @@
 """The stream table line by line: what is attached, what is told, what is closed."""
 
+from dataclasses import replace
+
 import pytest
 
 from exitpin.orchestrator.effects import (
@@ -52,6 +54,11 @@ def attached(status: Status = Status.ATTACHING) -> tuple[Streams, Claim]:
     assert streams.step(new_event(1, mine)) == [StreamJoined(mine, 1), AttachStream(1, 7)]
     streams.streams[1] = Stream(1, mine, status)
     return streams, mine
+
+
+def test_a_stream_that_a_ticket_has_attached_is_attached_in_words() -> None:
+    mine = replace(claim(), is_ahead=True)
+    assert table(mine).step(new_event(1, mine)) == [StreamJoined(mine, 1), AttachStream(1, 7, is_ahead=True)]
 
 
 def test_a_claimed_stream_is_attached_told_and_forgotten() -> None:

@@ -10,7 +10,7 @@ from exitpin.orchestrator.effects import NetworkChanged
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.hop_health import HopHealth
 from exitpin.orchestrator.loop import Session
-from exitpin.orchestrator.ports import Reply
+from exitpin.orchestrator.ports import Ahead, Reply
 from exitpin.orchestrator.surroundings import Surroundings
 
 from .test_loop import NoTool, turn
@@ -23,6 +23,7 @@ class Tor:
     on_event: Callable[[str], None]
     on_lost: Callable[[str], None]
     pinning_options: Iterable[str] = ()
+    ahead: Ahead | None = None
 
     def __init__(self) -> None:
         self.unheard: list[str] = []

@@ -15,8 +15,9 @@ from random import Random
 
 from exitpin.orchestrator import events
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.model import Destination, Endpoint, Run
+from exitpin.orchestrator.model import Destination, Endpoint, Run, Ticket
 from exitpin.orchestrator.names import is_mapped
+from exitpin.orchestrator.ports import Ahead
 from exitpin.orchestrator.streams import Claim
 from exitpin.shim import bindings
 from exitpin.wrappers.socks import SocksDialogue, disconnect
@@ -127,6 +128,12 @@ class ClientLaunch:
         )  # fmt: skip
         self._on_report(packet, os.getpid())
         return events.ConnectReported(call, os.getpid(), source, asked, False, None)
+
+    def go_ahead(self, ticket: Ticket, by: Ahead) -> None:
+        """It reports by itself, and to no socket."""
+
+    def recall(self) -> None:
+        """There is no ticket."""
 
     def open_stream(self, call: int, claim: Claim) -> None:
         if self._launcher.ambush is None:

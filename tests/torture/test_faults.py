@@ -54,7 +54,7 @@ def assert_one_sentence(scene: Scene, why: str) -> None:
 
 def test_an_audit_whose_control_connection_is_lost_says_how_to_go_on(scene: Scene) -> None:
     with scene.started(scene.audit(*SLOW_AUDIT, "--json")) as audit:
-        assert cut_connections(audit.pid, str(scene.lab.control_socket)) == 1
+        assert cut_connections(audit.pid, str(scene.lab.control_socket), 0) == 1
         assert audit.wait(END_S) == 125, scene.said
     before = scene.ids()
     assert {verdict["verdict_id"] for verdict in scene.told()} <= before

@@ -47,7 +47,7 @@ class Run:
             lambda *seen: self.packets.append(seen),
             no_unix(tree),  # type: ignore[arg-type]
         )
-        self.reports.open()
+        self.reports.listener.open()
 
     def _post(self, event: object) -> None:
         self.events.append(event)

@@ -39,7 +39,7 @@ def test_a_lost_call_takes_its_socket_back_from_tor(tmp_path: Path) -> None:
             launch = launcher.prepare(A_RUN, events.append, lambda *_: None)
             assert isinstance(launch, ToolLaunch)
             launch._reports._tree = FakeTree()  # type: ignore[assignment]
-            launch._reports.open()
+            launch._reports.listener.open()
             tool = bound()
             hook = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             hook.connect(str(launch._reports.path))

@@ -240,7 +240,7 @@ def test_a_directory_that_is_gone_is_told_when_it_opens(tmp_path: Path) -> None:
     async def script(run: Run) -> None:
         late = reports.ReportSocket(tmp_path / "no" / "s", NONCE, run.tree, run.events.append, print, no_unix(run.tree))  # type: ignore[arg-type]
         with pytest.raises(OSError):
-            late.open()
+            late.listener.open()
         late.close()
 
     played(tmp_path, script)

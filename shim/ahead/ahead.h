@@ -1,0 +1,114 @@
+/* What need not wait for the orchestrator's loop: a thread that carries out the next connect of a run, by a ticket
+ * that the loop has written for it, in the way of the loop itself: the report and who made it are checked, the
+ * tool's socket is claimed for the run's circuit, greeted to Tor with the ticket's tag, its stream attached where
+ * all witnesses agree, and the tool answered when Tor's SOCKS side and SUCCEEDED on that circuit have both said so.
+ *
+ * A ticket is good for one connect. The loop takes it back before it takes any other step about that run, so that
+ * nothing it was written by can have changed when it is used; what was done meanwhile stands in notes, which the
+ * loop reads before any later line of Tor's, and decides once more. Whatever is not plain is left to the loop, as if
+ * nobody had looked at it.
+ *
+ * All of this may be called by any thread. Descriptors are lent: whoever lent them closes them, when no ticket and
+ * no flight has them any more; those that come with a note are given. Errors are minus an errno. */
+#ifndef EXITPIN_AHEAD_H
+#define EXITPIN_AHEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../notify.h"
+#include "../wire.h"
+
+/* cdef: begin */
+
+enum {
+	EXITPIN_AHEAD_TAG_SIZE = 128,
+	EXITPIN_AHEAD_PLACES_MAX = 32,
+	EXITPIN_AHEAD_PACKET_MAX = 1024,
+	EXITPIN_AHEAD_FDS_MAX = 16,
+};
+
+/* Where a connect to an endpoint leads; port 0: to any of its ports, and on to the same. */
+struct exitpin_ahead_place {
+	struct exitpin_endpoint endpoint;
+	char host[256];
+};
+
+/* reports: the run's report socket; calls: where its calls are answered, or -1; root: of the run's process tree;
+ * run: its own address; goes_anywhere: an IPv4 address that is in no place leads to itself. */
+struct exitpin_ahead_ticket {
+	int reports, calls, root;
+	bool goes_anywhere;
+	uint8_t nonce[16];
+	struct exitpin_endpoint run;
+	uint32_t circuit;
+	char tag[128];
+	size_t places_count;
+	struct exitpin_ahead_place places[32];
+};
+
+/* Of REPORTED nothing was done. WENT: the ticket was used, for a connect to host, by connection or call, of which
+ * packet is the report and fds[0] the tool's socket. code: Tor's SOCKS reply, or -1: what follows is the loop's; or
+ * that of its reply to ATTACHSTREAM stream circuit, with its text in packet. */
+enum exitpin_ahead_kind {
+	EXITPIN_AHEAD_ACCEPTED = 1, /* connection: of a hook that has said nothing yet; pid: whose */
+	EXITPIN_AHEAD_REPORTED = 2, /* connection, pid, and what was read: packet, fds and is_cut */
+	EXITPIN_AHEAD_WENT = 3,
+	EXITPIN_AHEAD_REPLIED = 4,  /* flight, code */
+	EXITPIN_AHEAD_HUNG_UP = 5,  /* flight: whoever waited has gone */
+	EXITPIN_AHEAD_ATTACHED = 6, /* stream, circuit, code */
+	EXITPIN_AHEAD_LOST = 7,	    /* the control connection; why, in packet */
+	EXITPIN_AHEAD_RETURNED = 8, /* the ticket, unused: the loop is to read for itself */
+};
+
+/* flight: what a ticket that was used has become, until it is ended. Unused fields are 0, descriptors -1. */
+struct exitpin_ahead_note {
+	int kind, connection, pid, code;
+	bool is_cut;
+	uint64_t ticket, flight, stream;
+	uint32_t circuit;
+	struct exitpin_call call;
+	size_t fds_count;
+	int fds[16];
+	size_t size;
+	uint8_t packet[1024];
+	char host[256];
+};
+
+/* cdef: end */
+
+struct exitpin_ahead;
+
+/* control: a control connection, authenticated, that hears STREAM and nothing else, and is used by nobody else; tor:
+ * its SOCKS port; noted: an eventfd that is written to when there are notes. NULL and errno. */
+struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endpoint *tor, int noted);
+void exitpin_ahead_stop(struct exitpin_ahead *ahead);
+
+/* A ticket's number, never 0, or minus an errno. From here until it is recalled or used, nobody else reads what it
+ * names. */
+int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket);
+
+/* It is good for nothing any more. Whether there are no notes, of this or of others. */
+bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
+
+/* A call's connect, by this ticket, if that still stands and it is plain: tool is a copy of the socket, which is
+ * given then, with the note. False: nothing was done but what the loop would do first, too. */
+bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid, int tool,
+			   const void *address, size_t size);
+
+/* A connection of a hook of process pid, which is given. False: the ticket stands no more. */
+bool exitpin_ahead_adopt(struct exitpin_ahead *ahead, int64_t ticket, int connection, int pid);
+
+/* The oldest note that was not read yet; false: there is none. */
+bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);
+
+/* Whether there are notes that are not announced yet, for a few milliseconds: they are about the only flight there
+ * is, which goes well. Whoever has nothing else to do does it a favour by waiting for the announcement. */
+bool exitpin_ahead_is_hushed(struct exitpin_ahead *ahead);
+
+/* Nothing more is done about this flight. Whether whoever waited has been told of success. */
+bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
+bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t flight);
+
+#endif

@@ -1,0 +1,159 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "../address.h"
+#include "table.h"
+
+/* SOCKS 5 on the tool's own socket, as wrappers/socks.py has it: its flags stay as they are, and no byte more is
+ * read than the reply has. The user name waits for the reply to the greeting, which Tor drops where that does not
+ * stand alone. */
+
+static const char PASSWORD[] = "exitpin";
+
+static void replied(struct exitpin_ahead *ahead, struct flight *flight, int code)
+{
+	ahead_unwatch(ahead, flight->tool);
+	flight->at = SAID;
+	flight->is_granted = code == 0;
+	struct exitpin_ahead_note *note = ahead_note(ahead, EXITPIN_AHEAD_REPLIED);
+
+	note->flight = flight->number;
+	note->code = code;
+	if (code != 0)
+		ahead_announce(ahead);
+	ahead_settle(ahead, flight);
+}
+
+static bool say(struct flight *flight, const void *words, size_t size)
+{
+	return send(flight->tool, words, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static bool say_name_and_request(struct flight *flight)
+{
+	uint8_t words[EXITPIN_SOCKS_AUTH_MAX + EXITPIN_SOCKS_REQUEST_MAX];
+	size_t size = exitpin_socks_auth((const uint8_t *)flight->tag, strlen(flight->tag), (const uint8_t *)PASSWORD,
+					 strlen(PASSWORD), words);
+
+	size += exitpin_socks_request(1, flight->host, strlen(flight->host), flight->port, words + size);
+	return say(flight, words, size);
+}
+
+static bool greet(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	static const uint8_t greeting[] = {5, 1, 2};
+
+	if (!say(flight, greeting, sizeof(greeting)))
+		return false;
+	flight->at = GREETED;
+	flight->need = 2;
+	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN) == 0;
+}
+
+/* Begins to connect, and waits for nothing, even where the tool's socket would: a send of nothing that connects
+ * first. */
+bool ahead_begin(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	char address[EXITPIN_SOCKADDR_SIZE];
+	int domain = 0;
+	socklen_t option_size = sizeof(domain);
+
+	getsockopt(flight->tool, SOL_SOCKET, SO_DOMAIN, &domain, &option_size);
+	size_t size = exitpin_endpoint_to_sockaddr(&ahead->tor, (uint16_t)domain, address);
+
+	if (size == 0 || (sendto(flight->tool, "", 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL,
+				 (const struct sockaddr *)address, (socklen_t)size) < 0 &&
+			  errno != EINPROGRESS && errno != EAGAIN))
+		return false;
+	if (greet(ahead, flight))
+		return true;
+	flight->at = CONNECTING; /* Tor's queue is full, or it is not there */
+	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT) == 0;
+}
+
+/* The reply to what was said is whole. False: it is none, or no more can be said. */
+static bool take(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	const uint8_t *reply = flight->reply;
+
+	if (flight->at == GREETED) {
+		if (reply[0] != 5 || reply[1] != 2 || !say_name_and_request(flight))
+			return false;
+		flight->at = NAMED;
+		flight->need = 2;
+	} else if (flight->at == NAMED) {
+		if (reply[0] != 1 || reply[1] != 0)
+			return false;
+		flight->at = ASKED;
+		flight->need = 4;
+	} else {
+		int size = exitpin_socks_reply_size(reply, flight->have);
+
+		if (size < 0 || size > REPLY_MAX)
+			return false;
+		if (size == 0 || (size_t)size > flight->have) {
+			flight->need = size != 0 ? (size_t)size : flight->need + 1;
+			return true;
+		}
+		replied(ahead, flight, reply[1]);
+	}
+	flight->have = 0;
+	return true;
+}
+
+void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	if (flight->at == CONNECTING) {
+		ahead_unwatch(ahead, flight->tool);
+		if (!greet(ahead, flight))
+			replied(ahead, flight, -1);
+		return;
+	}
+	while (flight->at != SAID) {
+		ssize_t size = recv(flight->tool, flight->reply + flight->have, flight->need - flight->have, MSG_DONTWAIT);
+
+		if (size < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		flight->have += size > 0 ? (size_t)size : 0;
+		if (size <= 0 || (flight->have == flight->need && !take(ahead, flight))) {
+			replied(ahead, flight, -1);
+			return;
+		}
+	}
+}
+
+/* The tool goes on when both sides have said yes, and nothing else was said. */
+void ahead_settle(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	const struct exitpin_answer answer = {.magic = EXITPIN_MAGIC};
+
+	if (!flight->is_opened || !flight->is_granted || flight->is_spoiled || flight->is_answered)
+		return;
+	flight->is_answered = true;
+	if (flight->connection < 0)
+		exitpin_call_answer(flight->calls, flight->call, 0);
+	else
+		send(flight->connection, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (flight->is_watched)
+		ahead_unwatch(ahead, flight->connection);
+	flight->is_watched = false;
+	ahead_announce(ahead);
+}
+
+void ahead_hang_up(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	ahead_unwatch(ahead, flight->connection);
+	flight->is_watched = false;
+	flight->is_spoiled = true;
+	ahead_note(ahead, EXITPIN_AHEAD_HUNG_UP)->flight = flight->number;
+}
+
+void ahead_let_go(struct exitpin_ahead *ahead, struct flight *flight)
+{
+	if (flight->at != SAID)
+		ahead_unwatch(ahead, flight->tool);
+	if (flight->is_watched)
+		ahead_unwatch(ahead, flight->connection);
+}

@@ -1,0 +1,289 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "table.h"
+
+enum { STACK_SIZE = 1 << 17, KIND_SHIFT = 56, SO_NETWORK = 71 /* SO_NETNS_COOKIE */ };
+
+int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)what << KIND_SHIFT | number};
+
+	return epoll_ctl(ahead->poll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Before a descriptor is closed: the tool has its socket, too, and epoll would go on watching that. */
+void ahead_unwatch(struct exitpin_ahead *ahead, int fd)
+{
+	epoll_ctl(ahead->poll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number)
+{
+	struct standing *standing = ahead->standing;
+
+	while (standing != NULL && standing->number != number)
+		standing = standing->next;
+	return standing;
+}
+
+static struct flight *flight_of(struct exitpin_ahead *ahead, uint64_t number)
+{
+	struct flight *flight = ahead->flights;
+
+	while (flight != NULL && flight->number != number)
+		flight = flight->next;
+	return flight;
+}
+
+static struct silent *silent_of(struct exitpin_ahead *ahead, uint64_t number)
+{
+	struct silent *silent = ahead->silent;
+
+	while (silent != NULL && silent->number != number)
+		silent = silent->next;
+	return silent;
+}
+
+/* What it is about may be gone since it happened. */
+static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
+{
+	const uint64_t number = event->data.u64 & (((uint64_t)1 << KIND_SHIFT) - 1);
+	struct standing *standing;
+	struct flight *flight;
+	struct silent *silent;
+
+	switch ((enum watched)(event->data.u64 >> KIND_SHIFT)) {
+	case WATCH_STOP:
+		break;
+	case WATCH_CONTROL:
+		if (!ahead->is_lost)
+			ahead_read_control(ahead);
+		break;
+	case WATCH_REPORTS:
+		if ((standing = ahead_standing(ahead, number)) != NULL)
+			ahead_accept(ahead, standing);
+		break;
+	case WATCH_SILENT:
+		if ((silent = silent_of(ahead, number)) != NULL)
+			ahead_hear(ahead, silent);
+		break;
+	case WATCH_TOOL:
+		if ((flight = flight_of(ahead, number)) != NULL && flight->at != SAID)
+			ahead_go_on(ahead, flight);
+		break;
+	case WATCH_HOOK:
+		if ((flight = flight_of(ahead, number)) != NULL && flight->is_watched)
+			ahead_hang_up(ahead, flight);
+		break;
+	}
+}
+
+/* When that is over, the loop is told. -1: it has been. */
+static int left_to_hush_ms(struct exitpin_ahead *ahead)
+{
+	struct timespec now;
+
+	if (!ahead->is_hushed)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	const long passed_ms = (now.tv_sec - ahead->hushed_since.tv_sec) * 1000 +
+			       (now.tv_nsec - ahead->hushed_since.tv_nsec) / 1000000;
+
+	if (passed_ms < HUSH_MS)
+		return HUSH_MS - (int)passed_ms;
+	ahead_announce(ahead);
+	return -1;
+}
+
+static void *run(void *given)
+{
+	struct exitpin_ahead *ahead = given;
+	struct epoll_event event = {0};
+
+	int hush_ms = -1;
+
+	while (event.data.u64 >> KIND_SHIFT != WATCH_STOP || event.events == 0) {
+		int ready = epoll_wait(ahead->poll, &event, 1, hush_ms);
+
+		pthread_mutex_lock(&ahead->lock);
+		if (ready == 1)
+			react(ahead, &event);
+		else
+			event.events = 0;
+		hush_ms = left_to_hush_ms(ahead);
+		pthread_mutex_unlock(&ahead->lock);
+	}
+	return NULL;
+}
+
+/* With all signals blocked: none of ours is for it to handle. 0 or an errno. */
+static int start_thread(struct exitpin_ahead *ahead)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int error = pthread_attr_init(&attributes);
+
+	if (error != 0)
+		return error;
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&ahead->thread, &attributes, run, ahead);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return error;
+}
+
+static uint64_t our_network(void)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (one < 0)
+		return 0;
+	if (getsockopt(one, SOL_SOCKET, SO_NETWORK, &cookie, &size) < 0)
+		cookie = 0;
+	close(one);
+	return cookie;
+}
+
+static void release(struct exitpin_ahead *ahead)
+{
+	if (ahead->poll >= 0)
+		close(ahead->poll);
+	if (ahead->stop >= 0)
+		close(ahead->stop);
+	pthread_mutex_destroy(&ahead->lock);
+	free(ahead);
+}
+
+struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endpoint *tor, int noted)
+{
+	struct exitpin_ahead *ahead = calloc(1, sizeof(*ahead));
+
+	if (ahead == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	pthread_mutex_init(&ahead->lock, NULL);
+	ahead->control = control;
+	ahead->tor = *tor;
+	ahead->noted = noted;
+	ahead->network = our_network();
+	ahead->last = &ahead->first;
+	ahead->asked_last = &ahead->asked;
+	ahead->poll = epoll_create1(EPOLL_CLOEXEC);
+	ahead->stop = eventfd(0, EFD_CLOEXEC);
+	int error = ahead->poll < 0 || ahead->stop < 0 ? errno : 0;
+
+	if (error == 0)
+		error = -ahead_watch(ahead, ahead->stop, WATCH_STOP, 0, EPOLLIN);
+	if (error == 0)
+		error = -ahead_watch(ahead, control, WATCH_CONTROL, 0, EPOLLIN);
+	if (error == 0)
+		error = start_thread(ahead);
+	if (error == 0)
+		return ahead;
+	release(ahead);
+	errno = error;
+	return NULL;
+}
+
+void exitpin_ahead_stop(struct exitpin_ahead *ahead)
+{
+	const uint64_t one = 1;
+	struct exitpin_ahead_note note;
+
+	while (write(ahead->stop, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(ahead->thread, NULL);
+	while (ahead->standing != NULL)
+		exitpin_ahead_recall(ahead, (int64_t)ahead->standing->number);
+	while (ahead->flights != NULL)
+		exitpin_ahead_end(ahead, ahead->flights->number);
+	while (exitpin_ahead_next(ahead, &note)) {
+		if (note.connection >= 0)
+			close(note.connection);
+		for (size_t i = 0; i < note.fds_count; i++)
+			close(note.fds[i]);
+	}
+	while (ahead->asked != NULL) {
+		struct asked *asked = ahead->asked;
+
+		ahead->asked = asked->next;
+		free(asked);
+	}
+	release(ahead);
+}
+
+int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket)
+{
+	struct standing *standing = malloc(sizeof(*standing));
+
+	if (standing == NULL)
+		return -ENOMEM;
+	standing->ticket = *ticket;
+	standing->left = 0;
+	pthread_mutex_lock(&ahead->lock);
+	const uint64_t number = standing->number = ++ahead->numbers;
+
+	standing->next = ahead->standing;
+	ahead->standing = standing;
+	int error = ahead->is_lost ? -ENOTCONN : ahead_watch(ahead, ticket->reports, WATCH_REPORTS, number, EPOLLIN);
+
+	if (error < 0)
+		ahead_give_back(ahead, standing);
+	pthread_mutex_unlock(&ahead->lock);
+	return error < 0 ? error : (int64_t)number;
+}
+
+bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket)
+{
+	pthread_mutex_lock(&ahead->lock);
+	struct standing *standing = ahead_standing(ahead, (uint64_t)ticket);
+
+	if (standing != NULL)
+		ahead_give_back(ahead, standing);
+	const bool has_notes = ahead->first != NULL;
+
+	pthread_mutex_unlock(&ahead->lock);
+	return !has_notes;
+}
+
+bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
+{
+	bool is_answered = false;
+
+	pthread_mutex_lock(&ahead->lock);
+	for (struct flight **at = &ahead->flights; *at != NULL; at = &(*at)->next) {
+		struct flight *flight = *at;
+
+		if (flight->number != number)
+			continue;
+		*at = flight->next;
+		is_answered = flight->is_answered;
+		ahead_let_go(ahead, flight);
+		free(flight);
+		break;
+	}
+	pthread_mutex_unlock(&ahead->lock);
+	return is_answered;
+}
+
+bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t number)
+{
+	pthread_mutex_lock(&ahead->lock);
+	const struct flight *flight = flight_of(ahead, number);
+	const bool is_answered = flight != NULL && flight->is_answered;
+
+	pthread_mutex_unlock(&ahead->lock);
+	return is_answered;
+}

@@ -1,0 +1,137 @@
+"""A ticket says what would be decided of the next connect, whenever it would be let in without more ado."""
+
+from itertools import count
+
+import pytest
+
+from exitpin.orchestrator import effects as fx
+from exitpin.orchestrator import events as ev
+from exitpin.orchestrator.model import Destination, Place, Setup
+
+from .lives import PID, Told, connect, lookup, opened, running, starting, waiting_for_circuit
+
+HELD = (
+    Destination("web.test", 443),
+    Destination("192.0.2.1", 80),
+    Destination("2001:db8::1", 22),
+    Destination("name.test", 0),
+)
+
+
+def places(told: Told) -> tuple[Place, ...]:
+    ticket = told.life.ticket()
+    assert ticket is not None
+    return ticket.places
+
+
+def test_the_next_connect_becomes_what_the_ticket_says() -> None:
+    told = running()
+    for port in (40001, 40002):
+        ticket = told.life.ticket()
+        assert ticket is not None
+        told.step(connect(port, port, is_ahead=True))
+        claim = told.claims()[-1]
+        assert (claim.connection, claim.tag, claim.circuit_id) == (ticket.number, ticket.tag, ticket.circuit_id)
+        assert claim.is_ahead
+
+
+def test_a_tag_is_the_next_connections_until_that_is_there_and_never_another_ones() -> None:
+    told = running()
+    numbers = count(1)
+    told.life.tag_of = lambda number: f"{number}-{next(numbers)}"  # as if it were unguessable
+    first = told.life.ticket()
+    assert told.life.ticket() == first
+    assert first is not None
+    assert first.tag == "1-1"
+    told.step(connect(2))
+    second = told.life.ticket()
+    assert second is not None
+    assert (second.number, second.tag) == (2, "2-2")
+    assert told.claims()[0].tag == "1-1"
+
+
+def test_there_is_none_before_the_tool_is_known_to_be_held() -> None:
+    assert waiting_for_circuit().life.ticket() is None
+    told = starting()
+    assert told.life.ticket() is None
+    told.step(ev.ProcessStarted(PID))
+    assert told.life.ticket() is None
+    told.step(ev.Hello(1, PID, "/usr/bin/curl", None))
+    assert told.life.ticket() is not None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        fx.CircuitClosed("s-0001", 7, "DESTROYED"),
+        ev.TrustLost("tor died"),
+        ev.Interrupted(),
+        ev.TimerFired("timeout"),
+        ev.TreeEnded(0.0, None, 0),
+        ev.LauncherLost("gone"),
+        ev.WentAstray("a bug"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_there_is_none_once_the_next_connect_would_wait_or_be_refused(event: object) -> None:
+    told = running()
+    told.step(event)
+    assert told.life.ticket() is None
+
+
+def test_a_name_that_was_asked_for_leads_to_itself_at_both_of_its_addresses() -> None:
+    told = running()
+    told.step(lookup(2, "Web.Test."), lookup(3, "ssh.test"))
+    assert places(told) == (
+        Place("198.18.0.1", 0, "web.test"),
+        Place("fd65:7869:7470:696e::1", 0, "web.test"),
+        Place("198.18.0.2", 0, "ssh.test"),
+        Place("fd65:7869:7470:696e::2", 0, "ssh.test"),
+    )
+    ticket = told.life.ticket()
+    assert ticket is not None
+    assert ticket.goes_anywhere
+
+
+def test_of_many_names_the_last_are_known() -> None:
+    told = running()
+    told.step(*(lookup(number, f"n{number}.test") for number in range(2, 100)))
+    assert {place.host for place in places(told)} == {f"n{number}.test" for number in range(88, 100)}
+
+
+def test_a_run_with_destinations_goes_to_those_alone() -> None:
+    told = running(setup=Setup("/nowhere", destinations=HELD))
+    ticket = told.life.ticket()
+    assert ticket is not None
+    assert not ticket.goes_anywhere
+    assert ticket.places == (Place("192.0.2.1", 80, "192.0.2.1"),)
+    told.step(lookup(2, "web.test"), lookup(3, "name.test"))
+    assert set(places(told)) == {
+        Place("192.0.2.1", 80, "192.0.2.1"),
+        Place("198.18.0.1", 443, "web.test"),
+        Place("fd65:7869:7470:696e::1", 443, "web.test"),
+    }
+
+
+@pytest.mark.parametrize("setup", [None, Setup("/nowhere", destinations=HELD)], ids=["any", "held"])
+def test_a_connect_to_a_place_of_a_ticket_is_let_in_and_leads_to_its_host(setup: Setup | None) -> None:
+    told = running(setup=setup)
+    told.step(lookup(2, "web.test"), lookup(3, "name.test"), lookup(4, "other.test"))
+    for call, place in enumerate(places(told), 10):
+        port = place.port or 8080
+        told.step(connect(call, 41000 + call, Destination(place.address, port)))
+        assert told.claims()[-1].destination == Destination(place.host, port)
+
+
+def test_what_was_done_by_a_ticket_and_would_not_be_is_an_attribution_error() -> None:
+    told = running()
+    told.step(ev.WentAstray("a connect was let through that should not have been"))
+    assert told.life.failure is not None
+    assert (told.life.failure.kind, told.life.failure.blame) == ("attribution", "local")
+
+
+def test_what_ends_a_run_is_not_called_a_mistake_when_a_connect_was_faster() -> None:
+    told, _ = opened()
+    told.step(ev.TimerFired("timeout"), ev.WentAstray("answered before"))
+    assert told.life.failure is not None
+    assert told.life.failure.kind == "timeout"

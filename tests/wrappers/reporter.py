@@ -1,0 +1,31 @@
+"""A tool's process: makes a socket, reports a connect of it as a hook does, and prints the answer's errno or `nothing`.
+
+Arguments, as JSON: path, nonce (hex), source, destination [address, port], flags, reported_port (None: as it is),
+kind (SOCK_), low_water (SO_RCVLOWAT), extra (how many descriptors more), op.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+
+from exitpin.shim import bindings
+
+asked = json.loads(sys.argv[1])
+tool = socket.socket(socket.AF_INET, asked["kind"])
+tool.bind((asked["source"], 0))
+tool.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, asked["low_water"])
+host, port = tool.getsockname()
+family = socket.AF_INET6 if ":" in asked["destination"][0] else socket.AF_INET
+packet = bindings.encode_report(
+    bindings.Op(asked["op"]), bytes.fromhex(asked["nonce"]), pid=os.getpid(), tid=os.getpid(),
+    flags=bindings.Flag(asked["flags"]),
+    source=bindings.Endpoint(socket.AF_INET, host, asked["reported_port"] or port),
+    destination=bindings.Endpoint(family, *asked["destination"]),
+)  # fmt: skip
+hook = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+hook.connect(asked["path"])
+socket.send_fds(hook, [packet], [tool.fileno()] * (1 + asked["extra"]))
+answer = hook.recv(1024)
+print(struct.unpack_from("=Ii", answer)[1] if answer else "nothing", flush=True)

@@ -1,0 +1,72 @@
+"""A run's report socket: hooks connect to it. Either the loop accepts them, or somebody else does for a while.
+
+Called by `reports.py`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+AT_ONCE = 64
+
+
+class ReportListener:
+    """Listens at `path`, once it is opened. `adopt(connection)` gets each connection; `lose(why)`: one could not be
+    taken; `guarded` calls what it is given, and sees to what that raises."""
+
+    def __init__(
+        self,
+        path: Path,
+        adopt: Callable[[socket.socket], None],
+        lose: Callable[[str], None],
+        guarded: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.path = path
+        self._adopt = adopt
+        self._lose = lose
+        self._guarded = guarded
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Listen. Raises OSError."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
+        self._socket.bind(str(self.path))
+        self._socket.listen(512)
+        self.come_back()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+            self.path.unlink(missing_ok=True)
+
+    def stand_back(self) -> int | None:
+        """Somebody else accepts until `come_back`, of this descriptor; None: there is none any more."""
+        if self._socket is None:
+            return None
+        self._loop.remove_reader(self._socket.fileno())
+        return self._socket.fileno()
+
+    def come_back(self) -> None:
+        """The loop accepts again."""
+        if self._socket is not None:
+            self._loop.add_reader(self._socket.fileno(), self._guarded, self.accept)
+
+    def accept(self) -> None:
+        """Take who has connected, as many as one turn of the loop may."""
+        for _ in range(AT_ONCE):
+            if self._socket is None:  # a report may end the run
+                return
+            try:
+                connection, _ = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._lose(f"a report could not be taken: {error.strerror}")
+                return
+            self._adopt(connection)
