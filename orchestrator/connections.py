@@ -55,8 +55,11 @@ class Connection:
 
     @property
     def is_live(self) -> bool:
-        """Whether a stream of it may still be open."""
-        return self.stream_id is not None and not self.is_closed
+        """Whether a stream of it may still be open. By a ticket a tool may have had one, and be done, before a line about
+        it has been read."""
+        if self.stream_id is None:
+            return self.is_ahead and self.status == "claimed"
+        return not self.is_closed
 
     def claim(self, run_id: str, circuit_id: int, exit_fingerprint: Fingerprint) -> Claim:
         """waiting -> claimed, for this circuit."""

@@ -24,7 +24,7 @@ Found = Callable[[Sockets | None], None]
 """Hears what was found; None: it could not be looked."""
 
 
-def containment_options(containment: Containment, hidden: Iterable[str]) -> list[str]:
+def containment_options(containment: Containment, hidden: Iterable[str] = ()) -> list[str]:
     """The launcher's arguments for a level, and the sockets that it hides."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,

@@ -1,7 +1,7 @@
 """One run's hold on the world: its directory and report socket, its process tree, the SOCKS dialogues on its sockets.
 
-Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`. Over 300
-lines because all that a run holds is begun and let go of here, in an order.
+Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`. Over
+300 lines because all that a run holds is begun and let go of here, in an order.
 """
 
 import asyncio

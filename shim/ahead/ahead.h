@@ -94,8 +94,8 @@ bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
 
 /* A call's connect, by this ticket, if that still stands and it is plain: tool is a copy of the socket, which is
  * given then, with the note. False: nothing was done but what the loop would do first, too. */
-bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid, int tool,
-			   const void *address, size_t size);
+bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid,
+			   int tool, const void *address, size_t size);
 
 /* A connection of a hook of process pid, which is given. False: the ticket stands no more. */
 bool exitpin_ahead_adopt(struct exitpin_ahead *ahead, int64_t ticket, int connection, int pid);

@@ -7,8 +7,8 @@
 
 /* What waits for threads of the tool has been done by whoever calls this: the lock is held for nothing of it. */
 
-bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t number, const struct exitpin_call *call, int pid, int tool,
-			   const void *address, size_t size)
+bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t number, const struct exitpin_call *call, int pid,
+			   int tool, const void *address, size_t size)
 {
 	struct exitpin_report report = {.pid = (uint32_t)pid, .tid = call->tid};
 	struct exitpin_endpoint run = {0};

@@ -123,6 +123,32 @@ def test_a_connect_to_a_place_of_a_ticket_is_let_in_and_leads_to_its_host(setup:
         assert told.claims()[-1].destination == Destination(place.host, port)
 
 
+def test_a_run_is_not_over_before_tor_has_told_of_a_stream_that_its_tool_has_had_already() -> None:
+    """By a ticket a tool may connect, and end, before a line about its stream has been read."""
+    told = running()
+    told.step(connect(2, is_ahead=True))
+    assert told.life.connections.has_live()
+    effects = told.step(ev.TreeEnded(0.0, None, 0))
+    assert fx.RunDone("s-0001") not in effects
+    (claim,) = told.claims()
+    told.step(fx.StreamJoined(claim, 9), fx.StreamSent(claim, 9), fx.StreamOpened(claim, 9), ev.SocksAnswered(2, 0))
+    assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", True)) == [fx.RunDone("s-0001")]
+    (connection,) = told.life.connections
+    assert (connection.stream_id, connection.status) == (9, "succeeded")
+
+
+def test_a_connect_by_a_ticket_of_which_tor_never_tells_holds_a_run_up_for_the_drain_time_alone() -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True), ev.TreeEnded(0.0, None, 0))
+    assert told.step(ev.TimerFired("drain")) == [fx.RunDone("s-0001")]
+
+
+def test_a_connect_by_a_ticket_whose_maker_has_gone_holds_nothing_up() -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True), ev.CallLost(2))
+    assert told.step(ev.TreeEnded(0.0, None, 0)) == [fx.RunDone("s-0001")]
+
+
 def test_what_was_done_by_a_ticket_and_would_not_be_is_an_attribution_error() -> None:
     told = running()
     told.step(ev.WentAstray("a connect was let through that should not have been"))

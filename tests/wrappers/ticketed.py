@@ -40,7 +40,7 @@ class Scene:
     def issue(self, **changes: Any) -> int:
         """A ticket for whatever connects anywhere, unless it is changed."""
         ticket = Ticket(
-            self.reports.fileno(), -1, self.reports.getsockname(), os.getpid(), NONCE, RUN_ADDRESS, CIRCUIT, TAG,
+            self.reports.fileno(), -1, os.getpid(), NONCE, RUN_ADDRESS, CIRCUIT, TAG,
             [("198.18.0.1", 0, "web.test")], True,
         )  # fmt: skip
         return self.thread.issue(ticket._replace(**changes))
