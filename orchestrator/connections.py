@@ -55,8 +55,8 @@ class Connection:
 
     @property
     def is_live(self) -> bool:
-        """Whether a stream of it may still be open. By a ticket a tool may have had one, and be done, before a line about
-        it has been read."""
+        """Whether a stream of it may still be open. By a ticket a tool may have had one, and be done, before a line
+        about it has been read."""
         if self.stream_id is None:
             return self.is_ahead and self.status == "claimed"
         return not self.is_closed

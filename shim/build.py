@@ -107,9 +107,11 @@ bool exitpin_stream_line_parse(const char *text, size_t size, struct stream_line
 
 struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endpoint *tor, int noted);
 void exitpin_ahead_stop(struct exitpin_ahead *ahead);
-bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid,
-                           int tool, const void *address, size_t size);
-bool exitpin_ahead_adopt(struct exitpin_ahead *ahead, int64_t ticket, int connection, int pid);
+int exitpin_door_wait(const struct exitpin_door *door, int listener, int wake, int what, bool may_listen,
+                      struct exitpin_taken *taken);
+void exitpin_door_open(struct exitpin_door *door, struct exitpin_ahead *ahead, int64_t ticket);
+void exitpin_door_shut(struct exitpin_door *door);
+void exitpin_door_leave(struct exitpin_door *door);
 int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket);
 bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
 bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);

@@ -6,14 +6,13 @@ The Python side of notify.h and rules.h. Called by `wrappers/supervisor.py` and 
 import errno
 import os
 import socket
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ._bindings import ffi, lib
 from .records import Reason
 
 ADDRESS_MAX: Final = 128  # bytes of a sockaddr
-_ASKS, _APART = 1, 4
+ASKS, APART = 1, 4
 
 
 class Call(NamedTuple):
@@ -79,49 +78,10 @@ class ConnectAside:
         return error
 
 
-def refusal(number: int, arguments: Sequence[int], *, is_apart: bool = False) -> tuple[int, str]:
-    """The errno with which the call is refused, and by which rule; errno 0: the supervisor makes it (`connect`, and for
-    a tool in a network of its own `apart`: a TCP socket)."""
-    defence = ffi.new("const char **")
-    what = _ASKS | (_APART if is_apart else 0)
-    error: int = lib.exitpin_call_error(number, list(arguments), what, defence)
-    return error, ffi.string(defence[0]).decode("ascii")
-
-
 def kind_reason(domain: int, kind: int, protocol: int) -> Reason:
     """Why there can be no socket of this kind."""
     flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     return Reason(lib.exitpin_kind_reason(ffi.new("struct exitpin_kind *", [domain, kind & ~flags, protocol])))
-
-
-def process_of(tid: int) -> int:
-    """The process of a thread. Raises OSError when it is gone."""
-    with open(f"/proc/{tid}/status", encoding="utf-8", errors="replace") as status:
-        for line in status:
-            if line.startswith("Tgid:"):
-                return int(line.split()[1])
-    raise OSError(errno.ESRCH, os.strerror(errno.ESRCH))
-
-
-def socket_of(call: Call, pid: int, fd: int) -> socket.socket:
-    """A copy of the socket that its maker calls `fd`. Raises OSError: EBADF, ENOTSOCK, EPERM, ESRCH."""
-    copy = lib.exitpin_descriptor_of(call.tid, pid, fd)
-    _check(copy)
-    try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
-
-
-def read_memory(call: Call, address: int, size: int) -> bytes:
-    """Memory of its maker. Raises OSError: EFAULT, EPERM, ESRCH."""
-    data = ffi.new("uint8_t[]", max(size, 1))
-    read = lib.exitpin_read_memory(call.tid, address, data, size)
-    _check(read)
-    if read != size:
-        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
-    return bytes(ffi.buffer(data, size))
 
 
 def connect_report(

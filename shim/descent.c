@@ -60,3 +60,11 @@ bool exitpin_descends(int pid, int root)
 	}
 	return false;
 }
+
+int exitpin_process_of(int tid)
+{
+	char text[1024];
+	const char *line = read_proc(tid, "status", text, sizeof(text)) > 0 ? strstr(text, "\nTgid:") : NULL;
+
+	return line != NULL ? atoi(line + strlen("\nTgid:")) : 0;
+}

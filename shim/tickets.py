@@ -5,13 +5,12 @@ Called by `wrappers/ahead.py` and by tests.
 
 import os
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from ._bindings import ffi, lib
-from .calls import Call
+from .calls import APART, ASKS, Call
 
 PLACES_MAX: Final[int] = lib.EXITPIN_AHEAD_PLACES_MAX
 TAG_MAX: Final = lib.EXITPIN_AHEAD_TAG_SIZE - 1
@@ -81,35 +80,14 @@ class Thread:
         if self._ahead == ffi.NULL:
             raise OSError(ffi.errno, os.strerror(ffi.errno))
         self._note = ffi.new("struct exitpin_ahead_note *")
-        self._lock = threading.Lock()
-        self._is_stopped = False
 
     def stop(self) -> None:
         """Once: all flights end, and what nobody has read is closed."""
-        with self._lock:
-            self._is_stopped = True
-            lib.exitpin_ahead_stop(self._ahead)
+        lib.exitpin_ahead_stop(self._ahead)
 
-    def connect(self, ticket: int, call: Call, pid: int, tool_socket: socket.socket, address: bytes) -> bool:
-        """A call's connect, by this ticket, if that still stands and it is plain: then `tool_socket` is the note's. May
-        be called by any thread, as `adopt`."""
-        found = ffi.new("struct exitpin_call *", [call.id, call.tid, call.number, list(call.arguments)])
-        with self._lock:
-            if self._is_stopped:
-                return False
-            tool = tool_socket.fileno()
-            if not lib.exitpin_ahead_connect(self._ahead, ticket, found, pid, tool, address, len(address)):
-                return False
-            tool_socket.detach()
-            return True
-
-    def adopt(self, ticket: int, connection: socket.socket, pid: int) -> bool:
-        """A connection of a hook of this process, by this ticket, if that still stands: then it is the note's."""
-        with self._lock:
-            if self._is_stopped or not lib.exitpin_ahead_adopt(self._ahead, ticket, connection.fileno(), pid):
-                return False
-            connection.detach()
-            return True
+    def show(self, door: object, ticket: int) -> None:
+        """A ticket that is out, to who waits at a door."""
+        lib.exitpin_door_open(door, self._ahead, ticket)
 
     def issue(self, ticket: Ticket) -> int:
         """Its number. Raises OSError; ValueError for what no ticket can hold."""
@@ -160,6 +138,54 @@ class Thread:
     def is_answered(self, flight: int) -> bool:
         """Whether whoever waited has been told of success, as long as it has not been ended."""
         return bool(lib.exitpin_ahead_is_answered(self._ahead, flight))
+
+
+class Taken(NamedTuple):
+    """A call that is left to the loop: refused with `error` by a `defence`, or to be made by us. `problem`: an errno,
+    why it can't be made; `tool`: a copy of the socket that it is about, or -1; `connection`: -1, or that of a hook,
+    which has connected to the report socket: then it is no call any more."""
+
+    call: Call
+    error: int
+    defence: str
+    pid: int
+    problem: int
+    tool: int
+    address: bytes
+    connection: int
+
+
+class CallDoor:
+    """Where the calls of a supervised run come in. `hooks`: path of its report socket."""
+
+    def __init__(self, hooks: bytes) -> None:
+        self._door = ffi.gc(ffi.new("struct exitpin_door *"), lib.exitpin_door_leave)
+        self._door.hooks = hooks
+
+    def wait(self, listener: int, wake: int, *, is_apart: bool, may_listen: bool) -> Taken | None:
+        """The next call that is left to the loop; None: `wake` can be read. For the run's own thread: the kernel may
+        wait for the tool. Raises OSError; EPIPE: nobody is left who could call."""
+        found = ffi.new("struct exitpin_taken *")
+        what = ASKS | (APART if is_apart else 0)
+        result = lib.exitpin_door_wait(self._door, listener, wake, what, may_listen, found)
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        if result == 0:
+            return None
+        call = found.call
+        return Taken(
+            Call(call.id, call.tid, call.number, tuple(call.arguments)), found.error,
+            ffi.string(found.defence).decode("ascii"), found.pid, found.problem, found.tool,
+            bytes(ffi.buffer(found.address, found.size)), found.connection,
+        )  # fmt: skip
+
+    def open(self, thread: Thread, ticket: int) -> None:
+        """This ticket is out."""
+        thread.show(self._door, ticket)
+
+    def shut(self) -> None:
+        """There is none any more."""
+        lib.exitpin_door_shut(self._door)
 
 
 def _fill(endpoint: object, host: str, port: int) -> None:

@@ -10,23 +10,17 @@ import asyncio
 import contextlib
 import errno
 import os
-import select
 import socket
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from ..shim import calls
+from ..shim.tickets import CallDoor, Taken
 
 AT_ONCE = 16
 """So many calls are on their way to the loop; the next waits, and costs no descriptor."""
-
-UNIX_ADDRESS_MAX = 110
-_FAMILY = struct.Struct("=H")
 
 Gift = tuple[calls.Call, socket.socket, Callable[[int], None]]
 
@@ -50,46 +44,26 @@ class Asked:
             self.tool_socket.close()
 
 
-class Hasty(Protocol):
-    """Who may be faster than the loop: asked in this thread."""
-
-    def go(self, asked: Asked) -> bool:
-        """Whether this connect is under way; what was asked is then somebody else's."""
-
-    def greet(self, connection: socket.socket, pid: int) -> bool:
-        """Whether somebody hears this connection of a hook; it is then theirs."""
-
-
-class Reports(Protocol):
-    """The run's report socket."""
-
-    path: Path
-
-    def adopt(self, connection: socket.socket, pid: int) -> None:
-        """A hook's connection."""
-
-
 class CallThread:
-    """Of one run. A hook that connects to the `reports` gets a connection to us, which `hasty` may hear, and a connect
-    may go by it; of all else, on the loop, `judge` hears, and `over` once that nobody is left who could ask, or what
-    went wrong with us. Begins at once, on a copy of `listener`. Raises OSError."""
+    """Of one run: what its door leaves to the loop. There, `judge` hears of each call, `hooked` of each connection of a
+    hook, with its process, and `over` once that nobody is left who could ask, or what went wrong with us. Begins at
+    once, on a copy of `listener`. Raises OSError."""
 
     def __init__(
         self,
         listener: int,
         judge: Callable[[Asked], None],
         over: Callable[[Exception | None], None],
-        hasty: Hasty,
-        reports: Reports,
+        hooked: Callable[[socket.socket, int], None],
+        door: CallDoor,
         *,
         is_apart: bool,
         may_listen: bool,
     ) -> None:
         self._judge = judge
         self._over = over
-        self._hasty = hasty
-        self._reports = reports
-        self._path = os.fsencode(reports.path)
+        self._hooked = hooked
+        self._door = door
         self._is_apart = is_apart
         self._may_listen = may_listen
         self._loop = asyncio.get_running_loop()
@@ -123,13 +97,10 @@ class CallThread:
             self._ours.send(b"!")
 
     def _main(self, listener: int, theirs: socket.socket) -> None:
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
-        poll.register(theirs, select.POLLIN)
         problem: Exception | None = None
         try:
             with theirs:
-                while self._goes_on(listener, theirs, dict(poll.poll())):
+                while self._goes_on(listener, theirs):
                     continue
         except Exception as error:
             problem = error
@@ -139,74 +110,28 @@ class CallThread:
                 ours.close()
             self._post(self._over, problem)
 
-    def _goes_on(self, listener: int, theirs: socket.socket, ready: dict[int, int]) -> bool:
-        if theirs.fileno() in ready and not theirs.recv(1024):
+    def _goes_on(self, listener: int, theirs: socket.socket) -> bool:
+        """Whether the next call can be waited for."""
+        self._room.acquire()
+        try:
+            taken = self._door.wait(listener, theirs.fileno(), is_apart=self._is_apart, may_listen=self._may_listen)
+        except BrokenPipeError:
             return False
-        while self._gifts:
-            _give(listener, *self._gifts.popleft())
-        if listener in ready:
-            if not ready[listener] & select.POLLIN:
+        if taken is None:
+            self._room.release()
+            if not theirs.recv(1024):
                 return False
-            self._room.acquire()
-            call = calls.receive(listener)
-            if call is None:
-                self._room.release()
-            else:
-                asked = self._look(listener, call)
-                if self._is_carried_out(listener, asked):
-                    self._room.release()
-                else:
-                    self._post(self._hand_over, asked)
+            while self._gifts:
+                _give(listener, *self._gifts.popleft())
+        elif taken.connection >= 0:
+            self._room.release()
+            self._post(self._adopt, (socket.socket(fileno=taken.connection), taken.pid))
+        else:
+            self._post(self._hand_over, _asked(taken))
         return True
-
-    def _is_carried_out(self, listener: int, asked: Asked) -> bool:
-        if asked.error or asked.problem is not None or asked.tool_socket is None:
-            return False
-        if asked.tool_socket.family != socket.AF_UNIX:
-            return self._hasty.go(asked)
-        if not _leads_to(asked.address, self._path):
-            return False
-        with asked.tool_socket:
-            try:
-                self._connect_to_us(listener, asked)
-            except OSError as error:  # it has gone, or may have no more descriptors
-                calls.answer(listener, asked.call, error.errno or errno.EACCES)
-        return True
-
-    def _connect_to_us(self, listener: int, asked: Asked) -> None:
-        """A hook's report is on its way: its socket becomes one end of a pair. Raises OSError."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            try:
-                calls.replace(listener, asked.call, signed(asked.call.arguments[0]), theirs.fileno())
-            except OSError:
-                ours.close()
-                raise
-        if not self._hasty.greet(ours, asked.pid):
-            self._post(self._adopt, (ours, asked.pid))
 
     def _adopt(self, hook: tuple[socket.socket, int]) -> None:
-        self._reports.adopt(*hook)
-
-    def _look(self, listener: int, call: calls.Call) -> Asked:
-        error, defence = calls.refusal(call.number, call.arguments, is_apart=self._is_apart)
-        pid, tool_socket, address = 0, None, b""
-        try:
-            pid = calls.process_of(call.tid)
-            if (not error and defence != "apart") or (defence == "listen" and self._may_listen):
-                fd, size = signed(call.arguments[0]), signed(call.arguments[2])
-                if not error and not 0 <= size <= calls.ADDRESS_MAX:
-                    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-                tool_socket = calls.socket_of(call, pid, fd)
-                if not error:
-                    address = calls.read_memory(call, call.arguments[1], size)
-                if not calls.is_alive(listener, call):  # what was read may be a stranger's
-                    raise OSError(errno.EINTR, os.strerror(errno.EINTR))
-        except OSError as problem:
-            if tool_socket is not None:
-                tool_socket.close()
-            return Asked(call, error, defence, pid, problem)
-        return Asked(call, error, defence, pid, None, tool_socket, address)
+        self._hooked(*hook)
 
     def _hand_over(self, asked: Asked) -> None:
         self._room.release()
@@ -217,12 +142,18 @@ class CallThread:
             self._loop.call_soon_threadsafe(hears, what)
 
 
-def _leads_to(address: bytes, path: bytes) -> bool:
-    """Whether this address of a Unix socket is that path."""
-    if not _FAMILY.size < len(address) <= UNIX_ADDRESS_MAX:
-        return False
-    family, name = _FAMILY.unpack_from(address)[0], address[_FAMILY.size :]
-    return bool(family == socket.AF_UNIX and name.partition(b"\0")[0] == path)
+def _asked(taken: Taken) -> Asked:
+    """As the loop hears of it."""
+    told = taken.call, taken.error, taken.defence, taken.pid
+    if taken.problem:
+        return Asked(*told, OSError(taken.problem, os.strerror(taken.problem)))
+    if taken.tool < 0:
+        return Asked(*told)
+    try:
+        return Asked(*told, None, socket.socket(fileno=taken.tool), taken.address)
+    except OSError as problem:
+        os.close(taken.tool)
+        return Asked(*told, problem)
 
 
 def _give(listener: int, call: calls.Call, ours: socket.socket, way: Callable[[int], None]) -> None:

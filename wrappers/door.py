@@ -4,14 +4,14 @@ them, or a ticket is out, and the thread that has it does (`ahead.py`).
 Called by `launch.py`.
 """
 
+import os
 import socket
 
 from ..orchestrator import ports
 from ..orchestrator.model import Run
 from ..orchestrator.model import Ticket as Granted
-from ..shim.tickets import Kind, Note, Ticket
+from ..shim.tickets import CallDoor, Kind, Note, Ticket
 from .ahead import Ahead
-from .call_thread import Asked
 from .process import Tree
 from .reports import ReportSocket
 from .supervisor import Supervisor
@@ -28,6 +28,7 @@ class Door:
         self._ahead: Ahead | None = None
         self._ticket: Ticket | None = None
         self._number = 0
+        self.calls = CallDoor(os.fsencode(reports.path))
 
     def close(self) -> None:
         """Nobody comes in any more."""
@@ -51,20 +52,9 @@ class Door:
         self._ahead = ahead
         try:
             self._number = ahead.issue(self._ticket, self)
+            self.calls.open(ahead.thread, self._number)
         except (OSError, ValueError):  # then it waits, as it would without us
             self._come_back()
-
-    def go(self, asked: Asked) -> bool:
-        """In the thread of the run's calls: whether this connect went by the ticket that is out."""
-        number, ahead, tool_socket = self._number, self._ahead, asked.tool_socket
-        if not number or ahead is None or tool_socket is None:
-            return False
-        return ahead.thread.connect(number, asked.call, asked.pid, tool_socket, asked.address)
-
-    def greet(self, connection: socket.socket, pid: int) -> bool:
-        """In the thread of the run's calls: whether who has the ticket hears this hook."""
-        number, ahead = self._number, self._ahead
-        return bool(number) and ahead is not None and ahead.thread.adopt(number, connection, pid)
 
     def recall(self) -> None:
         """The loop reads again. What was done meanwhile has been posted when this returns."""
@@ -76,6 +66,7 @@ class Door:
 
     def _come_back(self) -> None:
         self._ticket, self._number = None, 0
+        self.calls.shut()
         self._reports.listener.come_back()
 
     def hear(self, note: Note) -> None:

@@ -180,7 +180,7 @@ class ToolLaunch:
         containment, run = self._launcher.containment, self._run
         try:
             self._door.supervisor = Supervisor(
-                listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix, self._door,
+                listener, run.address, run.nonce, self._reports, self._tree, self._heard, self._unix, self._door.calls,
                 may_listen=containment.may_listen, is_apart=containment.is_apart, dns_server=containment.dns_server,
             )  # fmt: skip
         except OSError as error:

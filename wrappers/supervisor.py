@@ -19,8 +19,9 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings, calls
 from ..shim.nowhere import Nowhere
+from ..shim.tickets import CallDoor
 from .ahead import Flight
-from .call_thread import Asked, CallThread, Hasty, signed
+from .call_thread import Asked, CallThread, signed
 from .name_server import NameServer
 from .process import Tree
 from .report_calls import is_of_our_network
@@ -48,7 +49,7 @@ class Supervisor:
         tree: Tree,
         post: Callable[[object], None],
         unix: UnixSockets,
-        hasty: Hasty,
+        door: CallDoor,
         *,
         may_listen: bool = False,
         is_apart: bool = False,
@@ -69,7 +70,7 @@ class Supervisor:
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._thread = CallThread(
-            listener, self._judge, self._over, hasty, reports, is_apart=is_apart, may_listen=may_listen
+            listener, self._judge, self._over, reports.adopt, door, is_apart=is_apart, may_listen=may_listen
         )
 
     def close(self) -> None:

@@ -22,6 +22,8 @@
 
 /* cdef: begin */
 
+struct exitpin_ahead;
+
 enum {
 	EXITPIN_AHEAD_TAG_SIZE = 128,
 	EXITPIN_AHEAD_PLACES_MAX = 32,
@@ -76,9 +78,25 @@ struct exitpin_ahead_note {
 	char host[256];
 };
 
-/* cdef: end */
+/* Of a supervised run. hooks: path of its report socket. Zeroed but for that, it has no ticket. */
+struct exitpin_door {
+	struct exitpin_ahead *ahead;
+	int64_t ticket;
+	char hooks[108];
+};
 
-struct exitpin_ahead;
+/* A call, as it was when its maker waited for it: refused with error, by a defence, or to be made by us; pid: its
+ * process; problem: an errno, why it can't be made; tool: a copy of the socket that it is about, or -1; size bytes
+ * of address; connection: -1, or that of a hook, which this is, and no call any more. */
+struct exitpin_taken {
+	struct exitpin_call call;
+	int error, pid, problem, tool, connection;
+	char defence[24];
+	size_t size;
+	uint8_t address[128];
+};
+
+/* cdef: end */
 
 /* control: a control connection, authenticated, that hears STREAM and nothing else, and is used by nobody else; tor:
  * its SOCKS port; noted: an eventfd that is written to when there are notes. NULL and errno. */
@@ -92,13 +110,19 @@ int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ah
 /* It is good for nothing any more. Whether there are no notes, of this or of others. */
 bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
 
-/* A call's connect, by this ticket, if that still stands and it is plain: tool is a copy of the socket, which is
- * given then, with the note. False: nothing was done but what the loop would do first, too. */
-bool exitpin_ahead_connect(struct exitpin_ahead *ahead, int64_t ticket, const struct exitpin_call *call, int pid,
-			   int tool, const void *address, size_t size);
+/* The next call that is left to the loop, or a hook's connection that nobody hears: 1. 0: wake can be read. Minus an
+ * errno; EPIPE: nobody is left who could call. Connects of hooks to the report socket, and what goes by the door's
+ * ticket, are carried out meanwhile. what: as in rules.h. In a thread that may wait: the kernel may wait for the
+ * tool. */
+int exitpin_door_wait(const struct exitpin_door *door, int listener, int wake, int what, bool may_listen,
+		      struct exitpin_taken *taken);
 
-/* A connection of a hook of process pid, which is given. False: the ticket stands no more. */
-bool exitpin_ahead_adopt(struct exitpin_ahead *ahead, int64_t ticket, int connection, int pid);
+/* The ticket that is out, or none any more. */
+void exitpin_door_open(struct exitpin_door *door, struct exitpin_ahead *ahead, int64_t ticket);
+void exitpin_door_shut(struct exitpin_door *door);
+
+/* Nobody waits at it any more. */
+void exitpin_door_leave(struct exitpin_door *door);
 
 /* The oldest note that was not read yet; false: there is none. */
 bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);

@@ -68,6 +68,7 @@ struct exitpin_ahead {
 	struct exitpin_endpoint tor;
 	uint64_t network; /* cookie of our network namespace; 0: the kernel tells none */
 	uint64_t numbers;
+	int holders; /* the thread's owner, and doors */
 	bool is_lost, is_hushed;
 	struct timespec hushed_since;
 	struct standing *standing;
@@ -83,6 +84,8 @@ struct exitpin_ahead {
 struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number);
 int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
 void ahead_unwatch(struct exitpin_ahead *ahead, int fd);
+
+void ahead_release(struct exitpin_ahead *ahead);
 
 /* notes.c */
 struct exitpin_ahead_note *ahead_note(struct exitpin_ahead *ahead, enum exitpin_ahead_kind kind);

@@ -155,8 +155,15 @@ static uint64_t our_network(void)
 	return cookie;
 }
 
-static void release(struct exitpin_ahead *ahead)
+/* One of its holders needs it no more. */
+void ahead_release(struct exitpin_ahead *ahead)
 {
+	pthread_mutex_lock(&ahead->lock);
+	const bool is_held = --ahead->holders > 0;
+
+	pthread_mutex_unlock(&ahead->lock);
+	if (is_held)
+		return;
 	if (ahead->poll >= 0)
 		close(ahead->poll);
 	if (ahead->stop >= 0)
@@ -174,6 +181,7 @@ struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endp
 		return NULL;
 	}
 	pthread_mutex_init(&ahead->lock, NULL);
+	ahead->holders = 1;
 	ahead->control = control;
 	ahead->tor = *tor;
 	ahead->noted = noted;
@@ -192,7 +200,7 @@ struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endp
 		error = start_thread(ahead);
 	if (error == 0)
 		return ahead;
-	release(ahead);
+	ahead_release(ahead);
 	errno = error;
 	return NULL;
 }
@@ -205,6 +213,9 @@ void exitpin_ahead_stop(struct exitpin_ahead *ahead)
 	while (write(ahead->stop, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 	pthread_join(ahead->thread, NULL);
+	pthread_mutex_lock(&ahead->lock);
+	ahead->is_lost = true;
+	pthread_mutex_unlock(&ahead->lock);
 	while (ahead->standing != NULL)
 		exitpin_ahead_recall(ahead, (int64_t)ahead->standing->number);
 	while (ahead->flights != NULL)
@@ -221,7 +232,7 @@ void exitpin_ahead_stop(struct exitpin_ahead *ahead)
 		ahead->asked = asked->next;
 		free(asked);
 	}
-	release(ahead);
+	ahead_release(ahead);
 }
 
 int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket)

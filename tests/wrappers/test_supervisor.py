@@ -13,6 +13,7 @@ import pytest
 
 from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import calls
+from exitpin.shim.tickets import CallDoor, Taken
 from exitpin.wrappers import report_calls
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
@@ -228,25 +229,36 @@ def test_a_socket_of_another_network_is_connected_nowhere(level: str) -> None:
     one_run(Port.GARBAGE, (sys.executable, "-I", "-c", program), check, level=level)
 
 
+def raising(error: Exception) -> Callable[..., Taken | None]:
+    def wait(*_: object, **__: object) -> Taken | None:
+        raise error
+
+    return wait
+
+
+def out_of_descriptors(self: CallDoor, *where: int, **how: bool) -> Taken | None:
+    taken = WAIT(self, *where, **how)
+    if taken is None or taken.tool < 0:
+        return taken
+    os.close(taken.tool)
+    return taken._replace(tool=-1, problem=errno.EMFILE)
+
+
+WAIT = CallDoor.wait
+NO_ROOM = "a call of the tool could not be taken: Too many open files"
 FAULTS = {
-    "refusal": (AssertionError("BUG: made up"), "internal error: AssertionError('BUG: made up')"),
-    "socket_of": (
-        OSError(errno.EMFILE, "Too many open files"), "a call of the tool could not be taken: Too many open files"
-    ),
-}  # fmt: skip
+    "a bug": (raising(AssertionError("BUG: made up")), "internal error: AssertionError('BUG: made up')"),
+    "no descriptors to wait": (raising(OSError(errno.EMFILE, "Too many open files")), NO_ROOM),
+    "no descriptor for the socket": (out_of_descriptors, NO_ROOM),
+}
 
 
-@pytest.mark.parametrize("call", FAULTS)
+@pytest.mark.parametrize(("wait", "detail"), FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("has_hooks", [False, True])
 def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
-    bare: str, call: str, has_hooks: bool, monkeypatch: pytest.MonkeyPatch
+    bare: str, wait: Callable[..., Taken | None], detail: str, has_hooks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault, detail = FAULTS[call]
-
-    def fails(*_: object, **__: object) -> None:
-        raise fault
-
-    monkeypatch.setattr(calls, call, fails)
+    monkeypatch.setattr(CallDoor, "wait", wait)
 
     def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
         assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
@@ -254,12 +266,14 @@ def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
     one_run(Port.GARBAGE, python(CONNECTS) if has_hooks else (bare, "opens"), check, level="notify")
 
 
-@pytest.mark.parametrize(("call", "case"), [("read_memory", "opens"), ("give", "datagrams"), ("replace", "")])
+@pytest.mark.parametrize(
+    ("owner", "call", "case"), [(CallDoor, "wait", "opens"), (calls, "give", "datagrams"), (CallDoor, "wait", "")]
+)
 def test_a_call_that_keeps_us_waiting_holds_up_no_other_run(
-    bare: str, call: str, case: str, monkeypatch: pytest.MonkeyPatch
+    bare: str, owner: object, call: str, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel waits for the tool's own threads, which it may starve."""
-    the_other_goes_on(monkeypatch, calls, call, (bare, case) if case else python(CONNECTS), "notify")
+    the_other_goes_on(monkeypatch, owner, call, (bare, case) if case else python(CONNECTS), "notify")
 
 
 def test_a_process_that_we_may_not_look_into_is_refused_and_noted(bare: str) -> None:
