@@ -150,10 +150,44 @@ void ahead_hang_up(struct exitpin_ahead *ahead, struct flight *flight)
 	ahead_note(ahead, EXITPIN_AHEAD_HUNG_UP)->flight = flight->number;
 }
 
-void ahead_let_go(struct exitpin_ahead *ahead, struct flight *flight)
+struct flight *ahead_flight(struct exitpin_ahead *ahead, uint64_t number)
 {
-	if (flight->at != SAID)
-		ahead_unwatch(ahead, flight->tool);
-	if (flight->is_watched)
-		ahead_unwatch(ahead, flight->connection);
+	struct flight *flight = ahead->flights;
+
+	while (flight != NULL && flight->number != number)
+		flight = flight->next;
+	return flight;
+}
+
+bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
+{
+	bool is_answered = false;
+
+	pthread_mutex_lock(&ahead->lock);
+	for (struct flight **at = &ahead->flights; *at != NULL; at = &(*at)->next) {
+		struct flight *flight = *at;
+
+		if (flight->number != number)
+			continue;
+		*at = flight->next;
+		is_answered = flight->is_answered;
+		if (flight->at != SAID)
+			ahead_unwatch(ahead, flight->tool);
+		if (flight->is_watched)
+			ahead_unwatch(ahead, flight->connection);
+		free(flight);
+		break;
+	}
+	pthread_mutex_unlock(&ahead->lock);
+	return is_answered;
+}
+
+bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t number)
+{
+	pthread_mutex_lock(&ahead->lock);
+	const struct flight *flight = ahead_flight(ahead, number);
+	const bool is_answered = flight != NULL && flight->is_answered;
+
+	pthread_mutex_unlock(&ahead->lock);
+	return is_answered;
 }

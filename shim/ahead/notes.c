@@ -6,14 +6,19 @@
 
 #include "table.h"
 
-/* The loop is to read its notes now. */
-void ahead_announce(struct exitpin_ahead *ahead)
+static void write_to(int event)
 {
 	const uint64_t one = 1;
 
-	ahead->is_hushed = false;
-	while (write(ahead->noted, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(event, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
+}
+
+/* The loop is to read its notes now. */
+void ahead_announce(struct exitpin_ahead *ahead)
+{
+	ahead->is_hushed = false;
+	write_to(ahead->noted);
 }
 
 /* Filled in by whoever asked for it, before the lock is let go. Announced at once, unless it is about the only
@@ -31,6 +36,7 @@ struct exitpin_ahead_note *ahead_note(struct exitpin_ahead *ahead, enum exitpin_
 	if (kind == EXITPIN_AHEAD_WENT && ahead->first == noted) {
 		ahead->is_hushed = true;
 		clock_gettime(CLOCK_MONOTONIC, &ahead->hushed_since);
+		write_to(ahead->kick); /* it may have been another thread, and ours sleep without an end */
 	} else if (!ahead->is_hushed || (kind != EXITPIN_AHEAD_REPLIED && kind != EXITPIN_AHEAD_ATTACHED)) {
 		ahead_announce(ahead);
 	}

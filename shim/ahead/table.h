@@ -14,7 +14,7 @@
 enum { LINES_MAX = 1 << 16, REPLY_MAX = 262, HUSH_MS = 5, LEFT_MAX = 16 };
 
 /* What an event of epoll is about: the kind, and the number of ticket, flight or silent connection. */
-enum watched { WATCH_STOP, WATCH_CONTROL, WATCH_REPORTS, WATCH_SILENT, WATCH_TOOL, WATCH_HOOK };
+enum watched { WATCH_STOP, WATCH_KICK, WATCH_CONTROL, WATCH_REPORTS, WATCH_SILENT, WATCH_TOOL, WATCH_HOOK };
 
 /* A hook's connection that has said nothing yet. */
 struct silent {
@@ -64,7 +64,7 @@ struct asked {
 struct exitpin_ahead {
 	pthread_mutex_t lock;
 	pthread_t thread;
-	int poll, stop, control, noted;
+	int poll, stop, kick, control, noted;
 	struct exitpin_endpoint tor;
 	uint64_t network; /* cookie of our network namespace; 0: the kernel tells none */
 	uint64_t numbers;
@@ -115,7 +115,7 @@ bool ahead_begin(struct exitpin_ahead *ahead, struct flight *flight);
 void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight);
 void ahead_hang_up(struct exitpin_ahead *ahead, struct flight *flight);
 void ahead_settle(struct exitpin_ahead *ahead, struct flight *flight);
-void ahead_let_go(struct exitpin_ahead *ahead, struct flight *flight);
+struct flight *ahead_flight(struct exitpin_ahead *ahead, uint64_t number);
 
 /* control.c: lines of Tor can be read. */
 void ahead_read_control(struct exitpin_ahead *ahead);

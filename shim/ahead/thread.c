@@ -33,15 +33,6 @@ struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number)
 	return standing;
 }
 
-static struct flight *flight_of(struct exitpin_ahead *ahead, uint64_t number)
-{
-	struct flight *flight = ahead->flights;
-
-	while (flight != NULL && flight->number != number)
-		flight = flight->next;
-	return flight;
-}
-
 static struct silent *silent_of(struct exitpin_ahead *ahead, uint64_t number)
 {
 	struct silent *silent = ahead->silent;
@@ -61,6 +52,7 @@ static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
 
 	switch ((enum watched)(event->data.u64 >> KIND_SHIFT)) {
 	case WATCH_STOP:
+	case WATCH_KICK:
 		break;
 	case WATCH_CONTROL:
 		if (!ahead->is_lost)
@@ -75,11 +67,11 @@ static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
 			ahead_hear(ahead, silent);
 		break;
 	case WATCH_TOOL:
-		if ((flight = flight_of(ahead, number)) != NULL && flight->at != SAID)
+		if ((flight = ahead_flight(ahead, number)) != NULL && flight->at != SAID)
 			ahead_go_on(ahead, flight);
 		break;
 	case WATCH_HOOK:
-		if ((flight = flight_of(ahead, number)) != NULL && flight->is_watched)
+		if ((flight = ahead_flight(ahead, number)) != NULL && flight->is_watched)
 			ahead_hang_up(ahead, flight);
 		break;
 	}
@@ -168,6 +160,8 @@ void ahead_release(struct exitpin_ahead *ahead)
 		close(ahead->poll);
 	if (ahead->stop >= 0)
 		close(ahead->stop);
+	if (ahead->kick >= 0)
+		close(ahead->kick);
 	pthread_mutex_destroy(&ahead->lock);
 	free(ahead);
 }
@@ -190,10 +184,13 @@ struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endp
 	ahead->asked_last = &ahead->asked;
 	ahead->poll = epoll_create1(EPOLL_CLOEXEC);
 	ahead->stop = eventfd(0, EFD_CLOEXEC);
-	int error = ahead->poll < 0 || ahead->stop < 0 ? errno : 0;
+	ahead->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int error = ahead->poll < 0 || ahead->stop < 0 || ahead->kick < 0 ? errno : 0;
 
 	if (error == 0)
 		error = -ahead_watch(ahead, ahead->stop, WATCH_STOP, 0, EPOLLIN);
+	if (error == 0)
+		error = -ahead_watch(ahead, ahead->kick, WATCH_KICK, 0, EPOLLIN | EPOLLET);
 	if (error == 0)
 		error = -ahead_watch(ahead, control, WATCH_CONTROL, 0, EPOLLIN);
 	if (error == 0)
@@ -267,34 +264,4 @@ bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket)
 
 	pthread_mutex_unlock(&ahead->lock);
 	return !has_notes;
-}
-
-bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
-{
-	bool is_answered = false;
-
-	pthread_mutex_lock(&ahead->lock);
-	for (struct flight **at = &ahead->flights; *at != NULL; at = &(*at)->next) {
-		struct flight *flight = *at;
-
-		if (flight->number != number)
-			continue;
-		*at = flight->next;
-		is_answered = flight->is_answered;
-		ahead_let_go(ahead, flight);
-		free(flight);
-		break;
-	}
-	pthread_mutex_unlock(&ahead->lock);
-	return is_answered;
-}
-
-bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t number)
-{
-	pthread_mutex_lock(&ahead->lock);
-	const struct flight *flight = flight_of(ahead, number);
-	const bool is_answered = flight != NULL && flight->is_answered;
-
-	pthread_mutex_unlock(&ahead->lock);
-	return is_answered;
 }
