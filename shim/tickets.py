@@ -127,6 +127,10 @@ class Thread:
                 ffi.string(found.host).decode("ascii"),
             )  # fmt: skip
 
+    def waits_s(self) -> float:
+        """How long Tor has owed a reply to an attach; 0: it owes none."""
+        return float(lib.exitpin_ahead_waits_s(self._ahead))
+
     def is_hushed(self) -> bool:
         """Whether there are notes that will be announced in a moment: the only flight that there is goes well."""
         return bool(lib.exitpin_ahead_is_hushed(self._ahead))

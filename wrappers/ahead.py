@@ -13,17 +13,19 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..orchestrator.model import Claim, Destination
 from ..orchestrator.ports import Reply
 from ..shim.tickets import Kind, Note, Thread, Ticket
 
 SUBSCRIBE_S = 10.0
+HALVES_MAX = 1000
+
+T = TypeVar("T")
 
 
 class Holder(Protocol):
@@ -76,7 +78,7 @@ class Ahead:
         self._holders: dict[int, Holder] = {}
         self._flights: dict[int, Flight] = {}
         self._replies: dict[int, tuple[int, Reply]] = {}
-        self._awaited: dict[int, tuple[int, Callable[[Reply], None], float]] = {}
+        self._awaited: dict[int, tuple[int, Callable[[Reply], None]]] = {}
         self._unread: deque[Note] = deque()
         self._go_on: Callable[[], None] = _nothing
         self._is_closed = False
@@ -173,11 +175,11 @@ class Ahead:
     def _attached(self, note: Note) -> None:
         reply = (note.code, [note.packet.decode("utf-8", "surrogateescape")])
         if (awaited := self._awaited.pop(note.stream, None)) is not None:
-            circuit_id, on_reply, _ = awaited
+            circuit_id, on_reply = awaited
             _check(note.stream, note.circuit, circuit_id)
             on_reply(reply)
         else:
-            self._replies[note.stream] = (note.circuit, reply)
+            _keep(self._replies, note.stream, (note.circuit, reply))
 
     def was_sent(self, stream_id: int, circuit_id: int, on_reply: Callable[[Reply], None]) -> None:
         """That stream was attached to that circuit by a ticket: `on_reply` gets Tor's reply, now or later."""
@@ -186,12 +188,18 @@ class Ahead:
             _check(stream_id, attached_to, circuit_id)
             on_reply(reply)
         else:
-            self._awaited[stream_id] = (circuit_id, on_reply, time.monotonic())
+            _keep(self._awaited, stream_id, (circuit_id, on_reply))
 
     def longest_wait_s(self) -> float:
-        """How long the oldest attach has been waiting for its reply."""
-        oldest = next(iter(self._awaited.values()), None)
-        return 0.0 if oldest is None else time.monotonic() - oldest[2]
+        """How long Tor has owed a reply to an attach."""
+        return 0.0 if self._is_closed else self.thread.waits_s()
+
+
+def _keep(known: dict[int, T], stream_id: int, what: T) -> None:
+    """For its other half, which comes soon, or never: its maker may have gone before its stream came."""
+    known[stream_id] = what
+    while len(known) > HALVES_MAX:
+        del known[next(iter(known))]
 
 
 def _nothing() -> None:

@@ -127,6 +127,9 @@ void exitpin_door_leave(struct exitpin_door *door);
 /* The oldest note that was not read yet; false: there is none. */
 bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);
 
+/* How long Tor has owed a reply; 0: it owes none. */
+double exitpin_ahead_waits_s(struct exitpin_ahead *ahead);
+
 /* Whether there are notes that are not announced yet, for a few milliseconds: they are about the only flight there
  * is, which goes well. Whoever has nothing else to do does it a favour by waiting for the announcement. */
 bool exitpin_ahead_is_hushed(struct exitpin_ahead *ahead);

@@ -43,6 +43,7 @@ static void attach(struct exitpin_ahead *ahead, struct flight *flight, uint64_t 
 	}
 	asked->stream = stream;
 	asked->circuit = flight->circuit;
+	clock_gettime(CLOCK_MONOTONIC, &asked->since);
 	*ahead->asked_last = asked;
 	ahead->asked_last = &asked->next;
 	int size = snprintf(command, sizeof(command), "ATTACHSTREAM %llu %u\r\n", (unsigned long long)stream,
@@ -137,4 +138,18 @@ void ahead_read_control(struct exitpin_ahead *ahead)
 	memmove(ahead->lines, line, ahead->lines_size);
 	if (ahead->lines_size == LINES_MAX)
 		ahead_lose(ahead, "a line without an end");
+}
+
+double exitpin_ahead_waits_s(struct exitpin_ahead *ahead)
+{
+	struct timespec now;
+	double waits_s = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&ahead->lock);
+	if (ahead->asked != NULL)
+		waits_s = (double)(now.tv_sec - ahead->asked->since.tv_sec) +
+			  (double)(now.tv_nsec - ahead->asked->since.tv_nsec) / 1e9;
+	pthread_mutex_unlock(&ahead->lock);
+	return waits_s;
 }

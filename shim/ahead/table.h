@@ -59,6 +59,7 @@ struct asked {
 	struct asked *next;
 	uint64_t stream;
 	uint32_t circuit;
+	struct timespec since;
 };
 
 struct exitpin_ahead {

@@ -237,6 +237,16 @@ def test_tors_reply_to_an_attach_reaches_who_asks_for_it(tmp_path: Path, is_firs
     played(tmp_path, script)
 
 
+def test_an_attach_that_was_never_sent_is_not_waited_for(tmp_path: Path) -> None:
+    """Its maker has gone after the loop has heard of its stream, and before the thread has."""
+
+    async def script(on: Held) -> None:
+        on.ahead.was_sent(5, CIRCUIT, lambda reply: None)
+        assert on.ahead.longest_wait_s() == 0
+
+    played(tmp_path, script)
+
+
 def test_a_control_connection_that_is_lost_is_told_and_tickets_are_given_out_no_more(tmp_path: Path) -> None:
     async def script(on: Held) -> None:
         on.go_ahead()
