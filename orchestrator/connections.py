@@ -44,6 +44,7 @@ class Connection:
     resolved: str | None = None
     socks: SocksAnswered | None = None
     is_answered: bool = False
+    is_awaited: bool = False
     is_closed: bool = False
     bytes_up: int = 0
     bytes_down: int = 0
@@ -55,11 +56,15 @@ class Connection:
 
     @property
     def is_live(self) -> bool:
-        """Whether a stream of it may still be open. By a ticket a tool may have had one, and be done, before a line
-        about it has been read."""
-        if self.stream_id is None:
-            return self.is_ahead and self.status == "claimed"
-        return not self.is_closed
+        """Whether a stream of it may still be open, or to be heard of."""
+        return self.is_unheard if self.stream_id is None else not self.is_closed
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether there may be a stream of it of which no line has been read yet: by a ticket a tool may have had one,
+        and be done, by now. `is_awaited`: there is one, whatever has become of its maker."""
+        may_be_had = self.status == "claimed" and not self.is_answered
+        return self.stream_id is None and self.is_ahead and (self.is_awaited or may_be_had)
 
     def claim(self, run_id: str, circuit_id: int, exit_fingerprint: Fingerprint) -> Claim:
         """waiting -> claimed, for this circuit."""

@@ -267,10 +267,14 @@ class Session:
             active.launch.answer(wish)
 
     def _forget_call(self, active: Active, call: int) -> None:
-        """Its socket is taken back, or gone: whatever comes from that endpoint now is foreign."""
+        """Its socket is taken back, or gone: whatever comes from that endpoint now is foreign, but for what was
+        attached before."""
         self._run_of_call.pop(call, None)
         connection = active.life.connections.by_call.get(call)
-        if connection is not None and connection.stream_id is None:
+        if connection is None or connection.stream_id is not None:
+            return
+        connection.is_awaited = connection.is_ahead and active.launch.is_attached(call)
+        if not connection.is_awaited:
             self._attacher.drop_claim(connection.source)
 
     def _set_timer(self, wish: fx.SetTimer) -> None:

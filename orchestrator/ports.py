@@ -63,6 +63,10 @@ class Launch(Protocol):
     def recall(self) -> None:
         """There is no ticket any more; a connect that has used it is reported before this returns."""
 
+    def is_attached(self, call: int) -> bool:
+        """Whether Tor was told to attach the stream of this call, if a ticket was used for it. Nothing more is done
+        about it."""
+
     def open_stream(self, call: int, claim: Claim) -> None:
         """Connect the call's socket to Tor and speak SOCKS; a SocksAnswered is posted."""
 

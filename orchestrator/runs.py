@@ -140,6 +140,13 @@ class Life:
         self.phase = Phase.DONE
         return [fx.RunDone(self.run.run_id)]
 
+    def _finish_when_heard(self) -> list[Effect]:
+        """At once, unless Tor has yet to tell of a stream."""
+        if not any(connection.is_unheard for connection in self.connections):
+            return self._finish()
+        self.phase = Phase.DRAINING
+        return [fx.SetTimer(self.run.run_id, "drain", DRAIN_S)]
+
     def _drained(self) -> list[Effect]:
         return self._finish() if self.phase is Phase.DRAINING and not self.connections.has_live() else []
 
@@ -192,8 +199,8 @@ class Life:
         if self.phase is not Phase.RUNNING or self.failure is not None or self.circuit_id is None:
             return None
         number = len(self.connections) + 1
-        if number > CONNECTIONS_MAX:
-            return None
+        if number > CONNECTIONS_MAX or self.connections.unanswered():
+            return None  # of those that are made at once, the others come by us: nothing is gained by one at a time
         goes_anywhere = self.admission.allowed is None
         return Ticket(number, self._tag(number), self.circuit_id, self.admission.places(), goes_anywhere)
 
@@ -356,7 +363,7 @@ class Life:
 
     def _call_lost(self, event: ev.CallLost, now: float) -> list[Effect]:
         self.connections.abandoned(event.call)
-        return []
+        return self._drained()
 
     # Processes and time.
 
@@ -411,7 +418,7 @@ class Life:
             return []
         self.failure = self.failure or Failure("shim", "local", True, event.detail)
         self.times.end = now
-        return self._finish()
+        return self._finish_when_heard()
 
     def _timer_fired(self, event: ev.TimerFired, now: float) -> list[Effect]:
         name, _, number = event.name.partition(" ")
@@ -426,7 +433,7 @@ class Life:
             return [fx.KillTree(self.run.run_id), fx.SetTimer(self.run.run_id, "abandon", KILL_AFTER_S)]
         if name == "abandon" and self._is_running():
             self.times.end = now
-            return self._finish()  # what neither ends nor can be killed must not hold up the others
+            return self._finish_when_heard()  # what neither ends nor can be killed must not hold up the others
         if name == "drain" and self.phase is Phase.DRAINING:
             return self._finish()
         return []

@@ -117,7 +117,7 @@ bool exitpin_ahead_recall(struct exitpin_ahead *ahead, int64_t ticket);
 bool exitpin_ahead_next(struct exitpin_ahead *ahead, struct exitpin_ahead_note *note);
 double exitpin_ahead_waits_s(struct exitpin_ahead *ahead);
 bool exitpin_ahead_is_hushed(struct exitpin_ahead *ahead);
-bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
+int exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
 bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t flight);
 """
 

@@ -135,9 +135,10 @@ class Thread:
         """Whether there are notes that will be announced in a moment: the only flight that there is goes well."""
         return bool(lib.exitpin_ahead_is_hushed(self._ahead))
 
-    def end(self, flight: int) -> bool:
-        """Nothing more is done about it; whether whoever waited has been told of success."""
-        return bool(lib.exitpin_ahead_end(self._ahead, flight))
+    def end(self, flight: int) -> tuple[bool, bool]:
+        """Nothing more is done about it; whether whoever waited has been told of success, and Tor to attach it."""
+        came_to: int = lib.exitpin_ahead_end(self._ahead, flight)
+        return bool(came_to & lib.EXITPIN_AHEAD_ANSWERED), bool(came_to & lib.EXITPIN_AHEAD_IS_ATTACHED)
 
     def is_answered(self, flight: int) -> bool:
         """Whether whoever waited has been told of success, as long as it has not been ended."""

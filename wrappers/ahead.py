@@ -48,13 +48,15 @@ class Flight:
     on_reply: Callable[[int], None] = lambda code: None
     on_gone: Callable[[], None] = lambda: None
     is_answered: bool = False
+    is_attached: bool = False
     is_over: bool = False
 
     def end(self) -> bool:
-        """Nothing more is done about it; whether whoever waited was told of success."""
+        """Nothing more is done about it; whether whoever waited was told of success. From now on it is known, too,
+        whether Tor was told to attach its stream."""
         if not self.is_over:
             self.is_over = True
-            self.is_answered = self.ahead.end(self.number)
+            self.is_answered, self.is_attached = self.ahead.end(self.number)
         return self.is_answered
 
     def is_as_claimed(self, claim: Claim) -> bool:
@@ -81,6 +83,7 @@ class Ahead:
         self._awaited: dict[int, tuple[int, Callable[[Reply], None]]] = {}
         self._unread: deque[Note] = deque()
         self._go_on: Callable[[], None] = _nothing
+        self._is_waited_for = False
         self._is_closed = False
         _subscribe(control)
         self._noted = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -100,6 +103,7 @@ class Ahead:
         self.thread.stop()
         for note in self._unread:
             note.close()
+        self._unread.clear()
         os.close(self._noted)
         self._control.close()
 
@@ -122,10 +126,10 @@ class Ahead:
             for note in found:
                 holder.hear(note)
 
-    def end(self, number: int) -> bool:
-        """Nothing more is done about this flight; whether whoever waited was told of success."""
+    def end(self, number: int) -> tuple[bool, bool]:
+        """Nothing more is done about this flight; whether whoever waited was told of success, and Tor to attach it."""
         self._flights.pop(number, None)
-        return not self._is_closed and self.thread.end(number)
+        return (False, False) if self._is_closed else self.thread.end(number)
 
     def is_answered(self, number: int) -> bool:
         """Whether whoever waits for this flight has been told of success."""
@@ -137,19 +141,22 @@ class Ahead:
         return flight
 
     def wait_for(self, go_on: Callable[[], None]) -> bool:
-        """Whether `go_on` will be called in a moment: the only connect under way goes well, and would wait for us."""
-        if self._is_closed or not self.thread.is_hushed():
-            return False
-        self._go_on = go_on
-        return True
+        """Whether `go_on` will be called in a moment: the only connect under way goes well, and would wait for us.
+        Never twice without a False in between."""
+        self._is_waited_for = not (self._is_waited_for or self._is_closed) and self.thread.is_hushed()
+        if self._is_waited_for:
+            self._go_on = go_on
+        return self._is_waited_for
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._noted)
-        self.tell()
-        go_on, self._go_on = self._go_on, _nothing
-        if not self._is_closed:
-            go_on()
+        try:
+            self.tell()
+        finally:
+            go_on, self._go_on = self._go_on, _nothing
+            if not self._is_closed:
+                go_on()
 
     def tell(self) -> None:
         """Whatever has been noted, to whom it is about."""

@@ -124,13 +124,13 @@ class CallThread:
             while self._gifts:
                 _give(listener, *self._gifts.popleft())
         elif taken.connection >= 0:
-            self._room.release()
             self._post(self._adopt, (socket.socket(fileno=taken.connection), taken.pid))
         else:
             self._post(self._hand_over, _asked(taken))
         return True
 
     def _adopt(self, hook: tuple[socket.socket, int]) -> None:
+        self._room.release()
         self._hooked(*hook)
 
     def _hand_over(self, asked: Asked) -> None:

@@ -238,6 +238,13 @@ class ToolLaunch:
     def recall(self) -> None:
         self._door.recall()
 
+    def is_attached(self, call: int) -> bool:
+        known = self._reports.calls.get(call)
+        if known is None or known.flight is None:
+            return False
+        known.flight.end()
+        return known.flight.is_attached
+
     def open_stream(self, call: int, claim: Claim) -> None:
         known = self._reports.calls.get(call)
         if known is not None and known.flight is not None:

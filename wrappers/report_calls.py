@@ -21,6 +21,7 @@ Received = tuple[bytes, list[int], bool]
 """A packet (empty: hung up), the descriptors that came with it, and whether some were lost, for we have no room."""
 
 REPORT_MAX = 1024
+ROOM = 64
 DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
@@ -55,8 +56,8 @@ class Kept:
         self._left = {True: REPORTS_MAX, False: DOUBTFUL_MAX}
 
     def has_room(self) -> bool:
-        """Whether there is room for one more of the run's processes."""
-        return self._left[True] > 0
+        """Whether there is room for some more of the run's processes."""
+        return self._left[True] > ROOM
 
     def keep(self, packet: bytes, pid: int, *, is_member: bool) -> bool:
         """Whether there was room for it."""

@@ -131,6 +131,10 @@ class StandInLaunch:
     def recall(self) -> None:
         """There is no ticket."""
 
+    def is_attached(self, call: int) -> bool:
+        """None goes by a ticket."""
+        return False
+
     def open_stream(self, call: int, claim: Claim) -> None:
         raise AssertionError("BUG: a play opens no streams")
 

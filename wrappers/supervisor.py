@@ -233,7 +233,7 @@ class Supervisor:
         is_alive = self._liveness(call)
         self._reports.went(
             packet, pid, tool_socket, flight, None, lambda answer: self._answer(call, answer.error),
-            lambda: flight.has_answer() or is_alive(),
+            lambda: flight.has_answer() or is_alive() or flight.has_answer(),  # it may be answered in between
         )  # fmt: skip
 
     def _meet(self, pid: int) -> None:

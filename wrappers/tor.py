@@ -182,10 +182,6 @@ class ControlChannel:
         if not chunk:
             self.lose("tor ended the control connection")
             return
-        if self.ahead is not None:
-            self.ahead.tell()  # what Tor may speak of now was done before it spoke
-        if self._is_lost:
-            return
         self._buffer += chunk
         *lines, rest = self._buffer.split(b"\r\n")
         self._buffer = bytearray(rest)
@@ -193,6 +189,10 @@ class ControlChannel:
         while at < len(lines) and not self._is_lost:
             line = lines[at]
             try:
+                if at == 0 and self.ahead is not None:
+                    self.ahead.tell()  # what Tor may speak of now was done before it spoke
+                if self._is_lost:
+                    break
                 if self._data is None:
                     self._line(line.decode("utf-8", "surrogateescape"))
                     at += 1

@@ -29,6 +29,8 @@ enum {
 	EXITPIN_AHEAD_PLACES_MAX = 32,
 	EXITPIN_AHEAD_PACKET_MAX = 1024,
 	EXITPIN_AHEAD_FDS_MAX = 16,
+	EXITPIN_AHEAD_ANSWERED = 1,
+	EXITPIN_AHEAD_IS_ATTACHED = 2,
 };
 
 /* Where a connect to an endpoint leads; port 0: to any of its ports, and on to the same. */
@@ -134,8 +136,9 @@ double exitpin_ahead_waits_s(struct exitpin_ahead *ahead);
  * is, which goes well. Whoever has nothing else to do does it a favour by waiting for the announcement. */
 bool exitpin_ahead_is_hushed(struct exitpin_ahead *ahead);
 
-/* Nothing more is done about this flight. Whether whoever waited has been told of success. */
-bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
+/* Nothing more is done about this flight; what has been: whoever waited was told of success, Tor was told to attach its
+ * stream. */
+int exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t flight);
 bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t flight);
 
 #endif

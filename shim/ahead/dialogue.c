@@ -50,7 +50,7 @@ static bool greet(struct exitpin_ahead *ahead, struct flight *flight)
 		return false;
 	flight->at = GREETED;
 	flight->need = 2;
-	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN) == 0;
+	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN | EPOLLET) == 0;
 }
 
 /* Begins to connect, and waits for nothing, even where the tool's socket would: a send of nothing that connects
@@ -71,7 +71,7 @@ bool ahead_begin(struct exitpin_ahead *ahead, struct flight *flight)
 	if (greet(ahead, flight))
 		return true;
 	flight->at = CONNECTING; /* Tor's queue is full, or it is not there */
-	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT) == 0;
+	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT | EPOLLET) == 0;
 }
 
 /* The reply to what was said is whole. False: it is none, or no more can be said. */
@@ -160,9 +160,9 @@ struct flight *ahead_flight(struct exitpin_ahead *ahead, uint64_t number)
 	return flight;
 }
 
-bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
+int exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
 {
-	bool is_answered = false;
+	int came_to = 0;
 
 	pthread_mutex_lock(&ahead->lock);
 	for (struct flight **at = &ahead->flights; *at != NULL; at = &(*at)->next) {
@@ -171,7 +171,8 @@ bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
 		if (flight->number != number)
 			continue;
 		*at = flight->next;
-		is_answered = flight->is_answered;
+		came_to = (flight->is_answered ? EXITPIN_AHEAD_ANSWERED : 0) |
+			  (flight->stream != 0 ? EXITPIN_AHEAD_IS_ATTACHED : 0);
 		if (flight->at != SAID)
 			ahead_unwatch(ahead, flight->tool);
 		if (flight->is_watched)
@@ -180,7 +181,7 @@ bool exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
 		break;
 	}
 	pthread_mutex_unlock(&ahead->lock);
-	return is_answered;
+	return came_to;
 }
 
 bool exitpin_ahead_is_answered(struct exitpin_ahead *ahead, uint64_t number)

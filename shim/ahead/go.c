@@ -60,6 +60,14 @@ static bool find_host(const struct exitpin_ahead_ticket *ticket, const struct ex
 	return true;
 }
 
+/* Bytes where an IPv4 address has none: the loop takes that for no report. */
+static bool has_a_tail(const struct exitpin_endpoint *endpoint)
+{
+	static const uint8_t nothing[sizeof(endpoint->address) - 4];
+
+	return endpoint->family == AF_INET && memcmp(endpoint->address + 4, nothing, sizeof(nothing)) != 0;
+}
+
 /* The report of a connect that says what is so, and nothing but what is plain; where it leads, and the source as Tor
  * will see it. */
 static bool is_plain(const struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket, int pid, int tool,
@@ -72,8 +80,9 @@ static bool is_plain(const struct exitpin_ahead *ahead, const struct exitpin_ahe
 		return false;
 	memcpy(&report, bytes, sizeof(report));
 	if (report.magic != EXITPIN_MAGIC || report.version != EXITPIN_WIRE_VERSION || report.op != EXITPIN_CONNECT ||
-	    report.name_size != 0 || report.flags & EXITPIN_FLAG_BOUND ||
-	    memcmp(report.nonce, ticket->nonce, sizeof(report.nonce)) != 0)
+	    report.name_size != 0 || report.reason != EXITPIN_REASON_NONE ||
+	    report.flags & ~(uint32_t)(EXITPIN_FLAG_NONBLOCK | EXITPIN_FLAG_V6ONLY) ||
+	    memcmp(report.nonce, ticket->nonce, sizeof(report.nonce)) != 0 || has_a_tail(&report.destination))
 		return false;
 	if (!ahead_is_ours(ahead, tool) || !is_readable_at_once(tool) ||
 	    exitpin_read_source(tool, &flight->source, &source) < 0 ||
@@ -97,7 +106,7 @@ static bool go(struct exitpin_ahead *ahead, struct standing *standing, struct fl
 	ahead->flights = flight;
 	if (flight->connection >= 0)
 		flight->is_watched =
-			ahead_watch(ahead, flight->connection, WATCH_HOOK, flight->number, EPOLLRDHUP) == 0;
+			ahead_watch(ahead, flight->connection, WATCH_HOOK, flight->number, EPOLLRDHUP | EPOLLET) == 0;
 	struct exitpin_ahead_note *note = ahead_note(ahead, EXITPIN_AHEAD_WENT);
 
 	note->ticket = standing->number;

@@ -21,6 +21,16 @@ void ahead_announce(struct exitpin_ahead *ahead)
 	write_to(ahead->noted);
 }
 
+/* Whether no more than one connect is under way. */
+static bool is_alone(const struct exitpin_ahead *ahead)
+{
+	int under_way = 0;
+
+	for (const struct flight *flight = ahead->flights; flight != NULL; flight = flight->next)
+		under_way += !flight->is_answered && !flight->is_spoiled;
+	return under_way <= 1;
+}
+
 /* Filled in by whoever asked for it, before the lock is let go. Announced at once, unless it is about the only
  * flight that there is, and all goes well: whoever woke the loop now would wait for it. */
 struct exitpin_ahead_note *ahead_note(struct exitpin_ahead *ahead, enum exitpin_ahead_kind kind)
@@ -33,7 +43,7 @@ struct exitpin_ahead_note *ahead_note(struct exitpin_ahead *ahead, enum exitpin_
 	noted->note.connection = -1;
 	*ahead->last = noted;
 	ahead->last = &noted->next;
-	if (kind == EXITPIN_AHEAD_WENT && ahead->first == noted) {
+	if (kind == EXITPIN_AHEAD_WENT && ahead->first == noted && is_alone(ahead)) {
 		ahead->is_hushed = true;
 		clock_gettime(CLOCK_MONOTONIC, &ahead->hushed_since);
 		write_to(ahead->kick); /* it may have been another thread, and ours sleep without an end */

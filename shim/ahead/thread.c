@@ -213,8 +213,10 @@ void exitpin_ahead_stop(struct exitpin_ahead *ahead)
 	pthread_mutex_lock(&ahead->lock);
 	ahead->is_lost = true;
 	pthread_mutex_unlock(&ahead->lock);
+	pthread_mutex_lock(&ahead->lock);
 	while (ahead->standing != NULL)
-		exitpin_ahead_recall(ahead, (int64_t)ahead->standing->number);
+		ahead_give_back(ahead, ahead->standing);
+	pthread_mutex_unlock(&ahead->lock);
 	while (ahead->flights != NULL)
 		exitpin_ahead_end(ahead, ahead->flights->number);
 	while (exitpin_ahead_next(ahead, &note)) {

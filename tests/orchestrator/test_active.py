@@ -35,6 +35,9 @@ class Door(NoTool):
     def go_ahead(self, ticket: Ticket, by: Ahead) -> None:
         self.told.append(ticket.number)
 
+    def is_attached(self, call: int) -> bool:
+        return False
+
     def recall(self) -> None:
         self.told.append("recalled")
         while self.done:
@@ -47,7 +50,7 @@ def test_a_ticket_is_offered_once_a_turn_and_says_what_is_so_at_its_end() -> Non
         active = Active(told.life, door, Nobody())
         active.offer_ticket()
         active.offer_ticket()
-        told.step(connect(2))
+        told.step(connect(2), ev.CallLost(2))
         await turn()
         assert door.told == [2]
         active.offer_ticket()

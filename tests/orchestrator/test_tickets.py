@@ -33,6 +33,7 @@ def test_the_next_connect_becomes_what_the_ticket_says() -> None:
         claim = told.claims()[-1]
         assert (claim.connection, claim.tag, claim.circuit_id) == (ticket.number, ticket.tag, ticket.circuit_id)
         assert claim.is_ahead
+        told.step(ev.CallLost(port))
 
 
 def test_a_tag_is_the_next_connections_until_that_is_there_and_never_another_ones() -> None:
@@ -43,7 +44,7 @@ def test_a_tag_is_the_next_connections_until_that_is_there_and_never_another_one
     assert told.life.ticket() == first
     assert first is not None
     assert first.tag == "1-1"
-    told.step(connect(2))
+    told.step(connect(2), ev.CallLost(2))
     second = told.life.ticket()
     assert second is not None
     assert (second.number, second.tag) == (2, "2-2")
@@ -147,6 +148,34 @@ def test_a_connect_by_a_ticket_whose_maker_has_gone_holds_nothing_up() -> None:
     told = running()
     told.step(connect(2, is_ahead=True), ev.CallLost(2))
     assert told.step(ev.TreeEnded(0.0, None, 0)) == [fx.RunDone("s-0001")]
+
+
+def test_a_launcher_that_is_lost_does_not_make_a_run_forget_a_stream_that_tor_has_yet_to_tell_of() -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True))
+    assert fx.RunDone("s-0001") not in told.step(ev.LauncherLost("killed"))
+    (claim,) = told.claims()
+    told.step(fx.StreamJoined(claim, 9), fx.StreamSent(claim, 9), fx.StreamOpened(claim, 9))
+    assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", True)) == [fx.RunDone("s-0001")]
+
+
+def test_a_stream_that_is_awaited_is_heard_of_whatever_has_become_of_its_maker() -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True))
+    (connection,) = told.life.connections
+    connection.is_awaited = True  # as the session does, when Tor was told to attach it
+    told.step(ev.CallLost(2))
+    assert told.step(ev.TreeEnded(0.0, None, 0)) != [fx.RunDone("s-0001")]
+    (claim,) = told.claims()
+    told.step(fx.StreamJoined(claim, 9), fx.StreamSent(claim, 9))
+    assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", False)) == [fx.RunDone("s-0001")]
+    assert (connection.stream_id, connection.status) == (9, "abandoned")
+
+
+def test_there_is_no_ticket_while_a_connect_waits() -> None:
+    told = running()
+    told.step(connect(2))
+    assert told.life.ticket() is None
 
 
 def test_what_was_done_by_a_ticket_and_would_not_be_is_an_attribution_error() -> None:

@@ -135,6 +135,10 @@ class ClientLaunch:
     def recall(self) -> None:
         """There is no ticket."""
 
+    def is_attached(self, call: int) -> bool:
+        """None goes by a ticket."""
+        return False
+
     def open_stream(self, call: int, claim: Claim) -> None:
         if self._launcher.ambush is None:
             self._speak(call, claim)

@@ -20,10 +20,12 @@ host, port = tool.getsockname()
 family = socket.AF_INET6 if ":" in asked["destination"][0] else socket.AF_INET
 packet = bindings.encode_report(
     bindings.Op(asked["op"]), bytes.fromhex(asked["nonce"]), pid=os.getpid(), tid=os.getpid(),
-    flags=bindings.Flag(asked["flags"]),
+    flags=asked["flags"], reason=asked["reason"],
     source=bindings.Endpoint(socket.AF_INET, host, asked["reported_port"] or port),
     destination=bindings.Endpoint(family, *asked["destination"]),
 )  # fmt: skip
+if asked["tail"]:
+    packet = packet[:-1] + b"\x01"
 hook = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 hook.connect(asked["path"])
 socket.send_fds(hook, [packet], [tool.fileno()] * (1 + asked["extra"]))

@@ -55,8 +55,8 @@ def test_a_plain_connect_is_claimed_attached_and_answered_without_the_loop(on: S
     assert answered(on) == "0"
     heard = [on.note(), on.note()]
     assert {(each.kind, each.code) for each in heard} == {(Kind.ATTACHED, 250), (Kind.REPLIED, 0)}
-    assert on.thread.end(note.flight)
-    assert not on.thread.end(note.flight)
+    assert on.thread.end(note.flight) == (True, True)
+    assert on.thread.end(note.flight) == (False, False)
     close(note)
 
 
@@ -65,7 +65,7 @@ def test_tor_is_asked_for_the_address_that_was_asked_for_where_no_name_is_known(
     on.tool(destination=["198.51.100.7", 443])
     note = on.note()
     assert request_on(on.socks()) == (TAG, "198.51.100.7", 443)
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
 
 
@@ -91,7 +91,7 @@ def test_nobody_is_told_of_success_that_is_not_what_was_claimed(on: Scene, lines
     connection.sendall(GRANTED)
     on.says(*lines, "250 OK")
     assert {on.note().kind, on.note().kind} == {Kind.REPLIED, Kind.ATTACHED}  # it has read all lines
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
     assert answered(on) == "nothing"
 
@@ -107,7 +107,7 @@ def test_an_attach_that_tor_refuses_is_told_and_answered_by_nobody(on: Scene) ->
     heard = {each.kind: each for each in (on.note(), on.note())}
     refusal = heard[Kind.ATTACHED]
     assert (refusal.code, refusal.packet, refusal.stream, refusal.circuit) == (552, b'Unknown circuit "77"', 5, CIRCUIT)
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
 
 
@@ -130,7 +130,7 @@ def test_a_stream_of_which_one_witness_differs_is_not_attached(on: Scene) -> Non
     assert on.hears() == f"ATTACHSTREAM 18 {CIRCUIT}\r\n"
     on.says("250 OK")
     assert on.note().stream == 18
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
 
 
@@ -146,6 +146,10 @@ NOT_PLAIN: dict[str, dict[str, Any]] = {
     "a datagram socket": {"kind": socket.SOCK_DGRAM},
     "one that is silent until more has come than Tor says": {"low_water": 8},
     "no connect": {"op": 3},
+    "a reason": {"reason": 1},
+    "a reason that nobody knows": {"reason": 99},
+    "a flag that nobody knows": {"flags": 8},
+    "bytes behind an address": {"destination": ["198.51.100.7", 80], "tail": True},
 }
 
 
@@ -223,6 +227,35 @@ def test_who_says_much_that_is_not_plain_is_soon_left_to_the_loop(on: Scene) -> 
         hook.close()
 
 
+def test_the_loop_is_left_in_peace_for_the_only_connect_that_there_is(on: Scene) -> None:
+    on.issue()
+    on.tool()
+    connection = on.socks()
+    assert request_on(connection) == (TAG, "web.test", 80)
+    first = on.note()  # after some milliseconds
+    on.issue(tag=TAG + "1")
+    on.tool()
+    second = on.note()
+    assert (first.kind, second.kind) == (Kind.WENT, Kind.WENT)
+    assert not on.thread.is_hushed()
+    for note in (first, second):
+        on.thread.end(note.flight)
+        close(note)
+
+
+def test_it_is_known_of_a_flight_whether_tor_was_told_to_attach_its_stream(on: Scene) -> None:
+    on.issue()
+    on.tool()
+    note, _ = asked(on)
+    on.says(stream("NEW", 0, source_of(note)))
+    on.hears()
+    on.tools[-1].kill()
+    gone = on.note()
+    assert gone.kind is Kind.HUNG_UP
+    assert on.thread.end(note.flight) == (False, True)
+    close(note)
+
+
 def test_a_second_connect_waits_for_the_next_ticket(on: Scene) -> None:
     on.issue()
     on.tool()
@@ -231,7 +264,7 @@ def test_a_second_connect_waits_for_the_next_ticket(on: Scene) -> None:
     on.reports.settimeout(DEADLINE_S)
     connection, _ = on.reports.accept()
     connection.close()
-    assert not on.thread.end(first.flight)
+    assert not on.thread.end(first.flight)[0]
     close(first)
 
 
@@ -242,7 +275,7 @@ def test_a_tool_that_is_killed_while_it_waits_is_told_of(on: Scene) -> None:
     tool.kill()
     gone = on.note()
     assert (gone.kind, gone.flight) == (Kind.HUNG_UP, note.flight)
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
 
 
@@ -257,7 +290,7 @@ def test_what_tors_socks_side_says_else_is_told(on: Scene, reply: bytes) -> None
     connection.close()
     told = on.note()
     assert (told.kind, told.flight, told.code) == (Kind.REPLIED, note.flight, 1 if len(reply) == 10 else -1)
-    assert not on.thread.end(note.flight)
+    assert not on.thread.end(note.flight)[0]
     close(note)
 
 
