@@ -134,56 +134,6 @@ def test_a_stream_of_which_one_witness_differs_is_not_attached(on: Scene) -> Non
     close(note)
 
 
-NOT_PLAIN: dict[str, dict[str, Any]] = {
-    "another run's nonce": {"nonce": bytes(16).hex()},
-    "bound by the tool itself": {"flags": 4},
-    "bound to another address": {"source": "127.64.0.8"},
-    "another port than reported": {"reported_port": 1},
-    "no port to go to": {"destination": ["198.51.100.7", 0]},
-    "a mapped address of which nobody knows": {"destination": ["198.19.255.1", 80]},
-    "an IPv6 address": {"destination": ["2001:db8::1", 80]},
-    "two sockets": {"extra": 1},
-    "a datagram socket": {"kind": socket.SOCK_DGRAM},
-    "one that is silent until more has come than Tor says": {"low_water": 8},
-    "no connect": {"op": 3},
-    "a reason": {"reason": 1},
-    "a reason that nobody knows": {"reason": 99},
-    "a flag that nobody knows": {"flags": 8},
-    "bytes behind an address": {"destination": ["198.51.100.7", 80], "tail": True},
-}
-
-
-@pytest.mark.parametrize("changes", NOT_PLAIN.values(), ids=NOT_PLAIN)
-def test_what_is_not_plain_is_left_to_the_loop_as_it_came(on: Scene, changes: dict[str, Any]) -> None:
-    ticket = on.issue()
-    tool = on.tool(**changes)
-    note = on.note()
-    assert (note.kind, note.ticket, note.pid) == (Kind.REPORTED, ticket, tool.pid)
-    assert len(note.descriptors) == 1 + changes.get("extra", 0)
-    assert len(note.packet) == 80
-    close(note)
-    on.port.settimeout(0)
-    with pytest.raises(BlockingIOError):
-        on.port.accept()
-    assert on.thread.recall(ticket)  # it was not used
-
-
-def test_a_process_that_is_not_of_the_run_has_no_use_of_a_ticket(on: Scene) -> None:
-    on.issue(root=1)
-    on.tool()
-    note = on.note()
-    assert note.kind is Kind.REPORTED
-    close(note)
-
-
-def test_a_destination_that_is_not_allowed_is_left_to_the_loop(on: Scene) -> None:
-    on.issue(goes_anywhere=False, places=[("198.18.0.1", 443, "web.test")])
-    on.tool()
-    note = on.note()
-    assert note.kind is Kind.REPORTED
-    close(note)
-
-
 def test_a_ticket_that_was_recalled_is_used_by_nobody(on: Scene) -> None:
     assert on.thread.recall(on.issue())
     on.tool()
