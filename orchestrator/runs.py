@@ -314,6 +314,8 @@ class Life:
 
     def _stream_joined(self, event: fx.StreamJoined, now: float) -> list[Effect]:
         self.connections.joined(event)
+        if self.times.end is not None:
+            self.times.end = now  # by a ticket it was there before, but is told of only now
         return []
 
     def _stream_sent(self, event: fx.StreamSent, now: float) -> list[Effect]:

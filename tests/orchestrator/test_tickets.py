@@ -132,7 +132,9 @@ def test_a_run_is_not_over_before_tor_has_told_of_a_stream_that_its_tool_has_had
     effects = told.step(ev.TreeEnded(0.0, None, 0))
     assert fx.RunDone("s-0001") not in effects
     (claim,) = told.claims()
-    told.step(fx.StreamJoined(claim, 9), fx.StreamSent(claim, 9), fx.StreamOpened(claim, 9), ev.SocksAnswered(2, 0))
+    told.step(fx.StreamJoined(claim, 9))
+    assert told.life.times.end == told.now  # no stream is there after the end of its run
+    told.step(fx.StreamSent(claim, 9), fx.StreamOpened(claim, 9), ev.SocksAnswered(2, 0))
     assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", True)) == [fx.RunDone("s-0001")]
     (connection,) = told.life.connections
     assert (connection.stream_id, connection.status) == (9, "succeeded")
