@@ -345,6 +345,8 @@ class Life:
 
     def _stream_violated(self, event: fx.StreamViolated, now: float) -> list[Effect]:
         self.connections.violated(event.claim, event.stream_id)
+        if self.failure is not None and self.failure.kind == "tor":
+            return self._drained()  # nothing can be proven any more, and that has been said
         detail = f"stream {event.stream_id}: {event.problem}"
         return self.fail(Failure("attribution", "local", True, detail)) + self._drained()
 

@@ -174,6 +174,16 @@ def test_a_stream_that_is_awaited_is_heard_of_whatever_has_become_of_its_maker()
     assert (connection.stream_id, connection.status) == (9, "abandoned")
 
 
+def test_when_nothing_can_be_proven_any_more_no_stream_is_called_a_mistake_of_attribution() -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True))
+    (claim,) = told.claims()
+    told.step(ev.TrustLost("an option was changed"), fx.StreamJoined(claim, 9))
+    told.step(fx.StreamViolated(claim, 9, "SENTCONNECT on circuit 8, claimed for 7"))
+    assert told.life.failure is not None
+    assert told.life.failure.kind == "tor"
+
+
 def test_there_is_no_ticket_while_a_connect_waits() -> None:
     told = running()
     told.step(connect(2))
