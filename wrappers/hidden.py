@@ -1,31 +1,30 @@
-"""The Unix sockets that are hidden from runs: those of daemons, a second old at most, looked for in a thread.
+"""What is hidden from a run: the Unix sockets of daemons, and the named pipes that they read; and the run that waits
+until that is known.
 
-A look reads folders that a tool may write to. Who is at work in one lets others wait, and may be starved by the tool
-meanwhile, or the server of a file system be gone: then runs that are to begin wait, and nothing else does. Decides
-nothing; called by `launch.py`, before each run. What is found is `daemons.py`.
+Decides nothing; called by `launch.py`, before each run. What is found is `daemons.py` and `named_pipes.py`.
 """
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from typing import NamedTuple
 
 from ..orchestrator.containment import Containment
+from ..shim import bindings
 from .daemons import Sockets, sockets_of_others
+from .named_pipes import NamedPipes, Pipes, hidden_from
+from .recent import Recent
 from .unix_given import Inode
 
-FRESH_S = 1.0
-FRESH_PER_LOOK = 20
 LOOK_S = 30.0
-"""As long a run waits for it; one from which nobody can say what is to be hidden does not begin."""
-
-Found = Callable[[Sockets | None], None]
-"""Hears what was found; None: it could not be looked."""
+"""As long a run waits for the sockets; one from which nobody can say what is to be hidden does not begin."""
+PIPES_S = 2.0
+"""And for the pipes: then those count that were found last, and its record says that there may be others."""
 
 
 def containment_options(containment: Containment, hidden: Iterable[str] = ()) -> list[str]:
-    """The launcher's arguments for a level, and the sockets that it hides."""
+    """The launcher's arguments for a level, and what it hides."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
         "--alone": containment.is_alone and not containment.is_guarded,
@@ -37,8 +36,8 @@ def containment_options(containment: Containment, hidden: Iterable[str] = ()) ->
     return [*chosen, *given, *(word for path in hidden for word in ("--hide", path))]
 
 
-class Daemons:
-    """What there is now, a second old at most; older where a look takes long."""
+class Daemons(Recent[Sockets]):
+    """The Unix sockets of others, but for those that are `allowed`, and ours."""
 
     def __init__(
         self,
@@ -47,64 +46,70 @@ class Daemons:
         look: Callable[[str, Collection[Inode]], Sockets] = sockets_of_others,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ours = ours
-        self._allowed = allowed
-        self._look = look
-        self._clock = clock
-        self._fresh_until = float("-inf")
-        self._found = Sockets([], False)
-        self._waiting: list[Found] = []
+        super().__init__(partial(look, ours, allowed), clock)
 
-    def ask(self, then: Found) -> None:
-        """Look, if it was long ago: `then` hears on the loop, and at once if it was not."""
-        began = self._clock()
-        if began < self._fresh_until:
-            then(self._found)
-            return
-        self._waiting.append(then)
-        if len(self._waiting) == 1:
-            thread = threading.Thread(
-                target=self._main, args=(began, asyncio.get_running_loop()), name="daemons", daemon=True
-            )
-            try:
-                thread.start()
-            except RuntimeError as error:  # no more threads
-                self._over(None, error)
 
-    def _main(self, began: float, loop: asyncio.AbstractEventLoop) -> None:
-        found, problem = None, None
-        try:
-            found = self._look(self._ours, self._allowed)
-            ended = self._clock()
-            self._found, self._fresh_until = found, ended + max(FRESH_S, FRESH_PER_LOOK * (ended - began))
-        except Exception as error:
-            problem = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._over, found, problem)
+class Hiding(NamedTuple):
+    """What is not to be there for a run, and whether that is all that there should not be, of either kind."""
 
-    def _over(self, found: Sockets | None, problem: Exception | None) -> None:
-        self._waiting, waiting = [], self._waiting
-        for then in waiting:
-            then(found)
-        if problem is not None and not isinstance(problem, OSError):
-            raise problem
+    paths: list[str]
+    finds_all: bool
+    finds_pipes: bool
 
 
 class Looking:
-    """A run that waits for it, LOOK_S at most: `then` hears what was found, once, unless it is called off before."""
+    """A run that waits: `then` hears what is hidden from it, once, unless it is called off before; None: nobody can
+    say. `daemons`, `pipes`: None where those are not hidden; `caller`: of the run, `given`: pipes that it may have."""
 
-    def __init__(self, daemons: Daemons, then: Found) -> None:
-        self._then = then
+    def __init__(
+        self,
+        daemons: Daemons | None,
+        pipes: NamedPipes | None,
+        caller: int,
+        given: Collection[Inode],
+        then: Callable[[Hiding | None], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._recent_pipes = pipes
+        self._caller, self._given, self._then = caller, given, then
         self._is_over = False
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._heard, None)
-        daemons.ask(self._heard)
+        self._sockets = Sockets([], True) if daemons is None else None
+        self._pipes = Pipes({}, True) if pipes is None else None
+        self._timers = [loop.call_later(LOOK_S, self._give_up), loop.call_later(PIPES_S, self._go_on_without)]
+        if daemons is not None:
+            daemons.ask(self._heard_of_sockets)
+        if pipes is not None:
+            pipes.ask(self._heard_of_pipes)
+        self._tell()
 
     def call_off(self) -> bool:
         """Whether it waited still."""
         waited, self._is_over = not self._is_over, True
-        self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         return waited
 
-    def _heard(self, found: Sockets | None) -> None:
+    def _heard_of_sockets(self, found: Sockets | None) -> None:
+        self._sockets = found
+        self._give_up() if found is None else self._tell()
+
+    def _heard_of_pipes(self, found: Pipes | None) -> None:
+        self._pipes = found
+        self._give_up() if found is None else self._tell()
+
+    def _go_on_without(self) -> None:
+        if self._pipes is None:
+            last = self._recent_pipes.last if self._recent_pipes is not None else None
+            self._pipes = (last or Pipes({}, False))._replace(is_whole=False)
+            self._tell()
+
+    def _give_up(self) -> None:
         if self.call_off():
-            self._then(found)
+            self._then(None)
+
+    def _tell(self) -> None:
+        if self._sockets is None or self._pipes is None or not self.call_off():
+            return
+        paths, is_whole = self._sockets
+        pipes = hidden_from(self._pipes, self._caller, self._given, bindings.HIDDEN_MAX - len(paths))
+        self._then(Hiding([*paths, *pipes.paths], is_whole, pipes.is_whole))

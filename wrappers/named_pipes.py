@@ -6,31 +6,24 @@ called him: `cat pipe &` in a shell is that shell's own doing, in whatever windo
 jobs. The kernel has no list of them: all descriptors of all processes are looked at, and those of other users only root
 may see. Who waits in open(2) for somebody to write has no descriptor yet, and is not seen either.
 
-To look takes 2.3 us a descriptor. Up to some two thousand of them the loop waits for it; where it takes longer, it is
-done beside the loop, which goes on by what was found before, for a while. Called by `launch.py`, before each run.
-Sources: proc(5), fifo(7), statx(2).
+To look takes 2.3 us a descriptor, in a thread (`recent.py`). Called by `hidden.py`, before each run. Sources: proc(5),
+fifo(7), statx(2).
 """
 
 import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future, wait
 from itertools import islice
 from pathlib import Path
-from threading import Thread
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..shim import bindings
 from .daemons import fitting
-from .hidden import FRESH_PER_LOOK, FRESH_S
+from .recent import Recent
+from .unix_given import Inode
 
-HOLD_S = 0.005
-"""A look that takes no longer may hold up the loop."""
-OLD_S = 10.0
-"""What is older than that is waited for anew; and older than is seen where runs follow each other."""
-WAIT_S = 2.0
-"""And no longer than that: a path may lead to a server that does not answer."""
 PATHS_MAX = 64
 CALLERS_MAX = 100
 
@@ -44,11 +37,12 @@ class Reader(NamedTuple):
 
 
 class Pipes(NamedTuple):
-    """Who reads which, by path, the oldest first: what a tool makes crowds out nobody. Not `is_whole`: there may be
-    others, or other names of these."""
+    """Who reads which, by path, the oldest first: what a tool makes crowds out nobody; and what each path leads to. Not
+    `is_whole`: there may be others, or other names of these."""
 
     readers: Mapping[str, list[Reader]]
     is_whole: bool
+    places: Mapping[str, Inode] = MappingProxyType({})
 
 
 class Hidden(NamedTuple):
@@ -58,64 +52,25 @@ class Hidden(NamedTuple):
     is_whole: bool
 
 
-class NamedPipes:
-    """What there is now, a second old at most; older where a look takes so long that it would hold up the loop."""
+class NamedPipes(Recent[Pipes]):
+    """What there is now."""
 
-    def __init__(
-        self,
-        look: Callable[[], Pipes] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        proc: Path = Path("/proc"),
-    ) -> None:
-        self._look = look or (lambda: pipes_that_are_read(proc))
-        self._clock = clock
-        self._proc = proc
-        self._looking: Future[tuple[Pipes, float, float]] | None = None
-        self._found = Pipes({}, False)
-        self._began = self._fresh_until = float("-inf")
-        self._took_s = 0.0
+    def __init__(self, look: Callable[[], Pipes] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(look or pipes_that_are_read, clock)
 
-    def hidden(self, caller: int, allowed: Collection[str] = (), most: int = PATHS_MAX) -> Hidden:
-        """Those of daemons, for a run that this process has called. `allowed`: what it may have."""
-        found = self._now()
-        own = _kin_of(caller, self._proc) if found.readers else _Kin(set(), set())
-        kept = {place for path in allowed if (place := _place(path)) is not None}
-        others = [
-            path
-            for path, readers in found.readers.items()
-            if not any(own.has(reader) for reader in readers) and _place(path) not in kept
-        ]
-        paths = list(fitting(others, min(most, PATHS_MAX)))
-        return Hidden(paths, found.is_whole and len(paths) == len(others))
 
-    def _now(self) -> Pipes:
-        now = self._clock()
-        if self._looking is not None and self._looking.done():
-            self._take()
-        if now >= self._fresh_until and self._looking is None:
-            self._looking = Future()
-            Thread(target=self._carry_out, args=(self._looking,), daemon=True).start()
-            if self._took_s <= HOLD_S or now - self._began > max(OLD_S, 2 * FRESH_PER_LOOK * self._took_s):
-                self._take()
-        return self._found
-
-    def _take(self) -> None:
-        assert self._looking is not None
-        if not wait([self._looking], WAIT_S).done:
-            self._found = self._found._replace(is_whole=False)  # until it has ended
-            return
-        looking, self._looking = self._looking, None
-        self._found, self._began, ended = looking.result()
-        self._took_s = ended - self._began
-        self._fresh_until = ended + max(FRESH_S, FRESH_PER_LOOK * self._took_s)
-
-    def _carry_out(self, looking: "Future[tuple[Pipes, float, float]]") -> None:
-        """In a thread of its own."""
-        try:
-            began = self._clock()
-            looking.set_result((self._look(), began, self._clock()))
-        except BaseException as error:
-            looking.set_exception(error)
+def hidden_from(
+    pipes: Pipes, caller: int, given: Collection[Inode] = (), most: int = PATHS_MAX, proc: Path = Path("/proc")
+) -> Hidden:
+    """Those of daemons, for a run that this process has called. `given`: what it may have."""
+    own = _kin_of(caller, proc) if pipes.readers else _Kin(set(), set())
+    others = [
+        path
+        for path, readers in pipes.readers.items()
+        if not any(own.has(reader) for reader in readers) and pipes.places.get(path) not in given
+    ]
+    paths = list(fitting(others, min(most, PATHS_MAX)))
+    return Hidden(paths, pipes.is_whole and len(paths) == len(others))
 
 
 def pipes_that_are_read(
@@ -123,6 +78,7 @@ def pipes_that_are_read(
 ) -> Pipes:
     """All that we may see."""
     readers: dict[str, list[Reader]] = {}
+    places: dict[str, Inode] = {}
     changed: dict[str, int] = {}
     is_whole = True
     for pid in filter(str.isdigit, os.listdir(proc)):
@@ -142,10 +98,11 @@ def pipes_that_are_read(
                 status = _status(path)
                 if status is not None and (status.st_dev, status.st_ino) == (pipe.device, pipe.inode):
                     readers.setdefault(path, []).append(reader)
-                    changed[path] = status.st_ctime_ns
+                    places[path], changed[path] = Inode.of(status), status.st_ctime_ns
                     names = 1
                 is_whole = is_whole and pipe.links == names
-    return Pipes({path: readers[path] for path in sorted(readers, key=lambda one: (changed[one], one))}, is_whole)
+    oldest_first = sorted(readers, key=lambda one: (changed[one], one))
+    return Pipes({path: readers[path] for path in oldest_first}, is_whole, places)
 
 
 class _Kin(NamedTuple):
@@ -182,11 +139,6 @@ def _look_at(pid: int, proc: Path) -> tuple[Reader, int]:
     """A process, and its parent. Raises OSError. The name, in brackets, may hold anything."""
     fields = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     return Reader(pid, int(fields[3]), fields[4] != b"0"), int(fields[1])
-
-
-def _place(path: str) -> tuple[int, int] | None:
-    status = _status(path)
-    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -57,7 +57,7 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
             say(f"--allow unix:{path}: there is no socket, so that this has no effect")
     for path in pipes:
         if not stat.S_ISFIFO(_mode_of(path)):
-            say(f"--allow pipe:{path}: there is no named pipe, and until there is one this has no effect")
+            say(f"--allow pipe:{path}: there is no named pipe, so that this has no effect")
     return containment
 
 

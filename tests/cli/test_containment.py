@@ -65,7 +65,7 @@ def test_a_named_pipe_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.C
     words = [word for name in ("there", "file", "missing") for word in ("--allow", f"pipe:{tmp_path / name}")]
     held = contained("--containment", "shim", *words)
     assert capsys.readouterr().err.splitlines() == [
-        f"exitpin: --allow pipe:{tmp_path / name}: there is no named pipe, and until there is one this has no effect"
+        f"exitpin: --allow pipe:{tmp_path / name}: there is no named pipe, so that this has no effect"
         for name in ("file", "missing")
     ]
     assert held.pipes == {str(tmp_path / name) for name in ("there", "file", "missing")}

@@ -15,6 +15,7 @@ from exitpin.wrappers import hidden
 from exitpin.wrappers.daemons import Sockets
 from exitpin.wrappers.hidden import Daemons
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
+from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
 from .test_household import DEADLINE_S, apart
 from .test_launch import A_RUN
@@ -36,10 +37,20 @@ class Process:
         pass
 
 
+DAEMON = [Reader(1, 1, has_terminal=False)]
+NO_PIPES = Pipes({}, is_whole=True)
+
+
 class Begun:
     """A run that begins, and what it posts."""
 
-    def __init__(self, directory: Path, look: Look, clock: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        look: Look,
+        clock: Callable[[], float] = lambda: 0.0,
+        pipes: Callable[[], Pipes] = lambda: NO_PIPES,
+    ) -> None:
         self.events: list[Any] = []
         self.launcher = ToolLauncher(
             directory,
@@ -50,6 +61,7 @@ class Begun:
             process=Process,  # type: ignore[arg-type]
         )
         self.launcher.daemons = Daemons("/x", (), look, clock)
+        self.launcher.pipes = NamedPipes(pipes)
         self.begin()
 
     def begin(self) -> None:
@@ -84,6 +96,62 @@ def test_each_run_hides_what_is_there_and_says_when_that_may_not_be_all(tmp_path
             if found:
                 run.begin()
 
+    apart(script)
+
+
+def no_sockets(*_: object) -> Sockets:
+    return Sockets([], is_whole=True)
+
+
+def test_each_run_hides_the_named_pipes_of_daemons_from_whoever_called_it(tmp_path: Path) -> None:
+    async def script() -> None:
+        told = Pipes({path: DAEMON for path in ("/run/one", "/run/two")}, is_whole=False)
+        run = Begun(tmp_path, lambda *_: Sockets(["/run/socket"], is_whole=True), pipes=lambda: told)
+        await run.until(lambda: run.options)
+        hides = [word for path in ("/run/socket", "/run/one", "/run/two") for word in ("--hide", path)]
+        assert run.options == ["--guard", "--own-mounts", *hides]
+        assert not run.launch.containment.finds_pipes and run.launcher.containment.finds_pipes
+        run.launch.close()
+        run.launcher.caller = 1
+        run.begin()
+        await run.until(lambda: run.options)
+        assert run.options == ["--guard", "--own-mounts", "--hide", "/run/socket"]
+        run.launch.close()
+
+    apart(script)
+
+
+def test_a_look_for_pipes_that_does_not_end_is_given_up_said_and_not_begun_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path may lead to a server that does not answer."""
+
+    async def script() -> None:
+        goes_on = threading.Event()
+        looks: list[int] = []
+
+        def look() -> Pipes:
+            looks.append(1)
+            assert goes_on.wait(DEADLINE_S)
+            return Pipes({"/run/one": DAEMON}, is_whole=True)
+
+        run = Begun(tmp_path, no_sockets, pipes=look)
+        for _ in range(2):
+            await run.until(lambda: run.options)
+            assert (run.options, run.launch.containment.finds_pipes) == (["--guard", "--own-mounts"], False)
+            run.launch.close()
+            run.begin()
+        goes_on.set()
+        await run.until(lambda: run.options)
+        run.launch.close()
+        run.begin()
+        await run.until(lambda: run.options)
+        assert run.options == ["--guard", "--own-mounts", "--hide", "/run/one"]
+        assert run.launch.containment.finds_pipes
+        assert len(looks) == 1
+        run.launch.close()
+
+    monkeypatch.setattr(hidden, "PIPES_S", 0.05)
     apart(script)
 
 
@@ -130,21 +198,23 @@ def test_a_run_that_is_ended_while_it_waits_never_begins(tmp_path: Path, ends: C
     apart(script)
 
 
-@pytest.mark.parametrize("it_hangs", [False, True])
+@pytest.mark.parametrize("what", ["sockets fail", "sockets hang", "pipes fail"])
 def test_a_run_does_not_begin_where_nobody_can_say_what_is_to_be_hidden(
-    tmp_path: Path, it_hangs: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def script() -> None:
         goes_on = threading.Event()
 
-        def fails(*_: object) -> Sockets:
+        def fails(*_: object) -> Any:
             raise OSError(24, "Too many open files")
 
         def hangs(*_: object) -> Sockets:
             goes_on.wait(DEADLINE_S)
             return Sockets([], is_whole=True)
 
-        run = Begun(tmp_path, hangs if it_hangs else fails)
+        looks: dict[str, Look] = {"sockets fail": fails, "sockets hang": hangs}
+        pipes = fails if what == "pipes fail" else lambda: NO_PIPES
+        run = Begun(tmp_path, looks.get(what, no_sockets), pipes=pipes)
         await run.until(lambda: run.events)
         assert run.events == [LauncherLost("the Unix sockets of daemons could not be looked for")]
         assert run.options is None

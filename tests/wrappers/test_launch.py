@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exitpin.orchestrator.containment import Abilities, Containment
+from exitpin.orchestrator.containment import Containment
 from exitpin.orchestrator.events import CallLost, ConnectReported
 from exitpin.orchestrator.model import Claim, Destination, Fingerprint, Relay, Run
 from exitpin.orchestrator.policy import parse_policy
 from exitpin.shim import bindings
 from exitpin.wrappers.hidden import containment_options
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
-from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
 from .fake_hooks import NONCE, FakeTree, turns
 from .test_household import apart
@@ -58,22 +57,6 @@ def test_a_lost_call_takes_its_socket_back_from_tor(tmp_path: Path) -> None:
                 tool.getpeername()
             accepted.close()
             launch.close()
-
-    apart(script)
-
-
-def test_each_run_hides_the_named_pipes_of_daemons_from_whoever_called_it(tmp_path: Path) -> None:
-    async def script() -> None:
-        hiding = Containment("notify", abilities=Abilities(6, has_namespaces=True), pipes=frozenset({"/run/given"}))
-        told = Pipes({path: [Reader(1, 1, has_terminal=False)] for path in ("/run/one", "/run/two")}, is_whole=False)
-        launcher = ToolLauncher(
-            tmp_path, bindings.PRELOAD, ("127.0.0.1", 1), {}, containment=hiding, pipes=NamedPipes(lambda: told)
-        )
-        launch = launcher.prepare(A_RUN, lambda event: None, lambda *_: None)
-        assert launch._hidden(["/run/socket"]) == ["/run/socket", "/run/one", "/run/two"]
-        assert not launch.containment.finds_pipes and launcher.containment.finds_pipes
-        launcher.caller = 1
-        assert launch._hidden([]) == []
 
     apart(script)
 

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import pytest
 
 from exitpin.shim import bindings
-from exitpin.wrappers import named_pipes
-from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader, pipes_that_are_read
+from exitpin.wrappers.named_pipes import Pipes, Reader, hidden_from, pipes_that_are_read
+from exitpin.wrappers.unix_given import GivenPipes
 
 INIT, DESKTOP, SHELL, CALLER = 1, 10, 20, 30
 READS = "import os, sys; os.open(sys.argv[1], os.O_RDWR); print(flush=True); sys.stdin.read()"
@@ -37,7 +36,13 @@ class Machine:
             (folder / str(number)).symlink_to(path)
 
     def hidden(self, *allowed: str, caller: int = CALLER) -> list[str]:
-        return NamedPipes(lambda: pipes_that_are_read(self.proc), proc=self.proc).hidden(caller, allowed).paths
+        given = GivenPipes(allowed)
+        return hidden_from(pipes_that_are_read(self.proc), caller, given.places, proc=self.proc).paths
+
+
+def hidden(*allowed: Path) -> list[str]:
+    """From a run of ours, on this machine."""
+    return hidden_from(pipes_that_are_read(), os.getpid(), GivenPipes(map(str, allowed)).places).paths
 
 
 @pytest.fixture
@@ -74,9 +79,9 @@ def eventually(is_so: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("is_daemon", [True, False])
 def test_what_a_daemon_reads_is_hidden_and_what_a_child_reads_is_not(pipe: Path, is_daemon: bool) -> None:
     with reading(pipe, is_daemon=is_daemon):
-        assert (str(pipe) in NamedPipes().hidden(os.getpid()).paths) is is_daemon
-        assert str(pipe) not in NamedPipes().hidden(os.getpid(), [str(pipe)]).paths
-    assert str(pipe) not in NamedPipes().hidden(os.getpid()).paths
+        assert (str(pipe) in hidden()) is is_daemon
+        assert str(pipe) not in hidden(pipe)
+    assert str(pipe) not in hidden()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +126,17 @@ def test_what_was_allowed_stays_by_whatever_name(machine: Machine, pipe: Path) -
     machine.process(40, INIT, 40, pipe)
     pipe.with_name("link").symlink_to(pipe)
     assert machine.hidden(str(pipe.with_name("link")), "/not/there") == []
+
+
+def test_what_was_given_is_the_pipe_that_was_there_and_not_its_name(machine: Machine, pipe: Path) -> None:
+    """A tool may lay a link to another daemon's at the name that was given."""
+    machine.process(40, INIT, 40, pipe)
+    named = pipe.with_name("named")
+    os.mkfifo(named)
+    given = GivenPipes([str(named)])
+    named.unlink()
+    named.symlink_to(pipe)
+    assert hidden_from(pipes_that_are_read(machine.proc), CALLER, given.places, proc=machine.proc).paths == [str(pipe)]
 
 
 def test_nothing_but_what_is_read_and_has_a_name_counts(pipe: Path) -> None:
@@ -199,79 +215,6 @@ def _time_of(file: Path) -> int:
 
 def test_what_does_not_fit_is_said() -> None:
     daemon = [Reader(40, 40, has_terminal=False)]
-    pipes = NamedPipes(lambda: Pipes({"/a": daemon, "/b": daemon}, is_whole=True))
-    assert pipes.hidden(os.getpid(), most=2) == (["/a", "/b"], True)
-    assert pipes.hidden(os.getpid(), most=1) == (["/a"], False)
-
-
-def test_a_quick_look_is_made_anew_when_it_is_a_second_old() -> None:
-    looks: list[int] = []
-    now = 0.0
-
-    def look() -> Pipes:
-        looks.append(1)
-        return Pipes({str(len(looks)): []}, is_whole=True)
-
-    pipes = NamedPipes(look, lambda: now)
-    assert [pipes.hidden(os.getpid()).paths for _ in range(3)] == [["1"]] * 3
-    now += 1.1
-    assert pipes.hidden(os.getpid()).paths == ["2"]
-
-
-def test_a_look_that_takes_long_holds_nobody_up_until_the_last_one_is_old() -> None:
-    """From the second on, and where runs follow each other."""
-    now = 0.0
-    may_end = Event()
-    looks: list[int] = []
-
-    def look() -> Pipes:
-        nonlocal now
-        looks.append(1)
-        assert may_end.wait(10)
-        now += 0.2
-        return Pipes({str(len(looks)): []}, is_whole=True)
-
-    pipes = NamedPipes(look, lambda: now)
-    may_end.set()
-    assert pipes.hidden(os.getpid()).paths == ["1"]
-    now += 3.9
-    assert (pipes.hidden(os.getpid()).paths, len(looks)) == (["1"], 1)
-    may_end.clear()
-    now += 0.2
-    assert pipes.hidden(os.getpid()).paths == ["1"], "and the second is under way"
-    may_end.set()
-    eventually(lambda: pipes.hidden(os.getpid()).paths == ["2"])
-    now += 11
-    assert pipes.hidden(os.getpid()).paths == ["3"]
-
-
-def test_a_look_that_does_not_end_is_given_up_and_not_begun_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(named_pipes, "WAIT_S", 0.01)
-    may_end = Event()
-    looks: list[int] = []
-
-    def look() -> Pipes:
-        looks.append(1)
-        assert may_end.wait(10)
-        return Pipes({"/a": []}, is_whole=True)
-
-    pipes = NamedPipes(look)
-    assert [pipes.hidden(os.getpid()) for _ in range(2)] == [([], False)] * 2
-    may_end.set()
-    eventually(lambda: pipes.hidden(os.getpid()) == (["/a"], True))
-    assert len(looks) == 1
-
-
-def test_a_look_that_fails_is_told_and_made_anew() -> None:
-    answers: list[Callable[[], Pipes]] = [lambda: Pipes({"/a": []}, is_whole=True)]
-
-    def look() -> Pipes:
-        if len(answers) == 1:
-            answers.append(answers[0])
-            raise OSError("no /proc")
-        return answers.pop()()
-
-    pipes = NamedPipes(look)
-    with pytest.raises(OSError, match="no /proc"):
-        pipes.hidden(os.getpid())
-    assert pipes.hidden(os.getpid()).paths == ["/a"]
+    pipes = Pipes({"/a": daemon, "/b": daemon}, is_whole=True)
+    assert hidden_from(pipes, os.getpid(), most=2) == (["/a", "/b"], True)
+    assert hidden_from(pipes, os.getpid(), most=1) == (["/a"], False)
