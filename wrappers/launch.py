@@ -1,14 +1,11 @@
-"""One run's hold on the world: its directory and report socket, its process tree, the SOCKS dialogues on its sockets.
+"""One run's hold on the world: its directory and report socket, its process tree, what it says to Tor, what it prints.
 
-Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `socks` and `output`. Over
-300 lines because all that a run holds is begun and let go of here, in an order.
+Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`, `process`, `dialogues` and `output`.
 """
 
 import asyncio
 import contextlib
-import errno
 import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +13,21 @@ from pathlib import Path
 from ..orchestrator import events, ports
 from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
-from ..orchestrator.model import Claim, Endpoint, Run, Ticket
+from ..orchestrator.model import Claim, Run, Ticket
 from ..shim import bindings
-from .daemons import Sockets
 from .desk import Desk, Given
+from .dialogues import Dialogues
 from .door import Door
 from .environment import run_environment, tool_environment
 from .given import Input
-from .hidden import Daemons, Looking, containment_options
+from .hidden import Daemons, Hiding, Looking, containment_options
 from .household import Household
 from .named_pipes import NamedPipes
 from .output import Flow, Output
 from .process import LaunchedProcess, Tree
 from .reports import ReportSocket
-from .socks import SocksDialogue, disconnect
 from .supervisor import Supervisor
-from .unix_given import GivenSockets
+from .unix_given import GivenPipes, GivenSockets
 from .unix_sockets import UnixSockets
 from .workspace import artifacts_size, launcher_options, make_workspace
 
@@ -84,6 +80,7 @@ class ToolLauncher:
         self.given = given or GivenSockets(containment.unix)
         daemons = daemons or Daemons(str(directory), self.given.places)
         self.daemons = daemons if containment.is_hiding else None
+        self.given_pipes = GivenPipes(containment.pipes)
         self.pipes = (pipes or NamedPipes()) if containment.has_own_mounts else None
         self.process = process
         self.caller = os.getpid() if caller is None else caller
@@ -119,8 +116,7 @@ class ToolLaunch:
         self._reports = ReportSocket(path, run.nonce, self._tree, self._heard, on_report, self._unix)
         self._process = launcher.process(self._tree, self._heard, self._supervise)
         self._door = Door(run, self._reports, self._tree)
-        self._dialogues: dict[int, SocksDialogue] = {}
-        self._lookups: dict[int, socket.socket] = {}
+        self._dialogues = Dialogues(run.address, launcher.tor, self._reports, post)
         self.stdout: Output | None = None
         self.stderr: Output | None = None
         self.artifacts_bytes: int | None = None
@@ -129,17 +125,21 @@ class ToolLaunch:
 
     def start(self) -> str | None:
         """At once, or as soon as it is known what is to be hidden; then a LauncherLost tells what went wrong."""
-        if self._launcher.daemons is None:
+        launcher = self._launcher
+        if launcher.daemons is None and launcher.pipes is None:
             return self._start(())
-        self._looking = Looking(self._launcher.daemons, self._found)
+        self._looking = Looking(
+            launcher.daemons, launcher.pipes, launcher.caller, launcher.given_pipes.places, self._found
+        )
         return None
 
-    def _found(self, sockets: Sockets | None) -> None:
+    def _found(self, hidden: Hiding | None) -> None:
         """What is not to be there for the tool; None: nobody can say."""
         problem: str | None = "the Unix sockets of daemons could not be looked for"
-        if sockets is not None:
-            self.containment = replace(self.containment, finds_all=sockets.is_whole)
-            problem = self._start(sockets.paths)
+        if hidden is not None:
+            paths, finds_all, finds_pipes = hidden
+            self.containment = replace(self.containment, finds_all=finds_all, finds_pipes=finds_pipes)
+            problem = self._start(paths)
         if problem is not None:
             self._heard(events.LauncherLost(problem))
 
@@ -165,7 +165,7 @@ class ToolLaunch:
                 ),
                 environment=run_environment({**launcher.environment, **places}, run),
                 stdio=self._stdio(),
-                options=self._options(self._hidden(hidden)),
+                options=self._options(hidden),
             )
         except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
@@ -194,16 +194,6 @@ class ToolLaunch:
         if self._run.setup is not None:
             return [*options, *launcher_options(self._run.setup)]
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
-
-    def _hidden(self, sockets: Sequence[str]) -> list[str]:
-        """What is not to be there for the tool: these, and named pipes of daemons."""
-        launcher = self._launcher
-        if launcher.pipes is None:
-            return [*sockets]
-        room = bindings.HIDDEN_MAX - len(sockets)
-        pipes = launcher.pipes.hidden(launcher.caller, launcher.containment.pipes, room)
-        self.containment = replace(self.containment, finds_pipes=pipes.is_whole)
-        return [*sockets, *pipes.paths]
 
     def _stdio(self) -> tuple[int, int, int] | None:
         """Pipes; None for one run in the foreground: the caller's own."""
@@ -239,82 +229,30 @@ class ToolLaunch:
         self._door.recall()
 
     def is_attached(self, call: int) -> bool:
-        known = self._reports.calls.get(call)
-        if known is None or known.flight is None:
-            return False
-        known.flight.end()
-        return known.flight.is_attached
+        return self._dialogues.is_attached(call)
 
     def open_stream(self, call: int, claim: Claim) -> None:
-        known = self._reports.calls.get(call)
-        if known is not None and known.flight is not None:
-            if not known.flight.is_as_claimed(claim):
-                self._post(events.WentAstray(f"what was asked of Tor is not {claim.destination} on {claim.circuit_id}"))
-            return
-        connection = self._lookups.get(call) or (known.tool_socket if known else None)
-        if connection is None:
-            return  # the tool hung up in between; CallLost has been posted
-
-        def answered(reply: int, answer: str) -> None:
-            self._post(events.SocksAnswered(call, reply, answer))
-
-        dialogue = SocksDialogue(connection, claim.tag, claim.destination, claim.is_lookup, answered)
-        self._dialogues[call] = dialogue
-        dialogue.start(self._launcher.tor)
+        self._dialogues.open_stream(call, claim)
 
     def bind_lookup(self, call: int, host: str) -> None:
-        connection: socket.socket | None = None
-        try:
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            connection.bind((self._run.address, 0))
-        except OSError:
-            if connection is not None:
-                connection.close()
-            self._reports.answer(AnswerCall(call, errno.ENETUNREACH, socket.EAI_AGAIN))
-            return
-        self._lookups[call] = connection
-        known = self._reports.calls.get(call)
-        source = Endpoint(*connection.getsockname())
-        self._post(events.LookupBound(call, known.pid if known else 0, source, host))
+        self._dialogues.bind_lookup(call, host)
 
     def answer(self, answer: AnswerCall) -> None:
-        if answer.disconnect:
-            self._take_back(answer.call)
-        else:
-            self._drop_dialogue(answer.call)
-        self._reports.answer(answer)
-
-    def _take_back(self, call: int) -> None:
-        """No stream came of this call. Another process may share the socket: it must not read Tor's SOCKS reply."""
-        self._drop_dialogue(call)
-        known = self._reports.calls.get(call)
-        if known is not None and known.flight is not None:
-            known.flight.end()
-        if known is not None and known.tool_socket is not None:
-            disconnect(known.tool_socket)
+        self._dialogues.answer(answer)
 
     def _heard(self, event: object) -> None:
         if isinstance(event, events.CallLost):
-            self._take_back(event.call)
+            self._dialogues.take_back(event.call)
         elif isinstance(event, events.TreeEnded):
             self._door.recall()
             self._reports.drain()
         self._post(event)
 
-    def _drop_dialogue(self, call: int) -> None:
-        dialogue = self._dialogues.pop(call, None)
-        if dialogue is not None:
-            dialogue.stop()
-        lookup = self._lookups.pop(call, None)
-        if lookup is not None:
-            lookup.close()
-
     def close(self) -> None:
         if self._looking is not None:
             self._looking.call_off()
         self._door.recall()
-        for call in list(self._dialogues):
-            self._drop_dialogue(call)
+        self._dialogues.close()
         self._reports.close()
         self._door.close()
         self._unix.close()

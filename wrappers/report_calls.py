@@ -1,6 +1,8 @@
 """A call that waits for its answer, and what came with its report. Called by `reports.py`."""
 
 import array
+import contextlib
+import errno
 import os
 import resource
 import socket
@@ -22,6 +24,7 @@ Received = tuple[bytes, list[int], bool]
 
 REPORT_MAX = 1024
 ROOM = 64
+"""So many more there has to be room for, where a ticket is out: others may come before its report."""
 DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
@@ -43,6 +46,22 @@ class WaitingCall:
     on_answer: Callable[[AnswerCall], None] | None = None
     is_alive: Callable[[], bool] | None = None
     flight: Flight | None = None
+
+    def end(self, answer: AnswerCall | None) -> None:
+        """Let go of all that it came with. Whoever waits and gets no answer goes on without a stream, on a socket as
+        new; as after a failure."""
+        if self.flight is not None:
+            self.flight.end()
+        if self.connection is not None:
+            self.connection.close()
+        if self.on_answer is not None:
+            answer = answer or AnswerCall(self.number, errno.ENETUNREACH, socket.EAI_AGAIN)
+            if self.tool_socket is not None and answer.error not in (0, errno.EISCONN):
+                with contextlib.suppress(OSError):
+                    bindings.disconnect(self.tool_socket.fileno())
+            self.on_answer(answer)
+        if self.tool_socket is not None:
+            self.tool_socket.close()
 
 
 class Kept:

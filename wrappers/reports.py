@@ -6,8 +6,6 @@ difference becomes the event's `problem`; deciding what follows is the core's bu
 
 Each hook that waits costs two descriptors of ours. A run has a share of them (`max_calls`): what is over it is refused.
 When there are none left all the same, this run is lost, and only this one.
-
-Over 300 lines because a call may come in four ways and end in five, and each of them closes what it came with.
 """
 
 import asyncio
@@ -228,10 +226,8 @@ class ReportSocket:
         self._post(event)
         if isinstance(event, events.Denied):
             self.forget(call.number)
-        elif (
-            call.number in self.calls and call.connection is not None and call.flight is None
-        ):  # most are answered at once
-            self._watch(call, self._hung_up)
+        elif call.number in self.calls and call.connection is not None and call.flight is None:
+            self._watch(call, self._hung_up)  # most are answered at once, and of a flight we are told
 
     def _refuse_stranger(self, call: WaitingCall, report: bindings.Report) -> None:
         if report.op == bindings.Op.DENIED:
@@ -291,23 +287,11 @@ class ReportSocket:
         self.forget(answer.call, answer)
 
     def forget(self, number: int, answer: AnswerCall | None = None) -> None:
-        """Drop a call, closing our descriptors of it. Whoever waits and gets no answer goes on without a stream, on a
-        socket as new; as after a failure."""
+        """Drop a call, and all that it came with."""
         call = self.calls.pop(number, None)
         self._silent.discard(number)
         if call is None:
             return
-        if call.flight is not None:
-            call.flight.end()
-        if call.connection is not None:
-            if call.is_watched:
-                self._loop.remove_reader(call.connection.fileno())
-            call.connection.close()
-        if call.on_answer is not None:
-            answer = answer or AnswerCall(number, errno.ENETUNREACH, socket.EAI_AGAIN)
-            if call.tool_socket is not None and answer.error not in (0, errno.EISCONN):
-                with contextlib.suppress(OSError):
-                    bindings.disconnect(call.tool_socket.fileno())
-            call.on_answer(answer)
-        if call.tool_socket is not None:
-            call.tool_socket.close()
+        if call.connection is not None and call.is_watched:
+            self._loop.remove_reader(call.connection.fileno())
+        call.end(answer)
