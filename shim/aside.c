@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +7,7 @@
 #include <unistd.h>
 
 #include "aside.h"
-
-enum { STACK_SIZE = 1 << 17 };
+#include "thread.h"
 
 struct exitpin_aside {
 	pthread_t thread;
@@ -34,24 +32,6 @@ static void *carry_out(void *given)
 	return NULL;
 }
 
-/* With all signals blocked: none of ours is for it to handle. 0 or an errno. */
-static int start(struct exitpin_aside *aside)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return error;
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&aside->thread, &attributes, carry_out, aside);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return error;
-}
-
 struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t size, int done)
 {
 	struct exitpin_aside *aside = size <= EXITPIN_ASIDE_ADDRESS_MAX ? malloc(sizeof(*aside)) : NULL;
@@ -65,7 +45,7 @@ struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t si
 	aside->error = ECANCELED;
 	aside->size = size;
 	memcpy(aside->address, address, size);
-	int error = start(aside);
+	int error = exitpin_thread_start(&aside->thread, carry_out, aside);
 
 	if (error == 0)
 		return aside;

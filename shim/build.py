@@ -13,10 +13,10 @@ from cffi import FFI
 HERE = Path("shim")
 PARTS = (
     *("address", "aside", "child", "descent", "hosts", "kernel", "kind", "landlock", "namespaces", "notify", "nowhere"),
-    *("pipes", "program", "record", "rules", "socks", "steer", "text"),
+    *("pipes", "program", "record", "rules", "socks", "steer", "text", "thread"),
 )
 AHEAD = ("call", "control", "dialogue", "go", "notes", "stream_line", "take", "thread")
-HEADERS = (*(f"{name}.h" for name in PARTS), "ahead/ahead.h", "ahead/control.h")
+HEADERS = (*(f"{name}.h" for name in PARTS), "ahead/ahead.h", "ahead/stream_line.h")
 CDEF = """
 bool exitpin_endpoint_from_sockaddr(const void *address, size_t size, struct exitpin_endpoint *endpoint);
 size_t exitpin_endpoint_to_sockaddr(const struct exitpin_endpoint *endpoint, uint16_t family, void *address);
@@ -83,7 +83,6 @@ struct exitpin_call {
     int32_t number;
     uint64_t arguments[6];
 };
-int exitpin_call_receive(int listener, struct exitpin_call *call);
 bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
@@ -94,9 +93,6 @@ int exitpin_aside_end(struct exitpin_aside *aside);
 #define EXITPIN_NOWHERE_FDS ...
 int exitpin_nowhere_make(int *fds);
 int exitpin_nowhere_more(int user_namespace, int network_namespace, int family, int *fds);
-int exitpin_call_replace(int listener, uint64_t id, int fd, int ours);
-int exitpin_descriptor_of(int tid, int pid, int fd);
-long exitpin_read_memory(int tid, uint64_t address, void *data, size_t size);
 long exitpin_report_connect(int fd, const void *address, size_t size, const struct exitpin_endpoint *run_address,
                             struct exitpin_report *report, int *reason);
 
@@ -129,7 +125,7 @@ def marked(header: str) -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(marked("wire.h") + CDEF + marked("ahead/control.h") + marked("ahead/ahead.h") + AHEAD_CDEF)
+ffibuilder.cdef(marked("wire.h") + CDEF + marked("ahead/stream_line.h") + marked("ahead/ahead.h") + AHEAD_CDEF)
 ffibuilder.set_source(
     "exitpin.shim._bindings",
     "\n".join(f'#include "{name}"' for name in HEADERS) + "\n",

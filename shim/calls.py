@@ -3,15 +3,13 @@
 The Python side of notify.h and rules.h. Called by `wrappers/supervisor.py` and by tests. Source: seccomp_unotify(2).
 """
 
-import errno
 import os
 import socket
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ._bindings import ffi, lib
 from .records import Reason
 
-ADDRESS_MAX: Final = 128  # bytes of a sockaddr
 ASKS, APART = 1, 4
 
 
@@ -24,16 +22,6 @@ class Call(NamedTuple):
     arguments: tuple[int, ...]
 
 
-def receive(listener: int) -> Call | None:
-    """The next call that waits; None: whoever made it is gone. Blocks if none waits. Raises OSError."""
-    found = ffi.new("struct exitpin_call *")
-    error = lib.exitpin_call_receive(listener, found)
-    if error in (-errno.ENOENT, -errno.EINTR):
-        return None
-    _check(error)
-    return Call(found.id, found.tid, found.number, tuple(found.arguments))
-
-
 def is_alive(listener: int, call: Call) -> bool:
     """Whether its maker still waits: only then is what was read of it by its number its own."""
     return bool(lib.exitpin_call_is_alive(listener, call.id))
@@ -42,11 +30,6 @@ def is_alive(listener: int, call: Call) -> bool:
 def answer(listener: int, call: Call, error: int) -> None:
     """The call returns 0, or -1 with this errno. Nothing happens when its maker has gone."""
     lib.exitpin_call_answer(listener, call.id, error)
-
-
-def replace(listener: int, call: Call, fd: int, ours: int) -> None:
-    """The call returns 0, and its maker's `fd` is what `ours` is from now on. Raises OSError."""
-    _check(lib.exitpin_call_replace(listener, call.id, fd, ours))
 
 
 def give(listener: int, call: Call, ours: socket.socket, *, is_cloexec: bool) -> None:

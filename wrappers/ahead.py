@@ -85,13 +85,13 @@ class Ahead:
         self._go_on: Callable[[], None] = _nothing
         self._is_waited_for = False
         self._is_closed = False
-        _subscribe(control)
-        self._noted = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(control.close)
+            _subscribe(control)
+            self._noted = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            stack.callback(os.close, self._noted)
             self.thread = Thread(control, tor, self._noted)
-        except OSError:
-            os.close(self._noted)
-            raise
+            stack.pop_all()
         self._loop.add_reader(self._noted, self._woken)
 
     def close(self) -> None:

@@ -47,6 +47,9 @@ NO_DAEMON = (
 PATIENCE = (
     ("EXITPIN_STORE_PATIENCE", "for how many seconds a store that somebody else keeps locked is waited for (30)"),
 )
+TICKETS = (
+    ("EXITPIN_TICKETS", "1: the next connect of a run need not wait for exitpin's loop: less time, and tried by fewer"),
+)
 OF_LAB = (("EXITPIN_LAB", "the name of the lab that `--name` names"),)
 SETTINGS = tuple((key.variable, f"the setting `{key.name}`: {key.valid}") for key in KEYS)
 
@@ -98,6 +101,7 @@ def variables(path: tuple[str, ...], options: set[str]) -> list[tuple[str, str]]
     found += NO_DAEMON if not path or verb in ("run", "sh", "daemon") else ()
     found += PATIENCE if not path or verb in ("audit", "watch") else ()
     found += OF_LAB if not path or verb == "lab" or "--control" in options else ()
+    found += TICKETS if not path or "--control" in options else ()
     if path == ("results", "show") or verb in ("replay", "doctor"):
         found.append(("NO_COLOR", "no colour on a terminal, if it is set"))
     return found

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "control.h"
+#include "stream_line.h"
 #include "table.h"
 
 /* Every event about a stream that is ours and is not as it has to be takes the flight out of our hands: the loop

@@ -11,17 +11,21 @@
 
 enum { SO_NETWORK = 71 /* SO_NETNS_COOKIE */ };
 
-/* A TCP socket that reaches our Tor. */
+uint64_t ahead_network_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETWORK, &cookie, &size) == 0 ? cookie : 0;
+}
+
 bool ahead_is_ours(const struct exitpin_ahead *ahead, int fd)
 {
 	struct exitpin_kind kind;
-	uint64_t network = 0;
-	socklen_t size = sizeof(network);
 
 	if (exitpin_kind_of(fd, &kind) < 0 || !exitpin_is_tcp(&kind))
 		return false;
-	return ahead->network != 0 && getsockopt(fd, SOL_SOCKET, SO_NETWORK, &network, &size) == 0 &&
-	       network == ahead->network;
+	return ahead->network != 0 && ahead_network_of(fd) == ahead->network;
 }
 
 /* Whether Tor's short answers make it readable, as they do unless the tool has asked for more at a time. */

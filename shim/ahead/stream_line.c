@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 
 #include "../text.h"
-#include "control.h"
+#include "stream_line.h"
 
 /* What is left to read. */
 struct rest {

@@ -85,7 +85,6 @@ struct exitpin_ahead {
 struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number);
 int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
 void ahead_unwatch(struct exitpin_ahead *ahead, int fd);
-
 void ahead_release(struct exitpin_ahead *ahead);
 
 /* notes.c */
@@ -103,9 +102,11 @@ void ahead_return(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_leave(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing);
 
-/* go.c: whether it is a TCP socket that reaches our Tor; uses the ticket for a reported connect of tool, if that is
+/* go.c: the cookie of a socket's network namespace (0: the kernel tells none); whether it is a TCP socket that reaches
+ * our Tor; uses the ticket for a reported connect of tool, if that is
  * plain: it has then been noted, and the ticket is gone. call NULL: a hook's, on connection; else connection is -1.
  */
+uint64_t ahead_network_of(int fd);
 bool ahead_is_ours(const struct exitpin_ahead *ahead, int fd);
 bool ahead_try(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid, int tool,
 	       const struct exitpin_call *call, const uint8_t *bytes, size_t size);

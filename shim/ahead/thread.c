@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -7,9 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../thread.h"
 #include "table.h"
 
-enum { STACK_SIZE = 1 << 17, KIND_SHIFT = 56, SO_NETWORK = 71 /* SO_NETNS_COOKIE */ };
+enum { KIND_SHIFT = 56 };
 
 int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events)
 {
@@ -98,7 +98,6 @@ static void *run(void *given)
 {
 	struct exitpin_ahead *ahead = given;
 	struct epoll_event event = {0};
-
 	int hush_ms = -1;
 
 	while (event.data.u64 >> KIND_SHIFT != WATCH_STOP || event.events == 0) {
@@ -115,36 +114,16 @@ static void *run(void *given)
 	return NULL;
 }
 
-/* With all signals blocked: none of ours is for it to handle. 0 or an errno. */
-static int start_thread(struct exitpin_ahead *ahead)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return error;
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&ahead->thread, &attributes, run, ahead);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return error;
-}
-
 static uint64_t our_network(void)
 {
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
 	int one = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (one < 0)
 		return 0;
-	if (getsockopt(one, SOL_SOCKET, SO_NETWORK, &cookie, &size) < 0)
-		cookie = 0;
+	const uint64_t network = ahead_network_of(one);
+
 	close(one);
-	return cookie;
+	return network;
 }
 
 /* One of its holders needs it no more. */
@@ -194,7 +173,7 @@ struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endp
 	if (error == 0)
 		error = -ahead_watch(ahead, control, WATCH_CONTROL, 0, EPOLLIN);
 	if (error == 0)
-		error = start_thread(ahead);
+		error = exitpin_thread_start(&ahead->thread, run, ahead);
 	if (error == 0)
 		return ahead;
 	ahead_release(ahead);
@@ -212,8 +191,6 @@ void exitpin_ahead_stop(struct exitpin_ahead *ahead)
 	pthread_join(ahead->thread, NULL);
 	pthread_mutex_lock(&ahead->lock);
 	ahead->is_lost = true;
-	pthread_mutex_unlock(&ahead->lock);
-	pthread_mutex_lock(&ahead->lock);
 	while (ahead->standing != NULL)
 		ahead_give_back(ahead, ahead->standing);
 	pthread_mutex_unlock(&ahead->lock);

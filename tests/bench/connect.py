@@ -7,7 +7,6 @@ controller is `BareControl`, which attaches whatever comes, at once and unseen; 
 report, claim, tag and proof.
 """
 
-import os
 import subprocess
 from pathlib import Path
 from statistics import median
@@ -61,9 +60,9 @@ def _under_bare_control(place: Place, exit_: str, command: list[str], *more: str
 
 def _under_ours(place: Place, exit_: str, command: list[str], level: str) -> float:
     output = place.fresh(".ns")
-    os.environ["EXITPIN_TICKETS"] = "1"  # for what is started here
-    run_ours(place, "-e", exit_, "--containment", level, "--", *command, str(output), hop=place.middle)
-    del os.environ["EXITPIN_TICKETS"]
+    run_ours(
+        place, "-e", exit_, "--containment", level, "--", *command, str(output), hop=place.middle, has_tickets=True
+    )
     return _median_ms(output)
 
 

@@ -17,7 +17,8 @@ from statistics import median
 from figures import Measure
 from place import Place
 
-from exitpin.shim import bindings, calls
+from exitpin.shim import bindings
+from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.daemons import sockets_of_others
 
 TRUE = "/bin/true"
@@ -93,7 +94,7 @@ def _launched(command: list[str], config: str, reports: socket.socket) -> float:
     pid = os.posix_spawn(command[0], command, {**os.environ, "EXITPIN_SHIM": config}, file_actions=actions)
     theirs.close()
     if "--notify" in command:
-        hook = _handed_over(ours)
+        hook = _handed_over(ours, reports.getsockname())
     else:
         hook, _ = reports.accept()
     report = bindings.decode_report(hook.recv(1024))
@@ -110,16 +111,15 @@ def _launched(command: list[str], config: str, reports: socket.socket) -> float:
     return took_ms
 
 
-def _handed_over(control: socket.socket) -> socket.socket:
-    """The hook's connection to the report socket, as the supervisor makes it."""
+def _handed_over(control: socket.socket, path: str) -> socket.socket:
+    """The hook's connection to the report socket, as the run's thread for its calls makes it."""
     descriptors: list[int] = []
     while not descriptors:
         _, descriptors, _, _ = socket.recv_fds(control, 256, 1)
     (listener,) = descriptors
-    call = calls.receive(listener)
-    assert call is not None
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    calls.replace(listener, call, call.arguments[0], theirs.fileno())
-    theirs.close()
+    never = os.eventfd(0)
+    taken = CallDoor(os.fsencode(path)).wait(listener, never, is_apart=False, may_listen=False)
+    os.close(never)
     os.close(listener)
-    return ours
+    assert taken is not None
+    return socket.socket(fileno=taken.connection)

@@ -269,5 +269,6 @@ def test_a_reply_to_setevents_that_is_no_ok_makes_no_thread() -> None:
             theirs.sendall(b"552 Unrecognized event\r\n")
             with pytest.raises(OSError, match="refuses SETEVENTS"):
                 Ahead(ours, ("127.0.0.1", 1), lambda why: None)
+            assert ours.fileno() == -1
 
     asyncio.run(script())

@@ -30,6 +30,17 @@ def asked(on: Scene) -> tuple[Note, socket.socket]:
     return note, connection
 
 
+def granted(on: Scene) -> tuple[Note, socket.socket]:
+    """One whose stream was attached, as far as we know, and granted by Tor's SOCKS side."""
+    on.issue()
+    on.tool()
+    note, connection = asked(on)
+    on.says(stream("NEW", 0, source_of(note)))
+    on.hears()
+    connection.sendall(GRANTED)
+    return note, connection
+
+
 def answered(on: Scene) -> str:
     """What the last tool was answered."""
     return on.tools[-1].communicate(timeout=DEADLINE_S)[0].strip()
@@ -83,12 +94,7 @@ WRONG: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("lines", WRONG.values(), ids=WRONG)
 def test_nobody_is_told_of_success_that_is_not_what_was_claimed(on: Scene, lines: list[str]) -> None:
-    on.issue()
-    on.tool()
-    note, connection = asked(on)
-    on.says(stream("NEW", 0, source_of(note)))
-    on.hears()
-    connection.sendall(GRANTED)
+    note, _connection = granted(on)
     on.says(*lines, "250 OK")
     assert {on.note().kind, on.note().kind} == {Kind.REPLIED, Kind.ATTACHED}  # it has read all lines
     assert not on.thread.end(note.flight)[0]
@@ -97,12 +103,7 @@ def test_nobody_is_told_of_success_that_is_not_what_was_claimed(on: Scene, lines
 
 
 def test_an_attach_that_tor_refuses_is_told_and_answered_by_nobody(on: Scene) -> None:
-    on.issue()
-    on.tool()
-    note, connection = asked(on)
-    on.says(stream("NEW", 0, source_of(note)))
-    on.hears()
-    connection.sendall(GRANTED)
+    note, _connection = granted(on)
     on.says('552 Unknown circuit "77"', stream("SUCCEEDED", CIRCUIT))
     heard = {each.kind: each for each in (on.note(), on.note())}
     refusal = heard[Kind.ATTACHED]

@@ -1,6 +1,6 @@
 /* `STREAM ...` of control-spec 4.1.2, as far as a stream is attached by it. Pure. */
-#ifndef EXITPIN_AHEAD_CONTROL_H
-#define EXITPIN_AHEAD_CONTROL_H
+#ifndef EXITPIN_AHEAD_STREAM_LINE_H
+#define EXITPIN_AHEAD_STREAM_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
