@@ -19,8 +19,9 @@ from pathlib import Path
 
 from ..wrappers.ahead import Ahead
 from ..wrappers.directory import read_fresh_until, read_snapshot
+from ..wrappers.pinned_tor import close_circuits, prepare
 from ..wrappers.runtime import is_locked, private_directory, runtime_directory
-from ..wrappers.tor import ControlChannel, authenticate, close_leftovers, prepare
+from ..wrappers.tor import ControlChannel, ControlError, authenticate
 from .errors import OperatorError
 from .freshness import epoch_of
 from .model import Snapshot
@@ -29,6 +30,7 @@ TICKETS = "EXITPIN_TICKETS"
 """1: on (docs/notes/0036)."""
 LOCK_NOTICE_S, LOCK_LOOK_S = 1.0, 0.05
 REFRESH_LOOK_S = 0.5
+LEAVE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,15 @@ async def open_network(vantage: Vantage, *, is_daemon: bool = False) -> AsyncIte
                 from ..wrappers.given_tor import check_given_tor
 
                 await check_given_tor(channel, socks)
-            await close_leftovers(channel)
+            await close_circuits(channel)
             snapshot = await read_snapshot(channel)
             version = (await channel.ask("GETINFO version"))[0].partition("=")[2]
             _go_ahead(vantage, channel, socks)
-            yield Network(channel, socks, snapshot, version)
+            try:
+                yield Network(channel, socks, snapshot, version)
+            finally:
+                with contextlib.suppress(ControlError):  # tor may have ended, or never answer again
+                    await close_circuits(channel, LEAVE_S)
         finally:
             channel.close()
 

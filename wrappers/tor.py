@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..orchestrator.control_lines import parse_circ
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.ports import COMMAND_TIMEOUT_S, Reply
 from .ahead import Ahead
@@ -27,7 +26,6 @@ PINNING_OPTIONS = {
     "__DisablePredictedCircuits": "1",
     "ConfluxEnabled": "0",
 }
-EVENTS = "STREAM CIRC CIRC_MINOR STREAM_BW CONF_CHANGED NETWORK_LIVENESS"
 
 _LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
 _ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")
@@ -254,47 +252,3 @@ def _may_be_sent(command: str) -> bool:
     if "\r" in command or "\n" in command:
         return False
     return not command.lstrip().upper().startswith("ATTACHSTREAM") or _ATTACH.fullmatch(command) is not None
-
-
-async def prepare(channel: ControlChannel) -> tuple[str, int]:
-    """Check that this tor pins, subscribe to its events, and return its SOCKS address.
-
-    Called before the first circuit. SETEVENTS comes first: a change after an option was read is an event. Raises
-    ControlError for wrong options.
-    """
-    await channel.ask(f"SETEVENTS {EVENTS}")
-    wrong = []
-    for option, value in PINNING_OPTIONS.items():
-        reply = await channel.ask(f"GETCONF {option}")
-        if reply[-1] != f"{option}={value}":
-            wrong.append(f"{option} is {reply[-1].partition('=')[2] or 'default'}, must be {value}")
-    if wrong:
-        raise ControlError(
-            f"this tor does not leave its streams to a controller: {'; '.join(wrong)}.",
-            "Put these lines into the torrc of a tor that serves exitpin alone, or leave out --control.",
-        )
-    return socks_address((await channel.ask("GETINFO net/listeners/socks"))[0].partition("=")[2].split())
-
-
-async def close_leftovers(channel: ControlChannel) -> int:
-    """Close the circuits that an orchestrator has left because it was killed; how many there were.
-
-    This tor is ours alone and builds none for streams by itself, so whatever has more than one hop is one of those.
-    """
-    status = (await channel.ask("GETINFO circuit-status"))[0].partition("=")[2]
-    circuits = [parse_circ(f"CIRC {line}") for line in status.split("\n") if line]
-    left = [circuit.circuit_id for circuit in circuits if circuit.purpose == "GENERAL" and len(circuit.path) > 1]
-    for circuit_id in left:
-        channel.send(f"CLOSECIRCUIT {circuit_id}", lambda reply: None)
-    return len(left)
-
-
-def socks_address(listeners: Sequence[str]) -> tuple[str, int]:
-    """The first IPv4 loopback listener of `net/listeners/socks`. Raises ControlError."""
-    for listener in listeners:
-        host, _, port = listener.strip('"').rpartition(":")
-        if host.startswith("127.") and port.isdigit():
-            return host, int(port)
-    raise ControlError(
-        "this tor has no SOCKS port on 127.0.0.1.", "Add `SocksPort 127.0.0.1:auto NoIsolateClientAddr` to its torrc."
-    )

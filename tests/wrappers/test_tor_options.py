@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from exitpin.wrappers.tor import PINNING_OPTIONS, ControlError, prepare, socks_address
+from exitpin.wrappers.pinned_tor import prepare, socks_address
+from exitpin.wrappers.tor import PINNING_OPTIONS, ControlError
 
 from .scripted_tor import Peer, played
 
