@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from exitpin.orchestrator.ports import Reply
-from exitpin.wrappers.pinned_tor import close_circuits
 from exitpin.wrappers.tor import ControlError
 
 from .scripted_tor import Peer, played, turns
@@ -279,27 +278,5 @@ def test_data_that_belongs_to_nobody_who_asked_for_bytes_is_text() -> None:
         )
         assert await asking == b"2\n"
         assert peer.heard == ["EVENT\nof data\nOK", ("GETINFO a", (250, ["a=\n1", "OK"]))]
-
-    played(script)
-
-
-def test_what_a_controller_began_is_closed_however_far_it_is_built_and_what_tor_began_is_not() -> None:
-    status = [
-        "250+circuit-status=",
-        f"3 BUILT ${'A' * 40}~a BUILD_FLAGS=ONEHOP_TUNNEL,IS_INTERNAL,NEED_CAPACITY PURPOSE=GENERAL",
-        f"4 BUILT ${'A' * 40}~a,${'B' * 40}~b PURPOSE=GENERAL",
-        f"5 EXTENDED ${'A' * 40}~a PURPOSE=GENERAL",
-        "6 LAUNCHED PURPOSE=GENERAL",
-        f"7 BUILT ${'A' * 40}~a,${'B' * 40}~b PURPOSE=HS_CLIENT_INTRO",
-        ".",
-        "250 OK",
-    ]
-
-    async def script(peer: Peer) -> None:
-        closing = asyncio.create_task(close_circuits(peer.channel))
-        assert await peer.reads() == "GETINFO circuit-status\r\n"
-        await peer.says(*status)
-        assert await closing == 3
-        assert await peer.reads() == "CLOSECIRCUIT 4\r\nCLOSECIRCUIT 5\r\nCLOSECIRCUIT 6\r\n"
 
     played(script)
