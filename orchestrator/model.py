@@ -168,13 +168,14 @@ class Place(NamedTuple):
 class Ticket:
     """What the next connect of a run may do before it is decided here, as it will be: become connection `number`, with
     this tag, on this circuit, if it leads to one of the places, or `goes_anywhere`: to an IPv4 address that is none.
-    Good until the run takes its next step."""
+    Good until the run takes its next step. What has no answer after `patience_s` is answered by the loop."""
 
     number: int
     tag: str
     circuit_id: int
     places: tuple[Place, ...]
     goes_anywhere: bool
+    patience_s: float
 
 
 @dataclass(slots=True)

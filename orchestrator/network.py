@@ -27,7 +27,7 @@ from .freshness import epoch_of
 from .model import Snapshot
 
 TICKETS = "EXITPIN_TICKETS"
-"""1: on (docs/notes/0036)."""
+"""0: off (docs/notes/0036)."""
 LOCK_NOTICE_S, LOCK_LOOK_S = 1.0, 0.05
 REFRESH_LOOK_S = 0.5
 LEAVE_S = 2.0
@@ -121,9 +121,9 @@ async def consulted(vantage: Vantage) -> AsyncIterator[tuple[ControlChannel, Sna
 
 
 def _go_ahead(vantage: Vantage, channel: ControlChannel, socks: tuple[str, int]) -> None:
-    """Let connects be made by tickets, over a control connection of their own, if that is asked for. Where that can't
-    be, they wait."""
-    if os.environ.get(TICKETS) != "1":
+    """Let connects be made by tickets, over a control connection of their own, unless that is not wanted. Where it
+    can't be, they wait."""
+    if os.environ.get(TICKETS) == "0":
         return
     with contextlib.suppress(OSError, OperatorError):
         channel.ahead = Ahead(authenticate(vantage.control_socket), socks, channel.lose)

@@ -30,6 +30,7 @@ from .outcomes import outcome, stream_failure
 
 HELLO_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 90.0
+TICKET_PATIENCE_S = CALL_TIMEOUT_S * 2 / 3
 LATE_STREAM_S = 1.0
 DRAIN_S = 3.0
 TERM_GRACE_S = 2.0
@@ -202,7 +203,9 @@ class Life:
         if number > CONNECTIONS_MAX or self.connections.unanswered():
             return None  # of those that are made at once, the others come by us: nothing is gained by one at a time
         goes_anywhere = self.admission.allowed is None
-        return Ticket(number, self._tag(number), self.circuit_id, self.admission.places(), goes_anywhere)
+        return Ticket(
+            number, self._tag(number), self.circuit_id, self.admission.places(), goes_anywhere, TICKET_PATIENCE_S
+        )
 
     def _tag(self, number: int) -> str:
         """The tag of connection `number`, the next one: the same as long as it is not there."""

@@ -56,7 +56,7 @@ class Note(NamedTuple):
 
 class Ticket(NamedTuple):
     """What one connect of a run may do. `calls`: where those are answered, -1 if it has none; `places`: an address, its
-    port (0: any), and the host that a connect to it leads to."""
+    port (0: any), and the host that a connect to it leads to; `patience_ms`: after that the loop answers it."""
 
     reports: int
     calls: int
@@ -67,6 +67,7 @@ class Ticket(NamedTuple):
     tag: str
     places: Sequence[tuple[str, int, str]]
     goes_anywhere: bool
+    patience_ms: int
 
 
 class Thread:
@@ -97,6 +98,7 @@ class Thread:
         given = ffi.new("struct exitpin_ahead_ticket *")
         given.reports, given.calls, given.root = ticket.reports, ticket.calls, ticket.root
         given.goes_anywhere, given.circuit = ticket.goes_anywhere, ticket.circuit
+        given.patience_ms = ticket.patience_ms
         given.tag = tag
         given.nonce[0 : len(ticket.nonce)] = list(ticket.nonce)
         _fill(ffi.addressof(given, "run"), ticket.run_address, 0)

@@ -48,6 +48,7 @@ class Door:
         self._ticket = Ticket(
             reports, calls, self._tree.launcher, self._run.nonce, self._run.address,
             granted.circuit_id, granted.tag, granted.places, granted.goes_anywhere,
+            int(granted.patience_s * 1000),
         )  # fmt: skip
         self._ahead = ahead
         try:

@@ -40,13 +40,14 @@ struct exitpin_ahead_place {
 };
 
 /* reports: the run's report socket; calls: where its calls are answered, or -1; root: of the run's process tree;
- * run: its own address; goes_anywhere: an IPv4 address that is in no place leads to itself. */
+ * run: its own address; goes_anywhere: an IPv4 address that is in no place leads to itself; patience_ms: after that
+ * it is for the loop to answer, who is about to call it too late. */
 struct exitpin_ahead_ticket {
 	int reports, calls, root;
 	bool goes_anywhere;
 	uint8_t nonce[16];
 	struct exitpin_endpoint run;
-	uint32_t circuit;
+	uint32_t circuit, patience_ms;
 	char tag[128];
 	size_t places_count;
 	struct exitpin_ahead_place places[32];

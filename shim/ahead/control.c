@@ -142,14 +142,11 @@ void ahead_read_control(struct exitpin_ahead *ahead)
 
 double exitpin_ahead_waits_s(struct exitpin_ahead *ahead)
 {
-	struct timespec now;
 	double waits_s = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&ahead->lock);
 	if (ahead->asked != NULL)
-		waits_s = (double)(now.tv_sec - ahead->asked->since.tv_sec) +
-			  (double)(now.tv_nsec - ahead->asked->since.tv_nsec) / 1e9;
+		waits_s = ahead_passed_ms(&ahead->asked->since) / 1e3;
 	pthread_mutex_unlock(&ahead->lock);
 	return waits_s;
 }

@@ -50,7 +50,8 @@ static bool greet(struct exitpin_ahead *ahead, struct flight *flight)
 		return false;
 	flight->at = GREETED;
 	flight->need = 2;
-	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN | EPOLLET) == 0;
+	ahead_watch_for(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN | EPOLLET);
+	return true;
 }
 
 /* Begins to connect, and waits for nothing, even where the tool's socket would: a send of nothing that connects
@@ -64,14 +65,19 @@ bool ahead_begin(struct exitpin_ahead *ahead, struct flight *flight)
 	getsockopt(flight->tool, SOL_SOCKET, SO_DOMAIN, &domain, &option_size);
 	size_t size = exitpin_endpoint_to_sockaddr(&ahead->tor, (uint16_t)domain, address);
 
-	if (size == 0 || (sendto(flight->tool, "", 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL,
-				 (const struct sockaddr *)address, (socklen_t)size) < 0 &&
-			  errno != EINPROGRESS && errno != EAGAIN))
+	if (size == 0 || ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLET) < 0)
 		return false;
-	if (greet(ahead, flight))
-		return true;
-	flight->at = CONNECTING; /* Tor's queue is full, or it is not there */
-	return ahead_watch(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT | EPOLLET) == 0;
+	if (sendto(flight->tool, "", 0, MSG_FASTOPEN | MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)address,
+		   (socklen_t)size) < 0 &&
+	    errno != EINPROGRESS && errno != EAGAIN) {
+		ahead_unwatch(ahead, flight->tool);
+		return false;
+	}
+	if (!greet(ahead, flight)) { /* Tor's queue is full, or it is not there */
+		flight->at = CONNECTING;
+		ahead_watch_for(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT | EPOLLET);
+	}
+	return true;
 }
 
 /* The reply to what was said is whole. False: it is none, or no more can be said. */
@@ -107,8 +113,7 @@ static bool take(struct exitpin_ahead *ahead, struct flight *flight)
 void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
 {
 	if (flight->at == CONNECTING) {
-		ahead_unwatch(ahead, flight->tool);
-		if (!greet(ahead, flight))
+		if (!greet(ahead, flight) && errno != EAGAIN) /* that it was not connected is told, too */
 			replied(ahead, flight, -1);
 		return;
 	}
@@ -125,13 +130,17 @@ void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
 	}
 }
 
-/* The tool goes on when both sides have said yes, and nothing else was said. */
+/* The tool goes on when both sides have said yes, in time, and nothing else was said. */
 void ahead_settle(struct exitpin_ahead *ahead, struct flight *flight)
 {
 	const struct exitpin_answer answer = {.magic = EXITPIN_MAGIC};
 
 	if (!flight->is_opened || !flight->is_granted || flight->is_spoiled || flight->is_answered)
 		return;
+	if (ahead_passed_ms(&flight->since) >= flight->patience_ms) {
+		ahead_announce(ahead);
+		return;
+	}
 	flight->is_answered = true;
 	if (flight->connection < 0)
 		exitpin_call_answer(flight->calls, flight->call, 0);

@@ -103,6 +103,8 @@ static bool go(struct exitpin_ahead *ahead, struct standing *standing, struct fl
 {
 	flight->number = ++ahead->numbers;
 	flight->circuit = standing->ticket.circuit;
+	flight->patience_ms = standing->ticket.patience_ms;
+	clock_gettime(CLOCK_MONOTONIC, &flight->since);
 	memcpy(flight->tag, standing->ticket.tag, sizeof(flight->tag));
 	if (!ahead_begin(ahead, flight))
 		return false;

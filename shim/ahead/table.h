@@ -41,7 +41,8 @@ struct flight {
 	struct exitpin_endpoint source;
 	char tag[EXITPIN_AHEAD_TAG_SIZE], host[256];
 	uint16_t port;
-	uint32_t circuit;
+	uint32_t circuit, patience_ms;
+	struct timespec since;
 	uint64_t stream; /* 0: Tor has not told of it yet */
 	bool is_watched, is_opened, is_granted, is_spoiled, is_answered;
 	enum dialogue at;
@@ -84,7 +85,9 @@ struct exitpin_ahead {
 /* thread.c */
 struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number);
 int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
+void ahead_watch_for(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
 void ahead_unwatch(struct exitpin_ahead *ahead, int fd);
+double ahead_passed_ms(const struct timespec *since);
 void ahead_release(struct exitpin_ahead *ahead);
 
 /* notes.c */

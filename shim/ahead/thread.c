@@ -18,6 +18,14 @@ int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t
 	return epoll_ctl(ahead->poll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+/* What is watched already, now for these events: unlike to begin with it, that can't fail for want of memory. */
+void ahead_watch_for(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)what << KIND_SHIFT | number};
+
+	epoll_ctl(ahead->poll, EPOLL_CTL_MOD, fd, &event);
+}
+
 /* Before a descriptor is closed: the tool has its socket, too, and epoll would go on watching that. */
 void ahead_unwatch(struct exitpin_ahead *ahead, int fd)
 {
@@ -77,19 +85,23 @@ static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
 	}
 }
 
-/* When that is over, the loop is told. -1: it has been. */
-static int left_to_hush_ms(struct exitpin_ahead *ahead)
+double ahead_passed_ms(const struct timespec *since)
 {
 	struct timespec now;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - since->tv_sec) * 1e3 + (double)(now.tv_nsec - since->tv_nsec) / 1e6;
+}
+
+/* When that is over, the loop is told. -1: it has been. */
+static int left_to_hush_ms(struct exitpin_ahead *ahead)
+{
 	if (!ahead->is_hushed)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	const long passed_ms = (now.tv_sec - ahead->hushed_since.tv_sec) * 1000 +
-			       (now.tv_nsec - ahead->hushed_since.tv_nsec) / 1000000;
+	const int passed_ms = (int)ahead_passed_ms(&ahead->hushed_since);
 
 	if (passed_ms < HUSH_MS)
-		return HUSH_MS - (int)passed_ms;
+		return HUSH_MS - passed_ms;
 	ahead_announce(ahead);
 	return -1;
 }

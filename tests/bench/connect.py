@@ -60,9 +60,7 @@ def _under_bare_control(place: Place, exit_: str, command: list[str], *more: str
 
 def _under_ours(place: Place, exit_: str, command: list[str], level: str) -> float:
     output = place.fresh(".ns")
-    run_ours(
-        place, "-e", exit_, "--containment", level, "--", *command, str(output), hop=place.middle, has_tickets=True
-    )
+    run_ours(place, "-e", exit_, "--containment", level, "--", *command, str(output), hop=place.middle)
     return _median_ms(output)
 
 

@@ -86,13 +86,10 @@ def cpu_of_the_lab_s() -> float:
     return total_s
 
 
-def run_ours(
-    place: Place, *arguments: str, stdout: int = subprocess.DEVNULL, hop: str = "", has_tickets: bool = False
-) -> dict[str, Any]:
+def run_ours(place: Place, *arguments: str, stdout: int = subprocess.DEVNULL, hop: str = "") -> dict[str, Any]:
     """`exitpin run --lab ARGUMENTS`, as ours.py sees it from inside. RuntimeError when a run failed."""
     output = place.fresh(".json")
     environment = {**os.environ, **place.lab.environment(), **({"EXITPIN_FIRST_HOPS": hop} if hop else {})}
-    environment |= {"EXITPIN_TICKETS": "1"} if has_tickets else {}
     command = [sys.executable, str(HERE / "ours.py"), str(output), "--lab", "--name", place.lab.name, *arguments]
     done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment, check=False)
     if done.returncode != 0:

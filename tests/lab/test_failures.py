@@ -14,7 +14,6 @@ import pytest
 
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
-from exitpin.orchestrator.network import TICKETS
 from exitpin.orchestrator.outcomes import stream_failure
 
 from .conftest import Lab, eventually, lab_or_skip, verb
@@ -193,8 +192,7 @@ def test_a_tor_that_dies_ends_the_run_and_the_plan(small_lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["that of the loop", "that of the tickets"])
-def test_a_control_connection_that_is_cut_ends_the_run(lab: Lab, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TICKETS, "1")
+def test_a_control_connection_that_is_cut_ends_the_run(lab: Lab, which: int) -> None:
     with holding(lab.state, "-e", EXIT) as run:
         cut = cut_connections(run.pid, str(lab.state.control_socket), which)
         record, said = end_of(run)

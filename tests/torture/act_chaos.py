@@ -25,7 +25,6 @@ from stage import Stage, main, stage
 from exitpin.orchestrator.containment import contain
 from exitpin.orchestrator.lab.state import RelayState
 from exitpin.orchestrator.model import Run, Ticket
-from exitpin.orchestrator.network import TICKETS
 from exitpin.orchestrator.ports import Ahead, Launcher
 from exitpin.orchestrator.streams import Claim
 from exitpin.shim import bindings
@@ -34,7 +33,6 @@ from exitpin.wrappers.machine import abilities
 
 EACH = 6
 AT_ONCE = 64
-os.environ[TICKETS] = "1"
 SHARE = 0.05
 HOSTILE_EVERY = 10
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")

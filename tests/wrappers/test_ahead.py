@@ -43,7 +43,7 @@ class Held:
     def go_ahead(self, **changes: Any) -> None:
         given = {
             "number": 1, "tag": TAG, "circuit_id": CIRCUIT, "places": (Place("198.18.0.1", 0, "web.test"),),
-            "goes_anywhere": True,
+            "goes_anywhere": True, "patience_s": 60.0,
         }  # fmt: skip
         self.door.go_ahead(Ticket(**(given | changes)), self.ahead)
 

@@ -278,3 +278,16 @@ TOO_MUCH: dict[str, dict[str, Any]] = {
 def test_what_no_ticket_can_hold_is_refused(on: Scene, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"ticket|host"):
         on.issue(**changes)
+
+
+def test_what_tor_answers_late_is_left_to_the_loop_which_may_have_given_it_up(on: Scene) -> None:
+    on.issue(patience_ms=0)
+    on.tool()
+    note, connection = asked(on)
+    on.says(stream("NEW", 0, source_of(note)))
+    assert on.hears() == f"ATTACHSTREAM 5 {CIRCUIT}\r\n"
+    connection.sendall(GRANTED)
+    on.says("250 OK", stream("SUCCEEDED", CIRCUIT))
+    assert {on.note().kind, on.note().kind} == {Kind.REPLIED, Kind.ATTACHED}
+    assert on.thread.end(note.flight) == (False, True)
+    close(note)

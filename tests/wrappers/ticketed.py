@@ -41,7 +41,7 @@ class Scene:
         """A ticket for whatever connects anywhere, unless it is changed."""
         ticket = Ticket(
             self.reports.fileno(), -1, os.getpid(), NONCE, RUN_ADDRESS, CIRCUIT, TAG,
-            [("198.18.0.1", 0, "web.test")], True,
+            [("198.18.0.1", 0, "web.test")], True, 60_000,
         )  # fmt: skip
         return self.thread.issue(ticket._replace(**changes))
 
