@@ -1,4 +1,4 @@
-"""What a report says, as an event of the core: compared with the socket that came with it, and nothing decided.
+"""What a report says, as an event of the core: compared with the socket that it is about, and nothing decided.
 
 Called by `reports.py`, which reads reports and answers them.
 """
@@ -10,23 +10,23 @@ from collections.abc import Callable
 from ..orchestrator import events
 from ..orchestrator.model import Destination, Endpoint
 from ..shim import bindings
+from .report_calls import WaitingCall
 from .unix_sockets import UnixName
 
 
 def event_of(
     report: bindings.Report,
-    number: int,
-    pid: int,
-    tool_socket: socket.socket | None,
+    call: WaitingCall,
     executable: Callable[[int], str],
     found_unix: tuple[int, bool],
     problem: str | None,
 ) -> object | None:
-    """The event of call `number`, made by `pid`; None: it lacks what its op needs. `executable`: what a process
-    executes now; `found_unix`: where a Unix socket's name leads (`UnixAsked`'s error and is_allowed);
-    `problem`: why the report can't be trusted, if that is known already."""
+    """The event of a call; None: it lacks what its op needs. `executable`: what a process executes now; `found_unix`:
+    where a Unix socket's name leads (`UnixAsked`'s error and is_allowed); `problem`: why the report can't be trusted,
+    if that is known already."""
+    number, pid = call.number, call.pid
     if report.op == bindings.Op.CONNECT:
-        return _connect(report, number, pid, tool_socket, problem)
+        return _connect(report, call, problem)
     if report.op == bindings.Op.HELLO:
         return events.Hello(number, pid, executable(pid), problem)
     if report.op == bindings.Op.RESOLVE:
@@ -61,26 +61,33 @@ def reason_name(reason: bindings.Reason) -> str:
     return reason.name.lower().replace("_", "-")
 
 
-def _connect(
-    report: bindings.Report, number: int, pid: int, tool_socket: socket.socket | None, problem: str | None
-) -> object | None:
-    if tool_socket is None or report.source is None or report.destination is None:
+def _connect(report: bindings.Report, call: WaitingCall, problem: str | None) -> object | None:
+    source = _source_of(call, report)
+    if source is None or report.source is None or report.destination is None:
         return None
-    actual = tool_socket.getsockname()
-    source = plain_endpoint(actual[0], actual[1])
     if problem is None and source != _plain(report.source):
         problem = f"the socket is bound to {source}, the report says {report.source.host}:{report.source.port}"
     if problem is None and source.port == 0:
         problem = "the socket has no source port"
     destination = Destination(*_plain(report.destination))
     is_weak = bool(report.flags & bindings.Flag.BOUND)
-    return events.ConnectReported(number, pid, source, destination, is_weak, problem)
+    return events.ConnectReported(
+        call.number, call.pid, source, destination, is_weak, problem, is_ahead=call.flight is not None
+    )
+
+
+def _source_of(call: WaitingCall, report: bindings.Report) -> Endpoint | None:
+    """Where the socket is bound, by the kernel's word; where a ticket was used, as it was then: who has been answered
+    may have bound it anew."""
+    if call.tool_socket is None or report.source is None:
+        return None
+    return _plain(report.source) if call.flight is not None else _endpoint(*call.tool_socket.getsockname()[:2])
 
 
 def _plain(endpoint: bindings.Endpoint) -> Endpoint:
-    return plain_endpoint(endpoint.host, endpoint.port)
+    return _endpoint(endpoint.host, endpoint.port)
 
 
-def plain_endpoint(host: str, port: int) -> Endpoint:
+def _endpoint(host: str, port: int) -> Endpoint:
     """An endpoint as Tor will name it: IPv4 for a v4-mapped IPv6 address."""
     return Endpoint(host.removeprefix("::ffff:") if "." in host else host, port)

@@ -14,7 +14,6 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -211,17 +210,14 @@ class ReportSocket:
     def _tell(
         self, call: WaitingCall, report: bindings.Report, problem: str | None, unix: tuple[int, bool], is_gone: bool
     ) -> None:
-        told = call.tool_socket, self._tree.executable, unix, problem
-        event = event_of(report, call.number, call.pid, *told)
+        event = event_of(report, call, self._tree.executable, unix, problem)
         # killed since it reported: nobody waits, and nothing is claimed
         is_dead = (self._is_drained and call.flight is None) or is_gone
         is_doubtful_refusal = problem is not None and isinstance(event, events.Denied)
         if event is None or is_doubtful_refusal or (is_dead and not isinstance(event, events.Denied)):
             self.forget(call.number)
             return
-        if call.flight is not None and isinstance(event, events.ConnectReported):
-            event = replace(event, is_ahead=True)
-        elif problem is None and self._is_over_share(call, event):
+        if call.flight is None and problem is None and self._is_over_share(call, event):
             return
         self._post(event)
         if isinstance(event, events.Denied):

@@ -1,7 +1,8 @@
 """A tool's process: makes a socket, reports a connect of it as a hook does, and prints the answer's errno or `nothing`.
 
 Arguments, as JSON: path, nonce (hex), source, destination [address, port], flags, reported_port (None: as it is),
-kind (SOCK_), low_water (SO_RCVLOWAT), extra (how many descriptors more), op.
+kind (SOCK_), low_water (SO_RCVLOWAT), extra (how many descriptors more), op, is_anew (once it has its answer it
+disconnects the socket, and binds it once more).
 """
 
 import json
@@ -30,4 +31,7 @@ hook = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 hook.connect(asked["path"])
 socket.send_fds(hook, [packet], [tool.fileno()] * (1 + asked["extra"]))
 answer = hook.recv(1024)
+if asked["is_anew"]:
+    bindings.disconnect(tool.fileno())
+    tool.bind((asked["source"], 0))
 print(struct.unpack_from("=Ii", answer)[1] if answer else "nothing", flush=True)

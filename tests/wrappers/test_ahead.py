@@ -14,7 +14,7 @@ import pytest
 
 from exitpin.orchestrator import events
 from exitpin.orchestrator.effects import AnswerCall
-from exitpin.orchestrator.model import Destination, Place, Run, Ticket
+from exitpin.orchestrator.model import Destination, Endpoint, Place, Run, Ticket
 from exitpin.orchestrator.ports import Reply
 from exitpin.shim import bindings
 from exitpin.wrappers.ahead import Ahead
@@ -116,6 +116,25 @@ def test_a_connect_that_went_is_reported_and_its_answer_is_told_once(tmp_path: P
         assert (await asyncio.to_thread(tool.communicate))[0] == "0\n"
         assert on.posted.empty()
         assert on.reports.calls == {}
+
+    played(tmp_path, script)
+
+
+def test_what_a_tool_has_done_with_its_socket_since_is_no_matter(tmp_path: Path) -> None:
+    async def script(on: Held) -> None:
+        on.go_ahead()
+        tool = on.scene.tool(is_anew=True)
+        connection = on.scene.socks()  # the loop has no turn before the tool has ended
+        request_on(connection)
+        source = Endpoint(*connection.getpeername())
+        on.scene.says(stream("NEW", 0, source))
+        assert on.scene.hears() == f"ATTACHSTREAM 5 {CIRCUIT}\r\n"
+        on.scene.says("250 OK", stream("SENTCONNECT", CIRCUIT), stream("SUCCEEDED", CIRCUIT))
+        connection.sendall(GRANTED)
+        assert tool.communicate()[0] == "0\n"
+        report = await on.posted.get()
+        assert isinstance(report, events.ConnectReported)
+        assert (report.source, report.problem) == (source, None)
 
     played(tmp_path, script)
 
