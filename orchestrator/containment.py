@@ -19,6 +19,7 @@ LEVELS = ("shim", "guard", "notify", "notify+netns")
 APART = {"shim+netns": "notify+netns", "guard+netns": "notify+netns"}
 """Levels that may be asked for, and the one that has a network of its own: its sockets are made by a supervisor."""
 LANDLOCK_WITH_REFER = 2  # ABI, Linux 5.19
+LANDLOCK_WITH_TRUNCATE = 3  # Linux 6.2
 LANDLOCK_WITH_NETWORK = 4  # Linux 6.7
 LANDLOCK_WITH_SCOPES = 6  # Linux 6.12
 
@@ -26,6 +27,7 @@ DAEMONS = "unix-socket daemons past the hooks"
 PIPES = "named pipes that daemons read"
 INHERITED = "inherited unix sockets"
 FILES = "what other programs do with the user's files"
+ATTRIBUTES = "times, modes and attributes of the user's files"
 ADDRESSES = "this machine's addresses, in what a tool sends"
 SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
@@ -60,6 +62,14 @@ class Abilities:
         """Whether Landlock keeps a tool from other processes, be there network rules or not."""
         return self.landlock_abi >= LANDLOCK_WITH_REFER and not self.guard_refusal
 
+    @property
+    def read_only_problem(self) -> str:
+        """Why files can't be kept from being written to, or empty."""
+        if self.landlock_abi >= LANDLOCK_WITH_TRUNCATE:
+            return self.guard_refusal
+        has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
+        return f"{has}, and all rules for files come with ABI {LANDLOCK_WITH_TRUNCATE} (Linux 6.2)"
+
     def problems(self) -> dict[str, str]:
         """By level, why it is not there; empty: it is."""
         netns = self.notify_problem or ("" if self.has_namespaces else NO_NAMESPACES)
@@ -72,7 +82,8 @@ class Containment:
     sockets of its own to which others connect; `unix`, `pipes`: the Unix sockets and named pipes of others that it may
     reach; `dns_server`: the public resolver to which what is no question for an address goes, through the exit;
     `finds_all`, `finds_pipes`: False of a run for which more sockets, or named pipes, of daemons were there than could
-    be found, or hidden; `why`: it is another level than was asked for, or than runs have without a word."""
+    be found, or hidden; `is_read_only`: the tool may change files of its run, those at and below `writes`, and no
+    others; `why`: it is another level than was asked for, or than runs have without a word."""
 
     level: str
     asked: str | None = None
@@ -83,6 +94,8 @@ class Containment:
     finds_all: bool = True
     pipes: frozenset[str] = frozenset()
     finds_pipes: bool = True
+    is_read_only: bool = False
+    writes: frozenset[str] = frozenset()
     why: str = ""
 
     @property
@@ -121,25 +134,30 @@ class Containment:
         found = ["raw system calls", "static and Go binaries", PROCESSES] if self.level == "shim" else []
         if not self.is_supervised and not (self.is_hiding and self.finds_all):
             found.append(DAEMONS)
-        if not (self.has_own_mounts and self.finds_pipes):
+        if not (self.has_own_mounts and self.finds_pipes) and not (self.is_read_only and not self.writes):
             found.append(PIPES)
-        if self.level != "shim" and not self.has_own_mounts:
+        if self.level != "shim" and not self.has_own_mounts and not self.is_read_only:
             found.append(GROUPS)
         if self.level != "shim" and not self.is_alone:
             found.append(PROCESSES)
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
             found.append(SIGNALS)
-        found += [INHERITED, FILES, *([SETTINGS] if self.abilities.is_root else [])]
+        found += [INHERITED, ATTRIBUTES if self.is_read_only else FILES]
+        if self.abilities.is_root and not self.is_read_only:
+            found.append(SETTINGS)
         if not self.is_apart:
             found.append(ADDRESSES)
         if self.may_listen and self.level == "guard":
             found.append(LISTENING)
-        return (*found, *sorted(self.unix), *sorted(self.pipes))
+        written = sorted(self.writes) if self.is_read_only else []
+        return (*found, *sorted(self.unix), *sorted(self.pipes), *written)
 
     @property
     def idle(self) -> tuple[str, ...]:
         """What was named and can have no effect at this level, as sentences."""
         found = []
+        if self.writes and not self.is_read_only:
+            found.append("--allow write:PATH has no effect: without --read-only a tool may write wherever you may")
         if self.dns_server is not None and not self.is_supervised:
             found.append(f"--dns-server has no effect: only notify has a name server, and the level is {self.level}")
         elif self.dns_server is not None and not self.abilities.has_namespaces:
@@ -166,7 +184,9 @@ class Containment:
                 *(["listen"] if self.may_listen else []),
                 *(f"unix:{path}" for path in sorted(self.unix)),
                 *(f"pipe:{path}" for path in sorted(self.pipes)),
+                *(f"write:{path}" for path in sorted(self.writes)),
             ],
+            "read_only": self.is_read_only,
             "dns_server": self.dns_server,
             "open": list(self.open),
         }
@@ -195,13 +215,15 @@ def contain(
     may_listen: bool = False,
     unix: Collection[str] = (),
     pipes: Collection[str] = (),
+    writes: Collection[str] = (),
+    is_read_only: bool = False,
     dns_server: str | None = None,
     wanted: Mapping[str, str] = NOTHING,
 ) -> Containment:
     """The level for what was asked: that or the next stronger one that is there. Without a word it is the guard, where
     there is none a supervisor, and the hooks alone where there is neither. `wanted`: the least levels for what is to be
     run, and why; of those that are there the strongest is taken. Raises OperatorError rather than fall below what was
-    asked for."""
+    asked for, be it a level or `is_read_only`."""
     problems = abilities.problems()
     if asked is None:
         level = next(one for one in ("guard", "notify", "shim") if not problems[one])
@@ -215,6 +237,17 @@ def contain(
     for least, reason in wanted.items():
         if LEVELS.index(least) > LEVELS.index(level) and not problems[least]:
             level, why = least, reason
+    if is_read_only:
+        _check_read_only(level, abilities)
     return Containment(
-        level, asked, abilities, may_listen, frozenset(unix), dns_server, why=why, pipes=frozenset(pipes)
-    )
+        level, asked, abilities, may_listen, frozenset(unix), dns_server, pipes=frozenset(pipes),
+        is_read_only=is_read_only, writes=frozenset(writes), why=why,
+    )  # fmt: skip
+
+
+def _check_read_only(level: str, abilities: Abilities) -> None:
+    problem = abilities.read_only_problem
+    if problem:
+        raise OperatorError(f"--read-only is not there: {problem}.", "Leave it out.", EXIT_USAGE)
+    if level == "shim":
+        raise OperatorError("--read-only wants guard or notify: hooks keep no file.", "", EXIT_USAGE)

@@ -87,6 +87,8 @@ def _containment_words(containment: object) -> list[str]:
     words = ["--containment", str(containment["asked"])] if containment.get("asked") else []
     for allowed in containment.get("allowed") or ():
         words += ["--allow", str(allowed)]
+    if containment.get("read_only"):
+        words.append("--read-only")
     if containment.get("dns_server"):
         words += ["--dns-server", str(containment["dns_server"])]
     return words

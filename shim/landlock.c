@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,6 +67,84 @@ bool exitpin_landlock(bool with_network)
 	if (ruleset < 0)
 		return false;
 	bool is_done = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	int error = errno;
+
+	close(ruleset);
+	errno = error;
+	return is_done;
+}
+
+static const uint64_t of_a_file = LANDLOCK_WRITE_FILE | LANDLOCK_TRUNCATE;
+static const uint64_t of_a_folder = LANDLOCK_WRITE_FILE | LANDLOCK_TRUNCATE | LANDLOCK_REMOVE_DIR |
+				    LANDLOCK_REMOVE_FILE | LANDLOCK_MAKE_CHAR | LANDLOCK_MAKE_DIR | LANDLOCK_MAKE_REG |
+				    LANDLOCK_MAKE_SOCK | LANDLOCK_MAKE_FIFO | LANDLOCK_MAKE_BLOCK | LANDLOCK_MAKE_SYM |
+				    LANDLOCK_REFER;
+
+static bool may_write_at(int ruleset, int file)
+{
+	struct landlock_path_rule rule = {.parent = file};
+	struct stat status;
+
+	if (fstat(file, &status) != 0)
+		return false;
+	rule.rights = S_ISDIR(status.st_mode) ? of_a_folder : of_a_file;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_BELOW, &rule, 0) == 0;
+}
+
+static bool may_write(int ruleset, const char *path)
+{
+	int file = open(path, O_PATH | O_CLOEXEC);
+
+	if (file < 0)
+		return false;
+	bool is_added = may_write_at(ruleset, file);
+	int error = errno;
+
+	close(file);
+	errno = error;
+	return is_added;
+}
+
+/* What is written to them is kept by nobody, or is what the caller sees. One that is not there is in nobody's way. */
+static void may_write_devices(int ruleset)
+{
+	static const char *const devices[] = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
+					      "/dev/urandom", "/dev/tty",  "/dev/ptmx", "/dev/pts"};
+
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		may_write(ruleset, devices[i]);
+}
+
+/* Opened once more, by /dev/stdout. A pipe or a socket is no file of a folder, and wants no rule. */
+static void may_write_output(int ruleset)
+{
+	for (int fd = 1; fd <= 2; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+
+		if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY)
+			may_write_at(ruleset, fd);
+	}
+}
+
+bool exitpin_landlock_read_only(const char *const *writable, size_t count)
+{
+	const struct landlock_ruleset rules = {.files = of_a_folder};
+
+	if (exitpin_landlock_abi() < LANDLOCK_WITH_TRUNCATE) {
+		errno = EOPNOTSUPP;
+		return false;
+	}
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, offsetof(struct landlock_ruleset, network), 0);
+
+	if (ruleset < 0)
+		return false;
+	may_write_devices(ruleset);
+	may_write_output(ruleset);
+	bool is_done = true;
+
+	for (size_t i = 0; is_done && i < count; i++)
+		is_done = may_write(ruleset, writable[i]);
+	is_done = is_done && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	int error = errno;
 
 	close(ruleset);

@@ -18,7 +18,7 @@ _exitpin_profiles_or_files() { compgen -W "plain hostile" -- "$1"; compgen -f --
 _exitpin_files() { compgen -f -- "$1"; }
 _exitpin_commands() { compgen -c -- "$1"; }
 _exitpin_flags() { compgen -W "$_exitpin_flags" -- "$1"; }
-_exitpin_allowed() { compgen -W "listen unix: pipe:" -- "$1"; }
+_exitpin_allowed() { compgen -W "listen unix: pipe: write:" -- "$1"; }
 _exitpin_statuses() { # a list with commas
   local before="" status
   [[ $1 == *,* ]] && before="${1%,*},"

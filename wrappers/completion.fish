@@ -21,7 +21,7 @@ function _exitpin_tools_or_files; _exitpin_tools; _exitpin_files; end
 function _exitpin_profiles_or_files; printf '%s\n' plain hostile; _exitpin_files; end
 function _exitpin_commands; __fish_complete_command; end
 function _exitpin_flags; string split ' ' -- $_exitpin_flags; end
-function _exitpin_allowed; printf '%s\n' listen unix: pipe:; end
+function _exitpin_allowed; printf '%s\n' listen unix: pipe: write:; end
 function _exitpin_statuses # a list with commas
   set -l before (string match --regex -- '.*,' (_exitpin_word))
   for status_ in (string split ' ' -- $_exitpin_statuses)

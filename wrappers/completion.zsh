@@ -28,7 +28,7 @@ _exitpin_profiles_or_files() { _alternative 'profiles:profile:(plain hostile)' '
 _exitpin_files() { _files }
 _exitpin_commands() { _command_names -e }
 _exitpin_flags() { compadd -- ${=_exitpin_flags} }
-_exitpin_allowed() { compadd -- listen; compadd -S '' -- unix: pipe: }
+_exitpin_allowed() { compadd -- listen; compadd -S '' -- unix: pipe: write: }
 _exitpin_statuses() {
   compset -P '*,'
   compadd -S '' -- ${=_exitpin_statuses}

@@ -6,7 +6,7 @@ Implements the ports `Launcher` and `Launch` of the orchestrator with `reports`,
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from .reports import ReportSocket
 from .supervisor import Supervisor
 from .unix_given import GivenPipes, GivenSockets
 from .unix_sockets import UnixSockets
-from .workspace import artifacts_size, launcher_options, make_workspace
+from .workspace import artifacts_size, launcher_options, make_workspace, places_of
 
 OUTPUT_MAX = 1 << 20
 
@@ -165,7 +165,7 @@ class ToolLaunch:
                 ),
                 environment=run_environment({**launcher.environment, **places}, run),
                 stdio=self._stdio(),
-                options=self._options(hidden),
+                options=self._options(hidden, places.values()),
             )
         except (OSError, ValueError) as error:
             return f"the launcher could not be started: {error}"
@@ -189,10 +189,11 @@ class ToolLaunch:
             return
         self._heard(events.Supervised())
 
-    def _options(self, hidden: Sequence[str]) -> list[str]:
-        options = containment_options(self._launcher.containment, hidden)
-        if self._run.setup is not None:
-            return [*options, *launcher_options(self._run.setup)]
+    def _options(self, hidden: Sequence[str], places: Iterable[str]) -> list[str]:
+        setup, containment = self._run.setup, self._launcher.containment
+        if setup is not None:
+            return [*containment_options(containment, hidden, places_of(setup)), *launcher_options(setup)]
+        options = containment_options(containment, hidden, places)
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
 
     def _stdio(self) -> tuple[int, int, int] | None:

@@ -42,6 +42,11 @@ def facts(setup: Setup) -> str:
     return os.path.join(setup.directory, "facts")
 
 
+def places_of(setup: Setup) -> list[str]:
+    """What is the tool's own, to write to."""
+    return [home(setup), artifacts(setup), evidence(setup), facts(setup)]
+
+
 def workspace_environment(setup: Setup) -> Mapping[str, str]:
     """What the setup gives, and the names of its places."""
     return {

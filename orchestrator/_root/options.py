@@ -11,7 +11,7 @@ Containment: TypeAlias = Literal["shim", "guard", "notify", "shim+netns", "guard
 """docs/containment.rst tells what each holds."""
 OF_A_RUN = frozenset({
     "destinations", "flag", "not_flag", "family", "contact", "bad_exits", "seed", "resolve", "wide", "containment",
-    "allow", "dns_server", "ipv6", "bandwidth_min", "bandwidth_max", "measured",
+    "allow", "read_only", "dns_server", "ipv6", "bandwidth_min", "bandwidth_max", "measured",
 })  # fmt: skip
 NOT_OF_AN_AUDIT = ("--dry-run", "--help", "--runs", "--lab", "--name", "--control")
 

@@ -29,7 +29,7 @@ AS_IT_WAS = ("repeat", "seed", "direct_control", "wide", "order", "newcomers")
 """Settings that a scan keeps for all its life: they say what is asked, and of whom."""
 UNLESS_SAID = (
     *("jobs", "rate", "per_destination", "build_delay", "build_jitter", "timeout", "hops", "network_wait"),
-    *("containment", "allow", "dns_server"),
+    *("containment", "allow", "read_only", "dns_server"),
 )
 """Settings that may be other ones when it goes on."""
 

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterable, Mapping
 
 from ..containment import APART, LEVELS, Abilities, Containment, contain
+from ..errors import EXIT_USAGE, OperatorError
 from ..tool import Tool
 from .say import say
 
-UNIX, PIPE = "unix:", "pipe:"
+UNIX, PIPE, WRITE = "unix:", "pipe:", "write:"
 
 
 def add_containment(group: "argparse._ActionsContainer") -> None:
@@ -26,7 +27,13 @@ def add_containment(group: "argparse._ActionsContainer") -> None:
         help="listen: the tool may listen on Unix sockets of its own (multiprocessing managers do);"
         " unix:PATH: it may reach this Unix socket of others, and have it as standard input or output; unix:@NAME: this"
         " abstract one, to be reached at shim and notify alone; pipe:PATH: it may open this named pipe, though a daemon"
-        " reads it; repeatable",
+        " reads it; write:PATH: with --read-only, it may write to this file, or in this folder; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--read-only", action="store_true",
+        help="the tool may change no file, nor make or remove one, but in the folders of its run and what --allow"
+        " write:PATH names: else other programs (a spool, a synchronised folder, your shell when it starts) may act on"
+        " what it writes, without Tor",
     )  # fmt: skip
     group.add_argument(
         "--dns-server", type=_public_address, metavar="IP",
@@ -43,10 +50,13 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
 
     if "listen" in args.allow and args.containment is None:
         wanted = {**wanted, "notify": "only a supervisor can tell a Unix socket that listens from others"}
-    paths, pipes = ([word.removeprefix(kind) for word in args.allow if word.startswith(kind)] for kind in (UNIX, PIPE))
+    paths, pipes, writes = (
+        [word.removeprefix(kind) for word in args.allow if word.startswith(kind)] for kind in (UNIX, PIPE, WRITE)
+    )
     containment = contain(
         args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths, pipes=pipes,
-        dns_server=args.dns_server, wanted=wanted,
+        writes=[_there(path) for path in writes], is_read_only=args.read_only, dns_server=args.dns_server,
+        wanted=wanted,
     )  # fmt: skip
     if args.containment not in (None, containment.level):
         say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
@@ -87,11 +97,20 @@ def _mode_of(path: str) -> int:
         return 0
 
 
+def _there(path: str) -> str:
+    """The file or folder itself, whatever its name leads to later."""
+    try:
+        return os.path.realpath(path, strict=True)
+    except (OSError, ValueError):
+        problem = f"--allow write:{path}: there is no such file or folder"
+        raise OperatorError(f"{problem}.", "Make it first.", EXIT_USAGE) from None
+
+
 def _allowed(word: str) -> str:
-    if word == "listen" or word.startswith((f"{UNIX}/", f"{UNIX}@", f"{PIPE}/")):
+    if word == "listen" or word.startswith((f"{UNIX}/", f"{UNIX}@", f"{PIPE}/", f"{WRITE}/")):
         return word
     raise argparse.ArgumentTypeError(
-        f"{word!r} is neither `listen` nor `unix:` or `pipe:` with an absolute path (or `unix:@name`)"
+        f"{word!r} is neither `listen` nor `unix:`, `pipe:` or `write:` with an absolute path (or `unix:@name`)"
     )
 
 

@@ -1,5 +1,5 @@
 /* What the kernel refuses a tool, whatever the hooks miss: calls by their registers (seccomp, rules.c), TCP and whatever
- * is outside the run (Landlock), and what only root may do (capabilities). None of it can be taken off again, and all is
+ * is outside the run (Landlock), files if that is wanted, and what only root may do (capabilities). None of it can be taken off again, and all is
  * inherited. */
 #include <errno.h>
 #include <string.h>
@@ -74,6 +74,9 @@ bool guard(const struct request *request)
 	if (!IS_LEFT_OUT("capabilities") && !drop_capabilities())
 		return false;
 	if (!IS_LEFT_OUT("landlock") && !exitpin_landlock(request->guard) && (request->guard || request->alone))
+		return false;
+	if (request->read_only && !IS_LEFT_OUT("read-only") &&
+	    !exitpin_landlock_read_only(request->writable, request->writable_count))
 		return false;
 	return install_filter(request);
 }

@@ -17,7 +17,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX, GIVEN_MAX = 512 };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX, GIVEN_MAX = 512, WRITABLE_MAX = 128 };
 
 struct request {
 	int control;
@@ -32,12 +32,15 @@ struct request {
 	bool alone; /* other processes are out of reach, even where the kernel has no guard */
 	bool apart;
 	bool own_mounts;
+	bool read_only; /* but for what is writable */
 	bool may_listen;
 	bool is_bare; /* a program whose C library would choke on the preload library */
 	const char *hidden[HIDDEN_MAX];
 	unsigned hidden_count;
 	const char *given[GIVEN_MAX]; /* Unix sockets of others that the tool may reach */
 	unsigned given_count;
+	const char *writable[WRITABLE_MAX];
+	unsigned writable_count;
 	char **command;
 };
 

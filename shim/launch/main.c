@@ -1,12 +1,14 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
  *                [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]...
+ *                [--read-only [--write PATH]...]
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
  * --alone the memory and descriptors of other processes have to be out of its reach, guard or not; with --listen the tool
- * may listen; what is hidden it can't reach; what was given may be its standard input or output. What the library is told,
+ * may listen; what is hidden it can't reach; what was given may be its standard input or output; with --read-only (and
+ * --guard or --notify) it may write where that is named, and nowhere else. What the library is told,
  * the tool finds in the same variable: arguments could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
@@ -42,6 +44,8 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->apart = true;
 		else if (strcmp(*arguments, "--own-mounts") == 0)
 			request->own_mounts = true;
+		else if (strcmp(*arguments, "--read-only") == 0)
+			request->read_only = true;
 		else if (strcmp(*arguments, "--listen") == 0)
 			request->may_listen = true;
 		else if (arguments[1] == NULL)
@@ -56,12 +60,16 @@ static bool read_arguments(char **arguments, struct request *request)
 			request->hidden[request->hidden_count++] = *++arguments;
 		else if (strcmp(*arguments, "--given") == 0 && request->given_count < GIVEN_MAX)
 			request->given[request->given_count++] = *++arguments;
+		else if (strcmp(*arguments, "--write") == 0 && request->writable_count < WRITABLE_MAX)
+			request->writable[request->writable_count++] = *++arguments;
 		else if (strcmp(*arguments, "--limit") == 0 && limit_read(arguments[1], &request->limits))
 			arguments++;
 		else
 			return false;
 	}
 	request->command = *arguments != NULL ? arguments + 1 : arguments;
+	if (request->read_only && !request->guard && !request->notify)
+		return false;
 	return request->control > 2 && request->preload != NULL && request->shim != NULL && request->command[0] != NULL;
 }
 
@@ -143,7 +151,7 @@ int main(int argc, char **argv)
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
 		      " [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]..."
-		      " [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
+		      " [--read-only [--write PATH]...] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
 	}

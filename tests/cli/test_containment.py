@@ -10,6 +10,7 @@ import pytest
 
 from exitpin.orchestrator.cli.containment import add_containment, containment_of
 from exitpin.orchestrator.containment import Containment
+from exitpin.orchestrator.errors import OperatorError
 from exitpin.wrappers.machine import abilities
 
 
@@ -29,9 +30,10 @@ def contained(*words: str) -> Containment:
         (("--dns-server", "dns.example"), "'dns.example' is no IP address"),
         (
             ("--allow", "unix:relative"),
-            "'unix:relative' is neither `listen` nor `unix:` or `pipe:` with an absolute path",
+            "'unix:relative' is neither `listen` nor `unix:`, `pipe:` or `write:` with an absolute path",
         ),
-        (("--allow", "pipe:@name"), "'pipe:@name' is neither `listen` nor `unix:` or `pipe:` with an absolute path"),
+        (("--allow", "pipe:@name"), "'pipe:@name' is neither `listen` nor `unix:`"),
+        (("--allow", "write:it"), "'write:it' is neither `listen` nor `unix:`"),
     ],
 )
 def test_what_no_run_could_use_is_refused(words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +85,20 @@ def test_who_may_listen_has_a_supervisor_unless_another_level_is_named() -> None
     held = contained("--allow", "listen")
     assert held.level == "notify" and "a Unix socket that listens" in held.why
     assert contained("--allow", "listen", "--containment", "shim").level == "shim"
+
+
+def test_a_place_to_write_to_is_that_which_is_there_now(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    held = contained("--containment", "guard", "--read-only", "--allow", f"write:{tmp_path}/link")
+    assert held.writes == {str(tmp_path / "folder")}
+    with pytest.raises(OperatorError, match="gone: there is no such file or folder"):
+        contained("--containment", "guard", "--read-only", "--allow", f"write:{tmp_path}/gone")
+
+
+def test_a_place_to_write_to_is_of_no_effect_where_all_may_be_written_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contained("--containment", "guard", "--allow", f"write:{tmp_path}")
+    said = "exitpin: --allow write:PATH has no effect: without --read-only a tool may write wherever you may\n"
+    assert capsys.readouterr().err == said

@@ -46,7 +46,7 @@ def command(vector: Vector, port: int, stage: Stage, descriptor: int) -> list[st
     extra: tuple[str, ...] = ()
     if vector.start in (Start.DESCRIPTOR, Start.STDIN, Start.STDOUT):
         extra = (str({Start.STDIN: 0, Start.STDOUT: 1}.get(vector.start, descriptor)), str(stage.sockets))
-    elif vector.start is Start.UNIX:
+    elif vector.start in (Start.UNIX, Start.READ_ONLY):
         extra = (str(stage.sockets), stage.abstract)
     elif vector.start is Start.HOLDER:
         extra = (*stage.holder, str(stage.loopback))
@@ -82,7 +82,8 @@ def run(vector: Vector, way: Way, port: int, stage: Stage) -> Ended:
     with inherited(vector, port, stage) as sock:
         descriptor = -1 if sock is None else sock.fileno()
         before = CAPABLE if vector.start is Start.CAPABLE else ()
-        argv = [*before, *way.prefix, *command(vector, port, stage, descriptor)]
+        prefix = way.read_only() if vector.start is Start.READ_ONLY else way.prefix
+        argv = [*before, *prefix, *command(vector, port, stage, descriptor)]
         return _attend(
             argv,
             {**os.environ, **(way.environment or {})},

@@ -15,7 +15,8 @@ NUMBER_MAX = 250
 
 
 class Start(StrEnum):
-    """How a vector's program is started, and what it is given besides its number and port."""
+    """How a vector's program is started, and what it is given besides its number and port. READ_ONLY: as UNIX, with
+    `--read-only` where a level can hold that."""
 
     PLAIN = "plain"
     SHELL = "shell"
@@ -25,6 +26,7 @@ class Start(StrEnum):
     STDOUT = "stdout"
     CAPABLE = "capable"
     UNIX = "unix"
+    READ_ONLY = "read-only"
     HOLDER = "holder"
 
 
@@ -138,6 +140,7 @@ VECTORS: tuple[Vector, ...] = (
         "rights-count@71!",
         Start.UNIX,
     ),
+    *_theme("unix sockets", "spool-read-only fifo-read-only", Start.READ_ONLY),
     *_theme(
         "other processes",
         "pidfd-getfd@43 pidfd-getfd-connect@43 vm-writev proc-mem ptrace proxy-loopback proxy-any proxy-loopback6 "
@@ -171,6 +174,8 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
     "pipes": ("fifo",),
+    "read-only": ("spool-read-only",),
+    "pipes+read-only": ("fifo-read-only",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),
     "hide+named-peers": ("stdin-datagram",),
 }

@@ -36,6 +36,10 @@ class Way:
     environment: Mapping[str, str] | None = None
     is_alone: bool = False
 
+    def read_only(self) -> tuple[str, ...]:
+        """The prefix, with files that can't be changed; as it is where nothing holds that."""
+        return (*self.prefix[:-1], "--read-only", "--") if self.name in LEVELS[1:] else self.prefix
+
 
 def level(lab: LabState, name: str, launcher: Path | None = None) -> Way:
     """exitpin at a level; with another launcher, where one is given."""

@@ -8,6 +8,7 @@ import pytest
 from exitpin.orchestrator.containment import (
     ADDRESSES,
     APART,
+    ATTRIBUTES,
     DAEMONS,
     FILES,
     GROUPS,
@@ -15,6 +16,7 @@ from exitpin.orchestrator.containment import (
     LISTENING,
     PIPES,
     PROCESSES,
+    SETTINGS,
     SIGNALS,
     Abilities,
     contain,
@@ -64,6 +66,7 @@ def test_a_record_says_what_stays_open() -> None:
         "asked": None,
         "why": None,
         "allowed": [],
+        "read_only": False,
         "dns_server": None,
         "open": [DAEMONS, PIPES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
@@ -184,3 +187,36 @@ def test_a_record_tells_what_held_its_own_run() -> None:
     told = of_run(scan, SimpleNamespace(containment=replace(hiding, finds_all=False)))["containment"]
     assert told == {**hiding.told(), "open": [DAEMONS, *hiding.open]}
     assert [of_run(scan, launch) for launch in (None, object())] == [scan, scan]
+
+
+@pytest.mark.parametrize("level", ["guard", "notify", "notify+netns"])
+def test_where_no_file_can_be_changed_nobody_acts_on_one(level: str) -> None:
+    able = Abilities(6, has_namespaces=True, is_root=True)
+    closed = contain(level, able, is_read_only=True)
+    assert {FILES, SETTINGS, PIPES, GROUPS}.isdisjoint(closed.open)
+    assert ATTRIBUTES in closed.open
+    assert {FILES, SETTINGS} <= set(contain(level, able).open)
+    bare = replace(able, has_namespaces=False)
+    if level != "notify+netns":
+        assert {PIPES, GROUPS}.isdisjoint(contain(level, bare, is_read_only=True).open)
+        assert PIPES in contain(level, bare, is_read_only=True, writes=["/tmp"]).open
+
+
+def test_what_may_be_written_to_is_open_and_told() -> None:
+    held = contain("guard", Abilities(6), is_read_only=True, writes=["/srv/out"])
+    assert held.open[-1] == "/srv/out"
+    assert (held.told()["read_only"], held.told()["allowed"]) == (True, ["write:/srv/out"])
+
+
+@pytest.mark.parametrize(
+    ("level", "abilities", "why"),
+    [
+        ("shim", Abilities(6), "--read-only wants guard or notify"),
+        (None, OLD, "--read-only is not there: the kernel has no Landlock, and all rules for files come with ABI 3"),
+        ("notify", Abilities(2), "--read-only is not there: Landlock has ABI 2"),
+        ("notify", Abilities(6, guard_refusal="refused here"), "--read-only is not there: refused here"),
+    ],
+)
+def test_read_only_is_never_given_up_silently(level: str | None, abilities: Abilities, why: str) -> None:
+    with pytest.raises(OperatorError, match=why):
+        contain(level, abilities, is_read_only=True)

@@ -167,11 +167,15 @@ def test_the_record_holds_what_the_proof_needs() -> None:
 def test_what_is_typed_to_see_it_again_holds_the_tool_as_firmly() -> None:
     told, _ = opened()
     exits(told, 0)
-    held = Containment("notify", "notify", may_listen=True, unix=frozenset({"/tmp/x y"}), dns_server="192.0.2.53")
+    held = Containment(
+        "notify", "notify", may_listen=True, unix=frozenset({"/tmp/x y"}), dns_server="192.0.2.53",
+        is_read_only=True, writes=frozenset({"/srv/out"}),
+    )  # fmt: skip
     seen = fold(told.life, {**SCAN, "containment": held.told()}, {})
     words = shlex.split(str(seen["reproduce"]))
     assert words[words.index("--containment") : words.index("--timeout")] == [
-        "--containment", "notify", "--allow", "listen", "--allow", "unix:/tmp/x y", "--dns-server", "192.0.2.53",
+        "--containment", "notify", "--allow", "listen", "--allow", "unix:/tmp/x y", "--allow", "write:/srv/out",
+        "--read-only", "--dns-server", "192.0.2.53",
     ]  # fmt: skip
 
 

@@ -18,6 +18,9 @@ import pytest
 from exitpin.shim import bindings
 from exitpin.shim.bindings import Endpoint, NoticeKind, Op, Reason, Report
 
+from .lacking import parts as parts
+from .lacking import without as without
+
 HERE = Path(__file__).parent
 NONCE = bytes(range(16))
 RUN_ADDRESS = "127.64.0.9"

@@ -14,12 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from exitpin.shim import bindings
 from exitpin.shim.bindings import NoticeKind, Op, Reason
 
 from .conftest import Shim
+from .lacking import compiled
 
-LAUNCH = Path(bindings.LAUNCHER).parent
 AT_GUARD = pytest.mark.parametrize("shim", ["guard"], indirect=True)
 X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has other ways to call")
 
@@ -144,37 +143,6 @@ def test_what_a_caller_wants_to_be_inherited_is_not(shim: Shim, caller: tuple[st
 def test_who_may_not_bound_capabilities_lets_go_of_them(shim: Shim) -> None:
     """A root that lacks CAP_SETPCAP, as in some containers: exec would give all of the bounding set."""
     assert capabilities(shim, *SETS, under=(SETPRIV, "--bounding-set=-setpcap", "--inh-caps=-all", "--")) == set()
-
-
-def compiled(*arguments: object) -> None:
-    """Call the compiler."""
-    compiler = os.environ.get("CC", "cc").split()
-    subprocess.run([*compiler, "-std=c11", "-D_GNU_SOURCE", *map(str, arguments)], check=True, timeout=60)
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
-    """The sources of a launcher that may lack a defence, and the objects of all others."""
-    shared = [LAUNCH / name for name in ("landlock.c", "namespaces.c", "program.c", "rules.c", "text.c")]
-    sources = [*(LAUNCH / "launch").glob("*.c"), *shared]
-    defending = [path for path in sources if "rules.h" in path.read_text()]
-    objects = []
-    for path in (path for path in sources if path not in defending):
-        objects.append(tmp_path_factory.mktemp("objects") / f"{path.stem}.o")
-        compiled("-c", "-o", objects[-1], path)
-    return defending, objects
-
-
-@pytest.fixture
-def without(tmp_path: Path, parts: tuple[list[Path], list[Path]]) -> Callable[[str], str]:
-    """Builds a launcher that lacks one defence."""
-
-    def build(defence: str) -> str:
-        defending, objects = parts
-        compiled(f'-DEXITPIN_WITHOUT="{defence}"', "-o", tmp_path / "launch", *defending, *objects)
-        return str(tmp_path / "launch")
-
-    return build
 
 
 @AT_GUARD

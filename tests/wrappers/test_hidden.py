@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from exitpin.orchestrator.events import LauncherLost
 from exitpin.shim import bindings
 from exitpin.wrappers import hidden
 from exitpin.wrappers.daemons import Sockets
-from exitpin.wrappers.hidden import Daemons
+from exitpin.wrappers.hidden import Daemons, containment_options
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
@@ -252,3 +253,10 @@ def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
         assert await found() == ["2"]
 
     apart(script)
+
+
+def test_a_run_that_may_only_read_writes_where_it_may_and_to_what_is_its_own() -> None:
+    held = Containment("guard", abilities=Abilities(6), writes=frozenset({"/w"}), pipes=frozenset({"/p"}))
+    assert containment_options(held, [], ["/own"]) == ["--guard"]
+    options = containment_options(replace(held, is_read_only=True), [], ["/own"])
+    assert options == ["--guard", "--read-only", "--write", "/w", "--write", "/p", "--write", "/own"]

@@ -157,7 +157,10 @@ static int fifo(const struct aim *aim)
 
 static int spool(const struct aim *aim)
 {
-	return leave(aim, "spool/job", O_CREAT);
+	char name[32];
+
+	snprintf(name, sizeof(name), "spool/job-%u", aim->number);
+	return leave(aim, name, O_CREAT);
 }
 
 /* A descriptor from the giver, who is told which kind (empty: it knows). */
@@ -263,6 +266,8 @@ const struct vector unix_vectors[] = {
 	{"resolver-dbus", resolver_dbus},
 	{"fifo", fifo},
 	{"spool", spool},
+	{"spool-read-only", spool},
+	{"fifo-read-only", fifo},
 	{"rights-udp", rights_udp},
 	{"rights-udp-recvmmsg", rights_udp_recvmmsg},
 	{"rights-tcp", rights_tcp},
