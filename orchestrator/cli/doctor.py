@@ -96,6 +96,7 @@ def check_machine() -> Iterator[Check]:
     abilities = machine.abilities()
     yield from check_kernel(abilities)
     yield from check_containment(abilities)
+    yield check_files(abilities)
     yield check_foreign_tor()
     yield check_settings()
     yield from check_lab()
@@ -175,6 +176,14 @@ def check_containment(abilities: Abilities) -> Iterator[Check]:
         yield Check("daemons", "warn", NOT_HIDDEN, f"hooks alone refuse them at guard; {ALLOW_NAMESPACES}{notify}")
     if not no_notify and not abilities.has_namespaces:
         yield Check("udp", "warn", NO_NAMES, ALLOW_NAMESPACES)
+
+
+def check_files(abilities: Abilities) -> Check:
+    """Whether a tool can be kept from changing any, for who wants that."""
+    problem = abilities.read_only_problem
+    if problem:
+        return Check("files", "warn", f"no --read-only: {problem}", "take a newer kernel, or a user of the tool's own")
+    return Check("files", "ok", "a tool may change yours, unless it has --read-only")
 
 
 def check_kernel(abilities: Abilities) -> Iterator[Check]:

@@ -81,6 +81,11 @@ def test_what_a_run_would_have_is_told_and_what_it_would_lack(abilities: Abiliti
     assert [check[: len(wanted)] for check, wanted in zip(checks, said, strict=True)] == said
 
 
+def test_whether_files_can_be_kept_from_a_tool_is_told() -> None:
+    assert doctor.check_files(Abilities(3)).state == "ok"
+    assert doctor.check_files(Abilities(2)).found.startswith("no --read-only: Landlock has ABI 2, and")
+
+
 def test_bad_settings_are_a_failure_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXITPIN_JOBS", "none")
     assert doctor.check_settings().state == "fail"
