@@ -105,7 +105,7 @@ static int attempt_listener(void)
 
 static int attempt_namespaces(void)
 {
-	return exitpin_own_namespaces(CLONE_NEWNET) ? 0 : errno;
+	return exitpin_own_namespaces(CLONE_NEWNET | CLONE_NEWIPC) ? 0 : errno;
 }
 
 int exitpin_try_guard(void)

@@ -1,6 +1,6 @@
 /* Namespaces of the run's own: a file system in which the Unix sockets and named pipes of daemons are not there (a device
  * lies over each: connect(2) refuses it, and so does open(2) where it lies over a pipe) and control groups can only be
- * read, and a network without a device. */
+ * read; message queues and shared memory of its own; and a network without a device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -105,7 +105,9 @@ bool hide(const struct request *request)
 {
 	if ((request->hidden_count == 0 && !request->apart && !request->own_mounts) || IS_LEFT_OUT("hide"))
 		return true;
-	if (!exitpin_own_namespaces(request->apart ? CLONE_NEWNET : 0))
+	int flags = (request->apart ? CLONE_NEWNET : 0) | (IS_LEFT_OUT("queues") ? 0 : CLONE_NEWIPC);
+
+	if (!exitpin_own_namespaces(flags))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
 		if (!cover(request->hidden[i]))

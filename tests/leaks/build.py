@@ -11,7 +11,7 @@ SOURCES = HERE / "programs"
 FLAGS = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror")
 VECTORS = (
     *("vector", "streams", "descriptors", "concurrency", "datagrams", "families", "syscalls", "name_sockets", "uring"),
-    *("loader", "execs", "binaries", "names", "resolvers", "inherited", "unixes", "intruders", "races"),
+    *("loader", "execs", "binaries", "names", "resolvers", "inherited", "unixes", "handed", "intruders", "races"),
 )
 LIBRARIES = ("-ldl", "-lresolv", "-lpthread", "-lanl")
 

@@ -1,4 +1,4 @@
-"""Servers that are none of the tool's, on Unix sockets, a pipe, a spool and loopback: they go where they are told.
+"""Servers that are none of the tool's, on Unix sockets, a pipe, a spool, queues, loopback: they go where they are told.
 
 python -m leaks.errands DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open)
 A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`
@@ -6,6 +6,7 @@ or `tcp`. As ssh's ControlMaster, tmux, docker, nscd, systemd-resolved and a bro
 Ends with its stdin.
 """
 
+import ctypes
 import os
 import re
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from . import wire
 
+IPC_CREAT = 0o1000
 REQUEST = re.compile(rb"CONNECT (\S+) (\d+)")
 SOMEWHERE = ("198.51.100.252", 9099)
 """Where a stream of the giver's goes: to no vector's own address, so that only what is written on it tells."""
@@ -110,6 +112,43 @@ def read_spool(directory: Path) -> None:
         time.sleep(0.05)
 
 
+def read_queues(directory: Path) -> None:
+    """System V's and POSIX' queues, and shared memory whose first byte is not 0 any more. They go with the lab."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype, libc.shmat.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    place = os.fsencode(directory)
+    queue = libc.msgget(libc.ftok(place, ord("q")), IPC_CREAT | 0o600)
+    named = libc.mq_open(b"/" + os.fsencode(directory.name), os.O_RDONLY | os.O_CREAT, 0o600, None)
+    memory = libc.shmat(libc.shmget(libc.ftok(place, ord("m")), 1000, IPC_CREAT | 0o600), None, 0)
+    if queue < 0 or named < 0 or memory in (None, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno(), "no queues or shared memory")
+    shared = ctypes.cast(memory, ctypes.POINTER(ctypes.c_char * 1000)).contents
+
+    def from_queue() -> bytes:
+        message = ctypes.create_string_buffer(1008)
+        return message[8 : 8 + max(0, int(libc.msgrcv(queue, message, 1000, 0, 0)))]
+
+    def from_named() -> bytes:
+        message = ctypes.create_string_buffer(8192)
+        return message[: max(0, int(libc.mq_receive(named, message, 8192, None)))]
+
+    def from_memory() -> bytes:
+        while shared[0] == b"\0":
+            time.sleep(0.05)
+        found, shared[0] = shared.value, b"\0"
+        return bytes(found)
+
+    for source in (from_queue, from_named, from_memory):
+        threading.Thread(target=read_forever, args=(source,), daemon=True).start()
+
+
+def read_forever(source: Callable[[], bytes]) -> None:
+    while True:
+        request = source()
+        with suppress(OSError):
+            carry_out(request)
+
+
 def main() -> None:
     directory, abstract = Path(sys.argv[1]), sys.argv[2]
     directory.joinpath("spool").mkdir()
@@ -132,6 +171,7 @@ def main() -> None:
     threading.Thread(target=read_datagrams, args=(datagrams,), daemon=True).start()
     threading.Thread(target=read_pipe, args=(directory / "fifo",), daemon=True).start()
     threading.Thread(target=read_spool, args=(directory / "spool",), daemon=True).start()
+    read_queues(directory)
     print(loopback.getsockname()[1], flush=True)
     sys.stdin.read()
     os._exit(0)

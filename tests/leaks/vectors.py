@@ -141,6 +141,7 @@ VECTORS: tuple[Vector, ...] = (
         Start.UNIX,
     ),
     *_theme("unix sockets", "spool-read-only fifo-read-only", Start.READ_ONLY),
+    *_theme("queues", "queue-sysv queue-posix memory-sysv", Start.UNIX),
     *_theme(
         "other processes",
         "pidfd-getfd@43 pidfd-getfd-connect@43 vm-writev proc-mem ptrace proxy-loopback proxy-any proxy-loopback6 "
@@ -174,6 +175,7 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
     "pipes": ("fifo",),
+    "queues": ("queue-sysv", "queue-posix", "memory-sysv"),
     "read-only": ("spool-read-only",),
     "pipes+read-only": ("fifo-read-only",),
     "hide+unix-datagrams": ("unix-datagram-syscall",),

@@ -16,6 +16,7 @@ from exitpin.orchestrator.containment import (
     LISTENING,
     PIPES,
     PROCESSES,
+    QUEUES,
     SETTINGS,
     SIGNALS,
     Abilities,
@@ -68,7 +69,7 @@ def test_a_record_says_what_stays_open() -> None:
         "allowed": [],
         "read_only": False,
         "dns_server": None,
-        "open": [DAEMONS, PIPES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, PIPES, QUEUES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open

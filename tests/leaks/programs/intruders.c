@@ -28,7 +28,7 @@ static uintptr_t where(const struct aim *aim)
 }
 
 /* What the holder wants to find: the port, the address. */
-static uint64_t errand(const struct aim *aim)
+static uint64_t holders_errand(const struct aim *aim)
 {
 	return ((uint64_t)aim->port << 32) | ntohl(aim->in.sin_addr.s_addr);
 }
@@ -65,7 +65,7 @@ static int pidfd_take_connect(const struct aim *aim)
 
 static int vm_write(const struct aim *aim)
 {
-	uint64_t words = errand(aim);
+	uint64_t words = holders_errand(aim);
 	const struct iovec ours = {&words, sizeof(words)}, theirs = {(void *)where(aim), sizeof(words)};
 
 	return done("process_vm_writev", process_vm_writev(holder(aim), &ours, 1, &theirs, 1, 0));
@@ -73,7 +73,7 @@ static int vm_write(const struct aim *aim)
 
 static int proc_mem(const struct aim *aim)
 {
-	uint64_t words = errand(aim);
+	uint64_t words = holders_errand(aim);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", holder(aim));
@@ -87,7 +87,7 @@ static int trace(const struct aim *aim)
 	if (told("PTRACE_ATTACH", ptrace(PTRACE_ATTACH, holder(aim), NULL, NULL)) < 0)
 		return DENIED;
 	waitpid(holder(aim), NULL, 0);
-	long result = ptrace(PTRACE_POKEDATA, holder(aim), where(aim), errand(aim));
+	long result = ptrace(PTRACE_POKEDATA, holder(aim), where(aim), holders_errand(aim));
 
 	ptrace(PTRACE_DETACH, holder(aim), NULL, NULL);
 	return done("PTRACE_POKEDATA", result);

@@ -1,4 +1,4 @@
-/* Work that is handed to another process over a socket, a pipe or a file, and descriptors that come back. Who listens there
+/* Work that is handed to another process over a socket, and descriptors that come back. Who listens there
  * (errands.py) goes wherever a message says. The first word is the directory of its sockets. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -36,14 +36,6 @@ static int ask(int fd, const char *words)
 	if (fd < 0 || told("send", send(fd, words, strlen(words), MSG_NOSIGNAL)) < 0)
 		return DENIED;
 	return told("recv", recv(fd, answer, sizeof(answer), 0)) > 0 ? WORKED : DENIED;
-}
-
-static const char *errand(const struct aim *aim)
-{
-	static char words[64];
-
-	snprintf(words, sizeof(words), "CONNECT 198.51.100.%u %u\n", aim->number, aim->port);
-	return words;
 }
 
 static int unix_stream(const struct aim *aim)
@@ -132,35 +124,6 @@ static int resolver_varlink(const struct aim *aim)
 static int resolver_dbus(const struct aim *aim)
 {
 	return ask_resolver(aim, "org.freedesktop.resolve1.Manager ResolveHostname %s");
-}
-
-/* A named pipe, and a spool directory: no socket at all. */
-static int leave(const struct aim *aim, const char *name, int flags)
-{
-	char path[160];
-	const char *words = errand(aim);
-
-	snprintf(path, sizeof(path), "%s/%s", aim->extra[0], name);
-	int fd = (int)told("open", open(path, O_WRONLY | O_CLOEXEC | flags, 0600));
-
-	if (fd < 0 || told("write", write(fd, words, strlen(words))) < 0)
-		return DENIED;
-	close(fd);
-	usleep(500000);
-	return WORKED;
-}
-
-static int fifo(const struct aim *aim)
-{
-	return leave(aim, "fifo", 0);
-}
-
-static int spool(const struct aim *aim)
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "spool/job-%u", aim->number);
-	return leave(aim, name, O_CREAT);
 }
 
 /* A descriptor from the giver, who is told which kind (empty: it knows). */
@@ -264,10 +227,6 @@ const struct vector unix_vectors[] = {
 	{"resolver-nscd", resolver_nscd},
 	{"resolver-varlink", resolver_varlink},
 	{"resolver-dbus", resolver_dbus},
-	{"fifo", fifo},
-	{"spool", spool},
-	{"spool-read-only", spool},
-	{"fifo-read-only", fifo},
 	{"rights-udp", rights_udp},
 	{"rights-udp-recvmmsg", rights_udp_recvmmsg},
 	{"rights-tcp", rights_tcp},

@@ -39,6 +39,14 @@ long told_raw(const char *call, long result)
 	return told(call, result < 0 ? -1 : result);
 }
 
+const char *errand(const struct aim *aim)
+{
+	static char words[64];
+
+	snprintf(words, sizeof(words), "CONNECT 198.51.100.%u %u\n", aim->number, aim->port);
+	return words;
+}
+
 int converse(const struct aim *aim, int fd)
 {
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
@@ -103,7 +111,7 @@ static const struct vector *find(const char *name)
 	const struct vector *const tables[] = {
 		stream_vectors, descriptor_vectors, concurrency_vectors, datagram_vectors, syscall_vectors,
 		name_socket_vectors, uring_vectors,
-		exec_vectors, binary_vectors, name_vectors, resolver_vectors, inherited_vectors, unix_vectors,
+		exec_vectors, binary_vectors, name_vectors, resolver_vectors, inherited_vectors, unix_vectors, handed_vectors,
 		intruder_vectors, family_vectors, loader_vectors, race_vectors,
 	};
 

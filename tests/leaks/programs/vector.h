@@ -32,7 +32,7 @@ struct vector {
 extern const struct vector stream_vectors[], descriptor_vectors[], concurrency_vectors[],
 	datagram_vectors[], syscall_vectors[], name_socket_vectors[], uring_vectors[], exec_vectors[],
 	binary_vectors[], name_vectors[],
-	resolver_vectors[], inherited_vectors[], unix_vectors[], intruder_vectors[], family_vectors[],
+	resolver_vectors[], inherited_vectors[], unix_vectors[], handed_vectors[], intruder_vectors[], family_vectors[],
 	loader_vectors[], race_vectors[];
 
 /* Prints `CALL = RESULT` or `CALL = -1 ERRNO`, and returns the result; errno stays. */
@@ -41,6 +41,9 @@ void say(const char *text);
 
 /* The same for a raw system call, which returns minus an errno. */
 long told_raw(const char *call, long result);
+
+/* What a server of errands.py is to be told. */
+const char *errand(const struct aim *aim);
 
 /* Sends the mark over a connected stream and reads the line with which the sink greets. Closes it. */
 int converse(const struct aim *aim, int fd);
