@@ -107,9 +107,9 @@ class Attacher:
         self._evidence.add({"t": time.time(), "run": claim.run_id, "connection": claim.connection, "claim": entry})
         return True
 
-    def drop_claim(self, source: Endpoint) -> None:
+    def drop_claim(self, source: Endpoint, tag: str) -> None:
         """Its socket is gone before its stream came."""
-        self._streams.drop_claim(source)
+        self._streams.drop_claim(source, tag)
 
     @property
     def warm_circuits(self) -> int:

@@ -112,6 +112,13 @@ class Connections:
         """The latest connect from this endpoint."""
         return self._by_source.get(source)
 
+    def is_connecting(self, source: Endpoint) -> bool:
+        """Whether a connect from this endpoint waits for its stream."""
+        latest = self._by_source.get(source)
+        if latest is None or latest.stream_id is not None:
+            return False
+        return latest.is_awaited or (latest.status in ("waiting", "claimed") and not latest.is_answered)
+
     def unanswered(self) -> list[Connection]:
         """Those whose hook waits."""
         return list(self._waiting.values())

@@ -275,7 +275,7 @@ class Session:
             return
         connection.is_awaited = connection.is_ahead and active.launch.is_attached(call)
         if not connection.is_awaited:
-            self._attacher.drop_claim(connection.source)
+            self._attacher.drop_claim(connection.source, connection.tag)
 
     def _set_timer(self, wish: fx.SetTimer) -> None:
         timer = self._loop.call_later(wish.delay_s, self.post, wish.run_id, events.TimerFired(wish.name))

@@ -129,9 +129,12 @@ class Streams:
         self.claims[claim.source] = claim
         return True
 
-    def drop_claim(self, source: Endpoint) -> None:
-        """The socket is gone before its stream came: whatever comes from that endpoint now is foreign."""
-        self.claims.pop(source, None)
+    def drop_claim(self, source: Endpoint, tag: str) -> None:
+        """The socket is gone before its stream came: whatever comes from that endpoint now is foreign, unless another
+        claim holds it."""
+        claim = self.claims.get(source)
+        if claim is not None and claim.tag == tag:
+            del self.claims[source]
 
     def drop_claims_of(self, run_id: str) -> None:
         """The run is over."""

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 enum { STEPS_MAX = 32, PARENT = 1, STARTED = 19 }; /* fields after the name in proc_pid_stat(5) */
 
-/* The first bytes of a file of /proc, ended by NUL; how many. */
+/* The first bytes of a file of /proc, ended by NUL; how many, or -1 and errno. */
 static ssize_t read_proc(int pid, const char *name, char *text, size_t size)
 {
 	char path[64];
@@ -20,8 +21,10 @@ static ssize_t read_proc(int pid, const char *name, char *text, size_t size)
 	if (fd < 0)
 		return -1;
 	ssize_t got = read(fd, text, size - 1);
+	int error = errno;
 
 	close(fd);
+	errno = error;
 	text[got > 0 ? got : 0] = '\0';
 	return got;
 }
@@ -64,7 +67,11 @@ bool exitpin_descends(int pid, int root)
 int exitpin_process_of(int tid)
 {
 	char text[1024];
-	const char *line = read_proc(tid, "status", text, sizeof(text)) > 0 ? strstr(text, "\nTgid:") : NULL;
+	ssize_t size = read_proc(tid, "status", text, sizeof(text));
 
-	return line != NULL ? atoi(line + strlen("\nTgid:")) : 0;
+	if (size < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	const char *line = strstr(text, "\nTgid:");
+
+	return line != NULL ? atoi(line + strlen("\nTgid:")) : -ESRCH;
 }

@@ -8,7 +8,7 @@
  * gone, or it takes a longer look to tell. */
 bool exitpin_descends(int pid, int root);
 
-/* The process of a thread; 0: it is gone. */
+/* The process of a thread, or minus an errno; ESRCH: it is gone. */
 int exitpin_process_of(int tid);
 
 #endif

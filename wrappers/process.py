@@ -7,6 +7,7 @@ from proc(5), on the loop and for whatever tree a hostile tool makes: in bounded
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -22,6 +23,7 @@ NOTICE_MAX = 256
 ANCESTRY_TRIES = 10
 STEPS_MAX = 1000  # of a walk: 5 ms
 KNOWN_MAX = 10_000
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Tree:
@@ -38,8 +40,9 @@ class Tree:
     def contains(self, pid: int) -> bool | None:
         """Whether `pid` descends from the run's launcher, by the kernel's word, not by the report's.
 
-        None: it is gone, or nobody can say: nothing can be read just now, or the way up is longer than one walk (the
-        next one goes on from there). A parent that goes while we look has left its children to the launcher.
+        None: it is gone, or nobody can say: it may not be read, or the way up is longer than one walk (the next one
+        goes on from there). A parent that goes while we look has left its children to the launcher. Raises OSError
+        where we have no room to look: that says nothing of it.
         """
         if len(self._known) > KNOWN_MAX:
             self._known.clear()
@@ -49,7 +52,9 @@ class Tree:
                 return self._descends(pid, steps)
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            except OSError:
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise
                 return None
         return None
 

@@ -56,7 +56,7 @@ class WaitingCall:
             self.connection.close()
         if self.on_answer is not None:
             answer = answer or AnswerCall(self.number, errno.ENETUNREACH, socket.EAI_AGAIN)
-            if self.tool_socket is not None and answer.error not in (0, errno.EISCONN):
+            if self.tool_socket is not None and answer.error not in (0, errno.EISCONN, errno.EALREADY):
                 with contextlib.suppress(OSError):
                     bindings.disconnect(self.tool_socket.fileno())
             self.on_answer(answer)

@@ -85,7 +85,7 @@ class ReportSocket:
         self.calls[call.number] = call
         if self._read(call):
             return
-        is_member = self._tree.contains(call.pid)
+        is_member = self._is_member(call)
         if is_member and len(self._silent) < self._max_calls:
             self._silent.add(call.number)
             self._watch(call, self._readable)
@@ -186,7 +186,7 @@ class ReportSocket:
         problem = None
         is_our_name_servers = call.pid == 0 and call.connection is None
         is_known = is_our_name_servers or call.flight is not None
-        is_member = True if is_known else self._tree.contains(call.pid)
+        is_member = True if is_known else self._is_member(call)
         is_kept = self._kept.keep(packet, call.pid, is_member=is_member is True)
         if is_member is False:  # who is not of this run can't make it fail
             self._refuse_stranger(call, report)
@@ -201,6 +201,13 @@ class ReportSocket:
             self._unix.look_up(unix_name(report), call.pid, partial(self._guarded, self._found, call, report))
             return
         self._tell(call, report, problem, found_unix or (0, False), is_member is None)
+
+    def _is_member(self, call: WaitingCall) -> bool | None:
+        try:
+            return self._tree.contains(call.pid)
+        except OSError as error:
+            self._lose(f"nobody can say who made a report: {error.strerror}")
+            return None
 
     def _found(self, call: WaitingCall, report: bindings.Report, found: Found) -> None:
         found.close()

@@ -6,7 +6,7 @@
  * A ticket is good for one connect. The loop takes it back before it takes any other step about that run, so that
  * nothing it was written by can have changed when it is used; what was done meanwhile stands in notes, which the
  * loop reads before any later line of Tor's, and decides once more. Whatever is not plain is left to the loop, as if
- * nobody had looked at it.
+ * nobody had looked at it, and ends the ticket.
  *
  * All of this may be called by any thread. Descriptors are lent: whoever lent them closes them, when no ticket and
  * no flight has them any more; those that come with a note are given. Errors are minus an errno. */

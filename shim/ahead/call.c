@@ -77,14 +77,17 @@ static bool is_hooks(const struct exitpin_door *door, const struct exitpin_taken
 	       (taken->size == UNIX_NAME + size || taken->address[UNIX_NAME + size] == '\0');
 }
 
-/* Its socket becomes one end of a pair; connection: the other, unless somebody hears it already. 0 or an errno. */
+/* Its socket becomes one end of a pair; connection: the other, unless somebody hears it already. Problem: we have no room
+ * for one. 0 or an errno, which is its maker's own. */
 static int connect_to_us(const struct exitpin_door *door, int listener, struct exitpin_taken *taken)
 {
 	const int64_t ticket = __atomic_load_n(&door->ticket, __ATOMIC_ACQUIRE);
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		taken->problem = errno;
+		return 0;
+	}
 	int error = exitpin_call_replace(listener, taken->call.id, (int)taken->call.arguments[0], pair[1]);
 
 	close(pair[1]);
@@ -102,9 +105,11 @@ static int look(int listener, bool may_listen, struct exitpin_taken *taken)
 	const bool is_connect = taken->error == 0 && strcmp(taken->defence, "apart") != 0;
 	const int32_t size = (int32_t)call->arguments[2];
 
-	taken->pid = exitpin_process_of((int)call->tid);
-	if (taken->pid == 0)
-		return ESRCH;
+	const int pid = exitpin_process_of((int)call->tid);
+
+	if (pid < 0)
+		return -pid;
+	taken->pid = pid;
 	if (!is_connect && !(may_listen && strcmp(taken->defence, "listen") == 0))
 		return 0;
 	if (is_connect && (size < 0 || (size_t)size > sizeof(taken->address)))
@@ -142,7 +147,7 @@ static bool is_carried_out(const struct exitpin_door *door, int listener, struct
 
 	if (error != 0) /* it has gone, or may have no more descriptors */
 		exitpin_call_answer(listener, taken->call.id, error);
-	return taken->connection < 0;
+	return taken->connection < 0 && taken->problem == 0;
 }
 
 int exitpin_door_wait(const struct exitpin_door *door, int listener, int wake, int what, bool may_listen,

@@ -9,8 +9,8 @@
 #include "../text.h"
 #include "ahead.h"
 
-/* HUSH_MS: so long the loop is left in peace while a connect goes well. LEFT_MAX: with more, the loop is to read by
- * itself, as fast as it can: what waits costs descriptors. */
+/* HUSH_MS: so long the loop is left in peace while a connect goes well. LEFT_MAX: with more that say nothing, the loop is to
+ * take them by itself, as fast as it can: each costs a descriptor. */
 enum { LINES_MAX = 1 << 16, REPLY_MAX = 262, HUSH_MS = 5, LEFT_MAX = 16 };
 
 /* What an event of epoll is about: the kind, and the number of ticket, flight or silent connection. */
@@ -26,7 +26,7 @@ struct silent {
 struct standing {
 	struct standing *next;
 	uint64_t number;
-	int left; /* how much was left to the loop, or has said nothing yet */
+	int left; /* how many have said nothing yet */
 	struct exitpin_ahead_ticket ticket;
 };
 
@@ -97,7 +97,7 @@ void ahead_note_text(struct exitpin_ahead_note *note, const char *text, size_t s
 void ahead_lose(struct exitpin_ahead *ahead, const char *why);
 
 /* take.c: a hook has connected, or says something; a connection is a hook's; the ticket is the loop's again, and
- * told so; one more thing is left to the loop; the ticket is asked for. */
+ * told so; one more has said nothing; the ticket is asked for. */
 void ahead_accept(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_hear(struct exitpin_ahead *ahead, struct silent *silent);
 void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid);

@@ -56,7 +56,8 @@ static void note_report(struct exitpin_ahead *ahead, const struct silent *silent
 	memcpy(note->packet, packet->bytes, packet->size);
 }
 
-/* False: it has said nothing yet. */
+/* False: it has said nothing yet. What is left to the loop ends the ticket: the loop's next step about the run may take
+ * what was promised to whoever uses it. */
 static bool hear(struct exitpin_ahead *ahead, struct standing *standing, const struct silent *silent)
 {
 	struct packet packet;
@@ -66,7 +67,7 @@ static bool hear(struct exitpin_ahead *ahead, struct standing *standing, const s
 	if (packet.fds_count != 1 || packet.is_cut ||
 	    !ahead_try(ahead, standing, silent->connection, silent->pid, packet.fds[0], NULL, packet.bytes, packet.size)) {
 		note_report(ahead, silent, &packet);
-		ahead_leave(ahead, standing);
+		ahead_return(ahead, standing);
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 #include "preload.h"
 
 /* A socket on which SOCKS may have begun must not be left where the tool can write to it; nor may the reset of that
- * stream (ECONNRESET, pending) be taken for one of the next. */
+ * stream (ECONNRESET, pending) be taken for one of the next. But what somebody else connects just now is his. */
 static void disconnect(int fd)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -18,7 +18,7 @@ static long open_stream(int fd, struct exitpin_report *report)
 
 	if (!exitpin_exchange(report, NULL, fd, &reply))
 		reply.answer.error = ENETUNREACH;
-	if (reply.answer.error != 0 && reply.answer.error != EISCONN)
+	if (reply.answer.error != 0 && reply.answer.error != EISCONN && reply.answer.error != EALREADY)
 		disconnect(fd);
 	return -reply.answer.error;
 }

@@ -211,7 +211,9 @@ def test_an_endpoint_that_is_claimed_already_is_not_claimed_again() -> None:
 def test_a_dropped_claim_leaves_its_endpoint_foreign_and_free() -> None:
     mine, others = claim(1), claim(2, run_id="s-0002")
     streams = table(mine, others)
-    streams.drop_claim(mine.source)
+    streams.drop_claim(mine.source, others.tag)
+    assert streams.claims[mine.source] == mine, "it is another's to drop"
+    streams.drop_claim(mine.source, mine.tag)
     assert [type(effect) for effect in streams.step(new_event(1, mine))] == [CloseStream, StreamForeign]
     assert streams.add_claim(mine)
     streams.drop_claims_of("s-0001")

@@ -73,11 +73,11 @@ class Chaos(RuleBasedStateMachine):
         if self.streams.add_claim(one):
             self.model_claims[one.source, one.tag] = one
 
-    @rule(run=RUNS, port=PORTS)
-    def drops(self, run: int, port: int) -> None:
-        source = Endpoint(f"127.64.0.{run}", port)
-        self.streams.drop_claim(source)
-        self.model_claims = {key: one for key, one in self.model_claims.items() if key[0] != source}
+    @rule(run=RUNS, port=PORTS, tag=TAGS)
+    def drops(self, run: int, port: int, tag: int) -> None:
+        key = Endpoint(f"127.64.0.{run}", port), f"{tag}"
+        self.streams.drop_claim(*key)
+        self.model_claims.pop(key, None)
 
     @rule(run=RUNS)
     def ends_a_run(self, run: int) -> None:
@@ -183,7 +183,7 @@ def test_all_three_witnesses_stop_every_attack(attack: str) -> None:
 def reused_by_another_run(streams: Streams) -> StreamEvent:
     """Run 1's socket is gone before its stream came; run 2 gets the same port and has not been claimed."""
     streams.add_claim(VICTIM)
-    streams.drop_claim(VICTIM.source)
+    streams.drop_claim(VICTIM.source, VICTIM.tag)
     return new_event(9, VICTIM, source=Endpoint("127.64.0.2", VICTIM.source.port), tag="s-0002.1.x")
 
 

@@ -1,5 +1,6 @@
 """A ticket says what would be decided of the next connect, whenever it would be let in without more ado."""
 
+from errno import EALREADY
 from itertools import count
 
 import pytest
@@ -202,3 +203,23 @@ def test_what_ends_a_run_is_not_called_a_mistake_when_a_connect_was_faster() -> 
     told.step(ev.TimerFired("timeout"), ev.WentAstray("answered before"))
     assert told.life.failure is not None
     assert told.life.failure.kind == "timeout"
+
+
+def test_who_connects_a_socket_that_another_connects_just_now_is_told_so_and_nothing_comes_of_it() -> None:
+    for is_ahead in (False, True):
+        told = running()
+        told.step(connect(1, 40001, is_ahead=is_ahead))
+        assert told.step(connect(2, 40001)) == [fx.AnswerCall(2, EALREADY)]
+        assert (told.life.failure, len(told.life.connections)) == (None, 1)
+        told.step(ev.CallLost(1))
+        assert len(told.claims()) == 1
+
+
+def test_the_endpoint_of_a_stream_that_is_still_to_be_heard_of_is_nobody_elses() -> None:
+    told = running()
+    told.step(connect(1, 40001, is_ahead=True))
+    told.life.connections.by_call[1].is_awaited = True
+    told.step(ev.CallLost(1))
+    assert told.step(connect(2, 40001)) == [fx.AnswerCall(2, EALREADY)]
+    told.step(fx.StreamJoined(told.claims()[0], 9))
+    assert isinstance(told.step(connect(3, 40001))[0], fx.OpenStream)

@@ -71,7 +71,7 @@ class PortOnlyStreams(Streams):
         self.claims[claim.source] = claim
         return True
 
-    def drop_claim(self, source: Endpoint) -> None:
+    def drop_claim(self, source: Endpoint, tag: str) -> None:
         """Nothing expires."""
 
     def drop_claims_of(self, run_id: str) -> None:

@@ -59,6 +59,23 @@ def test_a_report_that_cannot_be_accepted_loses_its_run_and_no_other(tmp_path: P
     played(tmp_path, script)
 
 
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_where_we_have_no_room_to_see_who_reports_its_run_is_lost(tmp_path: Path, is_silent: bool) -> None:
+    class Unseen(FakeTree):
+        def contains(self, pid: int) -> bool | None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    async def script(run: Run) -> None:
+        hook = run.hook()
+        if not is_silent:
+            hook.send(REPORTS[Hello])
+        await turns()
+        assert run.events == [LauncherLost("nobody can say who made a report: Too many open files")]
+        assert not run.reports.calls
+
+    played(tmp_path, script, Unseen())
+
+
 def test_a_socket_that_cannot_be_taken_loses_its_run(tmp_path: Path) -> None:
     async def script(run: Run) -> None:
         with bound() as tool:

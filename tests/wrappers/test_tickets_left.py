@@ -9,7 +9,7 @@ import pytest
 
 from exitpin.shim.tickets import Kind
 
-from .ticketed import Scene, scene
+from .ticketed import DEADLINE_S, Scene, scene
 
 
 @pytest.fixture
@@ -49,7 +49,21 @@ def test_what_is_not_plain_is_left_to_the_loop_as_it_came(on: Scene, changes: di
     on.port.settimeout(0)
     with pytest.raises(BlockingIOError):
         on.port.accept()
-    assert on.thread.recall(ticket)  # it was not used
+
+
+def test_who_comes_after_what_was_left_to_the_loop_has_no_use_of_the_ticket(on: Scene) -> None:
+    """The loop's step may take the number and the tag that it promises."""
+    ticket = on.issue()
+    on.tool(destination=["2001:db8::1", 80])
+    left, returned = on.note(), on.note()
+    left.close()
+    assert [(note.kind, note.ticket) for note in (left, returned)] == [
+        (Kind.REPORTED, ticket), (Kind.RETURNED, ticket),
+    ]  # fmt: skip
+    on.tool()
+    on.reports.settimeout(DEADLINE_S)
+    on.reports.accept()[0].close()
+    assert on.thread.recall(ticket), "nobody has read it but we"
 
 
 def test_a_process_that_is_not_of_the_run_has_no_use_of_a_ticket(on: Scene) -> None:

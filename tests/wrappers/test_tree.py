@@ -3,6 +3,8 @@
 import errno
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -92,18 +94,38 @@ def test_a_parent_that_goes_meanwhile_leaves_nobody_out(processes: Processes) ->
     assert processes.tree.contains(leaf) is True
 
 
-@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EACCES])
-def test_when_nothing_can_be_read_nobody_can_say(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch, error: int
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """As long as it lasts no file can be opened, for this reason."""
+
+    @contextmanager
+    def refuses(error: int) -> Iterator[None]:
+        def refuse(*_: object) -> int:
+            raise OSError(error, os.strerror(error))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", refuse)
+            yield
+
+    return refuses
+
+
+def test_where_nothing_may_be_read_nobody_can_say(
+    processes: Processes, refusing: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     leaf = processes.chain(1)
-
-    def refuse(*_: object) -> int:
-        raise OSError(error, os.strerror(error))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "open", refuse)
+    with refusing(errno.EACCES):
         assert processes.tree.contains(leaf) is None
+    assert processes.tree.contains(leaf) is True
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_that_we_have_no_room_to_look_is_not_said_of_who_was_looked_at(
+    processes: Processes, refusing: Callable[[int], AbstractContextManager[None]], error: int
+) -> None:
+    leaf = processes.chain(1)
+    with refusing(error), pytest.raises(OSError, match=os.strerror(error)):
+        processes.tree.contains(leaf)
     assert processes.tree.contains(leaf) is True
 
 
