@@ -10,7 +10,7 @@ Pure; `runs.py` owns one of these per run and decides what a failure means for t
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from errno import EHOSTUNREACH, ETIMEDOUT
+from errno import EALREADY, EHOSTUNREACH, EISCONN, ETIMEDOUT
 
 from .effects import AnswerCall, Effect, StreamClosed, StreamFailed, StreamJoined, StreamOpened, StreamSent
 from .events import SocksAnswered
@@ -112,12 +112,15 @@ class Connections:
         """The latest connect from this endpoint."""
         return self._by_source.get(source)
 
-    def is_connecting(self, source: Endpoint) -> bool:
-        """Whether a connect from this endpoint waits for its stream."""
+    def taken_errno(self, source: Endpoint, is_taken: bool) -> int:
+        """What connect(2) says of a socket that `is_taken`, or whose connect waits for its stream; 0: nobody has it."""
         latest = self._by_source.get(source)
+        if is_taken:
+            return EALREADY if latest is not None and not latest.is_answered else EISCONN
         if latest is None or latest.stream_id is not None:
-            return False
-        return latest.is_awaited or (latest.status in ("waiting", "claimed") and not latest.is_answered)
+            return 0
+        is_waited_for = latest.status in ("waiting", "claimed") and not latest.is_answered
+        return EALREADY if is_waited_for or latest.is_awaited else 0
 
     def unanswered(self) -> list[Connection]:
         """Those whose hook waits."""

@@ -35,7 +35,7 @@ class Unhooked:
 @dataclass(frozen=True, slots=True)
 class ConnectReported:
     """A hook asks for a stream. `source` was read from the socket itself; `problem` as in Hello; `is_ahead`: the ticket
-    that was there was used for it."""
+    that was there was used for it; `is_taken`: somebody else has connected the socket meanwhile."""
 
     call: int
     pid: int
@@ -44,6 +44,7 @@ class ConnectReported:
     is_weak: bool
     problem: str | None
     is_ahead: bool = False
+    is_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ connection is `connections.py`, and which of them are let in is `admission.py`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from errno import EACCES, EALREADY, ENETUNREACH
+from errno import EACCES, ENETUNREACH
 from math import isinf
 
 from . import effects as fx
@@ -242,8 +242,9 @@ class Life:
         admitted = self.admission.connect(event, self.connections.names_with(host))
         if not isinstance(admitted, Destination):
             return self._not_admitted(event.call, admitted)
-        if self.connections.is_connecting(event.source) and not event.is_ahead:
-            return [fx.AnswerCall(event.call, EALREADY)]  # two who share a socket
+        taken = 0 if event.is_ahead else self.connections.taken_errno(event.source, event.is_taken)
+        if taken:
+            return [fx.AnswerCall(event.call, taken)]
         connection = self._connection(event.call, event.pid, event.source, admitted)
         connection.is_weak, connection.asked_host = event.is_weak, host
         connection.is_ahead = event.is_ahead

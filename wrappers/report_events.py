@@ -71,9 +71,16 @@ def _connect(report: bindings.Report, call: WaitingCall, problem: str | None) ->
         problem = "the socket has no source port"
     destination = Destination(*_plain(report.destination))
     is_weak = bool(report.flags & bindings.Flag.BOUND)
-    return events.ConnectReported(
-        call.number, call.pid, source, destination, is_weak, problem, is_ahead=call.flight is not None
-    )
+    is_ahead = call.flight is not None
+    is_taken = not is_ahead and _has_peer(call.tool_socket)
+    return events.ConnectReported(call.number, call.pid, source, destination, is_weak, problem, is_ahead, is_taken)
+
+
+def _has_peer(tool_socket: socket.socket | None) -> bool:
+    try:
+        return tool_socket is not None and bool(tool_socket.getpeername())
+    except OSError:
+        return False
 
 
 def _source_of(call: WaitingCall, report: bindings.Report) -> Endpoint | None:

@@ -1,6 +1,6 @@
 """A ticket says what would be decided of the next connect, whenever it would be let in without more ado."""
 
-from errno import EALREADY
+from errno import EALREADY, EISCONN
 from itertools import count
 
 import pytest
@@ -223,3 +223,10 @@ def test_the_endpoint_of_a_stream_that_is_still_to_be_heard_of_is_nobody_elses()
     assert told.step(connect(2, 40001)) == [fx.AnswerCall(2, EALREADY)]
     told.step(fx.StreamJoined(told.claims()[0], 9))
     assert isinstance(told.step(connect(3, 40001))[0], fx.OpenStream)
+
+
+def test_a_socket_that_another_has_connected_meanwhile_is_his() -> None:
+    told = opened()[0]
+    assert told.step(connect(5, 40001, is_taken=True)) == [fx.AnswerCall(5, EISCONN)]
+    assert isinstance(told.step(connect(6, 40001))[0], fx.OpenStream), "another one, that is bound to the same port"
+    assert told.step(connect(7, 40001, is_taken=True)) == [fx.AnswerCall(7, EALREADY)]
