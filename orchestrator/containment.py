@@ -29,6 +29,7 @@ INHERITED = "inherited unix sockets"
 FILES = "what other programs do with the user's files"
 ATTRIBUTES = "times, modes and attributes of the user's files"
 ADDRESSES = "this machine's addresses, in what a tool sends"
+PROC = "this machine's addresses, as /proc has them of other processes, and /sys"
 SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
 GROUPS = "control groups, which stop and kill processes"
@@ -149,8 +150,7 @@ class Containment:
         found += [INHERITED, ATTRIBUTES if self.is_read_only else FILES]
         if self.abilities.is_root and not self.is_read_only:
             found.append(SETTINGS)
-        if not self.is_apart:
-            found.append(ADDRESSES)
+        found.append(PROC if self.is_apart else ADDRESSES)
         if self.may_listen and self.level == "guard":
             found.append(LISTENING)
         written = sorted(self.writes) if self.is_read_only else []

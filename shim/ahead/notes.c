@@ -18,6 +18,7 @@ static void write_to(int event)
 void ahead_announce(struct exitpin_ahead *ahead)
 {
 	ahead->is_hushed = false;
+	ahead_forget_used(ahead);
 	write_to(ahead->noted);
 }
 

@@ -27,6 +27,7 @@ struct standing {
 	struct standing *next;
 	uint64_t number;
 	int left; /* how many have said nothing yet */
+	bool is_used;
 	struct exitpin_ahead_ticket ticket;
 };
 
@@ -82,7 +83,7 @@ struct exitpin_ahead {
 	char lines[LINES_MAX];
 };
 
-/* thread.c */
+/* thread.c: a ticket that has not been used; what epoll tells of; how long ago that was. */
 struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number);
 int ahead_watch(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
 void ahead_watch_for(struct exitpin_ahead *ahead, int fd, enum watched what, uint64_t number, uint32_t events);
@@ -97,13 +98,15 @@ void ahead_note_text(struct exitpin_ahead_note *note, const char *text, size_t s
 void ahead_lose(struct exitpin_ahead *ahead, const char *why);
 
 /* take.c: a hook has connected, or says something; a connection is a hook's; the ticket is the loop's again, and
- * told so; one more has said nothing; the ticket is asked for. */
+ * told so; one more has said nothing; the ticket is asked for, or has been used; those that have been are forgotten. */
 void ahead_accept(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_hear(struct exitpin_ahead *ahead, struct silent *silent);
 void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid);
 void ahead_return(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_leave(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing);
+void ahead_use(struct exitpin_ahead *ahead, struct standing *standing);
+void ahead_forget_used(struct exitpin_ahead *ahead);
 
 /* go.c: the cookie of a socket's network namespace (0: the kernel tells none); whether it is a TCP socket that reaches
  * our Tor; uses the ticket for a reported connect of tool, if that is

@@ -137,8 +137,8 @@ void ahead_leave(struct exitpin_ahead *ahead, struct standing *standing)
 		ahead_return(ahead, standing);
 }
 
-/* The ticket is no more: whoever has come by it and said nothing is the loop's. */
-void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing)
+/* Whoever has come by this ticket and said nothing is the loop's. */
+static void leave_silent(struct exitpin_ahead *ahead, const struct standing *standing)
 {
 	for (struct silent **at = &ahead->silent; *at != NULL;) {
 		struct silent *silent = *at;
@@ -156,6 +156,10 @@ void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing)
 		note->pid = silent->pid;
 		free(silent);
 	}
+}
+
+static void forget(struct exitpin_ahead *ahead, struct standing *standing)
+{
 	for (struct standing **at = &ahead->standing; *at != NULL; at = &(*at)->next)
 		if (*at == standing) {
 			*at = standing->next;
@@ -164,4 +168,30 @@ void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing)
 	if (standing->ticket.reports >= 0)
 		ahead_unwatch(ahead, standing->ticket.reports);
 	free(standing);
+}
+
+/* The ticket is no more. */
+void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing)
+{
+	leave_silent(ahead, standing);
+	forget(ahead, standing);
+}
+
+/* As long as the loop is left in peace, whoever comes next is waited for, so that it can be woken for him. */
+void ahead_use(struct exitpin_ahead *ahead, struct standing *standing)
+{
+	leave_silent(ahead, standing);
+	if (ahead->is_hushed)
+		standing->is_used = true;
+	else
+		forget(ahead, standing);
+}
+
+void ahead_forget_used(struct exitpin_ahead *ahead)
+{
+	for (struct standing *standing = ahead->standing, *next; standing != NULL; standing = next) {
+		next = standing->next;
+		if (standing->is_used)
+			forget(ahead, standing);
+	}
 }

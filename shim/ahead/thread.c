@@ -36,7 +36,7 @@ struct standing *ahead_standing(struct exitpin_ahead *ahead, uint64_t number)
 {
 	struct standing *standing = ahead->standing;
 
-	while (standing != NULL && standing->number != number)
+	while (standing != NULL && (standing->number != number || standing->is_used))
 		standing = standing->next;
 	return standing;
 }
@@ -69,6 +69,8 @@ static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
 	case WATCH_REPORTS:
 		if ((standing = ahead_standing(ahead, number)) != NULL)
 			ahead_accept(ahead, standing);
+		else if (ahead->is_hushed)
+			ahead_announce(ahead);
 		break;
 	case WATCH_SILENT:
 		if ((silent = silent_of(ahead, number)) != NULL)
@@ -231,6 +233,7 @@ int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ah
 		return -ENOMEM;
 	standing->ticket = *ticket;
 	standing->left = 0;
+	standing->is_used = false;
 	pthread_mutex_lock(&ahead->lock);
 	const uint64_t number = standing->number = ++ahead->numbers;
 

@@ -15,6 +15,7 @@ from exitpin.orchestrator.containment import (
     INHERITED,
     LISTENING,
     PIPES,
+    PROC,
     PROCESSES,
     QUEUES,
     SETTINGS,
@@ -134,7 +135,7 @@ def test_the_guard_hides_daemons_where_it_can_and_a_supervisor_is_asked_for_each
     able = Abilities(6, has_namespaces=True)
     assert contain("guard", able).open == (INHERITED, FILES, ADDRESSES)
     assert contain("notify", able).open == (INHERITED, FILES, ADDRESSES)
-    assert contain("notify+netns", able).open == (INHERITED, FILES)
+    assert contain("notify+netns", able).open == (INHERITED, FILES, PROC)
     assert not contain("notify", able).is_hiding
 
 
