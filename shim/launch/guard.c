@@ -11,7 +11,8 @@
 #include "../rules.h"
 #include "launch.h"
 
-/* With them root could make packets or routes by other means than sockets, or reach into other processes. */
+/* With them root could make packets or routes by other means than sockets, reach into other processes or the kernel's files,
+ * or set the clock. */
 static const int capabilities[] = {
 	2,  /* CAP_DAC_READ_SEARCH */
 	12, /* CAP_NET_ADMIN */
@@ -19,9 +20,11 @@ static const int capabilities[] = {
 	16, /* CAP_SYS_MODULE */
 	17, /* CAP_SYS_RAWIO */
 	19, /* CAP_SYS_PTRACE */
+	20, /* CAP_SYS_PACCT: acct(2) writes files */
 	21, /* CAP_SYS_ADMIN */
 	22, /* CAP_SYS_BOOT */
 	23, /* CAP_SYS_NICE */
+	25, /* CAP_SYS_TIME: what is seen has a time */
 	27, /* CAP_MKNOD */
 	38, /* CAP_PERFMON */
 	39, /* CAP_BPF */
