@@ -104,6 +104,8 @@ class PeerAsked:
 
 STRANGER = "stranger"
 """Why who is not of the run is denied what it asks at the run's report socket."""
+NO_ROOM = "no-room"
+"""Why a hook could not ask: this machine had no room for its report."""
 UNTRACEABLE = "untraceable"
 """Why a process is denied something that exitpin must look into it for, and may not."""
 

@@ -306,8 +306,12 @@ class Life:
         return [refusal, *self.fail(Failure("attribution", "local", True, problem))]
 
     def _denied(self, event: ev.Denied, now: float) -> list[Effect]:
+        """What the tool is refused, it may live with. What it could not ask, it takes for the exit's silence."""
         self._note(event)
-        return []
+        if event.reason != ev.NO_ROOM:
+            return []
+        detail = "this machine had no room for a report (files, memory, or descriptors on their way)"
+        return self.fail(Failure("shim", "local", True, f"{detail}: {event.what}" if event.what else detail))
 
     def _note(self, denied: ev.Denied) -> None:
         self.denied_count += 1

@@ -64,6 +64,7 @@ class Reason(IntEnum):
     CONTAINMENT = 16
     LIBC = 17
     UNIX = 18
+    NO_ROOM = 19
 
 
 class Flag(IntFlag):

@@ -49,6 +49,7 @@ enum exitpin_reason {
 	EXITPIN_REASON_CONTAINMENT = 16,  /* launcher: the kernel would not contain the tool */
 	EXITPIN_REASON_LIBC = 17,	  /* exec of a binary of another C library: the shim can't be loaded into it */
 	EXITPIN_REASON_UNIX = 18,	  /* a Unix socket of somebody outside the run */
+	EXITPIN_REASON_NO_ROOM = 19,	  /* the machine had no room for a report: the run fails */
 };
 
 enum exitpin_flag {

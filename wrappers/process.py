@@ -24,6 +24,13 @@ ANCESTRY_TRIES = 10
 STEPS_MAX = 1000  # of a walk: 5 ms
 KNOWN_MAX = 10_000
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+NO_ROOM_TO_START = frozenset(
+    {errno.EAGAIN, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.ETOOMANYREFS}
+)
+"""What a launcher lacks that others have taken: processes, files, memory, namespaces, room for descriptors on their way
+(of all runs of a user). EMFILE is not of these: its tool's own limit is in force then."""
+OF_THE_LAUNCHER = frozenset({bindings.Reason.NONE, bindings.Reason.CONTAINMENT})
+"""Refusals that say nothing about the tool."""
 
 
 class Tree:
@@ -189,9 +196,7 @@ class LaunchedProcess:
             self._post(events.ProcessStarted(notice.pid))
         elif notice.kind == bindings.NoticeKind.REFUSED:
             self._is_over = True
-            name = notice.reason.name.lower().replace("_", "-")
-            status = 127 if name == "not-found" else 126
-            self._post(events.ProcessRefused(name, status, os.strerror(notice.error) if notice.error else ""))
+            self._post(_refused(notice))
         elif notice.kind == bindings.NoticeKind.EXITED:
             status = notice.status
             signo = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
@@ -231,3 +236,12 @@ class LaunchedProcess:
             if self._child is not None and self._child.error:
                 problem = f"the launcher could not be started: {os.strerror(self._child.error)}"
             self._post(events.LauncherLost(problem))
+
+
+def _refused(notice: bindings.Notice) -> object:
+    """The tool is refused; or there was no room to start any."""
+    why = os.strerror(notice.error) if notice.error else ""
+    if notice.error in NO_ROOM_TO_START and notice.reason in OF_THE_LAUNCHER:
+        return events.LauncherLost(f"the tool could not be started: {why}")
+    name = notice.reason.name.lower().replace("_", "-")
+    return events.ProcessRefused(name, 127 if name == "not-found" else 126, why)

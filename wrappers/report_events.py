@@ -51,7 +51,7 @@ def unix_name(report: bindings.Report) -> UnixName:
 def denied(report: bindings.Report, pid: int) -> events.Denied:
     """What was refused, and why."""
     what = report.name or ""
-    if report.destination is not None:
+    if not what and report.destination is not None:
         what = str(Destination(report.destination.host, report.destination.port))
     return events.Denied(pid, reason_name(report.reason), what)
 

@@ -85,13 +85,11 @@ const char *exitpin_shim_entry(void)
 	return exitpin_config() != NULL ? state.shim_entry : NULL;
 }
 
-static _Noreturn void refuse_to_run(const char *why, size_t size)
+_Noreturn void exitpin_refuse_to_run(const char *why)
 {
-	sys_write(2, why, size);
+	sys_write(2, why, strlen(why));
 	sys_exit(127);
 }
-
-#define REFUSE(why) refuse_to_run(why, sizeof(why) - 1)
 
 /* No hello, no run: a process whose orchestrator does not know it must not get as far as main. */
 __attribute__((constructor)) static void say_hello(void)
@@ -100,11 +98,11 @@ __attribute__((constructor)) static void say_hello(void)
 	struct exitpin_reply reply;
 
 	if (!exitpin_report_begin(&report, EXITPIN_HELLO))
-		REFUSE("exitpin: EXITPIN_SHIM or LD_PRELOAD is missing or bad; not running\n");
+		exitpin_refuse_to_run("exitpin: EXITPIN_SHIM or LD_PRELOAD is missing or bad; not running\n");
 	if (!exitpin_exchange(&report, NULL, -1, &reply))
-		REFUSE("exitpin: the orchestrator does not answer; not running\n");
+		exitpin_refuse_to_run("exitpin: the orchestrator does not answer; not running\n");
 	if (reply.answer.error != 0)
-		REFUSE("exitpin: the orchestrator refused this process; not running\n");
+		exitpin_refuse_to_run("exitpin: the orchestrator refused this process; not running\n");
 }
 
 bool exitpin_is_left_to_supervisor(const struct exitpin_kind *kind)

@@ -27,7 +27,8 @@ static long open_stream(int fd, struct exitpin_report *report)
  * Passes: no address, AF_UNSPEC (disconnects); whatever a netlink socket asks; Unix sockets of the run's own, and those
  *   that it was given.
  * Refuses: EACCES for anything else that is not TCP and for this machine's own addresses; ENETUNREACH for multicast,
- *   broadcast and sockets bound to a device, and when the orchestrator is gone. Each with a note.
+ *   broadcast and sockets bound to a device, and when the orchestrator is gone or there is no room to ask it. Each
+ *   with a note.
  * Else binds the socket on the run's address (a binding of the tool stays while it holds a port) and reports source, destination and the
  * socket itself. Blocks until the stream is open or has failed, also for O_NONBLOCK: then 0 instead of EINPROGRESS.
  * A socket whose connect failed is disconnected and may be connected again. */

@@ -25,6 +25,9 @@ const struct exitpin_config *exitpin_config(void);
 const char *exitpin_preload_entry(void);
 const char *exitpin_shim_entry(void);
 
+/* Writes why to stderr and ends the process, and no other: not the parent of a vfork child. */
+_Noreturn void exitpin_refuse_to_run(const char *why);
+
 /* report.c */
 
 /* A report with magic, nonce, pid and tid filled in. False: no configuration, so nothing may pass. */
@@ -36,7 +39,8 @@ struct exitpin_reply {
 };
 
 /* Sends the report, with name unless NULL and passed_fd unless -1, and waits for the answer, whatever signals come.
- * False: the orchestrator is gone or answered oddly. */
+ * False: the orchestrator is gone or answered oddly, or the machine has no room for the report, and the orchestrator
+ * has been told so (by the same report, which is DENIED then). Where there is no room for that, the process ends. */
 bool exitpin_exchange(struct exitpin_report *report, const char *name, int passed_fd, struct exitpin_reply *reply);
 
 /* Notes a refusal. Never waits: a note that can't be sent at once is lost. destination and name may be NULL. */

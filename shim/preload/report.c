@@ -39,7 +39,8 @@ static long reach_orchestrator(int type_flags)
 	return connected;
 }
 
-static bool send_report(int fd, struct exitpin_report *report, const char *name, int passed_fd, int flags)
+/* 0 or minus an errno. */
+static long send_report(int fd, struct exitpin_report *report, const char *name, int passed_fd, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -63,7 +64,7 @@ static bool send_report(int fd, struct exitpin_report *report, const char *name,
 	do
 		sent = sys_sendmsg(fd, &message, MSG_NOSIGNAL | flags);
 	while (sent == -EINTR);
-	return sent == (long)sizeof(*report) + report->name_size;
+	return sent < 0 ? sent : 0;
 }
 
 static bool receive_answer(int fd, int op, struct exitpin_reply *reply)
@@ -82,16 +83,37 @@ static bool receive_answer(int fd, int op, struct exitpin_reply *reply)
 	return true;
 }
 
+/* What this machine lacks, whatever the tool did: files, memory, and room for descriptors on their way, which is
+ * counted for a user, and so for all of his runs (ETOOMANYREFS, unix(7)). EMFILE is the tool's own; EACCES and ENOENT
+ * are, too (it is another user now, or has another root); other errors say that the orchestrator is gone. */
+static bool is_lack_of_room(long error)
+{
+	return error == -ETOOMANYREFS || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
+static const char no_room[] = "exitpin: the machine has no room to ask the orchestrator; not going on\n";
+
+/* A tool that hears of a failed connect must not pass that on as the exit's doing: the run is to fail. It takes no
+ * descriptor to say so, but a connection (fd), and whoever has none goes no further. */
+static void tell_lack_of_room(long fd, struct exitpin_report *report, const char *name)
+{
+	report->op = EXITPIN_DENIED;
+	report->reason = EXITPIN_REASON_NO_ROOM;
+	if (fd < 0 || is_lack_of_room(send_report((int)fd, report, name, -1, 0)))
+		exitpin_refuse_to_run(no_room);
+}
+
 bool exitpin_exchange(struct exitpin_report *report, const char *name, int passed_fd, struct exitpin_reply *reply)
 {
 	long fd = reach_orchestrator(0);
+	long error = fd < 0 ? fd : send_report((int)fd, report, name, passed_fd, 0);
 
-	if (fd < 0)
-		return false;
-	bool is_answered = send_report((int)fd, report, name, passed_fd, 0) &&
-			   receive_answer((int)fd, report->op, reply);
+	if (is_lack_of_room(error))
+		tell_lack_of_room(fd, report, name);
+	bool is_answered = error == 0 && receive_answer((int)fd, report->op, reply);
 
-	sys_close((int)fd);
+	if (fd >= 0)
+		sys_close((int)fd);
 	return is_answered;
 }
 

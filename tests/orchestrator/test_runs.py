@@ -70,6 +70,15 @@ def test_a_supervised_tool_that_fails_because_we_may_not_look_into_it_is_our_fai
     assert told.life.failure is None if found is None else failure(told) == found
 
 
+def test_a_hook_that_has_no_room_to_report_ends_a_run_that_says_nothing_about_anybody() -> None:
+    told = running()
+    assert fx.EndTree("s-0001", 0.0) in told.step(ev.Denied(PID, ev.NO_ROOM, str(WEB)))
+    told.step(ev.ProcessExited(0, None), ENDED)
+    assert failure(told) == ("shim", "local")
+    assert told.life.failure is not None and told.life.failure.retryable and str(WEB) in told.life.failure.detail
+    assert [each.reason for each in told.life.denied] == [ev.NO_ROOM]
+
+
 def test_a_tool_that_ends_without_a_hello_was_not_contained() -> None:
     told = starting()
     told.step(ev.ProcessStarted(PID), ev.ProcessExited(0, None), ENDED)

@@ -81,7 +81,7 @@ def test_a_report_cut_or_stretched_is_refused(fields, data):
         {"op": 7},
         {"op": 0},
         {"op": Op.HELLO, "flags": 8},
-        {"op": Op.DENIED, "reason": 19},
+        {"op": Op.DENIED, "reason": 20},
     ],
 )
 def test_a_report_without_what_its_op_needs_is_refused(fields):

@@ -15,6 +15,7 @@ ORDINARY = ("unshare", "--map-user=1000", "--map-group=1000")
 """Not root in the new user namespace, so that no capability outlives execve(2) (user_namespaces(7))."""
 OF_LEVELS = (
     "tests/shim/test_guard.py",
+    "tests/wrappers/test_no_room.py",
     "tests/wrappers/test_stand_in.py",
     "tests/wrappers/test_supervisor.py",
     "tests/wrappers/test_unix_reached.py",
