@@ -33,6 +33,7 @@ SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
 GROUPS = "control groups, which stop and kill processes"
 QUEUES = "message queues and shared memory of other programs"
+TAPS = "macvtap and ipvtap devices, which send what is written to them"
 SETTINGS = "kernel settings, which root may write"
 LISTENING = "listening on TCP past the hooks"
 NO_NAMESPACES = "no namespaces can be made here"
@@ -121,8 +122,8 @@ class Containment:
 
     @property
     def has_own_mounts(self) -> bool:
-        """Whether control groups can only be read, and named pipes of daemons, message queues and shared memory of
-        others are not there."""
+        """Whether control groups can only be read, devices that carry frames can't be opened, and named pipes of
+        daemons, message queues and shared memory of others are not there."""
         return self.level != "shim" and self.abilities.has_namespaces
 
     @property
@@ -139,7 +140,7 @@ class Containment:
         if not (self.has_own_mounts and self.finds_pipes) and not (self.is_read_only and not self.writes):
             found.append(PIPES)
         if not self.has_own_mounts:
-            found.append(QUEUES)
+            found += [QUEUES, TAPS]
         if self.level != "shim" and not self.has_own_mounts and not self.is_read_only:
             found.append(GROUPS)
         if self.level != "shim" and not self.is_alone:
