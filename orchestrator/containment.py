@@ -34,6 +34,7 @@ PROCESSES = "memory and sockets of the user's other processes"
 GROUPS = "control groups, which stop and kill processes"
 QUEUES = "message queues and shared memory of other programs"
 TAPS = "macvtap and ipvtap devices, which send what is written to them"
+AUTOMOUNTERS = "automounters, which go where a path says"
 SETTINGS = "kernel settings, which root may write"
 LISTENING = "listening on TCP past the hooks"
 NO_NAMESPACES = "no namespaces can be made here"
@@ -43,13 +44,15 @@ NO_NAMESPACES = "no namespaces can be made here"
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
     `has_namespaces`: whether a mount and a network namespace can be made; `is_root`: whose files are the kernel's
-    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty."""
+    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty; `has_automounter`: a
+    path that is looked up may be a request to a daemon of the machine's."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
     has_namespaces: bool = False
     is_root: bool = False
     guard_refusal: str = ""
+    has_automounter: bool = False
 
     @property
     def guard_problem(self) -> str:
@@ -148,6 +151,8 @@ class Containment:
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
             found.append(SIGNALS)
         found += [INHERITED, ATTRIBUTES if self.is_read_only else FILES]
+        if self.abilities.has_automounter:
+            found.append(AUTOMOUNTERS)
         if self.abilities.is_root and not self.is_read_only:
             found.append(SETTINGS)
         if not self.is_apart:

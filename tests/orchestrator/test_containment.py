@@ -9,6 +9,7 @@ from exitpin.orchestrator.containment import (
     ADDRESSES,
     APART,
     ATTRIBUTES,
+    AUTOMOUNTERS,
     DAEMONS,
     FILES,
     GROUPS,
@@ -148,6 +149,16 @@ def test_named_pipes_are_hidden_at_each_level_that_has_a_mount_namespace(level: 
     assert held.told()["allowed"] == ["pipe:/run/p"]
     if level != "notify+netns":
         assert PIPES in contain(level, Abilities(6)).open
+
+
+@pytest.mark.parametrize("level", ["shim", "guard", "notify", "notify+netns"])
+def test_an_automounter_is_open_at_each_level_while_there_is_one(level: str) -> None:
+    able = Abilities(6, has_namespaces=True)
+    assert AUTOMOUNTERS not in contain(level, able).open
+    found = replace(able, has_automounter=True)
+    assert AUTOMOUNTERS in contain(level, found).open
+    if level != "shim":
+        assert AUTOMOUNTERS in contain(level, found, is_read_only=True).open
 
 
 @pytest.mark.parametrize("is_read_only", [False, True])
