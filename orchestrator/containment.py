@@ -34,6 +34,8 @@ SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
 GROUPS = "control groups, which stop and kill processes"
 QUEUES = "message queues and shared memory of other programs"
+TAPS = "macvtap and ipvtap devices, which send what is written to them"
+AUTOMOUNTERS = "automounters, which go where a path says"
 SETTINGS = "kernel settings, which root may write"
 LISTENING = "listening on TCP past the hooks"
 NO_NAMESPACES = "no namespaces can be made here"
@@ -43,13 +45,15 @@ NO_NAMESPACES = "no namespaces can be made here"
 class Abilities:
     """What this kernel has. `landlock_abi`: 0 for none; `notify_problem`: why it can't ask a supervisor, or empty;
     `has_namespaces`: whether a mount and a network namespace can be made; `is_root`: whose files are the kernel's
-    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty."""
+    settings, too; `guard_refusal`: why a guard that this kernel has can't be put on, or empty; `has_automounter`: a
+    path that is looked up may be a request to a daemon of the machine's."""
 
     landlock_abi: int = 0
     notify_problem: str = ""
     has_namespaces: bool = False
     is_root: bool = False
     guard_refusal: str = ""
+    has_automounter: bool = False
 
     @property
     def guard_problem(self) -> str:
@@ -122,8 +126,8 @@ class Containment:
 
     @property
     def has_own_mounts(self) -> bool:
-        """Whether control groups can only be read, and named pipes of daemons, message queues and shared memory of
-        others are not there."""
+        """Whether control groups can only be read, devices that carry frames can't be opened, and named pipes of
+        daemons, message queues and shared memory of others are not there."""
         return self.level != "shim" and self.abilities.has_namespaces
 
     @property
@@ -140,7 +144,7 @@ class Containment:
         if not (self.has_own_mounts and self.finds_pipes) and not (self.is_read_only and not self.writes):
             found.append(PIPES)
         if not self.has_own_mounts:
-            found.append(QUEUES)
+            found += [QUEUES, TAPS]
         if self.level != "shim" and not self.has_own_mounts and not self.is_read_only:
             found.append(GROUPS)
         if self.level != "shim" and not self.is_alone:
@@ -148,6 +152,8 @@ class Containment:
         elif self.level != "shim" and self.abilities.landlock_abi < LANDLOCK_WITH_SCOPES:
             found.append(SIGNALS)
         found += [INHERITED, ATTRIBUTES if self.is_read_only else FILES]
+        if self.abilities.has_automounter:
+            found.append(AUTOMOUNTERS)
         if self.abilities.is_root and not self.is_read_only:
             found.append(SETTINGS)
         found.append(PROC if self.is_apart else ADDRESSES)

@@ -2,7 +2,8 @@
 
 Each question is asked of the kernel itself, without side effects; decides nothing. Called by the doctor,
 and by whoever starts tools.
-Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5).
+Sources: landlock_create_ruleset(2), seccomp(2), user_namespaces(7), Documentation/admin-guide/LSM/Yama.rst, proc(5),
+Documentation/filesystems/autofs.rst.
 """
 
 import errno
@@ -47,7 +48,7 @@ def abilities() -> Abilities:
     """What the kernel has for containment."""
     abi = bindings.landlock_abi()
     refusal = _why_refused() if abi >= LANDLOCK_WITH_REFER else ""
-    return Abilities(abi, why_no_notify(), bindings.has_namespaces(), _is_root(), refusal)
+    return Abilities(abi, why_no_notify(), bindings.has_namespaces(), _is_root(), refusal, bool(automounts()))
 
 
 def _why_refused() -> str:
@@ -63,6 +64,18 @@ def _why_refused() -> str:
 def _is_root(proc: Path = Path("/proc")) -> bool:
     """Whether we are the machine's root, and not only that of a user namespace, as in a lab."""
     return os.geteuid() == 0 and read(proc / "self/uid_map").split() == ["0", "0", "4294967295"]
+
+
+def automounts(proc: Path = Path("/proc")) -> list[str]:
+    """Where a name that is looked up is asked of an automount daemon, whatever the name is: places as the kernel writes
+    them, in which a blank is \\040. One that is `direct` mounts one thing at one place, and chooses nothing by it."""
+    found = []
+    for line in read(proc / "self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        kind, *options = after.split(" ") if after else [""]
+        if kind == "autofs" and "indirect" in options[-1].split(","):
+            found.append(before.split(" ")[4])
+    return sorted(found)
 
 
 def why_no_notify(proc: Path = Path("/proc"), release: str | None = None) -> str:

@@ -90,9 +90,9 @@ class Tree:
             return False
 
     def executable(self, pid: int) -> str:
-        """What `pid` executes now; empty when it is gone."""
+        """What `pid` executes now, in it as \\xNN what is no UTF-8; empty when it is gone."""
         try:
-            return os.readlink(f"/proc/{pid}/exe")
+            return os.readlink(os.fsencode(f"{self._proc}/{pid}/exe")).decode("utf-8", "backslashreplace")
         except OSError:
             return ""
 

@@ -97,6 +97,7 @@ def check_machine() -> Iterator[Check]:
     yield from check_kernel(abilities)
     yield from check_containment(abilities)
     yield check_files(abilities)
+    yield check_automounts(machine.automounts())
     yield check_foreign_tor()
     yield check_settings()
     yield from check_lab()
@@ -184,6 +185,15 @@ def check_files(abilities: Abilities) -> Check:
     if problem:
         return Check("files", "warn", f"no --read-only: {problem}", "take a newer kernel, or a user of the tool's own")
     return Check("files", "ok", "a tool may change yours, unless it has --read-only")
+
+
+def check_automounts(places: list[str]) -> Check:
+    """Whether a path that a tool looks up is a request to somebody who goes there without Tor."""
+    if not places:
+        return Check("automounts", "ok", "none that is asked by name")
+    found = f"{', '.join(places)}: a path there makes the automounter connect to where the tool says, at every level"
+    advice = "umount it, or run exitpin in a mount namespace without it"
+    return Check("automounts", "warn", found, advice)
 
 
 def check_kernel(abilities: Abilities) -> Iterator[Check]:

@@ -1,6 +1,6 @@
 /* Namespaces of the run's own: a file system in which the Unix sockets and named pipes of daemons are not there (a device
  * lies over each: connect(2) refuses it, and so does open(2) where it lies over a pipe) and control groups can only be
- * read; message queues and shared memory of its own; and a network without a device. */
+ * read; message queues and shared memory of its own; devices that carry frames closed; and a network without a device. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -51,8 +51,19 @@ static bool cover_socket(int file)
 	return mount("/dev/null", place, NULL, MS_BIND, NULL) == 0;
 }
 
+/* It went while we looked. Keeps errno. */
+static bool is_unlinked(int file)
+{
+	struct stat status;
+	int error = errno;
+	bool is_it = error == ENOENT && fstat(file, &status) == 0 && status.st_nlink == 0;
+
+	errno = error;
+	return is_it;
+}
+
 /* /dev/null would swallow what is written: its device must not be opened there, and is at no time (EACCES). */
-static bool cover_pipe(int file)
+bool close_off(int file)
 {
 	const struct mount_attributes closed = {.set = MOUNT_NO_DEVICES};
 	int cover = (int)syscall(SYS_open_tree, AT_FDCWD, "/dev/null", TREE_OF_ITS_OWN | O_CLOEXEC);
@@ -65,7 +76,7 @@ static bool cover_pipe(int file)
 
 	close(cover);
 	errno = error;
-	return is_covered;
+	return is_covered || is_unlinked(file);
 }
 
 /* Over what was looked at, whatever its name leads to now. */
@@ -75,14 +86,9 @@ static bool cover_file(int file)
 
 	if (fstat(file, &status) != 0)
 		return false;
-	if (S_ISSOCK(status.st_mode) ? cover_socket(file)
-				     : !S_ISFIFO(status.st_mode) || IS_LEFT_OUT("pipes") || cover_pipe(file))
-		return true;
-	int error = errno;
-	bool is_unlinked = error == ENOENT && fstat(file, &status) == 0 && status.st_nlink == 0;
-
-	errno = error;
-	return is_unlinked;
+	if (S_ISSOCK(status.st_mode))
+		return cover_socket(file) || is_unlinked(file);
+	return !S_ISFIFO(status.st_mode) || IS_LEFT_OUT("pipes") || close_off(file);
 }
 
 /* Since the list was made, whoever may write in the folder can have put something else in its place: nothing but a
@@ -112,5 +118,5 @@ bool hide(const struct request *request)
 	for (unsigned i = 0; i < request->hidden_count; i++)
 		if (!cover(request->hidden[i]))
 			return false;
-	return true;
+	return cover_taps();
 }

@@ -74,6 +74,14 @@ bool limits_apply(const struct limits *limits);
 /* hide.c: in the child, before the guard. False and errno: the kernel would not. */
 bool hide(const struct request *request);
 
+/* Lays a device that can't be opened over what was opened with O_PATH, in our own mount namespace. True also of what has
+ * no name any more. False and errno. */
+bool close_off(int file);
+
+/* taps.c: closes off the devices in /dev that carry frames past all sockets, in our own mount namespace. False and errno:
+ * the kernel would not, or does not say which they are. */
+bool cover_taps(void);
+
 /* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
 bool guard(const struct request *request);
 

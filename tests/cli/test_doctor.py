@@ -86,6 +86,13 @@ def test_whether_files_can_be_kept_from_a_tool_is_told() -> None:
     assert doctor.check_files(Abilities(2)).found.startswith("no --read-only: Landlock has ABI 2, and")
 
 
+def test_an_automounter_is_a_warning_with_its_places() -> None:
+    check = doctor.check_automounts(["/net", "/home"])
+    assert (check.state, check.found.partition(":")[0]) == ("warn", "/net, /home")
+    assert "umount" in check.advice
+    assert doctor.check_automounts([]).state == "ok"
+
+
 def test_bad_settings_are_a_failure_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXITPIN_JOBS", "none")
     assert doctor.check_settings().state == "fail"

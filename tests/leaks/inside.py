@@ -75,6 +75,7 @@ def furnish(stack: ExitStack, lab: LabState, directory: Path) -> tuple[cells.Sta
     sniffer.said()
     sockets = directory / "s"
     sockets.mkdir()
+    wire.leave_tap(sockets / "tap")
     abstract = f"exitpin-leaks-{lab.name}"
     errands = stack.enter_context(servant("errands", str(sockets), abstract))
     programs = directory / "programs"

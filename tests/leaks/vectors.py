@@ -87,6 +87,7 @@ VECTORS: tuple[Vector, ...] = (
         "families",
         "packet-raw@33 packet-datagram@33 vsock@35 netlink-address interface-addresses@60 interface-ioctl tunnel",
     ),
+    *_theme("families", "macvtap", Start.UNIX),
     *_theme(
         "system calls",
         "syscall-connect@5~ syscall-udp syscall-sendto-tfo@6 syscall-sendmsg-tfo@6 syscall-listen syscall-smc "
@@ -175,6 +176,7 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
     "pipes": ("fifo",),
+    "taps": ("macvtap",),
     "queues": ("queue-sysv", "queue-posix", "memory-sysv"),
     "read-only": ("spool-read-only",),
     "pipes+read-only": ("fifo-read-only",),

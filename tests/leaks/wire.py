@@ -8,6 +8,7 @@ inside the lab's user namespace and ends with it. Only the suite's own lab is ch
 Runs inside the lab, as its root. Sources: ip-rule(8), ip-sysctl (accept_local, rp_filter).
 """
 
+import secrets
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,12 @@ TUNNEL = (
 )  # fmt: skip
 """What somebody left who uses a VPN: a tunnel that anybody may hold the other end of, and that is routed."""
 
+TAP = (
+    "link add link wire name tap index {index} type macvtap mode bridge",
+    "link set tap addrgenmode none arp off", "link set tap up",
+)  # fmt: skip
+"""What somebody left who runs a virtual machine: an end of the wire that is a file. It says nothing by itself."""
+
 THERE = (
     "link set lo up", "link set far up", "link set near up",
     "addr add 100.64.0.2/30 broadcast + dev far", "addr add 100.64.1.2/30 dev near",
@@ -58,6 +65,15 @@ def lay(far_pid: int, resolv_conf: Path) -> None:
         _ip(*TUNNEL)
         _set("ipv4/conf/tunnel/forwarding", "1")
     resolv_conf.write_text(f"nameserver {NAME_SERVER}\noptions timeout:2 attempts:1\n")
+
+
+def leave_tap(link: Path) -> None:
+    """Give the wire a macvtap; `link` leads to its device, whose name is a number that all networks have in common.
+    Where the kernel says no it leads nowhere."""
+    index = secrets.randbelow(10**9) + 10**6
+    link.symlink_to(f"/dev/tap{index}")
+    with suppress(subprocess.CalledProcessError):
+        _ip(*(line.format(index=index) for line in TAP))
 
 
 def far_side() -> None:

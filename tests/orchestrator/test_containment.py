@@ -9,6 +9,7 @@ from exitpin.orchestrator.containment import (
     ADDRESSES,
     APART,
     ATTRIBUTES,
+    AUTOMOUNTERS,
     DAEMONS,
     FILES,
     GROUPS,
@@ -20,6 +21,7 @@ from exitpin.orchestrator.containment import (
     QUEUES,
     SETTINGS,
     SIGNALS,
+    TAPS,
     Abilities,
     contain,
     of_run,
@@ -70,7 +72,7 @@ def test_a_record_says_what_stays_open() -> None:
         "allowed": [],
         "read_only": False,
         "dns_server": None,
-        "open": [DAEMONS, PIPES, QUEUES, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, PIPES, QUEUES, TAPS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open
@@ -148,6 +150,23 @@ def test_named_pipes_are_hidden_at_each_level_that_has_a_mount_namespace(level: 
     assert held.told()["allowed"] == ["pipe:/run/p"]
     if level != "notify+netns":
         assert PIPES in contain(level, Abilities(6)).open
+
+
+@pytest.mark.parametrize("level", ["shim", "guard", "notify", "notify+netns"])
+def test_an_automounter_is_open_at_each_level_while_there_is_one(level: str) -> None:
+    able = Abilities(6, has_namespaces=True)
+    assert AUTOMOUNTERS not in contain(level, able).open
+    found = replace(able, has_automounter=True)
+    assert AUTOMOUNTERS in contain(level, found).open
+    if level != "shim":
+        assert AUTOMOUNTERS in contain(level, found, is_read_only=True).open
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_devices_that_carry_frames_are_closed_by_mounts_of_the_runs_own_and_by_nothing_else(is_read_only: bool) -> None:
+    assert TAPS in contain("guard", Abilities(6), is_read_only=is_read_only).open
+    assert TAPS not in contain("guard", Abilities(6, has_namespaces=True), is_read_only=is_read_only).open
+    assert TAPS in contain("shim", Abilities(6, has_namespaces=True)).open
 
 
 @pytest.mark.parametrize("asked", APART)

@@ -94,6 +94,36 @@ def test_notification_is_one_word_of_the_list(tmp_path: Path) -> None:
     assert not machine.has_seccomp_notify(tmp_path)
 
 
+MOUNTS = {
+    "by key": "61 28 0:54 / /net rw,relatime shared:9 - autofs -hosts rw,fd=7,pgrp=9,timeout=300,indirect",
+    "by user": "62 28 0:55 / /a\\040b rw shared:8 master:1 - autofs /etc/auto.home rw,fd=13,indirect,pipe_ino=9",
+    "systemd's": "34 24 0:31 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw,fd=29,maxproto=5,direct,pipe_ino=1",
+    "of a name": "63 28 8:1 / /indirect rw - ext4 /dev/indirect rw,indirect",
+    "cut off": "64 28 8:1 / /cut",
+}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "places"),
+    [
+        (["by key"], ["/net"]), (["systemd's", "by user", "by key"], ["/a\\040b", "/net"]), (["systemd's"], []),
+        (["of a name", "cut off"], []), ([], []),
+    ],
+)  # fmt: skip
+def test_an_automounter_that_is_asked_by_key_is_found(tmp_path: Path, kinds: list[str], places: list[str]) -> None:
+    path = tmp_path / "self/mountinfo"
+    path.parent.mkdir()
+    path.write_text("".join(f"{MOUNTS[kind]}\n" for kind in kinds))
+    assert machine.automounts(tmp_path) == places
+    assert machine.automounts(tmp_path / "none") == []
+
+
+def test_what_mounts_there_are_is_one_of_the_abilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    for places in (["/net"], []):
+        monkeypatch.setattr(machine, "automounts", lambda places=places: places)
+        assert machine.abilities().has_automounter == bool(places)
+
+
 def test_the_real_kernel_answers() -> None:
     assert machine.abilities().landlock_abi >= 0
     assert isinstance(machine.why_no_namespaces(), str)

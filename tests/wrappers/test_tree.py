@@ -156,3 +156,11 @@ def test_processes_as_they_are() -> None:
         child.kill()
         child.wait()
     assert tree.contains(child.pid) is None
+
+
+def test_a_program_whose_name_is_no_text_is_told_with_its_bytes(processes: Processes) -> None:
+    """As what was refused is: a record is UTF-8."""
+    (processes.folder / "9").mkdir()
+    os.symlink(b"/opt/t\xff\xc3\xa9 (deleted)", os.fsencode(processes.folder / "9/exe"))
+    assert processes.tree.executable(9) == "/opt/t\\xff\u00e9 (deleted)"
+    assert processes.tree.executable(10) == ""

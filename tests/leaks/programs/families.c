@@ -96,6 +96,25 @@ static int tunnel(const struct aim *aim)
 	return sent("write", write(fd, &packet, sizeof(packet)));
 }
 
+/* A frame written to a file, which was left for a virtual machine: no socket, and no ioctl. */
+static int macvtap(const struct aim *aim)
+{
+	struct {
+		char offloads[10]; /* struct virtio_net_hdr: none */
+		unsigned char to[6], from[6];
+		uint16_t type;
+		char mark[50];
+	} __attribute__((packed)) frame = {.from = {2, 0, 0, 0, 0, 9}, .type = htons(EXPERIMENTAL)};
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/tap", aim->extra[0]);
+	memset(frame.to, 0xff, sizeof(frame.to));
+	memcpy(frame.mark, aim->mark, strlen(aim->mark));
+	int fd = (int)told("open", open(path, O_WRONLY | O_CLOEXEC));
+
+	return sent("write", write(fd, &frame, sizeof(frame)));
+}
+
 /* What a program tells its target of this machine goes through any exit. Not a packet that leaks; a word that does. */
 static int tell_address(const struct aim *aim, const struct sockaddr *own)
 {
@@ -152,6 +171,7 @@ const struct vector family_vectors[] = {
 	{"netlink-address", netlink_address},
 	{"inherited-capability", netlink_address},
 	{"tunnel", tunnel},
+	{"macvtap", macvtap},
 	{"interface-addresses", interface_addresses},
 	{"interface-ioctl", interface_ioctl},
 	{NULL, NULL},
