@@ -265,15 +265,7 @@ class Supervisor:
                 tool_socket.close()
                 found.close()
                 return
-            place = _unix_place(name, found)
-            self._unix_connects.make(
-                UnixConnect(tool_socket, place, found, self._liveness(call), lambda error: self._answer(call, error))
-            )
+            hears = partial(self._answer, call)
+            self._unix_connects.make(UnixConnect(tool_socket, name.raw, found, self._liveness(call), hears))
 
         self._reports.take(report, pid, None, answered, (found.error, found.is_allowed))
-
-
-def _unix_place(name: UnixName, found: Found) -> bytes:
-    """The address of what was found under that name then."""
-    place = b"\0" + name.raw if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
-    return _FAMILY.pack(socket.AF_UNIX) + place
