@@ -23,7 +23,7 @@ from ..shim.tickets import CallDoor
 from .ahead import Flight
 from .call_thread import Asked, CallThread, signed
 from .name_server import NameServer
-from .process import Tree
+from .process import NO_ROOM, Tree
 from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
@@ -115,7 +115,7 @@ class Supervisor:
 
     def _refuse(self, call: calls.Call, problem: OSError) -> None:
         """We can't take it: who called hears that, unless it is our doing: what is given to the tool raises nothing."""
-        if problem.errno in (errno.EMFILE, errno.ENFILE):
+        if problem.errno in NO_ROOM:
             self._lose(f"a call of the tool could not be taken: {problem.strerror}")
         self._answer(call, problem.errno or errno.EACCES)
 
