@@ -87,7 +87,8 @@ bool exitpin_call_is_alive(int listener, uint64_t id);
 int exitpin_call_answer(int listener, uint64_t id, int error);
 int exitpin_call_give(int listener, uint64_t id, int ours, bool is_cloexec);
 int exitpin_connect_at_once(int fd, const void *address, size_t size);
-struct exitpin_aside *exitpin_aside_start(int fd, const void *address, size_t size, int done);
+struct exitpin_aside *exitpin_aside_start(int fd, int handle, const void *name, size_t size, int done);
+void exitpin_aside_break_off(struct exitpin_aside *aside);
 int exitpin_aside_end(struct exitpin_aside *aside);
 #define EXITPIN_NOWHERE_BATCH ...
 #define EXITPIN_NOWHERE_FDS ...

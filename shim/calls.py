@@ -43,19 +43,32 @@ def connect_at_once(tool_socket: socket.socket, address: bytes) -> int:
 
 
 class ConnectAside:
-    """connect(2) in a thread of its own, for a socket that its other owners may let wait (aside.h). `done` becomes
-    readable when it is over; until `end`, the socket stays open. Raises OSError when there can be no thread."""
+    """connect(2) of a Unix socket in a thread of its own, for its other owners may let it wait (aside.h): to the one
+    that `handle` is of, by O_PATH, or, None, to the abstract `name`. `done` becomes readable when it is over, or is
+    broken off. Raises OSError when there can be no thread."""
 
-    def __init__(self, tool_socket: socket.socket, address: bytes) -> None:
+    def __init__(self, tool_socket: socket.socket, handle: int | None, name: bytes) -> None:
         self.done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._aside = lib.exitpin_aside_start(tool_socket.fileno(), address, len(address), self.done)
+        place = -1 if handle is None else handle
+        self._aside = lib.exitpin_aside_start(tool_socket.fileno(), place, name, len(name), self.done)
         if self._aside == ffi.NULL:
             error = ffi.errno
             os.close(self.done)
             raise OSError(error, os.strerror(error))
 
+    def is_over(self) -> bool:
+        """Whether its thread has said so since this was asked."""
+        try:
+            return os.eventfd_read(self.done) > 0
+        except BlockingIOError:
+            return False
+
+    def break_off(self) -> None:
+        """Let it be over soon, most likely; waits for nothing."""
+        lib.exitpin_aside_break_off(self._aside)
+
     def end(self) -> int:
-        """Once: its errno; ECANCELED when it was not over, and has been broken off."""
+        """Once, and whether it is over or not: its errno; ECANCELED when it was not, or had been broken off."""
         error: int = lib.exitpin_aside_end(self._aside)
         os.close(self.done)
         return error

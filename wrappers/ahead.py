@@ -21,6 +21,7 @@ from typing import Protocol, TypeVar
 from ..orchestrator.model import Claim, Destination
 from ..orchestrator.ports import Reply
 from ..shim.tickets import Kind, Note, Thread, Ticket
+from .watching import watch
 
 SUBSCRIBE_S = 10.0
 HALVES_MAX = 1000
@@ -90,9 +91,10 @@ class Ahead:
             _subscribe(control)
             self._noted = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             stack.callback(os.close, self._noted)
+            watch(self._loop.add_reader, self._noted, self._woken)
+            stack.callback(self._loop.remove_reader, self._noted)
             self.thread = Thread(control, tor, self._noted)
             stack.pop_all()
-        self._loop.add_reader(self._noted, self._woken)
 
     def close(self) -> None:
         """No ticket is good any more."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .filters import memory_file
 from .output import Output, printable
+from .watching import watch
 
 OUTPUT_MAX = 4 << 10
 SHOWN_MAX = 300  # characters
@@ -59,8 +60,13 @@ class AlertCommand:
             raise
         self._output.started()
         guests.add(self._process.pid)
-        self._ending = os.pidfd_open(self._process.pid)
-        self._loop.add_reader(self._ending, self._ended)
+        self._ending = -1
+        try:
+            self._ending = os.pidfd_open(self._process.pid)
+            watch(self._loop.add_reader, self._ending, self._ended)
+        except OSError:
+            self._clear_away()
+            raise
         self._fence = self._loop.call_later(deadline_s + FENCE_S, self._kill)
 
     def end(self) -> None:
@@ -75,13 +81,18 @@ class AlertCommand:
 
     def _ended(self) -> None:
         self._fence.cancel()
-        self._loop.remove_reader(self._ending)
-        os.close(self._ending)
-        self._kill()  # what it has left in the background
+        self._on_end(self._problem(self._clear_away()))
+
+    def _clear_away(self) -> int:
+        """Its exit status. What it has left in the background is ended, and so is itself, if it goes on."""
+        if self._ending >= 0:
+            self._loop.remove_reader(self._ending)
+            os.close(self._ending)
+        self._kill()
         code = self._process.wait()
         self._guests.discard(self._process.pid)
         self._output.finish()
-        self._on_end(self._problem(code))
+        return code
 
     def _problem(self, code: int) -> str | None:
         if code == 0:

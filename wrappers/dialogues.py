@@ -16,8 +16,8 @@ from .socks import SocksDialogue, disconnect
 
 
 class Dialogues:
-    """Those of the calls that wait in `reports`, with the SOCKS port `tor`. `post` gets SocksAnswered, LookupBound and
-    WentAstray."""
+    """Those of the calls that wait in `reports`, with the SOCKS port `tor`. `post` gets SocksAnswered, LookupBound,
+    WentAstray and LauncherLost."""
 
     def __init__(
         self, run_address: str, tor: tuple[str, int], reports: ReportSocket, post: Callable[[object], None]
@@ -50,7 +50,11 @@ class Dialogues:
 
         dialogue = SocksDialogue(connection, claim.tag, claim.destination, claim.is_lookup, answered)
         self._dialogues[call] = dialogue
-        dialogue.start(self._tor)
+        try:
+            dialogue.start(self._tor)
+        except OSError as error:
+            self._drop(call)
+            self._post(events.LauncherLost(f"tor's answer could not be waited for: {error.strerror}"))
 
     def bind_lookup(self, call: int, host: str) -> None:
         """As the port `Launch` has it."""

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 
+from .watching import watch
+
 
 class Input:
     """The stdin of one run. `descriptor` is the end that the tool reads; it is closed by `started`.
@@ -12,6 +14,7 @@ class Input:
     """
 
     def __init__(self, content: bytes) -> None:
+        """Raises OSError."""
         self._rest = memoryview(content)
         self._writing = -1
         self._loop = asyncio.get_running_loop()
@@ -20,7 +23,12 @@ class Input:
             return
         self.descriptor, self._writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._writing, False)
-        self._loop.add_writer(self._writing, self._write)
+        try:
+            watch(self._loop.add_writer, self._writing, self._write)
+        except OSError:
+            self.started()
+            self.finish()
+            raise
 
     def started(self) -> None:
         """The tool has its end: ours is closed."""

@@ -208,7 +208,10 @@ class ToolLaunch:
 
     def _output(self, name: str, cap: int) -> Output:
         flow = self._launcher.flow
-        return Output(cap, self._line_of(name), flow(name) if flow is not None else None)
+        return Output(cap, self._line_of(name), flow(name) if flow is not None else None, self._lose)
+
+    def _lose(self, why: str) -> None:
+        self._heard(events.LauncherLost(why))
 
     def _line_of(self, name: str) -> Callable[[bytes], None] | None:
         on_line, run = self._launcher.on_line, self._run

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from ..orchestrator.errors import ByInterrupt
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
+from .watching import watch
 
 PACKET_MAX = 256
 FDS_MAX = 5
@@ -30,7 +31,8 @@ descriptors."""
 
 
 class LeaseConnection:
-    """One client's connection. `heard` gets its packets, `gone` once that it has hung up, or spoke nonsense."""
+    """One client's connection. `heard` gets its packets, `gone` once that it has hung up, or spoke nonsense. Raises
+    OSError, and has declined, where it can't be heard."""
 
     def __init__(self, connection: socket.socket, heard: Heard, gone: Callable[[], None]) -> None:
         connection.setblocking(False)
@@ -39,7 +41,11 @@ class LeaseConnection:
         self._heard = heard
         self._gone = gone
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(connection.fileno(), self._readable)
+        try:
+            watch(self._loop.add_reader, connection.fileno(), self._readable)
+        except OSError:
+            self.decline()
+            raise
 
     @property
     def is_open(self) -> bool:

@@ -51,13 +51,14 @@ class LeasedProcess(LaunchedProcess):
         variables = [f"{name}={value}" for name, value in {**environment, "EXITPIN_SHIM": shim_config}.items()]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
+            self._listen(ours)
             with theirs, memory_file(packed([*command, *variables])) as strings:
                 grant = Lease(LeaseKind.GRANT, arguments=len(command), variables=len(variables))
                 self._lease.send(grant, (strings, theirs.fileno(), *(stdio or ())))
         except (OSError, ValueError):
-            ours.close()
+            theirs.close()
+            self._stop_listening()
             raise
-        self._listen(ours)
 
     def kill(self) -> None:
         """SIGKILL to all below the client, and hang up; LauncherLost is posted after that."""

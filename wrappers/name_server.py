@@ -41,7 +41,9 @@ from .name_messages import (
     write_name,
     write_truncated,
 )
+from .process import NO_ROOM
 from .reports import ReportSocket
+from .watching import watch, why
 
 QUERY_MAX = 1232
 OPEN_MAX = 256
@@ -57,7 +59,8 @@ Reply = Callable[[bytes], None]
 
 
 class NameServer:
-    """`server`: the resolver for questions that are not for addresses; None: the one that was asked."""
+    """`server`: the resolver for questions that are not for addresses; None: the one that was asked. What leads
+    `nowhere` is closed with it. Raises OSError."""
 
     def __init__(
         self,
@@ -77,8 +80,12 @@ class NameServer:
         self._loop = asyncio.get_running_loop()
         self._open: set[tuple[object, bytes]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        for one in nowhere.servers:
-            self._loop.add_reader(one.fileno(), self._readable, one)
+        try:
+            for one in nowhere.servers:
+                watch(self._loop.add_reader, one.fileno(), self._readable, one)
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Nobody is answered any more."""
@@ -184,11 +191,16 @@ class NameServer:
 
     async def _ask_through_the_exit(self, query: Query, resolver: str, reply: Reply) -> None:
         wire = write_answer(query, SERVFAIL)
-        with contextlib.suppress(OSError, TimeoutError, EOFError):
+        try:
             async with asyncio.timeout(FORWARD_S):
                 found = await self._exchange(query, resolver)
             if is_answer(query, found):
                 wire = found if len(found) <= query.payload_bytes else write_truncated(query)
+        except OSError as error:  # of no room, and of time that is over, too
+            if error.errno in NO_ROOM:
+                self._post(events.LauncherLost(f"a resolver could not be asked: {why(error)}"))
+        except EOFError:
+            pass
         reply(wire)
 
     async def _exchange(self, query: Query, resolver: str) -> bytes:

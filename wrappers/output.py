@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .backlog import Backlog
+from .watching import watch
 
 CHUNK = 1 << 16
 QUEUED_MAX = 4 << 20
@@ -33,20 +34,34 @@ class Flow(Protocol):
 class Output:
     """One stream of one run. `descriptor` is the end that the tool writes to; close it once the tool has it.
 
-    While `flow` is full the pipe is not read: the tool waits, as it would for a slow reader of its own.
+    While `flow` is full the pipe is not read: the tool waits, as it would for a slow reader of its own. Where nothing
+    can be read after that, `lose` hears why.
     """
 
-    def __init__(self, cap: int, on_line: Callable[[bytes], None] | None = None, flow: Flow | None = None) -> None:
+    def __init__(
+        self,
+        cap: int,
+        on_line: Callable[[bytes], None] | None = None,
+        flow: Flow | None = None,
+        lose: Callable[[str], None] = lambda why: None,
+    ) -> None:
+        """Raises OSError."""
         self._reading, self.descriptor = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._reading, False)
         self._cap = cap
         self._on_line = on_line
         self._flow = flow
+        self._lose = lose
         self._line = b""
         self._loop = asyncio.get_running_loop()
         self.kept = bytearray()
         self.size = 0
-        self._loop.add_reader(self._reading, self._readable)
+        try:
+            watch(self._loop.add_reader, self._reading, self._readable)
+        except OSError:
+            self.started()
+            self._close()
+            raise
 
     @property
     def is_truncated(self) -> bool:
@@ -80,8 +95,12 @@ class Output:
             self._flow.call_when_drained(self._resume)
 
     def _resume(self) -> None:
-        if self._reading >= 0:
-            self._loop.add_reader(self._reading, self._readable)
+        if self._reading < 0:
+            return
+        try:
+            watch(self._loop.add_reader, self._reading, self._readable)
+        except OSError as error:
+            self._lose(f"what the tool writes could not be read any more: {error.strerror}")
 
     def _read(self) -> bool:
         """Read once; False when there is nothing more."""

@@ -18,12 +18,13 @@ from ..orchestrator import events
 from ..shim import bindings
 from .household import Household
 from .orphans import Process, look_at
+from .watching import watch
 
 NOTICE_MAX = 256
 ANCESTRY_TRIES = 10
 STEPS_MAX = 1000  # of a walk: 5 ms
 KNOWN_MAX = 10_000
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
 NO_ROOM_TO_START = frozenset(
     {errno.EAGAIN, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.ETOOMANYREFS}
 )
@@ -134,6 +135,7 @@ class LaunchedProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         high: list[int] = []
         try:
+            self._listen(ours)
             # each source is first copied above the range that is assigned to, so that no assignment destroys another
             for source in (*(stdio or (0, 1, 2)), theirs.fileno()):
                 high.append(fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, 16))
@@ -141,22 +143,22 @@ class LaunchedProcess:
             self._tree.launcher = self._child.pid
             self._tree.household.launchers.add(self._child.pid)
         except (OSError, ValueError):
-            ours.close()
+            self._stop_listening()
             raise
         finally:
             for copy in high:
                 os.close(copy)
             theirs.close()
-        self._listen(ours)
 
     def end(self, grace_s: float) -> None:
         """TERM to the whole tree, KILL after `grace_s` (0: at once)."""
         self._order(bindings.encode_order(bindings.OrderKind.END, grace_ms=int(grace_s * 1000)))
 
     def _listen(self, control: socket.socket) -> None:
+        """Raises OSError: nobody hears it, and it is to be closed."""
         control.setblocking(False)
         self._control = control
-        self._loop.add_reader(control.fileno(), self._readable)
+        watch(self._loop.add_reader, control.fileno(), self._readable)
 
     def _stop_listening(self) -> None:
         assert self._control is not None

@@ -42,7 +42,6 @@ class WaitingCall:
     connection: socket.socket | None = None
     tool_socket: socket.socket | None = None
     pid: int = 0
-    is_watched: bool = False
     on_answer: Callable[[AnswerCall], None] | None = None
     is_alive: Callable[[], bool] | None = None
     flight: Flight | None = None

@@ -8,12 +8,14 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from .watching import watch
+
 AT_ONCE = 64
 
 
 class ReportListener:
     """Listens at `path`, once it is opened. `adopt(connection)` gets each connection; `lose(why)`: one could not be
-    taken; `guarded` calls what it is given, and sees to what that raises."""
+    taken, or none will be; `guarded` calls what it is given, and sees to what that raises."""
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class ReportListener:
         self._socket.setblocking(False)
         self._socket.bind(str(self.path))
         self._socket.listen(512)
-        self.come_back()
+        self._watch()
 
     def close(self) -> None:
         """Listen no more."""
@@ -54,8 +56,16 @@ class ReportListener:
 
     def come_back(self) -> None:
         """The loop accepts again."""
-        if self._socket is not None:
-            self._loop.add_reader(self._socket.fileno(), self._guarded, self.accept)
+        if self._socket is None:
+            return
+        try:
+            self._watch()
+        except OSError as error:
+            self._lose(f"no more reports could be taken: {error.strerror}")
+
+    def _watch(self) -> None:
+        assert self._socket is not None
+        watch(self._loop.add_reader, self._socket.fileno(), self._guarded, self.accept)
 
     def accept(self) -> None:
         """Take who has connected, as many as one turn of the loop may."""

@@ -27,6 +27,7 @@ from .report_calls import Kept, Received, WaitingCall, max_calls, packet_of, pee
 from .report_events import event_of, unix_name
 from .report_listener import ReportListener
 from .unix_sockets import Found, UnixSockets
+from .watching import watch
 
 _CALLS = count(1)
 LOOK_S = 0.1
@@ -36,14 +37,9 @@ class ReportSocket:
     """Listens for one run. `post(event)` gets typed events; `on_report(hex, pid)` the raw packet, for the evidence."""
 
     def __init__(
-        self,
-        path: Path,
-        nonce: bytes,
-        tree: Tree,
-        post: Callable[[object], None],
-        on_report: Callable[[bytes, int], None],
-        unix: UnixSockets,
-    ) -> None:
+        self, path: Path, nonce: bytes, tree: Tree, post: Callable[[object], None],
+        on_report: Callable[[bytes, int], None], unix: UnixSockets,
+    ) -> None:  # fmt: skip
         self.path = path
         self.calls: dict[int, WaitingCall] = {}
         self._silent: set[int] = set()
@@ -122,7 +118,7 @@ class ReportSocket:
         is_alive: Callable[[], bool] | None = None,
     ) -> None:
         """A connect that a ticket was used for: `pid` was of the run when it reported, or asked (`connection` None)."""
-        call = WaitingCall(next(_CALLS), connection, tool_socket, pid, False, on_answer, is_alive, flight)
+        call = WaitingCall(next(_CALLS), connection, tool_socket, pid, on_answer, is_alive, flight)
         self.calls[call.number] = call
         flight.on_reply = lambda code: self._post(events.SocksAnswered(call.number, code))
         flight.on_gone = lambda: self._hung_up(call)
@@ -144,7 +140,6 @@ class ReportSocket:
     def _readable(self, call: WaitingCall) -> None:
         assert call.connection is not None
         self._loop.remove_reader(call.connection.fileno())
-        call.is_watched = False
         self._silent.discard(call.number)
         if not self._read(call):
             self.forget(call.number)
@@ -254,8 +249,11 @@ class ReportSocket:
 
     def _watch(self, call: WaitingCall, react: Callable[[WaitingCall], None]) -> None:
         assert call.connection is not None
-        call.is_watched = True
-        self._loop.add_reader(call.connection.fileno(), self._guarded, react, call)
+        try:
+            watch(self._loop.add_reader, call.connection.fileno(), self._guarded, react, call)
+        except OSError as error:
+            self.forget(call.number)
+            self._lose(f"a report could not be waited for: {error.strerror}")
 
     def _hung_up(self, call: WaitingCall) -> None:
         self._post(events.CallLost(call.number))
@@ -295,6 +293,6 @@ class ReportSocket:
         self._silent.discard(number)
         if call is None:
             return
-        if call.connection is not None and call.is_watched:
+        if call.connection is not None:
             self._loop.remove_reader(call.connection.fileno())
         call.end(answer)

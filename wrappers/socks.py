@@ -17,6 +17,7 @@ from collections.abc import Callable
 from ..orchestrator.model import Destination
 from ..orchestrator.names import is_address
 from ..shim import bindings
+from .watching import watch
 
 PASSWORD = b"exitpin"
 CONNECT_WAIT = struct.pack("ll", 1, 0)
@@ -64,7 +65,7 @@ class SocksDialogue:
         self._answer: tuple[int, str] | None = None
 
     def start(self, tor: tuple[str, int]) -> None:
-        """Connect to Tor's SOCKS port and greet."""
+        """Connect to Tor's SOCKS port and greet. Raises OSError: nothing is heard of it."""
         family = self._socket.family
         address = tor if family == socket.AF_INET else (f"::ffff:{tor[0]}", tor[1])
         self._low_water = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
@@ -74,12 +75,12 @@ class SocksDialogue:
             self._connect(address)
             self._send(bindings.socks_greeting())
         except BlockingIOError:
-            self._loop.add_writer(self._fd, self._connected)
+            watch(self._loop.add_writer, self._fd, self._connected)
         except OSError:
             self.stop()
             self._on_answer(-1, "")
         else:
-            self._loop.add_reader(self._fd, self._readable)
+            watch(self._loop.add_reader, self._fd, self._readable)
 
     def stop(self) -> None:
         """Leave the socket alone from now on."""
@@ -93,14 +94,14 @@ class SocksDialogue:
 
     def _connected(self) -> None:
         """A non-blocking socket whose connection Tor took late, or not."""
-        self._loop.remove_writer(self._fd)
         try:
             self._send(bindings.socks_greeting())
         except OSError:
             self.stop()
             self._on_answer(-1, "")
         else:
-            self._loop.add_reader(self._fd, self._readable)
+            self._loop.add_reader(self._fd, self._readable)  # first: it takes the place of the other
+            self._loop.remove_writer(self._fd)
 
     def _connect(self, address: tuple[str, int]) -> None:
         """Begin to connect, without waiting even where the tool's socket would: a send of nothing, at once, that

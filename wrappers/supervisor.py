@@ -23,7 +23,7 @@ from ..shim.tickets import CallDoor
 from .ahead import Flight
 from .call_thread import Asked, CallThread, signed
 from .name_server import NameServer
-from .process import Tree
+from .process import NO_ROOM, Tree
 from .report_calls import is_of_our_network
 from .report_events import denied, reason_name
 from .reports import ReportSocket
@@ -115,7 +115,7 @@ class Supervisor:
 
     def _refuse(self, call: calls.Call, problem: OSError) -> None:
         """We can't take it: who called hears that, unless it is our doing: what is given to the tool raises nothing."""
-        if problem.errno in (errno.EMFILE, errno.ENFILE):
+        if problem.errno in NO_ROOM:
             self._lose(f"a call of the tool could not be taken: {problem.strerror}")
         self._answer(call, problem.errno or errno.EACCES)
 
@@ -265,15 +265,7 @@ class Supervisor:
                 tool_socket.close()
                 found.close()
                 return
-            place = _unix_place(name, found)
-            self._unix_connects.make(
-                UnixConnect(tool_socket, place, found, self._liveness(call), lambda error: self._answer(call, error))
-            )
+            hears = partial(self._answer, call)
+            self._unix_connects.make(UnixConnect(tool_socket, name.raw, found, self._liveness(call), hears))
 
         self._reports.take(report, pid, None, answered, (found.error, found.is_allowed))
-
-
-def _unix_place(name: UnixName, found: Found) -> bytes:
-    """The address of what was found under that name then."""
-    place = b"\0" + name.raw if found.handle is None else f"/proc/self/fd/{found.handle}".encode()
-    return _FAMILY.pack(socket.AF_UNIX) + place

@@ -8,6 +8,7 @@ in here ends trust (`on_lost`): nothing is skipped.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -20,12 +21,16 @@ from pathlib import Path
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.ports import COMMAND_TIMEOUT_S, Reply
 from .ahead import Ahead
+from .watching import watch
 
 PINNING_OPTIONS = {
     "__LeaveStreamsUnattached": "1",
     "__DisablePredictedCircuits": "1",
     "ConfluxEnabled": "0",
 }
+
+UNWATCHED_S = 0.01
+"""So often it is looked at where it can't be watched: what any program of the user can bring about ends no run."""
 
 _LINE = re.compile(r"([0-9]{3})([ +-])(.*)", re.DOTALL)
 _ATTACH = re.compile(r"ATTACHSTREAM [1-9][0-9]* [1-9][0-9]*")
@@ -162,14 +167,18 @@ class ControlChannel:
             return
         del self._out[:sent]
         if self._out:
-            self._loop.add_writer(self._socket.fileno(), self._writable)
+            with contextlib.suppress(OSError):  # then it is not read, either: whoever sees to that sees to this
+                watch(self._loop.add_writer, self._socket.fileno(), self._writable)
         else:
             self._loop.remove_writer(self._socket.fileno())
 
     def _readable(self) -> None:
         if self.ahead is not None and self.ahead.wait_for(self._listen):
             self._loop.remove_reader(self._socket.fileno())
-            return
+        else:
+            self._read()
+
+    def _read(self) -> None:
         try:
             chunk = self._socket.recv(1 << 18)
         except BlockingIOError:
@@ -202,7 +211,23 @@ class ControlChannel:
                 raise
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        try:
+            watch(self._loop.add_reader, self._socket.fileno(), self._readable)
+        except OSError:
+            self._loop.call_later(UNWATCHED_S, self._look)
+        else:
+            self._write_on()
+
+    def _write_on(self) -> None:
+        if self._out and not self._is_lost:
+            self._writable()
+
+    def _look(self) -> None:
+        self._write_on()
+        if not self._is_lost:
+            self._read()
+        if not self._is_lost:
+            self._listen()
 
     def _take_data(self, data: bytearray, lines: Sequence[bytearray], at: int) -> int:
         """Take the lines of data from `at` on, up to the one that ends it, if that has come; where to go on."""

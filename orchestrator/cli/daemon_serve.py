@@ -25,6 +25,7 @@ from ...wrappers.daemon_socket import credentials_of, daemon_socket, is_activate
 from ...wrappers.household import Household
 from ...wrappers.lease import LeaseConnection, close_all
 from ...wrappers.runtime import scratch_directory
+from ...wrappers.watching import watch
 from ..circuits import Pace
 from ..errors import OperatorError
 from ..network import Vantage, open_network
@@ -74,9 +75,12 @@ class Daemon:
             self._listener = door
             household, numbers = Household(), count(1)
             with guarding(self._end, self._lose_trust):
-                loop.add_reader(door.fileno(), self._admit)
-                if self._life is not None:
-                    loop.add_reader(self._life, self._orphaned, self._life)
+                try:
+                    watch(loop.add_reader, door.fileno(), self._admit)
+                    if self._life is not None:
+                        watch(loop.add_reader, self._life, self._orphaned, self._life)
+                except OSError as error:
+                    raise OperatorError(f"the daemon can't listen: {error.strerror}.") from error
                 try:
                     while not self._is_ending:
                         self._serving = asyncio.create_task(self._serve_once(household, directory, numbers))
@@ -187,14 +191,24 @@ class Daemon:
             connection, _ = self._listener.accept()
         except OSError as error:  # it has gone again; or it knocks until there are fewer open files
             if error.errno in (errno.EMFILE, errno.ENFILE):
-                loop, door = asyncio.get_running_loop(), self._listener.fileno()
-                loop.remove_reader(door)
-                loop.call_later(DEAF_S, loop.add_reader, door, self._admit)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._listener.fileno())
+                loop.call_later(DEAF_S, self._listen_again)
             return
         if credentials_of(connection)[1] != os.geteuid():
             connection.close()
             return
-        Visit(self, connection)
+        with contextlib.suppress(OSError):  # it has been declined
+            Visit(self, connection)
+
+    def _listen_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._listener is None or self._listener.fileno() < 0:
+            return
+        try:
+            watch(loop.add_reader, self._listener.fileno(), self._admit)
+        except OSError:  # as when there is no room for who knocks
+            loop.call_later(DEAF_S, self._listen_again)
 
     def asked(self, visit: "Visit", lease: Lease, descriptors: list[int]) -> None:
         """The first word of a visitor."""

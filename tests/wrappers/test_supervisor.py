@@ -14,9 +14,10 @@ import pytest
 from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import calls
 from exitpin.shim.tickets import CallDoor, Taken
-from exitpin.wrappers import report_calls
+from exitpin.wrappers import report_calls, supervisor
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
+from exitpin.wrappers.watching import FULL
 
 from .held_up import the_other_goes_on
 from .test_stand_in import CONNECTS, one_run, python
@@ -264,6 +265,18 @@ def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
         assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
 
     one_run(Port.GARBAGE, python(CONNECTS) if has_hooks else (bare, "opens"), check, level="notify")
+
+
+def test_a_name_server_that_cannot_be_watched_is_no_fault_of_the_tool(
+    bare: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "NameServer", raising(OSError(errno.ENOSPC, FULL)))
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        detail = f"a call of the tool could not be taken: {FULL}"
+        assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
+
+    one_run(Port.GARBAGE, (bare, "datagrams"), check, level="notify")
 
 
 @pytest.mark.parametrize(

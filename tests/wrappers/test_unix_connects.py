@@ -2,16 +2,22 @@
 
 import asyncio
 import errno
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from exitpin.shim.calls import ConnectAside
 from exitpin.wrappers import unix_connects
 from exitpin.wrappers.unix_connects import AT_ONCE, UnixConnect, UnixConnects
 from exitpin.wrappers.unix_sockets import Found
+
+from .unwatched import out_of_watches
 
 DEADLINE_S = 5.0
 
@@ -20,7 +26,7 @@ class Listener:
     """A Unix socket, and who connects to it. A backlog of 0 holds one."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
-        self.place = socket.AF_UNIX.to_bytes(2, "little") + bytes(path)
+        self.path = path
         self.stack = stack
         self.socket = stack.enter_context(socket.socket(socket.AF_UNIX))
         self.socket.bind(str(path))
@@ -32,7 +38,8 @@ class Listener:
         """One more; its errno is heard in `errors`."""
         one = self.stack.enter_context(socket.socket(socket.AF_UNIX))
         one.setblocking(blocks)
-        connects.make(UnixConnect(one.dup(), self.place, Found(0), lambda: self.is_awaited, self.errors.append))
+        found = Found(0, handle=os.open(self.path, os.O_PATH | os.O_CLOEXEC))
+        connects.make(UnixConnect(one.dup(), b"", found, lambda: self.is_awaited, self.errors.append))
         return one
 
 
@@ -158,5 +165,89 @@ def test_whoever_closes_them_waits_for_none_and_nobody_hears_of_it(listeners: Ca
         full.socket.accept()
         with pytest.raises(OSError, match="not connected"):
             sockets[-1].getpeername()
+
+    played(script)
+
+
+FULL = """
+import asyncio, errno, os, resource, socket, sys
+from exitpin.wrappers import unix_connects
+from exitpin.wrappers.unix_connects import UnixConnect, UnixConnects
+from exitpin.wrappers.unix_sockets import Found
+
+unix_connects.CONNECT_S = 0.05
+
+async def main(path):
+    listener, errors = socket.socket(socket.AF_UNIX), []
+    listener.bind(path)
+    listener.listen(0)
+    connects = UnixConnects()
+    for _ in range(2):
+        found = Found(0, handle=os.open(path, os.O_PATH))
+        connects.make(UnixConnect(socket.socket(socket.AF_UNIX), b"", found, lambda: True, errors.append))
+    async with asyncio.timeout(5):
+        while len(errors) < 2:
+            await asyncio.sleep(0.001)
+    print(errors == [0, errno.EAGAIN])
+
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_where_no_signal_can_be_queued_nobody_waits_for_one_all_the_same(tmp_path: Path) -> None:
+    """All of a user's processes have one share of those, and a tool may use it up."""
+    made = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "s")], capture_output=True, timeout=20)
+    assert (made.stdout, made.returncode) == (b"True\n", 0), made.stderr.decode()
+
+
+def test_what_cannot_be_broken_off_keeps_its_place_and_nobody_waiting(
+    listeners: Callable[[], Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unix_connects, "CONNECT_S", 0.05)
+    monkeypatch.setattr(unix_connects, "LOOK_S", 0.01)
+    monkeypatch.setattr(ConnectAside, "break_off", lambda self: None)
+
+    async def script(connects: UnixConnects) -> None:
+        full, free = listeners(), listeners()
+        full.connect(connects)
+        await eventually(lambda: full.errors == [0])
+        for _ in range(AT_ONCE):
+            full.connect(connects)
+        free.connect(connects)
+        await eventually(lambda: full.errors == [0] + [errno.EAGAIN] * AT_ONCE)
+        assert free.errors == []
+        full.socket.close()
+        await eventually(lambda: free.errors == [0])
+        assert len(full.errors) == 1 + AT_ONCE, "each hears once"
+
+    played(script)
+
+
+def test_whoever_closes_them_leaves_nothing_open(listeners: Callable[[], Listener]) -> None:
+    async def script(connects: UnixConnects) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        full = listeners()
+        theirs = [full.connect(connects) for _ in range(2 * AT_ONCE)]
+        await eventually(lambda: full.errors == [0])
+        connects.close()
+        for one in (full.socket, *theirs):
+            one.close()
+        await eventually(lambda: len(os.listdir("/proc/self/fd")) == before)
+
+    played(script)
+
+
+def test_where_they_cannot_be_watched_they_are_looked_at(
+    listeners: Callable[[], Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(connects: UnixConnects) -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", out_of_watches)
+        full = listeners()
+        first, second = full.connect(connects), full.connect(connects)
+        await eventually(lambda: full.errors == [0])
+        full.socket.accept()
+        await eventually(lambda: full.errors == [0, 0])
+        assert first.getpeername() == second.getpeername()
 
     played(script)
