@@ -107,10 +107,24 @@ static bool leave_someone_in_front(int control)
 	return true;
 }
 
+/* What the terminal sends a group stops it whole, and anybody of the tool may join ours and draw that upon it: who ends
+ * the tree must go on. */
+static void stay_awake(void)
+{
+	sigset_t stops;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTSTP);
+	sigaddset(&stops, SIGTTIN);
+	sigaddset(&stops, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &stops, NULL);
+}
+
 bool leave_group(const struct request *request)
 {
 	if (request->foreground && !leave_someone_in_front(request->control))
 		return false;
+	stay_awake();
 	return setpgid(0, 0) == 0 || errno == EPERM; /* the leader of a session has one */
 }
 

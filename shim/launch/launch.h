@@ -74,6 +74,9 @@ bool limits_apply(const struct limits *limits);
 /* hide.c: in the child, before the guard. False and errno: the kernel would not. */
 bool hide(const struct request *request);
 
+/* groups.c: from here on nobody joins a process group of those who have started us. False and errno. */
+bool keep_from_groups(void);
+
 /* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
 bool guard(const struct request *request);
 
@@ -109,6 +112,9 @@ pid_t start_tool(const struct request *request, const char *path, int *failure);
 
 /* tree.c: before the tool is there, for the day when no file can be opened any more. False and errno. */
 bool prepare_tree(void);
+
+/* By proc(5); -1: it can't be told. */
+pid_t parent_of(pid_t pid);
 
 /* Signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
  * none is born meanwhile. */
