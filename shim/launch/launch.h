@@ -87,8 +87,8 @@ int own_terminal(void);
 void terminal_take(pid_t group);
 void terminal_give_back(void);
 
-/* Stops our own group with signo, as the tool was, so that the user's shell sees it; returns when continued, and the
- * tool's group has the terminal again if ours had it. */
+/* Stops our own group, as the tool was by signo, so that the user's shell sees it; returns when continued, and the tool's
+ * group has the terminal again if ours had it. Without a terminal nobody but the tool is stopped. */
 void stop_with_the_tool(pid_t group, int signo);
 
 /* front.c: leaves the process group of our caller; in the foreground returns in a child, and the parent ends as it does.

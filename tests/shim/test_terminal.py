@@ -158,3 +158,14 @@ def test_at_guard_a_shell_has_jobs_in_groups_of_their_own(terminal):
     one = terminal("bash", "-ic", script, flags=("--guard",))
     one.expect(f"{128 + signal.SIGSTOP}\r\n")
     one.expect("7\r\njob: 0")
+
+
+def test_a_tool_that_has_stopped_itself_is_ended_with_all_of_its_tree(terminal):
+    """Who is in front is stopped with it, and can't answer the launcher."""
+    one = terminal("bash", "-c", "set -m; sleep 60 & kill -STOP $$")
+    tool = psutil.Process(started(one))
+    one.expect("job: ")
+    tree = [tool, *tool.children()]
+    assert len(tree) == 2
+    one.control.close()
+    assert psutil.wait_procs(tree, timeout=DEADLINE_S)[1] == []
