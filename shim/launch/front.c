@@ -21,7 +21,9 @@ struct request_in_front {
 	int signo;
 };
 
-static int front = -1; /* whom we ask */
+static int front = -1;	/* whom we ask */
+static int orders = -1; /* whose end, or whatever comes of it, we don't keep waiting */
+static unsigned unanswered;
 
 /* False: nobody asks any more. */
 static bool fulfil(int behind)
@@ -101,16 +103,31 @@ static bool leave_someone_in_front(int control)
 	}
 	close(ends[0]);
 	front = ends[1];
+	orders = control;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent) /* it died before the line above */
 		_exit(EXIT_NOT_EXECUTABLE);
 	return true;
 }
 
+/* What the terminal sends a group stops it whole, and anybody of the tool may join ours and draw that upon it: who ends
+ * the tree must go on. */
+static void stay_awake(void)
+{
+	sigset_t stops;
+
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTSTP);
+	sigaddset(&stops, SIGTTIN);
+	sigaddset(&stops, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &stops, NULL);
+}
+
 bool leave_group(const struct request *request)
 {
 	if (request->foreground && !leave_someone_in_front(request->control))
 		return false;
+	stay_awake();
 	return setpgid(0, 0) == 0 || errno == EPERM; /* the leader of a session has one */
 }
 
@@ -121,15 +138,32 @@ bool has_lost_front(void)
 	return front >= 0 && recv(front, &nothing, sizeof(nothing), MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Who is in front may be stopped, as long as somebody likes: the orchestrator is heard all the same. */
+static void wait_for_answer(void)
+{
+	struct pollfd ready[2] = {{front, POLLIN, 0}, {orders, POLLIN, 0}};
+	char done;
+
+	while (unanswered > 0) {
+		if (poll(ready, 2, -1) < 0 && errno != EINTR)
+			return;
+		ssize_t size = recv(front, &done, 1, MSG_DONTWAIT);
+
+		if (size == 1)
+			unanswered--;
+		else if (size == 0 || ready[1].revents)
+			return;
+	}
+}
+
 static void ask(enum wish wish, pid_t group, int signo)
 {
 	const struct request_in_front asked = {wish, group, signo};
-	char done;
 
-	if (front < 0 || send(front, &asked, sizeof(asked), MSG_NOSIGNAL) < 0)
+	if (front < 0 || send(front, &asked, sizeof(asked), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
-	while (recv(front, &done, 1, 0) < 0 && errno == EINTR)
-		;
+	unanswered++;
+	wait_for_answer();
 }
 
 void front_take_terminal(pid_t group)

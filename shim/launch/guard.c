@@ -81,5 +81,5 @@ bool guard(const struct request *request)
 	if (request->read_only && !IS_LEFT_OUT("read-only") &&
 	    !exitpin_landlock_read_only(request->writable, request->writable_count))
 		return false;
-	return install_filter(request);
+	return install_filter(request) && (IS_LEFT_OUT("groups") || keep_from_groups());
 }

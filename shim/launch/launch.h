@@ -82,6 +82,9 @@ bool close_off(int file);
  * the kernel would not, or does not say which they are. */
 bool cover_taps(void);
 
+/* groups.c: from here on nobody joins a process group of those who have started us. False and errno. */
+bool keep_from_groups(void);
+
 /* guard.c: in the child, before exec. False and errno: the kernel can't, or would not. */
 bool guard(const struct request *request);
 
@@ -92,8 +95,8 @@ int own_terminal(void);
 void terminal_take(pid_t group);
 void terminal_give_back(void);
 
-/* Stops our own group with signo, as the tool was, so that the user's shell sees it; returns when continued, and the
- * tool's group has the terminal again if ours had it. */
+/* Stops our own group, as the tool was by signo, so that the user's shell sees it; returns when continued, and the tool's
+ * group has the terminal again if ours had it. Without a terminal nobody but the tool is stopped. */
 void stop_with_the_tool(pid_t group, int signo);
 
 /* front.c: leaves the process group of our caller; in the foreground returns in a child, and the parent ends as it does.
@@ -117,6 +120,9 @@ pid_t start_tool(const struct request *request, const char *path, int *failure);
 
 /* tree.c: before the tool is there, for the day when no file can be opened any more. False and errno. */
 bool prepare_tree(void);
+
+/* By proc(5); -1: it can't be told. */
+pid_t parent_of(pid_t pid);
 
 /* Signals every descendant of this process; returns how many there were. SIGKILL goes to whole groups, so that
  * none is born meanwhile. */

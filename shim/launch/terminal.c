@@ -55,10 +55,21 @@ void terminal_give_back(void)
 	terminal = -1;
 }
 
+/* Whether there may be a shell that wants to know that we are stopped, and continues us. */
+static bool has_terminal(void)
+{
+	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	close(file);
+	return file >= 0;
+}
+
 void stop_with_the_tool(pid_t group, int signo)
 {
+	if (!has_terminal())
+		return;
 	terminal_give_back();
-	kill(0, signo);
+	kill(0, signo == SIGSTOP ? SIGTSTP : signo); /* that one stops nobody whom no shell would continue */
 	terminal_take(group);
 	kill(-group, SIGCONT);
 }

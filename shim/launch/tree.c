@@ -52,7 +52,7 @@ static ssize_t read_file(const char *path, char *text, size_t size)
 	return (ssize_t)length;
 }
 
-static pid_t parent_of(pid_t pid)
+pid_t parent_of(pid_t pid)
 {
 	char path[32], text[512];
 

@@ -6,6 +6,7 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,12 @@ from exitpin.orchestrator.lab.state import LabState
 
 from ..ended import ended_by
 from .conftest import Lab, eventually, is_alive
-from .running import SecondController, command, scratch_of, tree_of
+from .running import SecondController, command, scratch_of, tree_of, verb_of_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 EXIT = "exit01"
+STOPS = str(Path(__file__).parents[1] / "shim" / "programs" / "stops.py")
 
 
 @contextmanager
@@ -152,6 +154,24 @@ def test_after_a_run_the_terminal_belongs_to_who_had_it(lab: Lab) -> None:
             _read_until(ours, b"ready")
             os.write(ours, b"\x03")
             assert running.wait(20) == -signal.SIGINT
+        finally:
+            running.kill()
+            os.close(ours)
+
+
+@pytest.mark.parametrize("level", ["guard", "notify"])
+def test_a_tool_stops_nobody_who_has_started_it(lab: Lab, level: str) -> None:
+    """By the group that the kernel stops: of the launcher, of exitpin, of the shell. Seen from outside the lab those
+    inside have no numbers, so all are inside."""
+    ours, theirs = pty.openpty()
+    run = command(lab.state, "-e", EXIT, "--containment", level, "--timeout", "3s", "--", sys.executable, STOPS, "4")
+    script = f"set -m; {shlex.join(run)}; echo status $?"
+    argv = [*verb_of_lab(lab.state, "exec", "--"), "setsid", "--ctty", "--wait", "bash", "-c", script]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as running:
+        os.close(theirs)
+        try:
+            _read_until(ours, b"77\r\n" * 4)
+            _read_until(ours, b"status 124\r\n")
         finally:
             running.kill()
             os.close(ours)

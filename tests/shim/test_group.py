@@ -3,11 +3,12 @@
 import os
 import signal
 import subprocess
+import time
 
 import psutil
 import pytest
 
-from exitpin.shim.bindings import NoticeKind
+from exitpin.shim.bindings import NoticeKind, OrderKind
 
 from .conftest import DEADLINE_S, Run, Shim
 
@@ -69,3 +70,19 @@ def test_a_launcher_that_is_killed_behind_who_is_in_front_is_told_as_killed(shim
     launcher.kill()
     tool.wait(DEADLINE_S)
     assert run.process.wait(DEADLINE_S) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("under", [CALLER, (*CALLER, "timeout", "60")])
+def test_where_no_shell_could_continue_them_a_tool_that_stops_itself_stops_nobody_else(
+    shim: Shim, under: tuple[str, ...]
+) -> None:
+    script = 'echo ready; trap "echo ended; exit" TERM; kill -STOP $$; read line'
+    run = shim.start("sh", "-c", script, flags=("--foreground",), under=("setsid", "--wait", *under))
+    started = ready(run)
+    tool = started[-1]
+    deadline = time.monotonic() + DEADLINE_S
+    while tool.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+    run.order(OrderKind.END, grace_ms=2000)
+    assert "ended" in run.wait().stdout
+    assert run.process.returncode == 0

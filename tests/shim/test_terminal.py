@@ -3,11 +3,14 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
+import sys
 import termios
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +19,7 @@ from exitpin.shim import bindings
 
 DEADLINE_S = 5.0
 SHELL = '"$@"; echo "job: $?"; read line; fg >/dev/null; echo "end: $?"'
+STOPS = str(Path(__file__).parent / "programs" / "stops.py")
 
 
 def eventually(holds):
@@ -28,12 +32,12 @@ def eventually(holds):
 class Terminal:
     """A shell's place: leader of a session on a pty, the launcher a job in a group of its own in the foreground."""
 
-    def __init__(self, shim, *command):
+    def __init__(self, shim, *command, flags=(), launcher=str(bindings.LAUNCHER)):
         self.ours, theirs = pty.openpty()
         config = bindings.shim_config(bytes(range(16)), "127.64.0.9", shim.stand_in.path)
         control, launcher_end = shim_socketpair()
         self.control = control
-        launch = [str(bindings.LAUNCHER), "--control", str(launcher_end.fileno()), "--preload", str(bindings.PRELOAD)]
+        launch = [launcher, "--control", str(launcher_end.fileno()), "--preload", str(bindings.PRELOAD), *flags]
         self.shell = subprocess.Popen(
             ["bash", "-i", "-m", "-c", SHELL, "sh", *launch, "--foreground", "--", *command],
             stdin=theirs,
@@ -50,6 +54,7 @@ class Terminal:
 
     def expect(self, text):
         while text not in self.shown:
+            assert select.select([self.ours], [], [], DEADLINE_S)[0], self.shown
             self.shown += os.read(self.ours, 4096).decode()
 
     def foreground(self):
@@ -70,8 +75,8 @@ def shim_socketpair():
 def terminal(shim):
     made = []
 
-    def start(*command):
-        made.append(Terminal(shim, *command))
+    def start(*command, **options):
+        made.append(Terminal(shim, *command, **options))
         return made[-1]
 
     yield start
@@ -116,3 +121,51 @@ def test_ctrl_z_stops_the_job_and_fg_continues_it(terminal):
     eventually(lambda: one.foreground() == tool and psutil.Process(tool).status() == psutil.STATUS_SLEEPING)
     os.write(one.ours, b"\x03")
     one.expect("end: 0")
+
+
+def test_a_tool_that_draws_a_stop_on_the_launchers_group_is_ended_all_the_same(terminal):
+    """The kernel sends it, and asks for nobody's right to."""
+    one = terminal(sys.executable, STOPS, "1")
+    tool = psutil.Process(started(one))
+    one.expect("stopped")
+    one.control.close()
+    tool.wait(DEADLINE_S)
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU])
+def test_nothing_that_a_terminal_sends_stops_the_launcher(terminal, signo):
+    one = terminal("sleep", "60")
+    tool = psutil.Process(started(one))
+    os.kill(tool.ppid(), signo)
+    one.control.close()
+    tool.wait(DEADLINE_S)
+
+
+def test_at_guard_no_group_of_who_has_started_the_tool_can_be_joined(terminal):
+    """The launcher's, of who is in front, and of the shell."""
+    one = terminal(sys.executable, STOPS, "3", flags=("--guard",))
+    one.expect("77\r\n77\r\n77\r\n")
+
+
+def test_without_that_a_tool_stops_who_is_in_front(terminal, without):
+    one = terminal(sys.executable, STOPS, "2", flags=("--guard",), launcher=without("groups"))
+    one.expect(f"job: {128 + signal.SIGTTOU}")
+
+
+def test_at_guard_a_shell_has_jobs_in_groups_of_their_own(terminal):
+    background, nested = "sleep 60 | sleep 60 &", "bash -ic 'true | true; exit 7'"
+    script = f"{background} kill -STOP %1; wait %1; echo $?; kill -9 %1; {nested}; echo $?"
+    one = terminal("bash", "-ic", script, flags=("--guard",))
+    one.expect(f"{128 + signal.SIGSTOP}\r\n")
+    one.expect("7\r\njob: 0")
+
+
+def test_a_tool_that_has_stopped_itself_is_ended_with_all_of_its_tree(terminal):
+    """Who is in front is stopped with it, and can't answer the launcher."""
+    one = terminal("bash", "-c", "set -m; sleep 60 & kill -STOP $$")
+    tool = psutil.Process(started(one))
+    one.expect("job: ")
+    tree = [tool, *tool.children()]
+    assert len(tree) == 2
+    one.control.close()
+    assert psutil.wait_procs(tree, timeout=DEADLINE_S)[1] == []
