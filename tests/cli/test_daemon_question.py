@@ -26,7 +26,7 @@ OWN = Vantage("own", Path("/x"))
 HONOURED = {
     *("exits", "destinations", "flag", "not_flag", "family", "bad_exits", "sample", "seed", "timeout", "resolve"),
     *("ipv6", "bandwidth_min", "bandwidth_max", "measured", "limit"),
-    *("containment", "allow", "dns_server", "json", "record", "lab", "name", "command", "code", "words"),
+    *("containment", "allow", "read_only", "dns_server", "json", "record", "lab", "name", "command", "code", "words"),
 }
 WITHOUT_MEANING = {"jobs", "wide"}
 """Where there is one run."""
