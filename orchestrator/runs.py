@@ -323,10 +323,15 @@ class Life:
     # Streams.
 
     def _stream_joined(self, event: fx.StreamJoined, now: float) -> list[Effect]:
+        self._told_of(event, now)
         self.connections.joined(event)
-        if self.times.end is not None:
-            self.times.end = now  # by a ticket it was there before, but is told of only now
         return []
+
+    def _told_of(self, event: fx.StreamJoined | fx.StreamFailed | fx.StreamViolated, now: float) -> None:
+        """By a ticket a stream is there before it is told of: none is there after the end of its run."""
+        is_new = event.stream_id != 0 and self.connections.by_number[event.claim.connection].stream_id is None
+        if is_new and self.times.end is not None:
+            self.times.end = now
 
     def _stream_sent(self, event: fx.StreamSent, now: float) -> list[Effect]:
         return self.connections.sent(event)
@@ -339,6 +344,7 @@ class Life:
         return self.connections.opened(event)
 
     def _stream_failed(self, event: fx.StreamFailed, now: float) -> list[Effect]:
+        self._told_of(event, now)
         answers = self.connections.failed(event)
         return answers + self._lost(event.reason, event.remote_reason)
 
@@ -354,6 +360,7 @@ class Life:
         return []
 
     def _stream_violated(self, event: fx.StreamViolated, now: float) -> list[Effect]:
+        self._told_of(event, now)
         self.connections.violated(event.claim, event.stream_id)
         if self.failure is not None and self.failure.kind == "tor":
             return self._drained()  # nothing can be proven any more, and that has been said

@@ -1,5 +1,6 @@
 """A ticket says what would be decided of the next connect, whenever it would be let in without more ado."""
 
+from collections.abc import Callable
 from errno import EALREADY, EISCONN
 from itertools import count
 
@@ -7,7 +8,7 @@ import pytest
 
 from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
-from exitpin.orchestrator.model import Destination, Place, Setup
+from exitpin.orchestrator.model import Claim, Destination, Place, Setup
 
 from .lives import PID, Told, connect, lookup, opened, running, starting, waiting_for_circuit
 
@@ -139,6 +140,20 @@ def test_a_run_is_not_over_before_tor_has_told_of_a_stream_that_its_tool_has_had
     assert told.step(fx.StreamClosed(claim, 9, "END", "DONE", True)) == [fx.RunDone("s-0001")]
     (connection,) = told.life.connections
     assert (connection.stream_id, connection.status) == (9, "succeeded")
+
+
+@pytest.mark.parametrize(
+    "first_heard",
+    [lambda claim: fx.StreamFailed(claim, 9, "CANT_ATTACH", None), lambda claim: fx.StreamViolated(claim, 9, "odd")],
+    ids=["its circuit is gone", "it is not what was claimed"],
+)
+def test_no_stream_is_there_after_the_end_of_its_run_whatever_is_first_heard_of_it(
+    first_heard: Callable[[Claim], object],
+) -> None:
+    told = running()
+    told.step(connect(2, is_ahead=True), ev.TreeEnded(0.0, None, 0))
+    told.step(first_heard(told.claims()[0]))
+    assert told.life.times.end == told.now
 
 
 def test_a_connect_by_a_ticket_of_which_tor_never_tells_holds_a_run_up_for_the_drain_time_alone() -> None:
