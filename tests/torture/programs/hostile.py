@@ -10,6 +10,7 @@ import os
 import platform
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -68,6 +69,13 @@ def wait(reports: socket.socket) -> None:
         reports.recv(256)
 
 
+def has_peer(connection: socket.socket) -> bool:
+    """Whether somebody has connected it."""
+    with suppress(OSError):
+        return bool(connection.getpeername())
+    return False
+
+
 def ask_tor(connection: socket.socket, tor: tuple[str, int], errand: tuple[str, int]) -> None:
     """SOCKS without a tag."""
     connection.settimeout(ANSWER_S)
@@ -95,10 +103,20 @@ class Hostile:
             wait(send(packet(connection.getsockname(), good), connection.fileno()))
 
     def doubled(self, good: tuple[str, int], bad: tuple[str, int]) -> None:
+        """At once: which of them is heard first nobody can say."""
         with bound() as connection:
-            both = [send(packet(connection.getsockname(), errand), connection.fileno()) for errand in (good, bad)]
+            both = [send(packet(connection.getsockname(), good), connection.fileno()) for _ in range(2)]
             for reports in both:
                 wait(reports)
+
+    def again_under_way(self, good: tuple[str, int], bad: tuple[str, int]) -> None:
+        with bound() as connection:
+            first = send(packet(connection.getsockname(), good), connection.fileno())
+            until = time.monotonic() + ANSWER_S
+            while not has_peer(connection) and time.monotonic() < until:
+                time.sleep(0.001)
+            wait(send(packet(connection.getsockname(), bad), connection.fileno()))
+            wait(first)
 
     def again_when_open(self, good: tuple[str, int], bad: tuple[str, int]) -> None:
         with bound() as connection:
@@ -170,8 +188,8 @@ def main() -> None:
     bad = [_endpoint(word[1:]) for word in sys.argv[2:] if word.startswith("!")]
     hostile = Hostile(tor, rng)
     acts: list[Callable[[tuple[str, int], tuple[str, int]], None]] = [
-        hostile.own_report, hostile.doubled, hostile.again_when_open, hostile.late, hostile.closed, hostile.around,
-        hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak, hostile.rubbish,
+        hostile.own_report, hostile.doubled, hostile.again_under_way, hostile.again_when_open, hostile.late,
+        hostile.closed, hostile.around, hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak, hostile.rubbish,
         hostile.other_sockets,
     ]  # fmt: skip
     rng.shuffle(acts)
