@@ -189,8 +189,8 @@ def main() -> None:
     hostile = Hostile(tor, rng)
     acts: list[Callable[[tuple[str, int], tuple[str, int]], None]] = [
         hostile.own_report, hostile.doubled, hostile.again_under_way, hostile.again_when_open, hostile.late,
-        hostile.closed, hostile.around, hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak, hostile.rubbish,
-        hostile.other_sockets,
+        hostile.closed, hostile.around, hostile.other_nonce, hostile.other_port, hostile.other_address, hostile.weak,
+        hostile.rubbish, hostile.other_sockets,
     ]  # fmt: skip
     rng.shuffle(acts)
     for good, forbidden, act in zip(errands, bad, acts, strict=False):
