@@ -60,8 +60,7 @@ class Abilities:
         """Why there is no guard here, or empty."""
         if self.landlock_abi >= LANDLOCK_WITH_NETWORK:
             return self.guard_refusal
-        has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
-        return f"{has}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
+        return f"{self._landlock}, and network rules come with ABI {LANDLOCK_WITH_NETWORK} (Linux 6.7)"
 
     @property
     def keeps_apart(self) -> bool:
@@ -73,8 +72,11 @@ class Abilities:
         """Why files can't be kept from being written to, or empty."""
         if self.landlock_abi >= LANDLOCK_WITH_TRUNCATE:
             return self.guard_refusal
-        has = f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
-        return f"{has}, and all rules for files come with ABI {LANDLOCK_WITH_TRUNCATE} (Linux 6.2)"
+        return f"{self._landlock}, and all rules for files come with ABI {LANDLOCK_WITH_TRUNCATE} (Linux 6.2)"
+
+    @property
+    def _landlock(self) -> str:
+        return f"Landlock has ABI {self.landlock_abi}" if self.landlock_abi else "the kernel has no Landlock"
 
     def problems(self) -> dict[str, str]:
         """By level, why it is not there; empty: it is."""

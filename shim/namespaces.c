@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,32 +49,8 @@ static bool hold_groups(void)
 	return syscall(MOUNT_SETATTR, AT_FDCWD, GROUPS, AT_RECURSIVE, &read_only, sizeof(read_only)) == 0;
 }
 
-/* One that is mounted shows the queues of who has mounted it: ours lies over each, and is read of itself (EBUSY: there it
- * lies). In names a blank is \040: who has such a place is not hidden from, and the launcher fails (ENOENT is no place). */
-static bool hold_queues(void)
-{
-	char line[2 * PATH_MAX], place[PATH_MAX];
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	bool is_done = mounts != NULL;
-
-	while (is_done && fgets(line, sizeof(line), mounts) != NULL) {
-		const char *kind = strstr(line, " - mqueue ");
-
-		if (kind != NULL && sscanf(line, "%*s %*s %*s %*s %4095s", place) == 1)
-			is_done = mount("mqueue", place, "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 ||
-				  errno == EBUSY;
-	}
-	int error = errno;
-
-	if (mounts != NULL)
-		fclose(mounts);
-	errno = error;
-	return is_done;
-}
-
 bool exitpin_own_namespaces(int flags)
 {
 	return (unshare(flags | CLONE_NEWNS) == 0 || enter_user_namespace(flags | CLONE_NEWNS)) &&
-	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && hold_groups() &&
-	       (!(flags & CLONE_NEWIPC) || hold_queues());
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && hold_groups();
 }

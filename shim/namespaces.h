@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /* Moves this process, which must have one thread, into a mount namespace of its own, from which nothing spreads, and into
- * those of the flags (CLONE_NEWNET; CLONE_NEWIPC: no message queue or shared memory of others is there, by no name): as
- * root, or in a user namespace in which it stays who it is. False and errno. */
+ * those of the flags (CLONE_NEWNET, CLONE_NEWIPC): as root, or in a user namespace in which it stays who it is. False and
+ * errno. */
 bool exitpin_own_namespaces(int flags);
 
 #endif

@@ -9,8 +9,8 @@
 #include "../text.h"
 #include "ahead.h"
 
-/* HUSH_MS: so long the loop is left in peace while a connect goes well. LEFT_MAX: with more that say nothing, the loop is to
- * take them by itself, as fast as it can: each costs a descriptor. */
+/* HUSH_MS: so long the loop is left in peace while a connect goes well. LEFT_MAX: with more that say nothing, the loop
+ * is to take them by itself, as fast as it can: each costs a descriptor. */
 enum { LINES_MAX = 1 << 16, REPLY_MAX = 262, HUSH_MS = 5, LEFT_MAX = 16 };
 
 /* What an event of epoll is about: the kind, and the number of ticket, flight or silent connection. */
@@ -109,9 +109,8 @@ void ahead_use(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_forget_used(struct exitpin_ahead *ahead);
 
 /* go.c: the cookie of a socket's network namespace (0: the kernel tells none); whether it is a TCP socket that reaches
- * our Tor; uses the ticket for a reported connect of tool, if that is
- * plain: it has then been noted, and the ticket is gone. call NULL: a hook's, on connection; else connection is -1.
- */
+ * our Tor; uses the ticket for a reported connect of tool, if that is plain: it has then been noted, and the ticket is
+ * gone. call NULL: a hook's, on connection; else connection is -1. */
 uint64_t ahead_network_of(int fd);
 bool ahead_is_ours(const struct exitpin_ahead *ahead, int fd);
 bool ahead_try(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid, int tool,

@@ -1,6 +1,6 @@
 /* What the kernel refuses a tool, whatever the hooks miss: calls by their registers (seccomp, rules.c), TCP and whatever
- * is outside the run (Landlock), files if that is wanted, and what only root may do (capabilities). None of it can be taken off again, and all is
- * inherited. */
+ * is outside the run (Landlock), files if that is wanted, and what only root may do (capabilities). None of it can be
+ * taken off again, and all is inherited. */
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>

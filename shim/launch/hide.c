@@ -36,8 +36,7 @@ static bool is_out_of_reach(const char *path)
 	return false;
 }
 
-/* No name of what was there leads on: not for the tool, either. */
-static bool is_gone(const char *path, int error)
+bool is_gone(const char *path, int error)
 {
 	return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG ||
 	       (error == EACCES && is_out_of_reach(path));
@@ -111,12 +110,12 @@ bool hide(const struct request *request)
 {
 	if ((request->hidden_count == 0 && !request->apart && !request->own_mounts) || IS_LEFT_OUT("hide"))
 		return true;
-	int flags = (request->apart ? CLONE_NEWNET : 0) | (IS_LEFT_OUT("queues") ? 0 : CLONE_NEWIPC);
+	const bool with_queues = IS_LEFT_OUT("queues");
 
-	if (!exitpin_own_namespaces(flags))
+	if (!exitpin_own_namespaces((request->apart ? CLONE_NEWNET : 0) | (with_queues ? 0 : CLONE_NEWIPC)))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
 		if (!cover(request->hidden[i]))
 			return false;
-	return cover_taps();
+	return (with_queues || cover_queues()) && cover_taps();
 }

@@ -74,9 +74,15 @@ bool limits_apply(const struct limits *limits);
 /* hide.c: in the child, before the guard. False and errno: the kernel would not. */
 bool hide(const struct request *request);
 
+/* Whether a path leads nowhere, as this errno says: not for the tool, either. */
+bool is_gone(const char *path, int error);
+
 /* Lays a device that can't be opened over what was opened with O_PATH, in our own mount namespace. True also of what has
  * no name any more. False and errno. */
 bool close_off(int file);
+
+/* queues.c: what shows message queues of others shows ours, in our own mount and IPC namespaces. False and errno. */
+bool cover_queues(void);
 
 /* taps.c: closes off the devices in /dev that carry frames past all sockets, in our own mount namespace. False and errno:
  * the kernel would not, or does not say which they are. */

@@ -26,15 +26,23 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
+@pytest.fixture(params=["queues", "a b\\c"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Under a name that the kernel writes in its list as it is, or in another way."""
+    path: Path = tmp_path / request.param
+    path.mkdir()
+    return path
+
+
 @pytest.fixture
-def under(tmp_path: Path) -> tuple[str, ...]:
+def under(place: Path) -> tuple[str, ...]:
     """A command under which somebody has queues and memory, and a folder that shows the queues."""
-    mounts = f'mount -t mqueue mqueue {tmp_path} && exec "$@"'
-    return ("unshare", "--mount", "--ipc", "sh", "-c", mounts, "sh", sys.executable, "-I", "-c", HAS, str(tmp_path))
+    mounts = f'mount -t mqueue mqueue "{place}" && exec "$@"'
+    return ("unshare", "--mount", "--ipc", "sh", "-c", mounts, "sh", sys.executable, "-I", "-c", HAS, str(place))
 
 
-def test_neither_by_number_nor_by_a_folder_that_shows_them(shim: Shim, tmp_path: Path, under: tuple[str, ...]) -> None:
-    sees = (sys.executable, "-I", "-c", SEES, str(tmp_path))
+def test_neither_by_number_nor_by_a_folder_that_shows_them(shim: Shim, place: Path, under: tuple[str, ...]) -> None:
+    sees = (sys.executable, "-I", "-c", SEES, str(place))
     assert shim.run(*sees, under=under).lines[0] == "named queue"
     run = shim.run(*sees, under=under, flags=("--own-mounts",))
     assert run.lines == ["named", "queue -1", "memory -1", "own True"]

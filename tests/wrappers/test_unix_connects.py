@@ -66,14 +66,18 @@ async def eventually(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
+async def two_are_taken(full: Listener, connects: UnixConnects) -> None:
+    """The second as soon as there is room for it."""
+    first, second = full.connect(connects), full.connect(connects)
+    await eventually(lambda: full.errors == [0])
+    full.socket.accept()
+    await eventually(lambda: full.errors == [0, 0])
+    assert first.getpeername() == second.getpeername()
+
+
 def test_one_that_blocks_waits_beside_the_loop_until_it_is_taken(listeners: Callable[[], Listener]) -> None:
     async def script(connects: UnixConnects) -> None:
-        full = listeners()
-        first, second = full.connect(connects), full.connect(connects)
-        await eventually(lambda: full.errors == [0])
-        full.socket.accept()
-        await eventually(lambda: full.errors == [0, 0])
-        assert first.getpeername() == second.getpeername()
+        await two_are_taken(listeners(), connects)
 
     played(script)
 
@@ -243,11 +247,6 @@ def test_where_they_cannot_be_watched_they_are_looked_at(
 ) -> None:
     async def script(connects: UnixConnects) -> None:
         monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", out_of_watches)
-        full = listeners()
-        first, second = full.connect(connects), full.connect(connects)
-        await eventually(lambda: full.errors == [0])
-        full.socket.accept()
-        await eventually(lambda: full.errors == [0, 0])
-        assert first.getpeername() == second.getpeername()
+        await two_are_taken(listeners(), connects)
 
     played(script)
