@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import select
 import struct
 import sys
 from pathlib import Path
@@ -14,13 +15,15 @@ from exitpin.orchestrator.containment import LEVELS
 from exitpin.orchestrator.events import Denied, LauncherLost, ProcessRefused
 from exitpin.shim import bindings
 from exitpin.shim.bindings import NoticeKind, Reason
+from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 from exitpin.wrappers.stand_in import Port
 
 from .apart import apart
 from .fake_hooks import NONCE, FakeTree, Run, played
-from .test_stand_in import one_run, python
+from .test_reports_limits import only_more
+from .test_stand_in import CONNECTS, one_run, python
 
 NO_ROOM = bindings.encode_report(
     bindings.Op.DENIED,
@@ -57,6 +60,24 @@ def test_a_run_whose_hooks_cannot_report_blames_nobody_but_this_machine(level: s
         assert {(each["reason"], each["what"]) for each in record["denied"]} == {("no-room", "192.0.2.1:80")}
 
     one_run(Port.GARBAGE, python(CROWDED), check, level=level)
+
+
+def test_where_we_have_no_room_to_take_a_call_its_run_is_lost_and_no_tool_is_blamed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wait = CallDoor.wait
+
+    def without_room(door: CallDoor, listener: int, wake: int, **how: Any) -> Any:
+        select.select([listener, wake], [], [])
+        with only_more(0):
+            return wait(door, listener, wake, **how)
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        failure = record["failure"]
+        assert (failure["kind"], failure["blame"]) == ("shim", "local")
+
+    monkeypatch.setattr(CallDoor, "wait", without_room)
+    one_run(Port.GARBAGE, python(CONNECTS), check, level="notify")
 
 
 @pytest.mark.parametrize("is_member", [True, None])
