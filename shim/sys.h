@@ -4,6 +4,7 @@
 #ifndef EXITPIN_SYS_H
 #define EXITPIN_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 
@@ -186,6 +188,15 @@ static inline long sys_getpid(void)
 static inline long sys_gettid(void)
 {
 	return sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+/* Signals do not shorten it. */
+static inline void sys_sleep_ms(long ms)
+{
+	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	while (sys_call(SYS_nanosleep, (long)&left, (long)&left, 0, 0, 0, 0) == -EINTR)
+		;
 }
 
 static inline _Noreturn void sys_exit(int status)

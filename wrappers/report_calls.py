@@ -3,6 +3,7 @@
 import array
 import contextlib
 import errno
+import math
 import os
 import resource
 import socket
@@ -28,6 +29,9 @@ ROOM = 64
 DESCRIPTORS_MAX = 16
 CALLS_MAX = 1000
 LIMIT_SHARE = 8
+SCARCE_FROM = 0.75
+"""Of the descriptors that we may open: the rest is for runs that have few calls."""
+FEW_CALLS = 4
 DOUBTFUL_MAX = 10_000
 """As many reports are kept of whom may not be of the run: other runs may have such a flood, each of them."""
 
@@ -91,8 +95,28 @@ class Kept:
 
 def max_calls() -> int:
     """How many calls of one run may wait at a time: CALLS_MAX, or a share of the descriptors that we may open."""
+    return int(min(CALLS_MAX, max(1, _max_descriptors() // LIMIT_SHARE)))
+
+
+def _max_descriptors() -> float:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return CALLS_MAX if limit == resource.RLIM_INFINITY else min(CALLS_MAX, max(1, limit // LIMIT_SHARE))
+    return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
+class Share:
+    """Of a run: how many calls of it may wait at a time; no more than FEW_CALLS once descriptors become scarce by what
+    all runs hold together."""
+
+    def __init__(self) -> None:
+        self.calls = max_calls()
+        self._scarce_from = _max_descriptors() * SCARCE_FROM
+
+    def has_room(self, waiting: int, call: WaitingCall) -> bool:
+        """For this call beside so many that wait. The kernel gives out the lowest number that is free."""
+        came_with = (one.fileno() for one in (call.connection, call.tool_socket) if one is not None)
+        return waiting < min(self.calls, FEW_CALLS) or (
+            waiting < self.calls and max(came_with, default=0) < self._scarce_from
+        )
 
 
 def understand(packet: bytes, received: list[int]) -> tuple[bindings.Report, socket.socket | None] | None:

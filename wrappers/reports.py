@@ -4,7 +4,7 @@ One SOCK_SEQPACKET connection carries one operation. What a report says is compa
 socket's own name against the reported source, the sender's pid (SO_PEERCRED) against the run's process tree. The
 difference becomes the event's `problem`; deciding what follows is the core's business.
 
-Each hook that waits costs two descriptors of ours. A run has a share of them (`max_calls`): what is over it is refused.
+Each hook that waits costs two descriptors of ours. A run has a share of them (`Share`): what is over it is refused.
 When there are none left all the same, this run is lost, and only this one.
 """
 
@@ -23,7 +23,7 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .ahead import Flight
 from .process import Tree
-from .report_calls import Kept, Received, WaitingCall, max_calls, packet_of, peer_of, receive, understand
+from .report_calls import Kept, Received, Share, WaitingCall, packet_of, peer_of, receive, understand
 from .report_events import event_of, unix_name
 from .report_listener import ReportListener
 from .unix_sockets import Found, UnixSockets
@@ -50,7 +50,7 @@ class ReportSocket:
         self._unix = unix
         self._is_drained = False
         self._loop = asyncio.get_running_loop()
-        self._max_calls = max_calls()
+        self._share = Share()
         self.listener = ReportListener(path, self.adopt, self._lose, self._guarded)
         self._look: asyncio.TimerHandle | None = None
 
@@ -69,7 +69,10 @@ class ReportSocket:
 
     def has_room(self) -> bool:
         """Whether one more call may wait, and be kept."""
-        return not self._is_drained and self._kept.has_room() and len(self.calls) - len(self._silent) < self._max_calls
+        return not self._is_drained and self._kept.has_room() and self._waiting() < self._share.calls
+
+    def _waiting(self) -> int:
+        return len(self.calls) - len(self._silent)
 
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say.
@@ -82,7 +85,7 @@ class ReportSocket:
         if self._read(call):
             return
         is_member = self._is_member(call)
-        if is_member and len(self._silent) < self._max_calls:
+        if is_member and self._share.has_room(len(self._silent), call):
             self._silent.add(call.number)
             self._watch(call, self._readable)
             return
@@ -99,24 +102,18 @@ class ReportSocket:
         found_unix: tuple[int, bool] | None = None,
         is_alive: Callable[[], bool] | None = None,
     ) -> None:
-        """A report that was made here of what a process asked without hooks; `pid` 0: of what our own name server was
-        asked, by whoever in the run. `on_answer` is called once; `found_unix`: of a Unix socket that was looked up
-        already; `is_alive`: whether who asked still waits: nobody hangs up who is killed."""
+        """A report made here of what a process asked without hooks; `pid` 0: of what our own name server was asked.
+        `on_answer` is called once; `found_unix`: of a Unix socket that was looked up already; `is_alive`: whether who
+        asked still waits: nobody hangs up who is killed."""
         call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer, is_alive=is_alive)
         self.calls[call.number] = call
         self._look_for_dead(call)
         self._dispatch(call, packet, bindings.decode_report(packet), found_unix)
 
     def went(
-        self,
-        packet: bytes,
-        pid: int,
-        tool_socket: socket.socket,
-        flight: Flight,
-        connection: socket.socket | None,
-        on_answer: Callable[[AnswerCall], None] | None = None,
-        is_alive: Callable[[], bool] | None = None,
-    ) -> None:
+        self, packet: bytes, pid: int, tool_socket: socket.socket, flight: Flight, connection: socket.socket | None,
+        on_answer: Callable[[AnswerCall], None] | None = None, is_alive: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         """A connect that a ticket was used for: `pid` was of the run when it reported, or asked (`connection` None)."""
         call = WaitingCall(next(_CALLS), connection, tool_socket, pid, on_answer, is_alive, flight)
         self.calls[call.number] = call
@@ -238,9 +235,9 @@ class ReportSocket:
         """Refuse a call that would wait when too many wait already."""
         if not isinstance(event, events.ConnectReported | events.LookupReported):
             return False
-        if len(self.calls) - len(self._silent) > self._max_calls:
+        if not self._share.has_room(self._waiting() - 1, call):
             self._drop_dead()
-        if call.number not in self.calls or len(self.calls) - len(self._silent) <= self._max_calls:
+        if call.number not in self.calls or self._share.has_room(self._waiting() - 1, call):
             return call.number not in self.calls
         what = str(event.destination) if isinstance(event, events.ConnectReported) else event.host
         self.answer(AnswerCall(call.number, errno.ENETUNREACH, socket.EAI_AGAIN))

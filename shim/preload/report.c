@@ -91,6 +91,10 @@ static bool is_lack_of_room(long error)
 	return error == -ETOOMANYREFS || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
 }
 
+/* All of that comes back: who uses it up is most often this run itself, with many connects at a time that the
+ * orchestrator is about to take. How long a call waits for it, all in all, and how long before it looks again. */
+enum { ROOM_WAIT_MS = 3000, ROOM_PAUSE_MIN_MS = 1, ROOM_PAUSE_MAX_MS = 50 };
+
 static const char no_room[] = "exitpin: the machine has no room to ask the orchestrator; not going on\n";
 
 /* A tool that hears of a failed connect must not pass that on as the exit's doing: the run is to fail. It takes no
@@ -103,11 +107,25 @@ static void tell_lack_of_room(long fd, struct exitpin_report *report, const char
 		exitpin_refuse_to_run(no_room);
 }
 
+/* One try: fd becomes the connection, if there is none (negative) and one can be had. 0 or minus an errno. */
+static long try_report(long *fd, struct exitpin_report *report, const char *name, int passed_fd)
+{
+	if (*fd < 0)
+		*fd = reach_orchestrator(0);
+	return *fd < 0 ? *fd : send_report((int)*fd, report, name, passed_fd, 0);
+}
+
 bool exitpin_exchange(struct exitpin_report *report, const char *name, int passed_fd, struct exitpin_reply *reply)
 {
-	long fd = reach_orchestrator(0);
-	long error = fd < 0 ? fd : send_report((int)fd, report, name, passed_fd, 0);
+	long fd = -1, pause = ROOM_PAUSE_MIN_MS, waited = 0;
+	long error = try_report(&fd, report, name, passed_fd);
 
+	while (is_lack_of_room(error) && waited < ROOM_WAIT_MS) {
+		sys_sleep_ms(pause);
+		waited += pause;
+		pause = pause * 2 < ROOM_PAUSE_MAX_MS ? pause * 2 : ROOM_PAUSE_MAX_MS;
+		error = try_report(&fd, report, name, passed_fd);
+	}
 	if (is_lack_of_room(error))
 		tell_lack_of_room(fd, report, name);
 	bool is_answered = error == 0 && receive_answer((int)fd, report->op, reply);

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from exitpin.orchestrator.containment import LEVELS
 from exitpin.orchestrator.lab.state import LabState
 
 from ..ended import ended_by
@@ -74,11 +75,13 @@ def _assert_tools_wait(pid: int) -> None:
     assert len(tools) == 2 and [one.cpu_times().user for one in tools] == before
 
 
-def test_few_descriptors_cost_refusals_and_no_run(lab: Lab) -> None:
+@pytest.mark.parametrize("level", LEVELS)
+def test_few_descriptors_cost_refusals_and_no_run(lab: Lab, level: str) -> None:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
-    found = records(lab.state, "-e", "exit01,exit02,exit03", "--", "python3", "-c", THREADS, preexec_fn=few)
+    words = ("-e", "exit01,exit02,exit03", "--containment", level)
+    found = records(lab.state, *words, "--", "python3", "-c", THREADS, preexec_fn=few)
     assert [record["failure"] for record in found] == [None] * 3
     assert {denied["reason"] for record in found for denied in record["denied"]} <= {"too-many-calls"}
 

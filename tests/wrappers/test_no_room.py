@@ -35,7 +35,7 @@ NO_ROOM = bindings.encode_report(
 )
 
 CROWDED = """
-import ctypes, resource, socket, struct, sys
+import ctypes, resource, socket, struct, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
 header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
 assert libc.capset(header, ctypes.create_string_buffer(24)) == 0, "or the limit is not for us (CAP_SYS_RESOURCE)"
@@ -43,12 +43,15 @@ ours, theirs = socket.socketpair()
 one = socket.socket()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 socket.send_fds(ours, [b"x"], [0] * 200)
+{rest}
 try:
     one.connect(("192.0.2.1", 80))
 except OSError as error:
     print(error.strerror)
 """
 """Puts more descriptors on their way than it may have, as another run of the same user could, and takes no notice."""
+SOON_HAS_ROOM = "threading.Timer(0.3, theirs.recv, (1,)).start()"
+"""The descriptors are dropped where they arrive, but not before it has tried to connect."""
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -59,7 +62,15 @@ def test_a_run_whose_hooks_cannot_report_blames_nobody_but_this_machine(level: s
         assert (record["status"], record["streams"]) == ("error", [])
         assert {(each["reason"], each["what"]) for each in record["denied"]} == {("no-room", "192.0.2.1:80")}
 
-    one_run(Port.GARBAGE, python(CROWDED), check, level=level)
+    one_run(Port.GARBAGE, python(CROWDED.format(rest="")), check, level=level)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_hooks_wait_a_while_for_room(level: str) -> None:
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert (record["failure"], record["denied"], len(record["streams"])) == (None, [], 1)
+
+    one_run(Port.GARBAGE, python(CROWDED.format(rest=SOON_HAS_ROOM)), check, level=level)
 
 
 def test_where_we_have_no_room_to_take_a_call_its_run_is_lost_and_no_tool_is_blamed(

@@ -113,6 +113,26 @@ def test_calls_over_the_runs_share_are_refused_and_noted(
     played(tmp_path, script)
 
 
+def test_where_descriptors_become_scarce_who_has_few_calls_may_have_one_more_and_who_has_many_may_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_calls, "SCARCE_FROM", 0)
+    monkeypatch.setattr(report_calls, "FEW_CALLS", 2)
+
+    async def script(run: Run) -> None:
+        other = Run(tmp_path / "other", run.tree)
+        waiting = [await run.report(REPORTS[LookupReported]) for _ in range(3)]
+        silent = [run.hook() for _ in range(3)]
+        await turns()
+        assert [type(event) for event in run.events] == [LookupReported] * 2 + [Denied] * 2
+        assert heard(waiting[2]) and heard(silent[2]) == b"", "connections that say nothing take descriptors, too"
+        await other.report(REPORTS[LookupReported])
+        assert [type(event) for event in other.events] == [LookupReported]
+        other.reports.close()
+
+    played(tmp_path, script)
+
+
 def test_a_call_whose_maker_was_killed_is_heard_of_though_nobody_hangs_up(tmp_path: Path) -> None:
     async def script(run: Run) -> None:
         answers: list[AnswerCall] = []
