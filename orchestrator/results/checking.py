@@ -50,7 +50,7 @@ def check_store(path: Path, places: Sequence[int], processes: int | None = None)
             what = "a process that checked records was killed: they are not all checked."
             raise OperatorError(what, "Perhaps there was too little memory.") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # who was interrupted does not wait for what is queued
+            pool.shutdown(cancel_futures=True)  # not left to the interpreter's end, which may trip over its last steps
 
 
 def check_scans(reader: Reader, scan_id: str | None) -> Iterator[Checked]:

@@ -235,10 +235,12 @@ def test_what_is_the_runs_alone_stands_in_nothing_that_other_users_may_read() ->
         started = await launched.heard(ProcessStarted)
         assert isinstance(started, ProcessStarted)
         for pid in (launched.tree.launcher, started.pid):
+            environment = Path(f"/proc/{pid}/environ")
+            while not (variables := environment.read_text()):  # exec has closed descriptors, and is not done
+                await asyncio.sleep(0.005)
+            assert f"EXITPIN_SHIM={CONFIG}" in variables.split("\0")
             arguments = Path(f"/proc/{pid}/cmdline").read_text()
             assert not [word for word in CONFIG.split(":") if len(word) > 1 and word in arguments]
-            environment = Path(f"/proc/{pid}/environ")
-            assert f"EXITPIN_SHIM={CONFIG}" in environment.read_text().split("\0")
             assert environment.stat().st_mode & 0o077 == 0
         launched.process.kill()
         await launched.heard(LauncherLost)
