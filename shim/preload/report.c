@@ -1,4 +1,5 @@
 /* One report, one connection: nothing is held between calls, so nothing can be closed, shared or confused by the tool. */
+#include <stdatomic.h>
 #include <sys/un.h>
 
 #include "preload.h"
@@ -92,8 +93,11 @@ static bool is_lack_of_room(long error)
 }
 
 /* All of that comes back: who uses it up is most often this run itself, with many connects at a time that the
- * orchestrator is about to take. How long a call waits for it, all in all, and how long before it looks again. */
+ * orchestrator is about to take. So a call waits for it, with pauses of this length between tries. Where one has waited
+ * in vain the run has failed, and no other call of its process waits. */
 enum { ROOM_WAIT_MS = 3000, ROOM_PAUSE_MIN_MS = 1, ROOM_PAUSE_MAX_MS = 50 };
+
+static atomic_bool is_hopeless;
 
 static const char no_room[] = "exitpin: the machine has no room to ask the orchestrator; not going on\n";
 
@@ -120,14 +124,16 @@ bool exitpin_exchange(struct exitpin_report *report, const char *name, int passe
 	long fd = -1, pause = ROOM_PAUSE_MIN_MS, waited = 0;
 	long error = try_report(&fd, report, name, passed_fd);
 
-	while (is_lack_of_room(error) && waited < ROOM_WAIT_MS) {
+	while (is_lack_of_room(error) && waited < ROOM_WAIT_MS && !is_hopeless) {
 		sys_sleep_ms(pause);
 		waited += pause;
 		pause = pause * 2 < ROOM_PAUSE_MAX_MS ? pause * 2 : ROOM_PAUSE_MAX_MS;
 		error = try_report(&fd, report, name, passed_fd);
 	}
-	if (is_lack_of_room(error))
+	if (is_lack_of_room(error)) {
+		is_hopeless = true;
 		tell_lack_of_room(fd, report, name);
+	}
 	bool is_answered = error == 0 && receive_answer((int)fd, report->op, reply);
 
 	if (fd >= 0)
