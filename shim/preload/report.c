@@ -1,5 +1,4 @@
 /* One report, one connection: nothing is held between calls, so nothing can be closed, shared or confused by the tool. */
-#include <stdatomic.h>
 #include <sys/un.h>
 
 #include "preload.h"
@@ -97,7 +96,7 @@ static bool is_lack_of_room(long error)
  * in vain the run has failed, and no other call of its process waits. */
 enum { ROOM_WAIT_MS = 3000, ROOM_PAUSE_MIN_MS = 1, ROOM_PAUSE_MAX_MS = 50 };
 
-static atomic_bool is_hopeless;
+static bool is_hopeless;
 
 static const char no_room[] = "exitpin: the machine has no room to ask the orchestrator; not going on\n";
 
@@ -124,14 +123,14 @@ bool exitpin_exchange(struct exitpin_report *report, const char *name, int passe
 	long fd = -1, pause = ROOM_PAUSE_MIN_MS, waited = 0;
 	long error = try_report(&fd, report, name, passed_fd);
 
-	while (is_lack_of_room(error) && waited < ROOM_WAIT_MS && !is_hopeless) {
+	while (is_lack_of_room(error) && waited < ROOM_WAIT_MS && !__atomic_load_n(&is_hopeless, __ATOMIC_RELAXED)) {
 		sys_sleep_ms(pause);
 		waited += pause;
 		pause = pause * 2 < ROOM_PAUSE_MAX_MS ? pause * 2 : ROOM_PAUSE_MAX_MS;
 		error = try_report(&fd, report, name, passed_fd);
 	}
 	if (is_lack_of_room(error)) {
-		is_hopeless = true;
+		__atomic_store_n(&is_hopeless, true, __ATOMIC_RELAXED);
 		tell_lack_of_room(fd, report, name);
 	}
 	bool is_answered = error == 0 && receive_answer((int)fd, report->op, reply);
