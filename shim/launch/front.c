@@ -31,8 +31,10 @@ static bool fulfil(int behind)
 	struct request_in_front asked;
 	ssize_t size;
 
-	while ((size = recv(behind, &asked, sizeof(asked), 0)) < 0 && errno == EINTR)
+	while ((size = recv(behind, &asked, sizeof(asked), MSG_DONTWAIT)) < 0 && errno == EINTR)
 		;
+	if (size < 0 && errno == EAGAIN)
+		return true;
 	if (size != sizeof(asked))
 		return false;
 	if (asked.wish == TAKE)
@@ -69,16 +71,13 @@ static _Noreturn void stay_in_front(int behind, pid_t launcher)
 	sigaddset(&passed, SIGTERM);
 	sigaddset(&passed, SIGHUP);
 	int signals = signalfd(-1, &passed, SFD_NONBLOCK | SFD_CLOEXEC);
-	struct pollfd ready[2] = {{behind, POLLIN, 0}, {signals, POLLIN, 0}};
+	struct pollfd ready[2] = {{signals, POLLIN, 0}, {behind, POLLIN, 0}};
 
-	for (;;) {
-		if (poll(ready, 2, -1) < 0)
-			continue;
+	do {
+		wait_for(ready, 2, -1);
 		while (read(signals, &info, sizeof(info)) == sizeof(info))
 			kill(launcher, (int)info.ssi_signo);
-		if (ready[0].revents && !fulfil(behind))
-			break;
-	}
+	} while (fulfil(behind));
 	while (waitpid(launcher, &status, 0) < 0 && errno == EINTR)
 		;
 	terminal_give_back();

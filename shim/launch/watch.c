@@ -171,9 +171,7 @@ static int timeout_ms(const struct watch *watch)
 	return left < longest ? (int)left : longest;
 }
 
-/* As poll(2). That refuses to look at more descriptors than a tool of the same user has left us (prlimit(2)), and without
- * one for signals it would not wake: then below zero, after a moment. */
-static int wait_for(struct pollfd *ready, nfds_t count, int longest_ms)
+int wait_for(struct pollfd *ready, nfds_t count, int longest_ms)
 {
 	int found = ready[0].fd >= 0 ? poll(ready, count, longest_ms) : -1;
 

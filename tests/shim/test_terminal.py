@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import resource
 import select
 import signal
 import socket
@@ -169,3 +170,20 @@ def test_a_tool_that_has_stopped_itself_is_ended_with_all_of_its_tree(terminal):
     assert len(tree) == 2
     one.control.close()
     assert psutil.wait_procs(tree, timeout=DEADLINE_S)[1] == []
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("how", ["the tool exits", "it is told to end"])
+def test_who_is_in_front_ends_with_the_launcher_though_a_tool_has_left_it_no_descriptors(terminal, limit, how):
+    """What a hostile tool can do to who is of the same user; poll(2) then looks at nothing."""
+    one = terminal("sleep", "60")
+    tool = psutil.Process(started(one))
+    front = tool.parent().parent()
+    eventually(lambda: one.foreground() == tool.pid)
+    resource.prlimit(front.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    if how == "the tool exits":
+        tool.kill()
+    else:
+        front.terminate()
+    one.expect("job: 0")
+    assert psutil.wait_procs([tool, front], timeout=DEADLINE_S)[1] == []
