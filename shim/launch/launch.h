@@ -141,8 +141,8 @@ unsigned count_descendants(unsigned max);
 /* watch.c: until nothing of the tree is left. False: the child had failed, and a REFUSED said so. */
 bool watch_tool(const struct request *request, pid_t tool, int failure);
 
-/* As poll(2), with the descriptor for signals first. That refuses to look at more descriptors than a tool of the same user
- * has left us (prlimit(2)), and without one for signals it would not wake: then below zero, after a moment. */
+/* As poll(2), with the descriptor for signals first. That refuses to look at more descriptors than a tool of the same
+ * user has left us (prlimit(2)), and without one for signals it would not wake: then below zero, after a moment. */
 int wait_for(struct pollfd *ready, nfds_t count, int longest_ms);
 
 #endif

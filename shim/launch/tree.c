@@ -34,14 +34,21 @@ static void note_unread(void)
 	is_blind = is_blind || (errno != ENOENT && errno != ESRCH && errno != EACCES);
 }
 
-static ssize_t read_file(const char *path, char *text, size_t size)
+static int open_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0) {
+	if (fd < 0)
 		note_unread();
+	return fd;
+}
+
+static ssize_t read_file(const char *path, char *text, size_t size)
+{
+	int fd = open_file(path);
+
+	if (fd < 0)
 		return -1;
-	}
 	size_t length = 0;
 	ssize_t more;
 
@@ -110,27 +117,30 @@ static void add(pid_t pid)
 		kill_with_group(pid);
 }
 
-/* False: the kernel has no such file. A list that does not fit is cut: the next round finds the rest. */
+/* False: the kernel has no such file. A list of any size, by pieces; a blank ends each number. */
 static bool add_children_of_thread(pid_t pid, const char *thread)
 {
 	char path[64], text[TEXT_SIZE];
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", pid, thread);
-	ssize_t size = read_file(path, text, sizeof(text));
+	int fd = open_file(path);
 
-	if (size < 0)
+	if (fd < 0)
 		return errno != ENOENT || kill(pid, 0) != 0;
-	if (size == sizeof(text) - 1 && strrchr(text, ' ') != NULL)
-		*strrchr(text, ' ') = '\0';
-	for (char *next = text; *next != '\0';) {
-		char *end;
-		long child = strtol(next, &end, 10);
+	pid_t child = 0;
+	ssize_t size;
 
-		if (end == next)
-			break;
-		add((pid_t)child);
-		next = end + (*end == ' ');
-	}
+	while ((size = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < size; i++)
+			if (text[i] != ' ') {
+				child = child * 10 + (text[i] - '0');
+			} else {
+				add(child);
+				child = 0;
+			}
+	if (size < 0)
+		note_unread();
+	close(fd);
 	return true;
 }
 
@@ -219,11 +229,12 @@ static void find(unsigned max, bool kills)
 		add_own_children();
 }
 
-/* Nobody but a tool that has something to hide keeps us from counting: then there are too many. */
+/* Nobody but a tool that has something to hide keeps us from counting, or has more than we can: then there are too
+ * many. */
 unsigned count_descendants(unsigned max)
 {
 	find(max, false);
-	return is_blind ? found_max : found_count;
+	return is_blind || found_count == TREE_MAX ? max : found_count;
 }
 
 static void signal_found(int signo)

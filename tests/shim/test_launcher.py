@@ -153,7 +153,7 @@ def test_misuse_is_told_apart(arguments):
     assert b"usage" in done.stderr
 
 
-@pytest.mark.parametrize(("how", "least"), [("daemonize", 1), ("orphans", 5)])
+@pytest.mark.parametrize(("how", "least"), [("daemonize", 1), ("orphans", 5), ("crowd", 1000)])
 def test_what_a_tool_leaves_behind_is_ended(shim, how, least):
     run = shim.probe("tree", how)
     assert run.of(NoticeKind.EXITED).status == 0

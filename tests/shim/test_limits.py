@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -114,3 +115,19 @@ def test_what_a_tool_left_behind_counts_too(shim):
         flags=limit("processes=4"),
     )
     assert run.of(NoticeKind.CROWDED)
+
+
+def test_a_thousand_children_of_one_process_are_more_than_nine_hundred(shim):
+    run = shim.probe("tree", "crowd", flags=limit("processes=900"))
+    assert run.of(NoticeKind.CROWDED)
+
+
+@pytest.mark.parametrize(
+    ("children", "most", "counted"), [(0, 9, 0), (3000, 5000, 3000), (3000, 2000, 2000), (33_000, 60_000, 60_000)]
+)
+def test_as_many_children_are_counted_as_there_are_or_as_matter_and_too_many_are_as_many_as_matter(
+    programs, children, most, counted
+):
+    command = [programs["counts"], str(children), str(most)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    assert done.stdout == f"{counted}\n"

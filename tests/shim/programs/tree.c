@@ -50,6 +50,15 @@ static void orphans(void)
 	ready();
 }
 
+static void crowd(void)
+{
+	for (int i = 0; i < 1000; i++)
+		if (fork() == 0) {
+			close(1), close(2);
+			wait_forever();
+		}
+}
+
 static void stubborn(void)
 {
 	signal(SIGTERM, SIG_IGN);
@@ -102,8 +111,8 @@ static void fails(void)
 }
 
 static const struct command commands[] = {
-	{"daemonize", daemonize}, {"orphans", orphans}, {"stubborn", stubborn}, {"handled", handled},
-	{"state", state}, {"killed", killed}, {"fails", fails}, {NULL, NULL},
+	{"daemonize", daemonize}, {"orphans", orphans}, {"crowd", crowd},   {"stubborn", stubborn}, {"handled", handled},
+	{"state", state},	  {"killed", killed},	{"fails", fails},   {NULL, NULL},
 };
 
 int main(int argc, char **argv)
