@@ -28,26 +28,46 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-/* EBUSY: it lies there; for it is in the list as soon as it does. */
-static bool cover_queue(const char *place)
+/* Where what a line is about is mounted, the fifth word; NULL: the line has none. */
+static char *place_of(char *line)
 {
+	char *word = NULL;
+
+	for (int i = 0; i < 5; i++)
+		word = strsep(&line, " ");
+	return word;
+}
+
+/* What has too long a name for a mount a tool can still reach step by step. EBUSY: ours lies there; for it is in the
+ * list as soon as it does. */
+static bool cover_queue(char *line)
+{
+	char *place = place_of(line);
+
+	if (place != NULL)
+		unescape(place);
+	if (place == NULL || strlen(place) >= PATH_MAX) {
+		errno = place == NULL ? EINVAL : ENAMETOOLONG;
+		return false;
+	}
 	return mount("mqueue", place, "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 || errno == EBUSY ||
 	       is_gone(place, errno);
 }
 
+/* A list that was not read to its end is none. */
 bool cover_queues(void)
 {
-	char line[2 * PATH_MAX], place[PATH_MAX];
+	char *line = NULL;
+	size_t size = 0;
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	bool is_done = mounts != NULL;
 
-	while (is_done && fgets(line, sizeof(line), mounts) != NULL)
-		if (strstr(line, " - mqueue ") != NULL && sscanf(line, "%*s %*s %*s %*s %4095s", place) == 1) {
-			unescape(place);
-			is_done = cover_queue(place);
-		}
+	while (is_done && getline(&line, &size, mounts) > 0)
+		is_done = strstr(line, " - mqueue ") == NULL || cover_queue(line);
+	is_done = is_done && feof(mounts);
 	int error = errno;
 
+	free(line);
 	if (mounts != NULL)
 		fclose(mounts);
 	errno = error;
