@@ -59,11 +59,12 @@ static bool adopt_ahead(struct exitpin_ahead *ahead, int64_t number, int connect
 {
 	pthread_mutex_lock(&ahead->lock);
 	struct standing *standing = ahead_standing(ahead, (uint64_t)number);
+	const bool is_out = standing != NULL;
 
-	if (standing != NULL)
-		ahead_greet(ahead, standing, connection, pid);
+	if (is_out)
+		ahead_greet(ahead, standing, connection, pid); /* that may end it */
 	pthread_mutex_unlock(&ahead->lock);
-	return standing != NULL;
+	return is_out;
 }
 
 /* Whether this is a hook that connects to the report socket. */
