@@ -106,8 +106,8 @@ struct exitpin_taken {
 struct exitpin_ahead *exitpin_ahead_start(int control, const struct exitpin_endpoint *tor, int noted);
 void exitpin_ahead_stop(struct exitpin_ahead *ahead);
 
-/* A ticket's number, never 0, or minus an errno. From here until it is recalled or used, nobody else reads what it
- * names. */
+/* A ticket's number, never 0, or minus an errno; EINVAL: circuit 0, for which Tor would choose one, or no tag. From here
+ * until it is recalled or used, nobody else reads what it names. */
 int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket);
 
 /* It is good for nothing any more. Whether there are no notes, of this or of others. */

@@ -227,6 +227,8 @@ void exitpin_ahead_stop(struct exitpin_ahead *ahead)
 
 int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ahead_ticket *ticket)
 {
+	if (ticket->circuit == 0 || ticket->tag[0] == '\0')
+		return -EINVAL;
 	struct standing *standing = malloc(sizeof(*standing));
 
 	if (standing == NULL)

@@ -280,6 +280,12 @@ def test_what_no_ticket_can_hold_is_refused(on: Scene, changes: dict[str, Any]) 
         on.issue(**changes)
 
 
+@pytest.mark.parametrize("changes", [{"circuit": 0}, {"tag": ""}], ids=["circuit 0", "no tag"])
+def test_a_circuit_of_tors_choice_or_a_stream_of_anybodys_has_no_ticket(on: Scene, changes: dict[str, Any]) -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        on.issue(**changes)
+
+
 def test_what_tor_answers_late_is_left_to_the_loop_which_may_have_given_it_up(on: Scene) -> None:
     on.issue(patience_ms=0)
     on.tool()
