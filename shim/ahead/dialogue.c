@@ -27,12 +27,17 @@ static void replied(struct exitpin_ahead *ahead, struct flight *flight, int code
 	ahead_settle(ahead, flight);
 }
 
-static bool say(struct flight *flight, const void *words, size_t size)
+/* 0 or minus an errno; EPIPE, too, if only a part went. */
+static int say(struct flight *flight, const void *words, size_t size)
 {
-	return send(flight->tool, words, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+	ssize_t said = send(flight->tool, words, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (said < 0)
+		return -errno;
+	return (size_t)said == size ? 0 : -EPIPE;
 }
 
-static bool say_name_and_request(struct flight *flight)
+static int say_name_and_request(struct flight *flight)
 {
 	uint8_t words[EXITPIN_SOCKS_AUTH_MAX + EXITPIN_SOCKS_REQUEST_MAX];
 	size_t size = exitpin_socks_auth((const uint8_t *)flight->tag, strlen(flight->tag), (const uint8_t *)PASSWORD,
@@ -42,16 +47,18 @@ static bool say_name_and_request(struct flight *flight)
 	return say(flight, words, size);
 }
 
-static bool greet(struct exitpin_ahead *ahead, struct flight *flight)
+/* 0 or minus an errno. */
+static int greet(struct exitpin_ahead *ahead, struct flight *flight)
 {
 	static const uint8_t greeting[] = {5, 1, 2};
+	int error = say(flight, greeting, sizeof(greeting));
 
-	if (!say(flight, greeting, sizeof(greeting)))
-		return false;
+	if (error < 0)
+		return error;
 	flight->at = GREETED;
 	flight->need = 2;
 	ahead_watch_for(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLIN | EPOLLET);
-	return true;
+	return 0;
 }
 
 /* Begins to connect, and waits for nothing, even where the tool's socket would: a send of nothing that connects
@@ -73,7 +80,7 @@ bool ahead_begin(struct exitpin_ahead *ahead, struct flight *flight)
 		ahead_unwatch(ahead, flight->tool);
 		return false;
 	}
-	if (!greet(ahead, flight)) { /* Tor's queue is full, or it is not there */
+	if (greet(ahead, flight) < 0) { /* Tor's queue is full, or it is not there */
 		flight->at = CONNECTING;
 		ahead_watch_for(ahead, flight->tool, WATCH_TOOL, flight->number, EPOLLOUT | EPOLLET);
 	}
@@ -86,7 +93,7 @@ static bool take(struct exitpin_ahead *ahead, struct flight *flight)
 	const uint8_t *reply = flight->reply;
 
 	if (flight->at == GREETED) {
-		if (reply[0] != 5 || reply[1] != 2 || !say_name_and_request(flight))
+		if (reply[0] != 5 || reply[1] != 2 || say_name_and_request(flight) < 0)
 			return false;
 		flight->at = NAMED;
 		flight->need = 2;
@@ -113,7 +120,9 @@ static bool take(struct exitpin_ahead *ahead, struct flight *flight)
 void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
 {
 	if (flight->at == CONNECTING) {
-		if (!greet(ahead, flight) && errno != EAGAIN) /* that it was not connected is told, too */
+		int error = greet(ahead, flight);
+
+		if (error < 0 && error != -EAGAIN) /* that it was not connected is told, too */
 			replied(ahead, flight, -1);
 		return;
 	}
