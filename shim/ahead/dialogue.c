@@ -139,25 +139,31 @@ void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
 	}
 }
 
-/* The tool goes on when both sides have said yes, in time, and nothing else was said. */
-void ahead_settle(struct exitpin_ahead *ahead, struct flight *flight)
+/* Whether whoever waits has been told of success; he may have been killed. */
+static bool tell(const struct flight *flight)
 {
 	const struct exitpin_answer answer = {.magic = EXITPIN_MAGIC};
 
+	if (flight->connection < 0)
+		return exitpin_call_answer(flight->calls, flight->call, 0) == 0;
+	return send(flight->connection, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(answer);
+}
+
+/* The tool goes on when both sides have said yes, in time, and nothing else was said. */
+void ahead_settle(struct exitpin_ahead *ahead, struct flight *flight)
+{
 	if (!flight->is_opened || !flight->is_granted || flight->is_spoiled || flight->is_answered)
 		return;
 	if (ahead_passed_ms(&flight->since) >= flight->patience_ms) {
 		ahead_announce(ahead);
 		return;
 	}
-	flight->is_answered = true;
-	if (flight->connection < 0)
-		exitpin_call_answer(flight->calls, flight->call, 0);
-	else
-		send(flight->connection, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (flight->is_watched)
+	flight->is_answered = tell(flight);
+	flight->is_spoiled = !flight->is_answered;
+	if (flight->is_answered && flight->is_watched) {
 		ahead_unwatch(ahead, flight->connection);
-	flight->is_watched = false;
+		flight->is_watched = false;
+	}
 	ahead_announce(ahead);
 }
 

@@ -2,11 +2,12 @@
 
 Arguments, as JSON: path, nonce (hex), source, destination [address, port], flags, reported_port (None: as it is),
 kind (SOCK_), low_water (SO_RCVLOWAT), extra (how many descriptors more), op, is_anew (once it has its answer it
-disconnects the socket, and binds it once more).
+disconnects the socket, and binds it once more), is_deaf (it can be told nothing, says so, and stays).
 """
 
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -30,6 +31,10 @@ if asked["tail"]:
 hook = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 hook.connect(asked["path"])
 socket.send_fds(hook, [packet], [tool.fileno()] * (1 + asked["extra"]))
+if asked["is_deaf"]:
+    hook.shutdown(socket.SHUT_RD)
+    print("deaf", flush=True)
+    signal.pause()
 answer = hook.recv(1024)
 if asked["is_anew"]:
     bindings.disconnect(tool.fileno())

@@ -9,7 +9,7 @@ import pytest
 
 from exitpin.shim.tickets import Kind
 
-from .ticketed import DEADLINE_S, Scene, scene
+from .ticketed import CIRCUIT, DEADLINE_S, GRANTED, Scene, request_on, scene, source_of, stream
 
 
 @pytest.fixture
@@ -79,4 +79,23 @@ def test_a_destination_that_is_not_allowed_is_left_to_the_loop(on: Scene) -> Non
     on.tool()
     note = on.note()
     assert note.kind is Kind.REPORTED
+    note.close()
+
+
+def test_who_could_not_be_told_of_success_has_no_answer_yet(on: Scene) -> None:
+    on.issue()
+    tool = on.tool(is_deaf=True)
+    note, connection = on.note(), on.socks()
+    request_on(connection)
+    assert tool.stdout is not None
+    assert tool.stdout.readline() == "deaf\n"
+    on.says(stream("NEW", 0, source_of(note)))
+    on.hears()
+    connection.sendall(GRANTED)
+    on.says(stream("SUCCEEDED", CIRCUIT), "250 OK")
+    assert {on.note().kind, on.note().kind} == {Kind.REPLIED, Kind.ATTACHED}
+    assert not on.thread.is_answered(note.flight)
+    tool.kill()
+    assert on.note().kind is Kind.HUNG_UP
+    assert on.thread.end(note.flight) == (False, True)
     note.close()

@@ -51,6 +51,7 @@ class Scene:
             "path": self.reports.getsockname(), "nonce": NONCE.hex(), "source": RUN_ADDRESS,
             "destination": ["198.18.0.1", 80], "flags": 0, "reported_port": None, "kind": socket.SOCK_STREAM,
             "low_water": 1, "reason": 0, "tail": False, "extra": 0, "op": 2, "is_anew": False,
+            "is_deaf": False,
         }  # fmt: skip
         command = [sys.executable, str(REPORTER), json.dumps(asked | changes)]
         self.tools.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
