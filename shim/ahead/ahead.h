@@ -8,8 +8,10 @@
  * loop reads before any later line of Tor's, and decides once more. Whatever is not plain is left to the loop, as if
  * nobody had looked at it, and ends the ticket.
  *
- * All of this may be called by any thread. Descriptors are lent: whoever lent them closes them, when no ticket and
- * no flight has them any more; those that come with a note are given. Errors are minus an errno. */
+ * Any thread may call any of this, but for a door's: one thread waits at it, the loop alone opens and shuts it; and
+ * nothing follows exitpin_ahead_stop, which comes once, but that doors are left. Descriptors are lent: whoever lent
+ * them closes them, when no ticket and no flight has them any more; those that come with a note are given. Errors are
+ * minus an errno. */
 #ifndef EXITPIN_AHEAD_H
 #define EXITPIN_AHEAD_H
 
@@ -54,8 +56,8 @@ struct exitpin_ahead_ticket {
 };
 
 /* Of REPORTED nothing was done. WENT: the ticket was used, for a connect to host, by connection or call, of which
- * packet is the report and fds[0] the tool's socket. code: Tor's SOCKS reply, or -1: what follows is the loop's; or
- * that of its reply to ATTACHSTREAM stream circuit, with its text in packet. */
+ * packet is the report and fds[0] the tool's socket. code: Tor's SOCKS reply, or -1: its side ended, or spoke no
+ * SOCKS; or that of its reply to ATTACHSTREAM stream circuit, with its text in packet. */
 enum exitpin_ahead_kind {
 	EXITPIN_AHEAD_ACCEPTED = 1, /* connection: of a hook that has said nothing yet; pid: whose */
 	EXITPIN_AHEAD_REPORTED = 2, /* connection, pid, and what was read: packet, fds and is_cut */

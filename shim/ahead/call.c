@@ -13,7 +13,8 @@
 
 enum { UNIX_NAME = offsetof(struct sockaddr_un, sun_path), UNIX_ADDRESS_MAX = 110 };
 
-/* All this is the run's own thread's; what may wait for threads of the tool is done without the lock. */
+/* Waiting is the run's own thread's, opening and shutting the loop's. What may wait for threads of the tool is done
+ * without the lock, but for calls on its socket that decide and begin (docs/notes/0036). */
 
 static int family_of(const struct exitpin_taken *taken)
 {

@@ -1,4 +1,5 @@
-/* The thread's own state; one lock holds it all, and is held whenever it is looked at. */
+/* The state that the thread shares with the loop and with the runs' own threads: one lock is held whenever any
+ * of it is looked at that changes. */
 #ifndef EXITPIN_AHEAD_TABLE_H
 #define EXITPIN_AHEAD_TABLE_H
 

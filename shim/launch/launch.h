@@ -62,7 +62,7 @@ int read_order(int control, struct exitpin_order *order);
  * a daemon that was not given), or the kernel gives no way to find the others. */
 bool close_inherited(const struct request *request);
 
-/* command.c: where execvp(3) would find name; NULL and errno ENOENT or EACCES. */
+/* command.c: where execvp(3) would find name; NULL and errno, ENOENT or EACCES, of a path any of stat(2)'s. */
 const char *find_command(const char *name, char *path, size_t size);
 
 /* limits.c: reads one NAME=VALUE. False: it is none. */

@@ -1,15 +1,16 @@
 /* EXITPIN_SHIM=CONFIG
  * exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]
  *                [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]...
- *                [--read-only [--write PATH]...]
+ *                [--own-mounts] [--read-only [--write PATH]...]
  *                [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...
  * Starts one tool under the preload library and stays its parent until nothing of its tree is left. With --guard the
  * kernel refuses what the library misses; with --notify it hands each connect to the orchestrator (and guards as far as
  * it can), so that programs without the library are pinned, too; with --netns in a network without a device; with
  * --alone the memory and descriptors of other processes have to be out of its reach, guard or not; with --listen the tool
- * may listen; what is hidden it can't reach; what was given may be its standard input or output; with --read-only (and
- * --guard or --notify) it may write where that is named, and nowhere else. What the library is told,
- * the tool finds in the same variable: arguments could be read by every user of the machine.
+ * may listen; what is hidden it can't reach; what was given may be its standard input or output; with --own-mounts it
+ * has mounts, message queues and shared memory of its own, though nothing is hidden; with --read-only (and --guard or
+ * --notify) it may write where that is named, and nowhere else. What the library is told, the tool finds in the same
+ * variable: arguments could be read by every user of the machine.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>
@@ -151,7 +152,8 @@ int main(int argc, char **argv)
 	    fcntl(request.control, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("usage: EXITPIN_SHIM=CONFIG exitpin-launch --control FD --preload PATH [--foreground] [--keep-files]"
 		      " [--guard] [--notify [--netns]] [--alone] [--listen] [--hide PATH]... [--given SOCKET]..."
-		      " [--read-only [--write PATH]...] [--directory PATH] [--limit NAME=VALUE]... -- COMMAND ARGUMENT...\n",
+		      " [--own-mounts] [--read-only [--write PATH]...] [--directory PATH] [--limit NAME=VALUE]..."
+		      " -- COMMAND ARGUMENT...\n",
 		      stderr);
 		return EXIT_MISUSED;
 	}

@@ -92,8 +92,9 @@ static bool is_lack_of_room(long error)
 }
 
 /* All of that comes back: who uses it up is most often this run itself, with many connects at a time that the
- * orchestrator is about to take. So a call waits for it, with pauses of this length between tries. Where one has waited
- * in vain the run has failed, and no other call of its process waits. */
+ * orchestrator is about to take. So a call waits for it, with pauses of this length between tries; ROOM_WAIT_MS is
+ * that of all pauses together, to which the tries add theirs. Where one has waited in vain the run has failed, and no
+ * other call of its process waits. */
 enum { ROOM_WAIT_MS = 3000, ROOM_PAUSE_MIN_MS = 1, ROOM_PAUSE_MAX_MS = 50 };
 
 static bool is_hopeless;
