@@ -50,9 +50,9 @@ struct exitpin_ahead_ticket {
 	uint8_t nonce[16];
 	struct exitpin_endpoint run;
 	uint32_t circuit, patience_ms;
-	char tag[128];
+	char tag[EXITPIN_AHEAD_TAG_SIZE];
 	size_t places_count;
-	struct exitpin_ahead_place places[32];
+	struct exitpin_ahead_place places[EXITPIN_AHEAD_PLACES_MAX];
 };
 
 /* Of REPORTED nothing was done. WENT: the ticket was used, for a connect to host, by connection or call, of which
@@ -77,9 +77,9 @@ struct exitpin_ahead_note {
 	uint32_t circuit;
 	struct exitpin_call call;
 	size_t fds_count;
-	int fds[16];
+	int fds[EXITPIN_AHEAD_FDS_MAX];
 	size_t size;
-	uint8_t packet[1024];
+	uint8_t packet[EXITPIN_AHEAD_PACKET_MAX];
 	char host[256];
 };
 
