@@ -110,12 +110,12 @@ bool hide(const struct request *request)
 {
 	if ((request->hidden_count == 0 && !request->apart && !request->own_mounts) || IS_LEFT_OUT("hide"))
 		return true;
-	const bool with_queues = IS_LEFT_OUT("queues");
+	const bool shows_queues = IS_LEFT_OUT("queues");
 
-	if (!exitpin_own_namespaces((request->apart ? CLONE_NEWNET : 0) | (with_queues ? 0 : CLONE_NEWIPC)))
+	if (!exitpin_own_namespaces((request->apart ? CLONE_NEWNET : 0) | (shows_queues ? 0 : CLONE_NEWIPC)))
 		return false;
 	for (unsigned i = 0; i < request->hidden_count; i++)
 		if (!cover(request->hidden[i]))
 			return false;
-	return (with_queues || cover_queues()) && cover_taps();
+	return (shows_queues || cover_queues()) && cover_taps();
 }

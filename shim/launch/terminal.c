@@ -60,8 +60,10 @@ static bool has_terminal(void)
 {
 	int file = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
+	if (file < 0)
+		return false;
 	close(file);
-	return file >= 0;
+	return true;
 }
 
 void stop_with_the_tool(pid_t group, int signo)
