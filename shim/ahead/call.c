@@ -63,7 +63,7 @@ static bool adopt_ahead(struct exitpin_ahead *ahead, int64_t number, int connect
 	const bool is_out = standing != NULL;
 
 	if (is_out)
-		ahead_greet(ahead, standing, connection, pid); /* that may end it */
+		ahead_take_hook(ahead, standing, connection, pid); /* that may end it */
 	pthread_mutex_unlock(&ahead->lock);
 	return is_out;
 }

@@ -16,7 +16,7 @@ static const char PASSWORD[] = "exitpin";
 static void replied(struct exitpin_ahead *ahead, struct flight *flight, int code)
 {
 	ahead_unwatch(ahead, flight->tool);
-	flight->at = SAID;
+	flight->at = REPLIED;
 	flight->is_granted = code == 0;
 	struct exitpin_ahead_note *note = ahead_note(ahead, EXITPIN_AHEAD_REPLIED);
 
@@ -126,7 +126,7 @@ void ahead_go_on(struct exitpin_ahead *ahead, struct flight *flight)
 			replied(ahead, flight, -1);
 		return;
 	}
-	while (flight->at != SAID) {
+	while (flight->at != REPLIED) {
 		ssize_t size = recv(flight->tool, flight->reply + flight->have, flight->need - flight->have, MSG_DONTWAIT);
 
 		if (size < 0 && (errno == EAGAIN || errno == EINTR))
@@ -197,7 +197,7 @@ int exitpin_ahead_end(struct exitpin_ahead *ahead, uint64_t number)
 		*at = flight->next;
 		came_to = (flight->is_answered ? EXITPIN_AHEAD_ANSWERED : 0) |
 			  (flight->stream != 0 ? EXITPIN_AHEAD_IS_ATTACHED : 0);
-		if (flight->at != SAID)
+		if (flight->at != REPLIED)
 			ahead_unwatch(ahead, flight->tool);
 		if (flight->is_watched)
 			ahead_unwatch(ahead, flight->connection);

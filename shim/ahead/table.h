@@ -10,9 +10,9 @@
 #include "../text.h"
 #include "ahead.h"
 
-/* HUSH_MS: so long the loop is left in peace while a connect goes well. LEFT_MAX: with more that say nothing, the loop
- * is to take them by itself, as fast as it can: each costs a descriptor. */
-enum { LINES_MAX = 1 << 16, REPLY_MAX = 262, HUSH_MS = 5, LEFT_MAX = 16 };
+/* HUSH_MS: so long the loop is left in peace while a connect goes well. SILENT_MAX: with more that say nothing, the
+ * loop is to take them by itself, as fast as it can: each costs a descriptor. */
+enum { LINES_MAX = 1 << 16, REPLY_MAX = 262, HUSH_MS = 5, SILENT_MAX = 16 };
 
 /* What an event of epoll is about: the kind, and the number of ticket, flight or silent connection. */
 enum watched { WATCH_STOP, WATCH_KICK, WATCH_CONTROL, WATCH_REPORTS, WATCH_SILENT, WATCH_TOOL, WATCH_HOOK };
@@ -27,12 +27,13 @@ struct silent {
 struct standing {
 	struct standing *next;
 	uint64_t number;
-	int left; /* how many have said nothing yet */
+	int silent_count; /* how often a hook that was to be heard said nothing */
 	bool is_used;
 	struct exitpin_ahead_ticket ticket;
 };
 
-enum dialogue { CONNECTING, GREETED, NAMED, ASKED, SAID };
+/* How far it is; REPLIED: Tor's side has said all, or has ended. */
+enum dialogue { CONNECTING, GREETED, NAMED, ASKED, REPLIED };
 
 /* A connect under way. connection: of the hook that waits, or -1: a call does. source: with IPv4 as IPv4. */
 struct flight {
@@ -99,12 +100,11 @@ void ahead_note_text(struct exitpin_ahead_note *note, const char *text, size_t s
 void ahead_lose(struct exitpin_ahead *ahead, const char *why);
 
 /* take.c: a hook has connected, or says something; a connection is a hook's; the ticket is the loop's again, and
- * told so; one more has said nothing; the ticket is asked for, or has been used; those that have been are forgotten. */
+ * told so; the ticket is asked for, or has been used; those that have been are forgotten. */
 void ahead_accept(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_hear(struct exitpin_ahead *ahead, struct silent *silent);
-void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid);
+void ahead_take_hook(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid);
 void ahead_return(struct exitpin_ahead *ahead, struct standing *standing);
-void ahead_leave(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_give_back(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_use(struct exitpin_ahead *ahead, struct standing *standing);
 void ahead_forget_used(struct exitpin_ahead *ahead);

@@ -72,8 +72,14 @@ static bool hear(struct exitpin_ahead *ahead, struct standing *standing, const s
 	return true;
 }
 
+static void count_silent(struct exitpin_ahead *ahead, struct standing *standing)
+{
+	if (++standing->silent_count > SILENT_MAX)
+		ahead_return(ahead, standing);
+}
+
 /* A hook's connection: read, or watched until there is something to read. */
-void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid)
+void ahead_take_hook(struct exitpin_ahead *ahead, struct standing *standing, int connection, int pid)
 {
 	struct silent one = {NULL, ++ahead->numbers, standing->number, connection, pid};
 
@@ -85,7 +91,7 @@ void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int con
 		*silent = one;
 		silent->next = ahead->silent;
 		ahead->silent = silent;
-		ahead_leave(ahead, standing);
+		count_silent(ahead, standing);
 		return;
 	}
 	free(silent);
@@ -94,7 +100,7 @@ void ahead_greet(struct exitpin_ahead *ahead, struct standing *standing, int con
 	note->ticket = standing->number;
 	note->connection = connection;
 	note->pid = pid;
-	ahead_leave(ahead, standing);
+	count_silent(ahead, standing);
 }
 
 void ahead_accept(struct exitpin_ahead *ahead, struct standing *standing)
@@ -104,7 +110,7 @@ void ahead_accept(struct exitpin_ahead *ahead, struct standing *standing)
 	int connection = accept4(standing->ticket.reports, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (connection >= 0 && getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
-		ahead_greet(ahead, standing, connection, peer.pid);
+		ahead_take_hook(ahead, standing, connection, peer.pid);
 	else if (connection >= 0)
 		close(connection);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
@@ -120,7 +126,7 @@ void ahead_hear(struct exitpin_ahead *ahead, struct silent *silent)
 		at = &(*at)->next;
 	*at = silent->next; /* first: whoever is in that list when the ticket is used has said nothing */
 	ahead_unwatch(ahead, silent->connection);
-	ahead_greet(ahead, standing, silent->connection, silent->pid);
+	ahead_take_hook(ahead, standing, silent->connection, silent->pid);
 	free(silent);
 }
 
@@ -129,12 +135,6 @@ void ahead_return(struct exitpin_ahead *ahead, struct standing *standing)
 {
 	ahead_note(ahead, EXITPIN_AHEAD_RETURNED)->ticket = standing->number;
 	ahead_give_back(ahead, standing);
-}
-
-void ahead_leave(struct exitpin_ahead *ahead, struct standing *standing)
-{
-	if (++standing->left > LEFT_MAX)
-		ahead_return(ahead, standing);
 }
 
 /* Whoever has come by this ticket and said nothing is the loop's. */

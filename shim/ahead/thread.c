@@ -77,7 +77,7 @@ static void react(struct exitpin_ahead *ahead, const struct epoll_event *event)
 			ahead_hear(ahead, silent);
 		break;
 	case WATCH_TOOL:
-		if ((flight = ahead_flight(ahead, number)) != NULL && flight->at != SAID)
+		if ((flight = ahead_flight(ahead, number)) != NULL && flight->at != REPLIED)
 			ahead_go_on(ahead, flight);
 		break;
 	case WATCH_HOOK:
@@ -234,7 +234,7 @@ int64_t exitpin_ahead_issue(struct exitpin_ahead *ahead, const struct exitpin_ah
 	if (standing == NULL)
 		return -ENOMEM;
 	standing->ticket = *ticket;
-	standing->left = 0;
+	standing->silent_count = 0;
 	standing->is_used = false;
 	pthread_mutex_lock(&ahead->lock);
 	const uint64_t number = standing->number = ++ahead->numbers;
