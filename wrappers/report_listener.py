@@ -11,6 +11,7 @@ from pathlib import Path
 from .watching import watch
 
 AT_ONCE = 64
+BACKLOG = 512
 
 
 class ReportListener:
@@ -36,7 +37,7 @@ class ReportListener:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         self._socket.bind(str(self.path))
-        self._socket.listen(512)
+        self._socket.listen(BACKLOG)
         self._watch()
 
     def close(self) -> None:
@@ -60,16 +61,20 @@ class ReportListener:
             return
         try:
             self._watch()
-        except OSError as error:
-            self._lose(f"no more reports could be taken: {error.strerror}")
+        except OSError as error:  # told when what came meanwhile has been
+            self._loop.call_soon(self._lose, f"no more reports could be taken: {error.strerror}")
+
+    def accept_last(self) -> None:
+        """Take all who had connected when nobody was left who could."""
+        self.accept(BACKLOG + 1)
 
     def _watch(self) -> None:
         assert self._socket is not None
         watch(self._loop.add_reader, self._socket.fileno(), self._guarded, self.accept)
 
-    def accept(self) -> None:
+    def accept(self, at_most: int = AT_ONCE) -> None:
         """Take who has connected, as many as one turn of the loop may."""
-        for _ in range(AT_ONCE):
+        for _ in range(at_most):
             if self._socket is None:  # a report may end the run
                 return
             try:

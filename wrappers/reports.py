@@ -23,9 +23,10 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .ahead import Flight
 from .process import Tree
-from .report_calls import Kept, Received, Share, WaitingCall, packet_of, peer_of, receive, understand
+from .report_calls import Received, WaitingCall, packet_of, peer_of, receive, understand
 from .report_events import event_of, unix_name
 from .report_listener import ReportListener
+from .shares import Kept, Share
 from .unix_sockets import Found, UnixSockets
 from .watching import watch
 
@@ -34,7 +35,7 @@ LOOK_S = 0.1
 
 
 class ReportSocket:
-    """Listens for one run. `post(event)` gets typed events; `on_report(hex, pid)` the raw packet, for the evidence."""
+    """Listens for one run. `post(event)` gets typed events; `on_report(packet, pid)` each as it came."""
 
     def __init__(
         self, path: Path, nonce: bytes, tree: Tree, post: Callable[[object], None],
@@ -48,14 +49,15 @@ class ReportSocket:
         self._post = post
         self._kept = Kept(on_report, post)
         self._unix = unix
-        self._is_drained = False
+        self._is_drained = self._is_closed = False
         self._loop = asyncio.get_running_loop()
         self._share = Share()
         self.listener = ReportListener(path, self.adopt, self._lose, self._guarded)
         self._look: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
-        """Hang up on everybody; a hook that waits gets ENETUNREACH."""
+        """Hang up on everybody, who may come later, too; a hook that waits gets ENETUNREACH."""
+        self._is_closed = True
         self.listener.close()
         if self._look is not None:
             self._look.cancel()
@@ -65,7 +67,7 @@ class ReportSocket:
     def drain(self) -> None:
         """The tree has ended: read what was still under way. Of the dead, only refusals count."""
         self._is_drained = True
-        self.listener.accept()
+        self.listener.accept_last()
 
     def has_room(self) -> bool:
         """Whether one more call may wait, and be kept."""
@@ -81,8 +83,7 @@ class ReportSocket:
         connect. A hook waits itself, so that nobody waits where who connected is gone.
         """
         call = WaitingCall(next(_CALLS), connection, pid=pid or peer_of(connection))
-        self.calls[call.number] = call
-        if self._read(call):
+        if not self._has_come(call) or self._read(call):
             return
         is_member = self._is_member(call)
         if is_member and self._share.has_room(len(self._silent), call):
@@ -94,21 +95,15 @@ class ReportSocket:
             self._post(events.Denied(call.pid, "too-many-calls" if is_member else events.STRANGER, ""))
 
     def take(
-        self,
-        packet: bytes,
-        pid: int,
-        tool_socket: socket.socket | None,
-        on_answer: Callable[[AnswerCall], None],
-        found_unix: tuple[int, bool] | None = None,
-        is_alive: Callable[[], bool] | None = None,
-    ) -> None:
+        self, packet: bytes, pid: int, tool_socket: socket.socket | None, on_answer: Callable[[AnswerCall], None],
+        found_unix: tuple[int, bool] | None = None, is_alive: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         """A report made here of what a process asked without hooks; `pid` 0: of what our own name server was asked.
         `on_answer` is called once; `found_unix`: of a Unix socket that was looked up already; `is_alive`: whether who
         asked still waits: nobody hangs up who is killed."""
         call = WaitingCall(next(_CALLS), None, tool_socket, pid, on_answer=on_answer, is_alive=is_alive)
-        self.calls[call.number] = call
-        self._look_for_dead(call)
-        self._dispatch(call, packet, bindings.decode_report(packet), found_unix)
+        if self._has_come(call):
+            self._dispatch(call, packet, bindings.decode_report(packet), found_unix)
 
     def went(
         self, packet: bytes, pid: int, tool_socket: socket.socket, flight: Flight, connection: socket.socket | None,
@@ -116,11 +111,19 @@ class ReportSocket:
     ) -> None:  # fmt: skip
         """A connect that a ticket was used for: `pid` was of the run when it reported, or asked (`connection` None)."""
         call = WaitingCall(next(_CALLS), connection, tool_socket, pid, on_answer, is_alive, flight)
-        self.calls[call.number] = call
         flight.on_reply = lambda code: self._post(events.SocksAnswered(call.number, code))
         flight.on_gone = lambda: self._hung_up(call)
+        if self._has_come(call):
+            self._dispatch(call, packet, bindings.decode_report(packet))
+
+    def _has_come(self, call: WaitingCall) -> bool:
+        """Whether there is still somebody who judges it; if not, it is ended."""
+        if self._is_closed:
+            call.end(None)
+            return False
+        self.calls[call.number] = call
         self._look_for_dead(call)
-        self._dispatch(call, packet, bindings.decode_report(packet))
+        return True
 
     def _guarded(self, react: Callable[..., None], *what: object) -> None:
         try:
@@ -131,7 +134,8 @@ class ReportSocket:
 
     def _lose(self, why: str) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
-        self._post(events.LauncherLost(why))
+        if not self._is_closed:
+            self._post(events.LauncherLost(why))
         self.listener.close()
 
     def _readable(self, call: WaitingCall) -> None:
@@ -154,23 +158,21 @@ class ReportSocket:
     def received(self, connection: socket.socket, pid: int, found: Received) -> None:
         """A hook's connection, and what has been read from it."""
         call = WaitingCall(next(_CALLS), connection, pid=pid)
-        self.calls[call.number] = call
-        self._take(call, found)
+        if self._has_come(call):
+            self._take(call, found)
+        else:
+            understand(b"", found[1])
 
     def _take(self, call: WaitingCall, found: Received) -> None:
         packet, received, is_cut = found
-        if is_cut:
-            for descriptor in received:
-                os.close(descriptor)
-            self.forget(call.number)
-            self._lose("the socket that came with a report could not be taken: too many open files")
-            return
-        understood = understand(packet, received)
+        understood = understand(b"" if is_cut else packet, received)
         if understood is not None:
             report, call.tool_socket = understood
             self._dispatch(call, packet, report)
-        else:
-            self.forget(call.number)
+            return
+        self.forget(call.number)
+        if is_cut:
+            self._lose("the socket that came with a report could not be taken: too many open files")
 
     def _dispatch(
         self, call: WaitingCall, packet: bytes, report: bindings.Report, found_unix: tuple[int, bool] | None = None
@@ -203,7 +205,10 @@ class ReportSocket:
 
     def _found(self, call: WaitingCall, report: bindings.Report, found: Found) -> None:
         found.close()
-        if call.number in self.calls:
+        if found.error in (errno.EMFILE, errno.ENFILE):
+            self.forget(call.number)
+            self._lose(f"a Unix socket could not be looked up: {os.strerror(found.error)}")
+        elif call.number in self.calls:
             self._tell(call, report, None, (found.error, found.is_allowed), False)
 
     def _tell(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..shim import calls
-from .report_calls import max_calls
+from .shares import max_calls
 from .unix_sockets import Found
 
 AT_ONCE = 8

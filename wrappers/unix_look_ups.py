@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from .report_calls import max_calls
+from .shares import max_calls
 
 
 class Held(Protocol):

@@ -19,9 +19,11 @@ from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.household import Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
 from exitpin.wrappers.stand_in import Port
+from exitpin.wrappers.unix_sockets import Found, UnixName, UnixSockets
 
 from .apart import apart
 from .fake_hooks import NONCE, FakeTree, Run, played
+from .test_reports import heard
 from .test_reports_limits import only_more
 from .test_stand_in import CONNECTS, one_run, python
 
@@ -145,3 +147,22 @@ def test_a_tool_for_which_there_was_no_room_was_not_refused(
         assert events == [told]
 
     apart(script)
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE])
+def test_where_we_have_no_room_to_look_a_unix_socket_up_its_run_is_lost(
+    tmp_path: Path, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finds(sockets: UnixSockets, name: UnixName, *_: object, **__: object) -> Found:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(UnixSockets, "find", finds)
+
+    async def script(run: Run) -> None:
+        hook = await run.report(bindings.encode_report(bindings.Op.UNIX, NONCE, pid=os.getpid(), tid=1, name=b"/s"))
+        while not run.events:
+            await asyncio.sleep(0.001)
+        assert run.events == [LauncherLost(f"a Unix socket could not be looked up: {os.strerror(error)}")]
+        assert heard(hook) == b""
+
+    played(tmp_path, script)

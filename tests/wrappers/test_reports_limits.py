@@ -24,7 +24,7 @@ from exitpin.orchestrator.events import (
     ReportsCrowded,
 )
 from exitpin.shim import bindings
-from exitpin.wrappers import report_calls, reports
+from exitpin.wrappers import reports, shares
 
 from .fake_hooks import NONCE, FakeTree, Run, no_unix, played, turns
 from .test_reports import REPORTS, bound, connect_report, heard
@@ -94,7 +94,7 @@ def test_a_socket_that_cannot_be_taken_loses_its_run(tmp_path: Path) -> None:
 def test_calls_over_the_runs_share_are_refused_and_noted(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "CALLS_MAX", 3)
+    monkeypatch.setattr(shares, "CALLS_MAX", 3)
 
     async def script(run: Run) -> None:
         with bound() as tool:
@@ -116,8 +116,8 @@ def test_calls_over_the_runs_share_are_refused_and_noted(
 def test_where_descriptors_become_scarce_who_has_few_calls_may_have_one_more_and_who_has_many_may_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "SCARCE_FROM", 0)
-    monkeypatch.setattr(report_calls, "FEW_CALLS", 2)
+    monkeypatch.setattr(shares, "SCARCE_FROM", 0)
+    monkeypatch.setattr(shares, "FEW_CALLS", 2)
 
     async def script(run: Run) -> None:
         other = Run(tmp_path / "other", run.tree)
@@ -156,7 +156,7 @@ def test_a_call_whose_maker_was_killed_is_heard_of_though_nobody_hangs_up(tmp_pa
 def test_connections_that_say_nothing_are_not_kept_without_end_and_take_no_share_of_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
+    monkeypatch.setattr(shares, "CALLS_MAX", 2)
 
     async def script(run: Run) -> None:
         hooks = [run.hook() for _ in range(4)]
@@ -177,7 +177,7 @@ def test_connections_that_say_nothing_are_not_kept_without_end_and_take_no_share
 def test_who_is_not_of_the_run_and_says_nothing_is_hung_up_on_and_takes_no_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "CALLS_MAX", 2)
+    monkeypatch.setattr(shares, "CALLS_MAX", 2)
     tree = FakeTree(is_member=False)
 
     async def script(run: Run) -> None:
@@ -200,7 +200,7 @@ def test_who_is_not_of_the_run_and_says_nothing_is_hung_up_on_and_takes_no_share
 def test_a_run_that_reports_without_end_is_ended_and_its_reports_are_kept_no_more(
     tmp_path: Path, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "REPORTS_MAX", 3)
+    monkeypatch.setattr(shares, "REPORTS_MAX", 3)
 
     async def script(run: Run) -> None:
         hooks = [await run.report(REPORTS[kind]) for _ in range(6)]
@@ -216,8 +216,8 @@ def test_a_run_that_reports_without_end_is_ended_and_its_reports_are_kept_no_mor
 def test_who_may_not_be_of_the_run_fills_nothing_and_does_not_end_it(
     tmp_path: Path, is_member: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_calls, "REPORTS_MAX", 3)
-    monkeypatch.setattr(report_calls, "DOUBTFUL_MAX", 2)
+    monkeypatch.setattr(shares, "REPORTS_MAX", 3)
+    monkeypatch.setattr(shares, "DOUBTFUL_MAX", 2)
     tree = FakeTree(is_member=is_member)
 
     async def script(run: Run) -> None:
@@ -254,7 +254,7 @@ def test_a_small_limit_makes_a_small_share() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
     try:
-        assert report_calls.max_calls() == 256 // report_calls.LIMIT_SHARE
+        assert shares.max_calls() == 256 // shares.LIMIT_SHARE
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

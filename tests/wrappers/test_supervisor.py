@@ -14,7 +14,7 @@ import pytest
 from exitpin.orchestrator.verify import read_evidence, verify
 from exitpin.shim import calls
 from exitpin.shim.tickets import CallDoor, Taken
-from exitpin.wrappers import report_calls, supervisor
+from exitpin.wrappers import shares, supervisor
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port
 from exitpin.wrappers.watching import FULL
@@ -147,7 +147,7 @@ def test_threads_are_answered_in_any_order(bare: str) -> None:
 
 
 def test_who_is_killed_while_it_connects_takes_no_place_of_others(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_calls, "CALLS_MAX", 3)
+    monkeypatch.setattr(shares, "CALLS_MAX", 3)
 
     def check(record: dict[str, Any], lines: list[str]) -> None:
         assert lines == ["connect=OK"]

@@ -69,6 +69,8 @@ def test_a_report_socket_that_does_not_come_back_loses_its_run(tmp_path: Path) -
         run.reports.listener.stand_back()
         with is_full():
             run.reports.listener.come_back()
+        assert not run.events, "what came meanwhile is told first"
+        await turns()
         assert run.events == [LauncherLost(f"no more reports could be taken: {FULL}")]
 
     fake_hooks.played(tmp_path, script)
