@@ -71,19 +71,16 @@ class CallThread:
         self._room = threading.Semaphore(AT_ONCE)
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._ours.close)
+            stack.callback(theirs.close)
             copy = os.dup(listener)
-        except OSError:
-            self._ours.close()
-            theirs.close()
-            raise
-        thread = threading.Thread(target=self._main, args=(copy, theirs), name="calls", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            os.close(copy)
-            theirs.close()
-            raise OSError(errno.EAGAIN, "no thread for the calls of the tool") from error
+            stack.callback(os.close, copy)
+            try:
+                threading.Thread(target=self._main, args=(copy, theirs), name="calls", daemon=True).start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, "no thread for the calls of the tool") from error
+            stack.pop_all()
 
     def close(self) -> None:
         """It ends as soon as it waits for nothing."""
@@ -106,8 +103,8 @@ class CallThread:
             problem = error
         finally:
             os.close(listener)
-            for _, ours, _ in self._gifts:
-                ours.close()
+            while self._gifts:
+                self._gifts.popleft()[1].close()
             self._post(self._over, problem)
 
     def _goes_on(self, listener: int, theirs: socket.socket) -> bool:

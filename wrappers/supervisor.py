@@ -66,7 +66,8 @@ class Supervisor:
         self._has_names = True
         self._post = post
         self._unix = unix
-        self._unix_connects = UnixConnects()
+        self._unix_connects = UnixConnects(self._no_room)
+        self._flights: list[Flight] = []
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._thread = CallThread(
@@ -74,9 +75,11 @@ class Supervisor:
         )
 
     def close(self) -> None:
-        """Whoever waits, or asks from now on, gets ENOSYS."""
+        """Whoever waits, or asks from now on, gets ENOSYS, once the thread has done with the tool's memory."""
         if self.listener >= 0:
             self._thread.close()
+            for flight in self._flights:  # they answer by it
+                flight.end()
             os.close(self.listener)
             self.listener = -1
         self._unix_connects.close()
@@ -87,7 +90,7 @@ class Supervisor:
     def _over(self, problem: Exception | None) -> None:
         """Nobody is left who could ask; or it is we who can't go on."""
         if isinstance(problem, OSError):
-            self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+            self._no_room(problem)
         elif problem is not None:
             self._lose(f"internal error: {problem!r}")
             raise problem
@@ -113,10 +116,13 @@ class Supervisor:
         if outcome is not None:
             self._answer(asked.call, outcome)
 
+    def _no_room(self, problem: OSError) -> None:
+        self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+
     def _refuse(self, call: calls.Call, problem: OSError) -> None:
         """We can't take it: who called hears that, unless it is our doing: what is given to the tool raises nothing."""
         if problem.errno in NO_ROOM:
-            self._lose(f"a call of the tool could not be taken: {problem.strerror}")
+            self._no_room(problem)
         self._answer(call, problem.errno or errno.EACCES)
 
     def _carry_out(self, asked: Asked) -> int | None:
@@ -187,6 +193,7 @@ class Supervisor:
             self._post(events.Denied(pid, _DEFENCES.get(defence, defence), ""))
 
     def _connect(self, asked: Asked, tool_socket: socket.socket) -> int | None:
+        """As `_carry_out`. Our copy of the socket goes on with what comes later, and is closed else."""
         call, pid, address, size = asked.call, asked.pid, asked.address, len(asked.address)
         with contextlib.ExitStack() as stack:
             stack.enter_context(tool_socket)
@@ -200,11 +207,8 @@ class Supervisor:
             if tool_socket.family == socket.AF_UNIX:
                 if family != socket.AF_UNIX or not _FAMILY.size < size <= UNIX_ADDRESS_MAX:
                     return errno.EINVAL
-                name = UnixName.from_address(address[_FAMILY.size :])
                 stack.pop_all()
-                is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
-                hears = partial(self._ask_for_unix, call, pid, tool_socket, name)
-                self._unix.look_up(name, call.tid, hears, is_ours=True, is_elsewhere=is_elsewhere)
+                self._look_up(asked, tool_socket)
                 return None
             if tool_socket.family == socket.AF_NETLINK:
                 if size >= _NETLINK.size and any(_NETLINK.unpack_from(address)):
@@ -213,26 +217,30 @@ class Supervisor:
             if not is_of_our_network(tool_socket):
                 self._post(events.Denied(pid, "network", ""))
                 return errno.ENETUNREACH
-            error, reason, packet = calls.connect_report(
-                tool_socket, address, self._run_address, self._nonce, pid, call.tid
-            )
-            if reason is not bindings.Reason.NONE:
-                self._post(denied(bindings.decode_report(packet), pid))
-            self._meet(pid)
+            error, packet = self._report_of(asked, tool_socket)
             if error:
                 return error
             stack.pop_all()
-        self._reports.take(
-            packet, pid, tool_socket, lambda answer: self._answer(call, answer.error), is_alive=self._liveness(call)
-        )
+        self._reports.take(packet, pid, tool_socket, self._answerer(call), is_alive=self._liveness(call))
         return None
+
+    def _report_of(self, asked: Asked, tool_socket: socket.socket) -> tuple[int, bytes]:
+        """The errno of a connect that is refused, and the report that a hook would send of it."""
+        error, reason, packet = calls.connect_report(
+            tool_socket, asked.address, self._run_address, self._nonce, asked.pid, asked.call.tid
+        )
+        if reason is not bindings.Reason.NONE:
+            self._post(denied(bindings.decode_report(packet), asked.pid))
+        self._meet(asked.pid)
+        return error, packet
 
     def went(self, call: calls.Call, pid: int, tool_socket: socket.socket, packet: bytes, flight: Flight) -> None:
         """A call that a ticket was used for, with the report that was made of it."""
         self._meet(pid)
+        self._flights = [*(one for one in self._flights if not one.is_over), flight]
         is_alive = self._liveness(call)
         self._reports.went(
-            packet, pid, tool_socket, flight, None, lambda answer: self._answer(call, answer.error),
+            packet, pid, tool_socket, flight, None, self._answerer(call),
             lambda: flight.has_answer() or is_alive() or flight.has_answer(),  # it may be answered in between
         )  # fmt: skip
 
@@ -244,9 +252,19 @@ class Supervisor:
     def _liveness(self, call: calls.Call) -> Callable[[], bool]:
         return lambda: self.listener >= 0 and calls.is_alive(self.listener, call)
 
+    def _answerer(self, call: calls.Call) -> Callable[[AnswerCall], None]:
+        return lambda answer: self._answer(call, answer.error)
+
     def _answer(self, call: calls.Call, error: int) -> None:
         if self.listener >= 0:
             calls.answer(self.listener, call, error)
+
+    def _look_up(self, asked: Asked, tool_socket: socket.socket) -> None:
+        """Where this Unix socket would be connected to."""
+        name = UnixName.from_address(asked.address[_FAMILY.size :])
+        is_elsewhere = self._is_apart and not is_of_our_network(tool_socket)
+        hears = partial(self._ask_for_unix, asked.call, asked.pid, tool_socket, name)
+        self._unix.look_up(name, asked.call.tid, hears, is_ours=True, is_elsewhere=is_elsewhere)
 
     def _ask_for_unix(
         self, call: calls.Call, pid: int, tool_socket: socket.socket, name: UnixName, found: Found

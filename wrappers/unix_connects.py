@@ -28,7 +28,7 @@ LOOK_S = 0.1
 @dataclass(slots=True, eq=False)
 class UnixConnect:
     """One of them. `found` is what was looked up for it, under that `name`; `is_alive`: whether the tool waits for it
-    still; `answered` hears its errno, once, unless all are closed. `ends`: when it is broken off."""
+    still; `answered` hears its errno, once, unless all are closed or nobody waits. `ends`: when it is broken off."""
 
     tool_socket: socket.socket
     name: bytes
@@ -53,9 +53,10 @@ class UnixConnect:
 
 
 class UnixConnects:
-    """Those of one run."""
+    """Those of one run. `on_no_room` hears why one could not be begun: that is our doing, and not the tool's."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_no_room: Callable[[OSError], None]) -> None:
+        self._on_no_room = on_no_room
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[UnixConnect] = deque()
         self._running: set[UnixConnect] = set()
@@ -85,8 +86,9 @@ class UnixConnects:
                 continue
             try:
                 one.aside = calls.ConnectAside(one.tool_socket, one.found.handle, one.name)
-            except OSError:
+            except OSError as problem:
                 one.let_go()
+                self._on_no_room(problem)
                 one.answer(errno.EAGAIN)
                 continue
             self._running.add(one)

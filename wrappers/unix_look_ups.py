@@ -27,7 +27,8 @@ F = TypeVar("F", bound=Held)
 
 
 class LookUps(Generic[F]):
-    """Those of one run. `failed`: what is found where that raises an errno, or too many wait."""
+    """Those of one run. `failed`: what is found where that raises an errno, too many wait (EAGAIN), or this
+    machine has no room (EMFILE, ENFILE)."""
 
     def __init__(self, failed: Callable[[int], F]) -> None:
         self._failed = failed
@@ -39,14 +40,17 @@ class LookUps(Generic[F]):
 
     def make(self, find: Callable[[], F], then: Callable[[F], None]) -> None:
         """In its turn; `then` hears on the loop, once, what was found, and closes it."""
-        if self._waiting >= self._max_waiting or not self._is_begun():
+        if self._waiting >= self._max_waiting:
             then(self._failed(errno.EAGAIN))
+            return
+        if not self._is_begun():
+            then(self._failed(errno.ENFILE))  # as where there is no room for a descriptor
             return
         self._waiting += 1
         self._queue.put((find, then))
 
     def close(self) -> None:
-        """None is to come."""
+        """None is to come but those that wait already."""
         self._queue.put(None)
 
     def _is_begun(self) -> bool:

@@ -6,6 +6,7 @@ import os
 import select
 import struct
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -149,20 +150,27 @@ def test_a_tool_for_which_there_was_no_room_was_not_refused(
     apart(script)
 
 
-@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, None])
 def test_where_we_have_no_room_to_look_a_unix_socket_up_its_run_is_lost(
-    tmp_path: Path, error: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finds(sockets: UnixSockets, name: UnixName, *_: object, **__: object) -> Found:
-        raise OSError(error, os.strerror(error))
+        raise OSError(error, "")
 
-    monkeypatch.setattr(UnixSockets, "find", finds)
+    def starts(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    if error is None:
+        monkeypatch.setattr(threading.Thread, "start", starts)
+    else:
+        monkeypatch.setattr(UnixSockets, "find", finds)
 
     async def script(run: Run) -> None:
         hook = await run.report(bindings.encode_report(bindings.Op.UNIX, NONCE, pid=os.getpid(), tid=1, name=b"/s"))
         while not run.events:
             await asyncio.sleep(0.001)
-        assert run.events == [LauncherLost(f"a Unix socket could not be looked up: {os.strerror(error)}")]
+        told = os.strerror(error or errno.ENFILE)
+        assert run.events == [LauncherLost(f"a Unix socket could not be looked up: {told}")]
         assert heard(hook) == b""
 
     played(tmp_path, script)

@@ -17,6 +17,7 @@ from exitpin.wrappers import unix_connects
 from exitpin.wrappers.unix_connects import AT_ONCE, UnixConnect, UnixConnects
 from exitpin.wrappers.unix_sockets import Found
 
+from .test_reports_limits import only_more
 from .unwatched import out_of_watches
 
 DEADLINE_S = 5.0
@@ -49,9 +50,13 @@ def listeners(tmp_path: Path) -> Iterator[Callable[[], Listener]]:
         yield lambda: Listener(tmp_path / str(len(list(tmp_path.iterdir()))), stack)
 
 
+def unexpected(problem: OSError) -> None:
+    raise problem
+
+
 def played(script: Callable[[UnixConnects], Awaitable[None]]) -> None:
     async def play() -> None:
-        connects = UnixConnects()
+        connects = UnixConnects(unexpected)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await script(connects)
@@ -118,7 +123,7 @@ def test_those_that_wait_hold_up_only_those_of_their_run(listeners: Callable[[],
         for _ in range(AT_ONCE):
             full.connect(connects)
         free.connect(connects)
-        others = UnixConnects()
+        others = UnixConnects(unexpected)
         free.connect(others)
         await eventually(lambda: free.errors == [0])
         others.close()
@@ -185,7 +190,7 @@ async def main(path):
     listener, errors = socket.socket(socket.AF_UNIX), []
     listener.bind(path)
     listener.listen(0)
-    connects = UnixConnects()
+    connects = UnixConnects(print)
     for _ in range(2):
         found = Found(0, handle=os.open(path, os.O_PATH))
         connects.make(UnixConnect(socket.socket(socket.AF_UNIX), b"", found, lambda: True, errors.append))
@@ -248,5 +253,21 @@ def test_where_they_cannot_be_watched_they_are_looked_at(
     async def script(connects: UnixConnects) -> None:
         monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", out_of_watches)
         await two_are_taken(listeners(), connects)
+
+    played(script)
+
+
+def test_one_that_we_have_no_room_for_is_our_doing(listeners: Callable[[], Listener]) -> None:
+    problems: list[int | None] = []
+
+    async def script(connects: UnixConnects) -> None:
+        del connects
+        listener, ours = listeners(), UnixConnects(lambda problem: problems.append(problem.errno))
+        with socket.socket(socket.AF_UNIX) as one:
+            found = Found(0, handle=os.open(listener.path, os.O_PATH | os.O_CLOEXEC))
+            connect = UnixConnect(one.dup(), b"", found, lambda: True, listener.errors.append)
+            with only_more(0):
+                ours.make(connect)
+        assert (problems, listener.errors, found.handle) == ([errno.EMFILE], [errno.EAGAIN], None)
 
     played(script)

@@ -1,0 +1,67 @@
+"""The supervisor of a run that is over: connects under way answer by its descriptor no more, which may be another's."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exitpin.shim.calls import Call
+from exitpin.shim.tickets import CallDoor
+from exitpin.wrappers.ahead import Flight
+from exitpin.wrappers.supervisor import Supervisor
+
+from .fake_hooks import NONCE, FakeTree, no_unix
+
+
+class Reports:
+    """Takes what it is given."""
+
+    def adopt(self, *_: object) -> None:
+        """A hook's connection."""
+
+    def went(self, *_: object) -> None:
+        """A connect by a ticket."""
+
+
+class Thread:
+    """In the place of `Ahead`: whether the supervisor's descriptor was open when a flight was ended."""
+
+    def __init__(self, listener: int) -> None:
+        self.listener = listener
+        self.was_open: list[bool] = []
+
+    def end(self, number: int) -> tuple[bool, bool]:
+        """A flight."""
+        self.was_open.append(os.path.exists(f"/proc/self/fd/{self.listener}"))
+        return False, False
+
+
+@pytest.fixture
+def tool_socket() -> Iterator[socket.socket]:
+    with socket.socket() as one:
+        yield one
+
+
+def test_what_is_under_way_is_ended_before_its_descriptor_is_closed(tmp_path: Path, tool_socket: socket.socket) -> None:
+    async def script() -> None:
+        ours, theirs = socket.socketpair()
+        thread: Any = Thread(theirs.detach())
+        tree: Any = FakeTree()
+        reports: Any = Reports()
+        supervisor = Supervisor(
+            thread.listener, "127.64.0.1", NONCE, reports, tree, print, no_unix(tree), CallDoor(os.fsencode(tmp_path))
+        )
+        for number in (1, 2):
+            flight = Flight(number, thread, "tag", 1, "192.0.2.1")
+            supervisor.went(Call(number, os.getpid(), 42, (0,) * 6), os.getpid(), tool_socket, b"", flight)
+            flight.end() if number == 1 else None
+        supervisor.close()
+        assert thread.was_open == [True, True], "and each once"
+        assert not os.path.exists(f"/proc/self/fd/{thread.listener}")
+        ours.close()
+
+    asyncio.run(script())
