@@ -46,6 +46,7 @@ class Note(NamedTuple):
     descriptors: list[int]
     packet: bytes
     host: str
+    port: int
 
     def close(self) -> None:
         """Close what came with it: nobody else will."""
@@ -126,7 +127,7 @@ class Thread:
                 Kind(found.kind), found.ticket, found.flight, found.connection, found.pid, found.code, found.is_cut,
                 found.stream, found.circuit, Call(call.id, call.tid, call.number, tuple(call.arguments)),
                 list(found.fds[0 : found.fds_count]), bytes(ffi.buffer(found.packet, found.size)),
-                ffi.string(found.host).decode("ascii"),
+                ffi.string(found.host).decode("ascii"), found.port,
             )  # fmt: skip
 
     def waits_s(self) -> float:

@@ -45,7 +45,7 @@ class Flight:
     ahead: "Ahead"
     tag: str
     circuit_id: int
-    host: str
+    asked: Destination
     on_reply: Callable[[int], None] = lambda code: None
     on_gone: Callable[[], None] = lambda: None
     is_answered: bool = False
@@ -62,8 +62,7 @@ class Flight:
 
     def is_as_claimed(self, claim: Claim) -> bool:
         """Whether Tor was asked for what is claimed."""
-        asked = Destination(self.host, claim.destination.port)
-        return (self.tag, self.circuit_id, asked) == (claim.tag, claim.circuit_id, claim.destination)
+        return (self.tag, self.circuit_id, self.asked) == (claim.tag, claim.circuit_id, claim.destination)
 
     def has_answer(self) -> bool:
         """Whether whoever waited has been told of success."""
@@ -137,9 +136,10 @@ class Ahead:
         """Whether whoever waits for this flight has been told of success."""
         return not self._is_closed and self.thread.is_answered(number)
 
-    def begin(self, number: int, ticket: Ticket, host: str) -> Flight:
-        """The flight of a note."""
-        flight = self._flights[number] = Flight(number, self, ticket.tag, ticket.circuit, host)
+    def begin(self, note: Note, ticket: Ticket) -> Flight:
+        """The flight that a note is of."""
+        asked = Destination(note.host, note.port)
+        flight = self._flights[note.flight] = Flight(note.flight, self, ticket.tag, ticket.circuit, asked)
         return flight
 
     def wait_for(self, go_on: Callable[[], None]) -> bool:

@@ -81,7 +81,7 @@ class Door:
             self.recall()
         elif note.kind == Kind.WENT:
             assert ticket is not None and self._ahead is not None
-            flight = self._ahead.begin(note.flight, ticket, note.host)
+            flight = self._ahead.begin(note, ticket)
             self._come_back()  # first: what is posted asks for it
             tool_socket = socket.socket(fileno=note.descriptors[0])
             if note.connection >= 0:

@@ -55,7 +55,7 @@ struct exitpin_ahead_ticket {
 	struct exitpin_ahead_place places[EXITPIN_AHEAD_PLACES_MAX];
 };
 
-/* Of REPORTED nothing was done. WENT: the ticket was used, for a connect to host, by connection or call, of which
+/* Of REPORTED nothing was done. WENT: the ticket was used, for a connect to host and port, by connection or call, of which
  * packet is the report and fds[0] the tool's socket. code: Tor's SOCKS reply, or -1: its side ended, or spoke no
  * SOCKS; or that of its reply to ATTACHSTREAM stream circuit, with its text in packet. */
 enum exitpin_ahead_kind {
@@ -81,6 +81,7 @@ struct exitpin_ahead_note {
 	size_t size;
 	uint8_t packet[EXITPIN_AHEAD_PACKET_MAX];
 	char host[256];
+	uint16_t port;
 };
 
 /* Of a supervised run. hooks: path of its report socket. Zeroed but for that, it has no ticket. */

@@ -125,6 +125,7 @@ static bool go(struct exitpin_ahead *ahead, struct standing *standing, struct fl
 	note->size = size;
 	memcpy(note->packet, bytes, size);
 	memcpy(note->host, flight->host, sizeof(note->host));
+	note->port = flight->port;
 	ahead_use(ahead, standing);
 	return true;
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exitpin.orchestrator.model import Destination
 from exitpin.shim.calls import Call
 from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.ahead import Flight
@@ -56,7 +57,7 @@ def test_what_is_under_way_is_ended_before_its_descriptor_is_closed(tmp_path: Pa
             thread.listener, "127.64.0.1", NONCE, reports, tree, print, no_unix(tree), CallDoor(os.fsencode(tmp_path))
         )
         for number in (1, 2):
-            flight = Flight(number, thread, "tag", 1, "192.0.2.1")
+            flight = Flight(number, thread, "tag", 1, Destination("192.0.2.1", 80))
             supervisor.went(Call(number, os.getpid(), 42, (0,) * 6), os.getpid(), tool_socket, b"", flight)
             flight.end() if number == 1 else None
         supervisor.close()
