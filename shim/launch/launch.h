@@ -75,6 +75,10 @@ bool limits_apply(const struct limits *limits);
 /* hide.c: in the child, before the guard. False and errno: the kernel would not. */
 bool hide(const struct request *request);
 
+/* cover.c: closes off a socket or a named pipe. Since the list was made, whoever may write in the folder can have put
+ * something else in its place: that is left as it is. False and errno. */
+bool cover(const char *path);
+
 /* Whether a path leads nowhere, as this errno says: not for the tool, either. */
 bool is_gone(const char *path, int error);
 
@@ -141,7 +145,7 @@ unsigned count_descendants(unsigned max);
 /* watch.c: until nothing of the tree is left. False: the child had failed, and a REFUSED said so. */
 bool watch_tool(const struct request *request, pid_t tool, int failure);
 
-/* As poll(2), with the descriptor for signals first. That refuses to look at more descriptors than a tool of the same
+/* wait.c: as poll(2), with the descriptor for signals first. That refuses to look at more descriptors than a tool of the same
  * user has left us (prlimit(2)), and without one for signals it would not wake: then below zero, after a moment. */
 int wait_for(struct pollfd *ready, nfds_t count, int longest_ms);
 

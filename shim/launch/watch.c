@@ -171,15 +171,6 @@ static int timeout_ms(const struct watch *watch)
 	return left < longest ? (int)left : longest;
 }
 
-int wait_for(struct pollfd *ready, nfds_t count, int longest_ms)
-{
-	int found = ready[0].fd >= 0 ? poll(ready, count, longest_ms) : -1;
-
-	if (found < 0)
-		poll(NULL, 0, KILL_ROUND_MS);
-	return found;
-}
-
 bool watch_tool(const struct request *request, pid_t tool, int failure)
 {
 	struct watch watch = {.request = request, .tool = tool, .failure = failure};
