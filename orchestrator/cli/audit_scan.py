@@ -40,6 +40,7 @@ from .audit_tools import Chosen, choose_tools
 from .changes_told import of_a_scan
 from .containment import containment_of, wanted_by, warn_of
 from .politeness import first_hops_of, pace_of, refuse_a_wide_scan, settings_in_force, spacing_of, timeout_max_of
+from .run_record import evidence_file
 
 PER_EXIT_LAB, PER_EXIT_REAL = 24, 1
 PROBES_MAX = 1_000_000
@@ -202,7 +203,7 @@ class AuditScan:
             first_hops=first_hops_of(self._settings, network.snapshot, tested, around.health),
             surroundings=around,
             timeout_max_s=timeout_max_of(self._settings, self._vantage),
-            events=Path(self._args.events).absolute() if self._args.events else None,
+            events=evidence_file(self._args.events) if self._args.events else None,
             rng=self._rng,
             ranks=self._ranks,
             given=chosen.given,

@@ -64,7 +64,7 @@ def conclude(ending: Ending) -> tuple[list[str], int]:
         sentences.append(f"{counted(ending.foreign_streams, 'stream')} that nobody claimed (any more): closed")
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
-    sentences += [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
+    sentences += _unwritten(ending)
     if ending.interrupted_by is not None:
         return sentences, status_of_signal(ending.interrupted_by)
     is_incomplete = ending.trust_lost is not None or len(lives) < ending.planned or bool(ending.unwritten)
@@ -96,9 +96,14 @@ def conclude_foreground(ending: Ending) -> tuple[list[str], int]:
         sentences.append(f"{counted(life.ended.swept, 'process', 'es')} left in the background: ended with the command")
     if ending.trust_lost is not None:
         sentences.append(f"stopped: {ending.trust_lost}")
-    if ending.trust_lost is not None or life.exited is None:
+    sentences += _unwritten(ending)
+    if ending.trust_lost is not None or ending.unwritten or life.exited is None:
         return sentences, EXIT_FAILED
     return sentences, status_of_signal(life.exited.signal) if life.exited.signal else life.exited.rc or 0
+
+
+def _unwritten(ending: Ending) -> list[str]:
+    return [f"{name} could not be written to its end: {why}" for name, why in ending.unwritten.items()]
 
 
 def _signal_name(signo: int) -> str:

@@ -107,7 +107,8 @@ def _there(path: str) -> str:
 
 
 def _allowed(word: str) -> str:
-    if word == "listen" or word.startswith((f"{UNIX}/", f"{UNIX}@", f"{PIPE}/", f"{WRITE}/")):
+    is_name = word.startswith(f"{UNIX}@") and word != f"{UNIX}@"
+    if word == "listen" or is_name or word.startswith((f"{UNIX}/", f"{PIPE}/", f"{WRITE}/")):
         return word
     raise argparse.ArgumentTypeError(
         f"{word!r} is neither `listen` nor `unix:`, `pipe:` or `write:` with an absolute path (or `unix:@name`)"

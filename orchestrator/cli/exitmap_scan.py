@@ -24,7 +24,7 @@ from ..selection import Selection, allowed, find_relay
 from .asked import Asked
 from .exitmap_parts import DIRECT, OFFLINE, Parts, command_of
 from .run_given import given_in_words
-from .run_record import events_path
+from .run_record import events_path, evidence_file
 from .run_scan import Scan
 from .say import say
 from .selectors import choose, parse_destination
@@ -136,7 +136,7 @@ class ModuleScan(Scan):
     def _kept(self) -> Path:
         """Where this scan's evidence is kept: always, for findings are files and lines of a log here."""
         if self._args.events:
-            return Path(self._args.events).absolute()
+            return evidence_file(self._args.events)
         return events_path(self._environment, self.scan_id)
 
     def _events_path(self) -> Path:

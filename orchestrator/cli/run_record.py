@@ -60,6 +60,14 @@ def events_path(environment: Mapping[str, str], scan_id: str) -> Path:
     return Path(base, "exitpin", "events", f"{scan_id}.ndjson.gz")
 
 
+def evidence_file(named: str) -> Path:
+    """What --events names, in a folder that is there. Raises OperatorError."""
+    path = Path(named).absolute()
+    if not path.parent.is_dir():
+        raise OperatorError(f"{path} can't be written: there is no folder {path.parent}.", "Nothing was started.")
+    return path
+
+
 def open_evidence(path: Path | None, header: Mapping[str, object]) -> EvidenceLog:
     """Where the evidence of runs goes that are yet to begin. Raises OperatorError."""
     try:

@@ -41,6 +41,7 @@ from .run_given import given_in_words
 from .run_record import (
     close_evidence,
     events_path,
+    evidence_file,
     given_of,
     new_scan_id,
     notes_on,
@@ -246,7 +247,7 @@ class Scan:
 
     def _events_path(self) -> Path | None:
         if self._args.events:
-            return Path(self._args.events).absolute()
+            return evidence_file(self._args.events)
         if not self._args.json and self._recording is None:
             return None
         return events_path(self._environment, self.scan_id)

@@ -56,6 +56,7 @@ def test_a_run_whose_facts_can_not_be_read_is_not_ok() -> None:
         (Ending([], 1), 125, "the command was not run: its run was never begun"),
         (Ending([], 1, trust_lost="tor went away"), 125, "the command was not run: tor went away"),
         (Ending([life()], 1, trust_lost="tor went away"), 125, "stopped: tor went away"),
+        (Ending([life(3)], 1, unwritten={"/f": "No space"}), 125, "/f could not be written to its end: No space"),
         (Ending([life(failure=TOR)], 1), 125, "tor: tor went away"),
         (Ending([life()], 1, interrupted_by=2), 130, ""),
         (Ending([life(None)], 1), 125, ""),

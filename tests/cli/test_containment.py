@@ -33,6 +33,7 @@ def contained(*words: str) -> Containment:
             "'unix:relative' is neither `listen` nor `unix:`, `pipe:` or `write:` with an absolute path",
         ),
         (("--allow", "pipe:@name"), "'pipe:@name' is neither `listen` nor `unix:`"),
+        (("--allow", "unix:@"), "'unix:@' is neither `listen` nor `unix:`"),
         (("--allow", "write:it"), "'write:it' is neither `listen` nor `unix:`"),
     ],
 )

@@ -23,14 +23,14 @@ def test_a_disconnected_socket_is_as_new():
             accepted.close()
 
 
-def test_kernel_calls_raise_what_the_kernel_says():
+def test_kernel_calls_raise_what_the_kernel_says(tmp_path):
     with pytest.raises(OSError) as raised:
         bindings.setns(-1)
     assert raised.value.errno == errno.EBADF
     with pytest.raises(OSError):
         bindings.unshare(-1)
     with pytest.raises(FileNotFoundError):
-        bindings.mount("none", "/nonexistent", "tmpfs", 0, "")
+        bindings.mount("none", f"{tmp_path}/nowhere", "tmpfs", 0, "")
     with pytest.raises(OSError):
         bindings.set_death_signal(-1)
 
@@ -76,9 +76,9 @@ def test_a_child_begins_with_all_signals_blocked():
     assert int(blocked.split()[1], 16) & 1 << signal.SIGTERM - 1
 
 
-def test_a_child_that_can_not_be_executed_says_why():
+def test_a_child_that_can_not_be_executed_says_why(tmp_path):
     high = [fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 16)]
-    child = bindings.Child(["/nonexistent"], {}, high)
+    child = bindings.Child([f"{tmp_path}/nowhere"], {}, high)
     os.close(high[0])
     assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 127
     assert child.error == errno.ENOENT
