@@ -54,18 +54,25 @@ class WaitingCall:
             self.tool_socket.close()
 
 
-def understand(packet: bytes, received: list[int]) -> tuple[bindings.Report, socket.socket | None] | None:
-    """What came: the report, and the tool's socket that it is about; None: no report. What else came is closed."""
+def understand(found: Received) -> tuple[bindings.Report, socket.socket | None] | None:
+    """What came: the report, and the tool's socket that it is about; None: no report, or not all that came with it.
+    What else came is closed."""
+    packet, received, is_cut = found
     try:
-        report = bindings.decode_report(packet) if packet else None
+        report = bindings.decode_report(packet) if packet and not is_cut else None
     except ValueError:
         report = None
     tool_socket = None
     if report is not None and len(received) == 1 and report.op == bindings.Op.CONNECT:
         tool_socket = tcp_socket(received.pop())
+    discard(received)
+    return None if report is None else (report, tool_socket)
+
+
+def discard(received: list[int]) -> None:
+    """Close what came."""
     for descriptor in received:
         os.close(descriptor)
-    return None if report is None else (report, tool_socket)
 
 
 def receive(connection: socket.socket) -> Received:

@@ -23,7 +23,7 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .ahead import Flight
 from .process import Tree
-from .report_calls import Received, WaitingCall, packet_of, peer_of, receive, understand
+from .report_calls import Received, WaitingCall, discard, packet_of, peer_of, receive, understand
 from .report_events import event_of, unix_name
 from .report_listener import ReportListener
 from .shares import Kept, Share
@@ -161,11 +161,11 @@ class ReportSocket:
         if self._has_come(call):
             self._take(call, found)
         else:
-            understand(b"", found[1])
+            discard(found[1])
 
     def _take(self, call: WaitingCall, found: Received) -> None:
-        packet, received, is_cut = found
-        understood = understand(b"" if is_cut else packet, received)
+        packet, _, is_cut = found
+        understood = understand(found)
         if understood is not None:
             report, call.tool_socket = understood
             self._dispatch(call, packet, report)

@@ -67,7 +67,6 @@ class Supervisor:
         self._post = post
         self._unix = unix
         self._unix_connects = UnixConnects(self._no_room)
-        self._flights: list[Flight] = []
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._thread = CallThread(
@@ -78,14 +77,19 @@ class Supervisor:
         """Whoever waits, or asks from now on, gets ENOSYS, once the thread has done with the tool's memory."""
         if self.listener >= 0:
             self._thread.close()
-            for flight in self._flights:  # they answer by it
-                flight.end()
+            self._end_flights()
             os.close(self.listener)
             self.listener = -1
         self._unix_connects.close()
         if self._names is not None:
             self._names.close()
             self._names = None
+
+    def _end_flights(self) -> None:
+        """Connects under way by tickets, whose answers go by our descriptor."""
+        for call in self._reports.calls.values():
+            if call.flight is not None and call.connection is None:
+                call.flight.end()
 
     def _over(self, problem: Exception | None) -> None:
         """Nobody is left who could ask; or it is we who can't go on."""
@@ -237,7 +241,6 @@ class Supervisor:
     def went(self, call: calls.Call, pid: int, tool_socket: socket.socket, packet: bytes, flight: Flight) -> None:
         """A call that a ticket was used for, with the report that was made of it."""
         self._meet(pid)
-        self._flights = [*(one for one in self._flights if not one.is_over), flight]
         is_alive = self._liveness(call)
         self._reports.went(
             packet, pid, tool_socket, flight, None, self._answerer(call),

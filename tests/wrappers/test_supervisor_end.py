@@ -13,19 +13,24 @@ from exitpin.orchestrator.model import Destination
 from exitpin.shim.calls import Call
 from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.ahead import Flight
+from exitpin.wrappers.report_calls import WaitingCall
 from exitpin.wrappers.supervisor import Supervisor
 
 from .fake_hooks import NONCE, FakeTree, no_unix
 
 
 class Reports:
-    """Takes what it is given."""
+    """Keeps the calls that tickets were used for."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, WaitingCall] = {}
 
     def adopt(self, *_: object) -> None:
         """A hook's connection."""
 
-    def went(self, *_: object) -> None:
+    def went(self, packet: bytes, pid: int, tool_socket: socket.socket, flight: Flight, *_: object) -> None:
         """A connect by a ticket."""
+        self.calls[flight.number] = WaitingCall(flight.number, None, tool_socket, pid, flight=flight)
 
 
 class Thread:
