@@ -18,7 +18,7 @@ import exitpin
 from exitpin import Pinned, Tor
 from exitpin.wrappers.kept import KEPT_MAX
 
-from .conftest import Lab, eventually, is_alive
+from .conftest import Lab, eventually
 from .running import EXITPIN, Log
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -41,16 +41,17 @@ def one(tor: Tor) -> Pinned:
 def assert_gone(pid_file: Path) -> None:
     """What ORPHAN left ends, though nobody waits for it; it is seen from inside by another number."""
     inside = int(pid_file.read_text())
-    tails = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _number_inside(entry) == inside]
-    assert not [tail for tail in tails if is_alive(int(tail.name)) and b"tail" in (tail / "cmdline").read_bytes()]
+    assert not [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _is_tail(entry, inside)]
 
 
-def _number_inside(entry: Path) -> int:
+def _is_tail(entry: Path, inside: int) -> bool:
+    """Whether it is a tail(1) that has this number where it runs. A zombie has no command line."""
     try:
         lines = (entry / "status").read_text().splitlines()
+        words = (entry / "cmdline").read_bytes()
     except OSError:
-        return 0
-    return int(next(line for line in lines if line.startswith("NSpid:")).split()[-1])
+        return False
+    return int(next(line for line in lines if line.startswith("NSpid:")).split()[-1]) == inside and b"tail" in words
 
 
 def test_a_command_leaves_by_its_exit_and_has_its_record(lab: Lab, tor: Tor, one: Pinned, tmp_path: Path) -> None:
