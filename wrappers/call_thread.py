@@ -67,6 +67,8 @@ class CallThread:
         self._is_apart = is_apart
         self._may_listen = may_listen
         self._loop = asyncio.get_running_loop()
+        self._heard: Callable[[], None] | None = None
+        self._has_told_all = False
         self._gifts: deque[Gift] = deque()
         self._room = threading.Semaphore(AT_ONCE)
         self._ours, theirs = socket.socketpair()
@@ -84,8 +86,16 @@ class CallThread:
 
     def close(self) -> None:
         """It ends as soon as it waits for nothing."""
+        self._heard = None
         self._ours.close()
         self._room.release()
+
+    def hear_out(self, heard: Callable[[], None]) -> None:
+        """Call `heard` on the loop once all that was taken has been told there, unless we are closed, or fail."""
+        if self._has_told_all:
+            heard()
+        else:
+            self._heard = heard
 
     def give(self, call: calls.Call, ours: socket.socket, way: Callable[[int], None]) -> None:
         """Hand this socket to who made the call, in this way, in turn; where that raises OSError, it is the answer."""
@@ -105,7 +115,13 @@ class CallThread:
             os.close(listener)
             while self._gifts:
                 self._gifts.popleft()[1].close()
-            self._post(self._over, problem)
+            self._post(self._ended, problem)
+
+    def _ended(self, problem: Exception | None) -> None:
+        heard, self._has_told_all = self._heard, problem is None
+        self._over(problem)
+        if heard is not None and problem is None:
+            heard()
 
     def _goes_on(self, listener: int, theirs: socket.socket) -> bool:
         """Whether the next call can be waited for."""

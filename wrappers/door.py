@@ -6,6 +6,7 @@ Called by `launch.py`.
 
 import os
 import socket
+from collections.abc import Callable
 
 from ..orchestrator import ports
 from ..orchestrator.model import Run
@@ -56,6 +57,13 @@ class Door:
             self.calls.open(ahead.thread, self._number)
         except (OSError, ValueError):  # then it waits, as it would without us
             self._come_back()
+
+    def hear_out(self, heard: Callable[[], None]) -> None:
+        """Nobody is left: `heard` is called when all that was asked is told, which a thread may be about to do."""
+        if self.supervisor is None:
+            heard()
+        else:
+            self.supervisor.hear_out(heard)
 
     def recall(self) -> None:
         """The loop reads again. What was done meanwhile has been posted when this returns."""

@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..orchestrator import events, ports
@@ -250,7 +251,14 @@ class ToolLaunch:
         elif isinstance(event, events.TreeEnded):
             self._door.recall()
             self._reports.drain()
+            self._door.hear_out(partial(self._all_heard, event))
+            return
         self._post(event)
+
+    def _all_heard(self, ended: events.TreeEnded) -> None:
+        """Whatever its processes had said, or asked, has come."""
+        self._reports.drain()
+        self._post(ended)
 
     def close(self) -> None:
         if self._looking is not None:

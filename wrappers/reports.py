@@ -67,6 +67,8 @@ class ReportSocket:
     def drain(self) -> None:
         """The tree has ended: read what was still under way. Of the dead, only refusals count."""
         self._is_drained = True
+        for number in list(self._silent):
+            self._readable(self.calls[number])
         self.listener.accept_last()
 
     def has_room(self) -> bool:
@@ -77,11 +79,9 @@ class ReportSocket:
         return len(self.calls) - len(self._silent)
 
     def adopt(self, connection: socket.socket, pid: int = 0) -> None:
-        """A hook's connection. `pid`: whose it is, where the connection itself does not say.
-
-        One that has said nothing yet has a share of its own, and only if it is of the run: whoever knows our path may
-        connect. A hook waits itself, so that nobody waits where who connected is gone.
-        """
+        """A hook's connection. `pid`: whose it is, where the connection itself does not say. One that has said nothing
+        yet has a share of its own, and only if it is of the run: whoever knows our path may connect. A hook waits
+        itself, so that nobody waits where who connected is gone."""
         call = WaitingCall(next(_CALLS), connection, pid=pid or peer_of(connection))
         if not self._has_come(call) or self._read(call):
             return

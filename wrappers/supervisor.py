@@ -73,6 +73,10 @@ class Supervisor:
             listener, self._judge, self._over, reports.adopt, door, is_apart=is_apart, may_listen=may_listen
         )
 
+    def hear_out(self, heard: Callable[[], None]) -> None:
+        """Nobody is left who asks: `heard` is called when all that was asked has come, unless we are closed before."""
+        self._thread.hear_out(heard)
+
     def close(self) -> None:
         """Whoever waits, or asks from now on, gets ENOSYS, once the thread has done with the tool's memory."""
         if self.listener >= 0:

@@ -10,7 +10,7 @@ import pytest
 from exitpin.orchestrator.effects import AnswerCall
 from exitpin.orchestrator.events import Denied, LookupReported
 
-from .fake_hooks import Run, played
+from .fake_hooks import Run, played, turns
 from .test_reports import REPORTS
 
 
@@ -23,6 +23,17 @@ def test_whatever_its_processes_had_said_when_they_ended_is_heard(tmp_path: Path
                 hook.send(REPORTS[Denied])
         run.reports.drain()
         assert [type(event) for event in run.events] == [Denied] * 300
+
+    played(tmp_path, script)
+
+
+def test_who_had_connected_and_spoke_at_its_end_is_heard(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        with run.hook() as hook:
+            await turns()
+            hook.send(REPORTS[Denied])
+            run.reports.drain()
+        assert [type(event) for event in run.events] == [Denied]
 
     played(tmp_path, script)
 

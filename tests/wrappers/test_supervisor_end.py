@@ -1,9 +1,11 @@
-"""The supervisor of a run that is over: connects under way answer by its descriptor no more, which may be another's."""
+"""The supervisor of a run that is over: all that its tool had asked is heard, and connects under way answer by its
+descriptor no more, which may be another's."""
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,17 @@ from exitpin.orchestrator.model import Destination
 from exitpin.shim.calls import Call
 from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.ahead import Flight
+from exitpin.wrappers.call_thread import Asked, CallThread
+from exitpin.wrappers.machine import abilities
+from exitpin.wrappers.process import LaunchedProcess
 from exitpin.wrappers.report_calls import WaitingCall
+from exitpin.wrappers.stand_in import Port
 from exitpin.wrappers.supervisor import Supervisor
 
 from .fake_hooks import NONCE, FakeTree, no_unix
+from .test_stand_in import one_run, python
+
+REFUSED = "import socket; print(socket.socket().connect_ex(('127.0.0.1', 80)))"
 
 
 class Reports:
@@ -71,3 +80,29 @@ def test_what_is_under_way_is_ended_before_its_descriptor_is_closed(tmp_path: Pa
         ours.close()
 
     asyncio.run(script())
+
+
+@pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
+def test_what_its_thread_tells_after_the_launchers_last_notice_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Callable[[], None]] = []
+    hears, posts = LaunchedProcess._readable, CallThread._post
+
+    def readable(process: LaunchedProcess) -> None:
+        hears(process)
+        if process._has_ended:
+            asyncio.get_running_loop().call_later(0.5, lambda: [tells() for tells in told[1:]])
+
+    def post(thread: CallThread, to: Callable[..., None], what: object) -> None:
+        tells = partial(posts, thread, to, what)
+        if isinstance(what, Asked) or not told:  # the hello waits for its answer
+            tells()
+        if not isinstance(what, Asked):
+            told.append(tells)
+
+    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
+        assert (stdout, record["failure"]) == (b"13\n", None)
+        assert [each["reason"] for each in record["denied"]] == ["loopback"]
+
+    monkeypatch.setattr(LaunchedProcess, "_readable", readable)
+    monkeypatch.setattr(CallThread, "_post", post)
+    one_run(Port.GARBAGE, python(REFUSED), check, level="notify")
