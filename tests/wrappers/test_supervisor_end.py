@@ -22,7 +22,7 @@ from exitpin.wrappers.report_calls import WaitingCall
 from exitpin.wrappers.stand_in import Port
 from exitpin.wrappers.supervisor import Supervisor
 
-from .fake_hooks import NONCE, FakeTree, no_unix
+from .fake_hooks import NONCE, FakeTree, no_unix, turns
 from .test_stand_in import one_run, python
 
 REFUSED = "import socket; print(socket.socket().connect_ex(('127.0.0.1', 80)))"
@@ -85,12 +85,18 @@ def test_what_is_under_way_is_ended_before_its_descriptor_is_closed(tmp_path: Pa
 @pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 def test_what_its_thread_tells_after_the_launchers_last_notice_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Callable[[], None]] = []
+    later: list[asyncio.Task[None]] = []
     hears, posts = LaunchedProcess._readable, CallThread._post
+
+    async def tell() -> None:
+        await turns()
+        for tells in told[1:]:
+            tells()
 
     def readable(process: LaunchedProcess) -> None:
         hears(process)
         if process._has_ended:
-            asyncio.get_running_loop().call_later(0.5, lambda: [tells() for tells in told[1:]])
+            later.append(asyncio.get_running_loop().create_task(tell()))
 
     def post(thread: CallThread, to: Callable[..., None], what: object) -> None:
         tells = partial(posts, thread, to, what)
