@@ -1,4 +1,5 @@
-"""For all tests: signals as a shell in the foreground leaves them, and somebody who listens outside of all runs."""
+"""For all tests: signals as a shell in the foreground leaves them, somebody who listens outside of all runs, and the
+same examples on every machine, without a clock of hypothesis' own."""
 
 import signal
 import socket
@@ -7,6 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("exitpin", derandomize=True, deadline=None, max_examples=60, database=None)
+settings.load_profile("exitpin")
 
 # A shell starts background jobs with SIGINT ignored, and ignored it would stay in every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -55,19 +55,28 @@ class Household:
         self._timer: asyncio.TimerHandle | None = None
         self.launchers: set[int] = set()
         self._ending: set[int] = set()
+        self._ending_timer: asyncio.TimerHandle | None = None
         self._parting: dict[int, Parting] = {}
         self._killing: Generator[None, None, bool] | None = None
         self._gone: list[int] = []
         """Launchers that were gone when the killing of orphans began."""
 
     def leave(self, launcher: int) -> None:
-        """A launcher whose tree has ended hung up: reaped now, or when another one leaves. To wait for it here would
-        hold up the loop until the scheduler lets it finish."""
+        """A launcher whose tree has ended hung up: reaped now, or soon. To wait for it would hold up the loop until the
+        scheduler lets it finish."""
         self._ending.add(launcher)
+        self._reap_ending()
+
+    def _reap_ending(self) -> None:
+        if self._ending_timer is not None:
+            self._ending_timer.cancel()
+            self._ending_timer = None
         for pid in list(self._ending):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 self._ending.discard(pid)
                 self.launchers.discard(pid)
+        if self._ending:
+            self._ending_timer = self._loop.call_later(LOOK_S, self._reap_ending)
 
     def part(self, launcher: int, on_gone: Gone) -> None:
         """A launcher that may still have a tree is on its own now: `on_gone` is called when nothing is left of either,

@@ -67,14 +67,14 @@ def started(tools: Sequence[Path | str], timeout_s: float, form: str) -> "subpro
 
 
 def chaos(
-    *tools: Path | str, timeout_s: float = 2.0, form: str = "table", patience_s: float = TIMEOUT_S
+    *tools: Path | str, timeout_s: float = 6.0, form: str = "table", patience_s: float = TIMEOUT_S
 ) -> tuple[int, str, str]:
     with started(tools, timeout_s, form) as process:
         out, err = process.communicate(timeout=patience_s)
         return process.returncode, out, err
 
 
-def outcomes(*paths: Path, timeout_s: float = 2.0) -> tuple[int, list[dict[str, Any]]]:
+def outcomes(*paths: Path, timeout_s: float = 6.0) -> tuple[int, list[dict[str, Any]]]:
     status, out, _ = chaos(*paths, timeout_s=timeout_s, form="json")
     return status, [json.loads(line) for line in out.splitlines()]
 

@@ -89,6 +89,7 @@ def test_an_iteration_that_takes_too_long_is_interrupted_once_and_given_up(
     async def long() -> int:
         while not stage.played[-1].signals:
             await asyncio.sleep(0)
+        monkeypatch.setattr(agenda, "LATE_MIN_S", 600.0)
         return await stage.ends(130, "interrupted")()
 
     stage.plays(long, stage.ends(0, "done", "ok", scan="s2", number=2))

@@ -18,7 +18,7 @@ from exitpin.wrappers.daemon_socket import connect_to_daemon, listening
 
 from ..wrappers.unwatched import is_full
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 STATUS = encode_lease(Lease(LeaseKind.STATUS))
 
 

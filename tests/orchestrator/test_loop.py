@@ -18,7 +18,7 @@ from exitpin.orchestrator.runs import Life
 
 from .values import GUARD, run
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 
 
 class SilentTor:

@@ -68,7 +68,7 @@ class Stage:
 
 def played(script: Callable[[Stage], object]) -> None:
     async def play() -> None:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(30.0):
             await script(Stage())  # type: ignore[misc]
 
     asyncio.run(play())

@@ -18,7 +18,7 @@ import pytest
 
 from exitpin.shim import bindings
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 SHELL = '"$@"; echo "job: $?"; read line; fg >/dev/null; echo "end: $?"'
 STOPS = str(Path(__file__).parent / "programs" / "stops.py")
 

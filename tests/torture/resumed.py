@@ -15,7 +15,9 @@ from exitpin.orchestrator.lab.state import base_directory
 EXITPIN = (sys.executable, "-m", "exitpin")
 TOOLS = ("tls-cert", "http-body", "exit-address", "dns-exit")
 EXITS = "exit01,exit02,exit03,exit04,exit15,exit16,exit17,exit18"  # four honest ones, and one of each odd kind
-SCAN_S, END_S = 180.0, 40.0
+SCAN_S, END_S = 180.0, 120.0
+USUALLY_S = 5.0
+"""What a scan takes; one whose circuit is lost takes ten times as long, and most blows would come after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ def content(store: Path) -> Content:
         verdicts = database.execute("SELECT key, status FROM runs WHERE kind = 'verdict' ORDER BY key").fetchall()
         probes = "SELECT key, repetition FROM runs WHERE kind = 'run' AND role = 'probe' ORDER BY key, repetition"
         return Content(verdicts, database.execute(probes).fetchall())
+
+
+def is_begun(store: Path) -> bool:
+    """Whether the scan had got as far as to be written down."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        return bool(database.execute("SELECT count(*) FROM scans").fetchone()[0])
+    return False
 
 
 @dataclass(slots=True)

@@ -81,7 +81,7 @@ def test_real_processes_leave_by_their_exits_while_circuits_die(
         level=level, hostile=[sys.executable, HOSTILE], interval_s=0.008, is_governed=True, source_ports=1000,
     )  # fmt: skip
     share = hold_to_the_promises(play, wanted / 2, tell, f"real processes, {level}")
-    assert 0.5 <= share <= 0.7
+    assert 0.4 <= share <= 0.85
 
 
 @pytest.mark.timeout(900)

@@ -19,6 +19,7 @@ from exitpin.orchestrator.errors import OperatorError
 from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.voting import Voting
 
+from .resumed import is_begun
 from .watched import Changes, Watched, accused, judge, wait_until
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(2400)]
@@ -90,7 +91,7 @@ def test_ten_minutes_in_which_everything_is_killed_now_and_then(
     watch = watched.watch(is_slow=True)
     deadline = time.monotonic() + max(90.0, KILLING_S * scale)
     with Changes(watched.lab, random.Random(seed + 1), pause_s=10.0):
-        wait_until(lambda: watched.store.exists() and watched.scans(), 120)
+        wait_until(lambda: is_begun(watched.store), 120)
         while time.monotonic() < deadline:
             with suppress(psutil.TimeoutExpired):
                 psutil.Process(watch.pid).wait(rng.uniform(0.5, 6.0))

@@ -40,7 +40,7 @@ class Asked:
             self.tool.sendto(wire, (to, 53))
 
     async def heard(self) -> bytes:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(BlockingIOError):
                     return self.tool.recv(65536)
@@ -54,7 +54,7 @@ class Asked:
 
     async def forwarded(self) -> ConnectReported:
         """The stream to a resolver that is asked for."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while True:
                 for event in self.run.events:
                     if isinstance(event, ConnectReported):

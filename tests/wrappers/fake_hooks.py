@@ -9,7 +9,7 @@ from exitpin.wrappers.reports import ReportSocket
 from exitpin.wrappers.unix_given import GivenSockets
 from exitpin.wrappers.unix_sockets import UnixSockets
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 NONCE = b"\x07" * 16
 
 

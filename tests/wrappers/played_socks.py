@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from exitpin.orchestrator.model import Destination
 from exitpin.wrappers.socks import SocksDialogue
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 TAG = "s-0001.1.secret"
 GREETING, METHOD = b"\x05\x01\x02", b"\x05\x02"
 AUTH, ACCEPTED = b"\x01" + bytes([len(TAG)]) + TAG.encode() + b"\x07exitpin", b"\x01\x00"

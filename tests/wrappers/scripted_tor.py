@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from exitpin.wrappers.tor import ControlChannel
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 
 
 class Peer:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from exitpin.wrappers import callee_end
 from exitpin.wrappers.calls import ChildTraceback, RemoteError, RunFailed
 
 from .test_calls import Played, outcome
@@ -112,6 +113,7 @@ def test_what_ends_by_itself_is_waited_for_as_python_does(tmp_path: Path, capfd:
         (tmp_path / "late").write_text("written")
 
     def leaving() -> str:
+        callee_end.PATIENCE_S = 30.0
         threading.Thread(target=late).start()
         atexit.register(lambda: print((tmp_path / "late").read_text()))
         return "returned"

@@ -81,13 +81,13 @@ def test_a_success_without_a_record_proves_nothing(here: Here, habits: dict[str,
 
 def test_ctrl_c_in_a_loop_over_lines_goes_to_the_command_too(here: Here, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    script = 'until [ -e "$0" ]; do sleep 0.05; done; sleep 0.3; kill -INT "$1"; exec sleep 60'
+    script = 'until [ -e "$0" ]; do sleep 0.05; done; sleep 2; kill -INT "$1"; exec sleep 60'
     lines = run(here, "sh", "-c", script, str(ready), str(os.getpid()), _iter=True)
     with pytest.raises(KeyboardInterrupt):
         ready.touch()
         next(lines)
     with pytest.raises(sh.SignalException_SIGINT):
-        lines.wait(5)
+        lines.wait(30)
 
 
 def test_a_command_that_can_not_be_started_leaves_no_descriptor(here: Here, tmp_path: Path) -> None:

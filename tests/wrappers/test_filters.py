@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import threading
 import time
@@ -68,14 +69,14 @@ def test_bytes_that_the_filter_can_not_read_are_no_fact_and_a_problem() -> None:
         (("yes",), "more than 64 KiB"),
         (("sh", "-c", "kill -9 $$"), "signal 9"),
         (("sh", "-c", "head -c 99999 /dev/zero > {folder}/grown"), "signal 25"),
-        (("sh", "-c", "ulimit -t 1; while :; do :; done"), "signal"),
+        (("sh", "-c", "ulimit -t 1; while :; do :; done"), "signal|too long"),  # where it gets little of a processor
     ],
 )
 def test_a_filter_that_breaks_a_limit_fails_the_extraction(argv: tuple[str, ...], problem: str, tmp_path: Path) -> None:
     argv = tuple(word.format(folder=tmp_path) for word in argv)
     found = extract(tool(*argv), Harvest(b"abc"), path=PATH)
     assert found.failure == "parse"
-    assert problem in found.problems[0]
+    assert re.search(problem, found.problems[0])
 
 
 def test_a_filter_that_does_not_end_is_killed_with_all_it_started() -> None:

@@ -142,6 +142,7 @@ def test_a_look_for_pipes_that_does_not_end_is_given_up_said_and_not_begun_twice
             assert (run.options, run.launch.containment.finds_pipes) == (["--guard", "--own-mounts"], False)
             run.launch.close()
             run.begin()
+        monkeypatch.setattr(hidden, "PIPES_S", DEADLINE_S)
         goes_on.set()
         await run.until(lambda: run.options)
         run.launch.close()

@@ -43,8 +43,11 @@ def asked(kind: str, options: Mapping[str, Any], *words: str) -> tuple[str, list
     """What dig gets of an exit's name server of that kind."""
 
     async def both() -> tuple[str, list[str]]:
-        port = free_port()
-        resolvers = await open_resolvers([("127.0.0.1", kind, options)], ZONE, port)
+        for _ in range(10):  # somebody else may have taken it in between
+            port = free_port()
+            with contextlib.suppress(OSError):
+                resolvers = await open_resolvers([("127.0.0.1", kind, options)], ZONE, port)
+                break
         try:
             return await asyncio.to_thread(dig, port, *words)
         finally:

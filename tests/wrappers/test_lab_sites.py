@@ -93,7 +93,7 @@ def test_what_never_ends_is_sent_until_the_reader_has_had_enough() -> None:
 @pytest.mark.slow
 def test_what_is_slow_comes_a_byte_a_second() -> None:
     text = curl("evil.test", "/slow", "--max-time", "1.5", "-o", "/dev/null", "-w", "%{size_download}")
-    assert "timed out" in text and text.split()[-1] == "2"
+    assert "timed out" in text and text.split()[-1] in ("1", "2", "3")
 
 
 def test_many_headers_reach_a_reader_that_takes_them(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from exitpin.wrappers.output import LINE_COST, LINE_MAX, LineWriter, Output, printable
 
-DEADLINE_S = 5.0
+DEADLINE_S = 30.0
 
 
 def played(script: Callable[[], Awaitable[None]]) -> None:

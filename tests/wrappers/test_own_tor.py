@@ -56,7 +56,8 @@ def test_the_keeper_removes_a_socket_that_was_left_over_before_tor_starts(
     assert own_tor.keep() == 0
 
 
-def test_a_keeper_waits_for_somebody_who_only_looks() -> None:
+def test_a_keeper_waits_for_somebody_who_only_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_tor, "LOCK_WAIT_S", 10.0)
     looking, mine = lock(), lock()
     fcntl.flock(looking, fcntl.LOCK_EX)
     threading.Timer(0.05, os.close, (looking,)).start()

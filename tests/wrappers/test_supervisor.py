@@ -155,7 +155,7 @@ def test_who_is_killed_while_it_connects_takes_no_place_of_others(bare: str, mon
         assert record["denied"] == []
         assert set(of_the_killed) <= {"abandoned"} and last == "succeeded"
 
-    supervised(bare, "killed", check, connect_s=1.0)
+    supervised(bare, "killed", check, connect_s=3.0)
 
 
 def test_a_signal_breaks_no_connect_off_and_makes_none_twice(bare: str) -> None:

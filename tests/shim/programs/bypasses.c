@@ -149,7 +149,7 @@ static void faults(void)
 
 static void others(void)
 {
-	say("own", setpriority(PRIO_PROCESS, 0, 1));
+	say("own", setpriority(PRIO_PROCESS, 0, 19));
 	say("parent", setpriority(PRIO_PROCESS, getppid(), 5));
 	say("user", setpriority(PRIO_USER, 0, 5));
 }
