@@ -139,6 +139,8 @@ def may_carry(tool: Tool, doors: Sequence[Destination], relay: Relay) -> str | N
     if relay.policy is None:
         return "it has no descriptor that can be read"
     wanted = [door for door in doors if door.port]
+    if doors and not wanted and not relay.could_exit:  # Tor's own rule, for RESOLVE (dns.c)
+        return "its policy refuses everything, and so it looks up no name"
     refused = [door for door in wanted if not relay.policy.allows(door.host, door.port)]
     if refused and (tool.select == "all" or len(refused) == len(wanted)):
         return f"its policy refuses {refused[0]}" + (f" and {len(refused) - 1} more" if len(refused) > 1 else "")

@@ -132,7 +132,8 @@ def lab() -> Iterator[Lab]:
     lab_or_skip(name, 8, (("www.example.org", "web"),))
     try:
         found = Lab(load(name))
-        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10")
+        # after the other time it would close circuits that have failed once, whatever a test is about to do with one
+        SecondController(found.state).ask("SETCONF CircuitStreamTimeout=10 NewCircuitPeriod=86400")
         yield found
     finally:
         start.down(name)

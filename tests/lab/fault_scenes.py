@@ -205,12 +205,18 @@ class Scene:
 
 def process_of(lab: LabState, *words: str) -> psutil.Process:
     """The innermost process inside the lab whose command line has these words."""
-    found = [
-        one for one in psutil.process_iter(["cmdline"])
+    psutil.process_iter.cache_clear()  # it keeps who had a number long ago
+    found = {
+        one.pid: one for one in psutil.process_iter(["cmdline", "ppid"])
         if set(words) <= set(one.info["cmdline"] or ()) and _is_inside(lab, one.pid)
+    }  # fmt: skip
+    # a child of it that has not executed anything yet has its command line, too
+    grown = [
+        one for one in found.values()
+        if one.info["ppid"] not in found or found[one.info["ppid"]].info["cmdline"] != one.info["cmdline"]
     ]  # fmt: skip
-    assert found, words
-    return max(found, key=lambda one: one.create_time())
+    assert grown, words
+    return max(grown, key=lambda one: one.create_time())
 
 
 def _is_inside(lab: LabState, pid: int) -> bool:

@@ -40,7 +40,8 @@ def exitpin(*words: str) -> "subprocess.CompletedProcess[str]":
 
 def own_tor(home: str) -> psutil.Process:
     """The tor that keeps its cache there."""
-    found = [one for one in psutil.process_iter() if one.name() == "tor" and home in " ".join(one.cmdline())]
+    everybody = psutil.process_iter(["name", "cmdline"])
+    found = [one for one in everybody if one.info["name"] == "tor" and home in " ".join(one.info["cmdline"] or ())]
     assert len(found) == 1, found
     return found[0]
 

@@ -47,9 +47,11 @@ class Home:
     def tor(self) -> psutil.Process:
         """The tor that runs there."""
         torrc = str(self.place / "cache" / "exitpin" / "tor" / "torrc")
+        psutil.process_iter.cache_clear()  # it keeps who had a number long ago
         found = [one for one in psutil.process_iter(["name", "cmdline"]) if torrc in (one.info["cmdline"] or ())]
-        (tor,) = [one for one in found if one.info["name"] == "tor"]
-        return tor
+        tors = [one for one in found if one.info["name"] == "tor"]
+        assert len(tors) == 1, tors
+        return tors[0]
 
     def is_gone(self) -> None:
         left = [
@@ -68,5 +70,5 @@ def own_home(lab: LabState) -> Iterator[Home]:
         try:
             yield home
         finally:
-            home.tor().kill()
+            eventually(lambda: home.tor().kill(), 30)  # it may just be started anew
             eventually(home.is_gone, 30)

@@ -157,8 +157,8 @@ def test_what_a_direct_setup_started_has_ended_with_it(lab: Lab, tmp_path: Path,
     started = f"    tail = 'tail', '-f', '/dev/null', {str(tmp_path / 'mark')!r}\n    child = subprocess.Popen(tail)\n"
     text = f"import subprocess\n\ndef setup():\n{started}{end}\ndef probe(a, b, c): pass\n"
     (tmp_path / "mark").touch()
-    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "direct", "--timeout", "3s")
-    assert (done.status, "failed: timeout: over 3 s" in done.stderr) == (status, status != 0), done.stderr
+    done = Scanned(lab, tmp_path, text, "-e", "exit01", "--setup", "direct", "--timeout", "15s")
+    assert (done.status, "failed: timeout: over 15 s" in done.stderr) == (status, status != 0), done.stderr
     lines = [command_line(file) for file in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in lines if str(tmp_path / "mark").encode() in line]
 
@@ -177,9 +177,8 @@ def test_a_setup_that_asks_name_servers_by_itself_is_answered_by_its_exit(lab: L
 
 
 def test_probes_that_raise_exit_or_hang_are_accounted_for(lab: Lab, tmp_path: Path) -> None:
-    done = Scanned(
-        lab, tmp_path, ENDS, "-e", "exit01,exit02,exit03,exit04,exit05", "-H", "web.test", "-p", "80", "--timeout", "4s"
-    )
+    words = ("-e", "exit01,exit02,exit03,exit04,exit05", "-H", "web.test", "-p", "80", "--timeout", "15s")
+    done = Scanned(lab, tmp_path, ENDS, *words)
     found = {
         name: (record["status"], (record["failure"] or {}).get("kind"), record["process"]["rc"])
         for name, record in done.by_exit().items()

@@ -84,7 +84,7 @@ def _assert_told_at_once(lab: LabState, events: Path, behaviour: str, url: str, 
     assert failure(record) == expected
     assert record["status"] == "error"
     assert record["process"]["rc"] == 7
-    assert 0 <= delay_s(record, events, lambda line: " REMOTE_REASON=" in line) < 1
+    assert 0 <= delay_s(record, events, lambda line: " REMOTE_REASON=" in line) < SOON_S / 2
 
 
 def test_a_policy_that_nobody_declared_is_the_exits_fault(small_lab: Lab) -> None:

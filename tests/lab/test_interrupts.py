@@ -164,14 +164,14 @@ def test_a_tool_stops_nobody_who_has_started_it(lab: Lab, level: str) -> None:
     """By the group that the kernel stops: of the launcher, of exitpin, of the shell. Seen from outside the lab those
     inside have no numbers, so all are inside."""
     ours, theirs = pty.openpty()
-    run = command(lab.state, "-e", EXIT, "--containment", level, "--timeout", "3s", "--", sys.executable, STOPS, "4")
+    run = command(lab.state, "-e", EXIT, "--containment", level, "--timeout", "8s", "--", sys.executable, STOPS, "4")
     script = f"set -m; {shlex.join(run)}; echo status $?"
     argv = [*verb_of_lab(lab.state, "exec", "--"), "setsid", "--ctty", "--wait", "bash", "-c", script]
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as running:
         os.close(theirs)
         try:
             _read_until(ours, b"77\r\n" * 4)
-            _read_until(ours, b"status 124\r\n")
+            _read_until(ours, b"status 124\r\n", 40.0)
         finally:
             running.kill()
             os.close(ours)

@@ -69,10 +69,13 @@ def test_a_reader_that_stalls_costs_little_memory_and_a_signal_is_heard(
 
 def _assert_tools_wait(pid: int) -> None:
     """Two tools, and neither writes any more."""
-    tools = [one for one in psutil.Process(pid).children(recursive=True) if one.name() == "yes"]
-    before = [one.cpu_times().user for one in tools]
-    time.sleep(0.3)
-    assert len(tools) == 2 and [one.cpu_times().user for one in tools] == before
+    try:
+        tools = [one for one in psutil.Process(pid).children(recursive=True) if one.name() == "yes"]
+        before = [one.cpu_times().user for one in tools]
+        time.sleep(0.3)
+        assert len(tools) == 2 and [one.cpu_times().user for one in tools] == before
+    except psutil.NoSuchProcess as gone:
+        raise AssertionError("who was seen has ended") from gone
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -48,7 +48,7 @@ def prepare_cache(lab: Lab, home: Path) -> Path:
 
 def test_a_run_finds_the_kept_tor_warns_of_hooks_alone_and_leaves_it_to_end_by_itself(lab: Lab, home: Path) -> None:
     torrc = prepare_cache(lab, home)
-    keeper = as_if_outside(home, sys.executable, str(KEEPER), str(torrc), "2")
+    keeper = as_if_outside(home, sys.executable, str(KEEPER), str(torrc), "5")
     options = ["-e", "exit01", "--containment", "shim"]
     run = as_if_outside(home, *EXITPIN, "run", *options, "--", "curl", "-sS", "http://web.test/ip")
     waits = "while ! test -S $2/exitpin/tor/control; do :; done"

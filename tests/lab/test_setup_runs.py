@@ -1,6 +1,7 @@
 """Runs of declared tools on the private network: where they may go, what they are given, what ends them."""
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -19,9 +20,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 WEB = ("www.example.org", 80)
 FETCH = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}")
 FORKS = 'f() { [ "$1" -eq 0 ] || { f $(($1 - 1)) & f $(($1 - 1)) & wait; }; }; f 12'
-STUBBORN = "exec <&-; trap '' TERM; (trap '' TERM; setsid sleep 4321 &); while :; do sleep 1; done"
+SLEEP = f"sleep 4321.{os.getpid()}"  # nobody else's on this machine
+STUBBORN = f"exec <&-; trap '' TERM; (trap '' TERM; setsid {SLEEP} &); while :; do sleep 1; done"
 PLACES = 'pwd; stat -c "%a %s" "$HOME" "$EXITPIN_FACTS"; cat'
-LEAVES = "(setsid sleep 4321 &); echo left"
+LEAVES = f"(setsid {SLEEP} &); echo left"
 SPEC: dict[str, dict[str, Any]] = {
     "allowed": {"argv": (*FETCH, "http://www.example.org/"), "setup": {"destinations": [WEB]}},
     "resolved by the exit": {
@@ -118,7 +120,7 @@ def test_it_ends_in_time_whatever_it_does_and_leaves_nothing(told: dict[str, Any
     assert 1.3 <= record["t"]["end"] - record["start"] < 6  # it is waited for 5 s after the grace
     assert told["leaves"]["process"]["swept"] >= 1
     lines = [shlex.join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    assert not [line for line in lines if "sleep 4321" in line]
+    assert not [line for line in lines if SLEEP in line]
 
 
 def test_a_bomb_of_forks_is_the_tools_fault_and_ends_soon(told: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Limits that hold across restarts: killed scans, commands in a loop, two at once, by tor's own clock."""
 
+import fcntl
 import re
 import signal
 import socket
@@ -20,8 +21,10 @@ from .running import Log, audit, audit_command, command, run, stored
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 CREATED = re.compile(rb"650 CIRC (\d+) LAUNCHED .*PURPOSE=GENERAL .*TIME_CREATED=(\S+)")
-TO_CONNECT_S = 2.0
+TO_CONNECT_S = 6.0
 """A limit holds for the starts of tools; one connects sooner than another."""
+LATE_S = 0.1
+"""A limit holds for when tor is told; of one circuit it hears later than of another."""
 NAMES = "exit01,exit02,exit03,exit04,exit05,exit06,exit07,exit08,exit09,exit10,exit11,exit12"
 
 
@@ -102,7 +105,7 @@ def test_a_killed_scan_goes_on_within_its_limits(audited: LabState, circuits: Ci
     assert 3 <= known <= 10
     built = circuits.times()
     assert len(built) >= 12
-    assert all(later - earlier >= 0.49 for earlier, later in pairwise(built)), built
+    assert all(later - earlier >= 0.5 - LATE_S for earlier, later in pairwise(built)), built
     seen = sorted(line["t"] for line in log.lines() if line["service"] == "http")
     assert len(seen) >= 12
     assert all(later - earlier >= 60 - TO_CONNECT_S for earlier, later in zip(seen, seen[10:], strict=False)), seen
@@ -114,7 +117,7 @@ def test_commands_in_a_loop_keep_their_distance(audited: LabState, circuits: Cir
         assert done.returncode == 0, done.stderr
     built = circuits.times()
     assert len(built) == 3
-    assert all(later - earlier >= 1.99 for earlier, later in pairwise(built)), built
+    assert all(later - earlier >= 2.0 - LATE_S for earlier, later in pairwise(built)), built
 
 
 def test_two_at_once_keep_their_distance(audited: LabState, circuits: Circuits) -> None:
@@ -123,7 +126,7 @@ def test_two_at_once_keep_their_distance(audited: LabState, circuits: Circuits) 
     assert [one.wait(60) for one in running] == [0, 0]
     built = circuits.times()
     assert len(built) == 6
-    assert all(later - earlier >= 0.69 for earlier, later in pairwise(built)), built
+    assert all(later - earlier >= 0.7 - LATE_S for earlier, later in pairwise(built)), built
 
 
 def test_in_the_lab_nothing_is_limited_or_kept_unless_it_is_asked_for(
@@ -178,7 +181,10 @@ def test_what_is_damaged_in_the_middle_ends_what_runs(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as running:
         eventually(lambda: _assert_grows(path), 60)
-        path.write_bytes(b"rubbish " * 20)
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # else a header that is being written would stand in the rubbish
+            file.truncate()
+            file.write(b"rubbish " * 20)
         assert running.stderr is not None
         said = running.stderr.read()
     assert running.returncode == 125 and "Traceback" not in said, said
