@@ -87,7 +87,8 @@ struct seccomp_descriptor {
 #define SECCOMP_NOTICE_ANSWER 0xc0182101UL
 #define SECCOMP_NOTICE_IS_VALID 0x40082102UL
 #define SECCOMP_NOTICE_GIVE 0x40182103UL
-enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2 };
+#define SECCOMP_NOTICE_SET_FLAGS 0x40082104UL
+enum { SECCOMP_AT_NUMBER = 1, SECCOMP_AND_ANSWER = 2, SECCOMP_WAKE_HERE = 1 /* USER_NOTIF_FD_SYNC_WAKE_UP */ };
 
 struct mount_attributes {
 	uint64_t set, clear, propagation, user_namespace;

@@ -3,6 +3,7 @@
  * taken off again, and all is inherited. */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -66,6 +67,9 @@ static bool install_filter(const struct request *request)
 
 	if (listener < 0 || !request->notify)
 		return listener == 0;
+	/* Who asks sleeps until it is answered: whoever takes the call may have its processor, and gives it back. Before
+	 * Linux 6.6 it is another one that has to be woken. */
+	ioctl((int)listener, SECCOMP_NOTICE_SET_FLAGS, SECCOMP_WAKE_HERE);
 	bool is_told = notify_calls(request->control, (int)listener);
 
 	close((int)listener);
