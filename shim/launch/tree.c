@@ -20,6 +20,7 @@ enum { TREE_MAX = 32768, TEXT_SIZE = 4096 };
 
 static pid_t found[TREE_MAX];
 static unsigned found_count, found_max;
+static pid_t killed_group; /* the last one */
 static bool is_killing, is_blind;
 static DIR *all; /* /proc */
 
@@ -94,14 +95,16 @@ static bool is_still_ours(pid_t pid)
 	return is_child(pid) || is_found(parent_of(pid));
 }
 
-/* With its group: the kernel kills that at once, however fast it forks. In a session other than ours there is no group
- * but those of the tree. */
+/* With its group: the kernel kills that at once, however fast it forks; whoever is found next is most often of the same
+ * one, and none of that is left that could fork. In a session other than ours there is no group but those of the tree. */
 static void kill_with_group(pid_t pid)
 {
 	pid_t group = getpgid(pid), session = getsid(pid);
 
-	if (group > 1 && session > 0 && session != getsid(0))
+	if (group > 1 && group != killed_group && session > 0 && session != getsid(0)) {
 		kill(-group, SIGKILL);
+		killed_group = group;
+	}
 	kill(pid, SIGKILL);
 }
 
@@ -218,6 +221,7 @@ static void look(void)
 static void find(unsigned max, bool kills)
 {
 	found_count = 0;
+	killed_group = 0;
 	found_max = max < TREE_MAX ? max : TREE_MAX;
 	is_killing = kills;
 	look();
