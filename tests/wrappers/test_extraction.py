@@ -10,12 +10,14 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from exitpin.orchestrator.tool import Command, Condition, Extract, Limits, Rule, Status, Tool, Value
 from exitpin.wrappers.extraction import Extraction, ExtractionTimeout, Harvest, extract, search
+from exitpin.wrappers.folding import folder
 
 DEADLINE_S = 4.0  # for what takes milliseconds, or one pattern's half second, on a busy machine
 MEMORY_BYTES = 64 << 20
@@ -282,3 +284,12 @@ def test_a_file_that_this_machine_can_not_open_is_not_taken_for_missing(tmp_path
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert found.failure == "parse"
+
+
+def test_a_machine_that_is_busy_makes_no_pattern_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a time of the processor, and not of the clock."""
+    clock = count(start=time.monotonic(), step=10)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert search(r"\d", "1 2 3")
+    fold = folder(r"[A-Z]+", 0.5)
+    assert [fold("A b"), fold("C d")] == ["a b", "c d"]
