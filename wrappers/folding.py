@@ -18,7 +18,7 @@ class FoldingTimeout(Exception):
 def folder(pattern: str, timeout_s: float) -> Callable[[str], str]:
     """What folds each part of a text that the pattern matches; an empty pattern folds nothing.
 
-    What is returned raises FoldingTimeout once it has taken `timeout_s` in all.
+    What is returned raises FoldingTimeout once it has taken `timeout_s` of the processor's time in all.
     """
     if not pattern:
         return str

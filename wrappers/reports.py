@@ -67,8 +67,8 @@ class ReportSocket:
     def drain(self) -> None:
         """The tree has ended: read what was still under way. Of the dead, only refusals count."""
         self._is_drained = True
-        for number in list(self._silent):
-            self._readable(self.calls[number])
+        while self._silent:  # whoever is read may end the run, and all others with it
+            self._readable(self.calls[min(self._silent)])
         self.listener.accept_last()
 
     def has_room(self) -> bool:

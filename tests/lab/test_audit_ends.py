@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 JOBS = 4
 SLOW = ("http-body", "-p", "url=http://web.test/delay/2", "-j", str(JOBS))
+SLOWER = ("http-body", "-p", "url=http://web.test/delay/5", "-j", str(JOBS))  # no run ends before the signal is heard
 ENDLESS = ("http-body", "-p", "url=http://web.test/delay/60", "-j", str(JOBS), "--direct-control")
 CUT_ANSWERS = {52, 56}  # how curl ends when the answer is cut
 MINE = """
@@ -174,7 +175,7 @@ class Traces:
 
 def test_one_interrupt_lets_running_jobs_end_and_starts_nothing(audited: LabState, tmp_path: Path) -> None:
     log = Log.of(audited)
-    with auditing(audited, tmp_path, *SLOW, "--json") as running:
+    with auditing(audited, tmp_path, *SLOWER, "--json") as running:
         traces = Traces(audited, running.pid)
         running.send_signal(signal.SIGINT)
         out, said = running.communicate(timeout=30)

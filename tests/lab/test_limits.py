@@ -72,7 +72,7 @@ def _assert_tools_wait(pid: int) -> None:
     try:
         tools = [one for one in psutil.Process(pid).children(recursive=True) if one.name() == "yes"]
         before = [one.cpu_times().user for one in tools]
-        time.sleep(0.3)
+        time.sleep(0.3)  # in which one that writes would use the processor
         assert len(tools) == 2 and [one.cpu_times().user for one in tools] == before
     except psutil.NoSuchProcess as gone:
         raise AssertionError("who was seen has ended") from gone

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from exitpin.orchestrator.lab import network
 
 dns_message = pytest.importorskip("dns.message")
 from exitpin.wrappers import lab_dns, lab_meddle_dns  # noqa: E402
-from exitpin.wrappers.lab_meddle_dns import falsify, open_resolvers  # noqa: E402
+from exitpin.wrappers.lab_meddle_dns import Resolvers, falsify, open_resolvers  # noqa: E402
 from exitpin.wrappers.lab_targets import DnsOverTcp  # noqa: E402
 
 from .lab_clients import met, run  # noqa: E402
@@ -39,15 +40,22 @@ def dig(port: int, *words: str) -> tuple[str, list[str]]:
     return status, [line[4] for line in lines if len(line) > 4]
 
 
+async def opened(kind: str, options: Mapping[str, Any]) -> tuple[int, Resolvers]:
+    """A name server of that kind, on a port that nobody else has taken since it was found free."""
+    while True:
+        port = free_port()
+        try:
+            return port, await open_resolvers([("127.0.0.1", kind, options)], ZONE, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+
 def asked(kind: str, options: Mapping[str, Any], *words: str) -> tuple[str, list[str]]:
     """What dig gets of an exit's name server of that kind."""
 
     async def both() -> tuple[str, list[str]]:
-        for _ in range(10):  # somebody else may have taken it in between
-            port = free_port()
-            with contextlib.suppress(OSError):
-                resolvers = await open_resolvers([("127.0.0.1", kind, options)], ZONE, port)
-                break
+        port, resolvers = await opened(kind, options)
         try:
             return await asyncio.to_thread(dig, port, *words)
         finally:

@@ -38,6 +38,22 @@ def test_who_had_connected_and_spoke_at_its_end_is_heard(tmp_path: Path) -> None
     played(tmp_path, script)
 
 
+def test_who_ends_the_run_by_what_it_says_then_does_not_keep_others_from_being_let_go(tmp_path: Path) -> None:
+    async def script(run: Run) -> None:
+        run.on_event = lambda _: run.reports.close()
+        with run.hook() as first, run.hook() as second:
+            await turns()
+            for hook in (first, second):
+                hook.send(REPORTS[Denied])
+            run.reports.drain()
+            assert [type(event) for event in run.events] == [Denied]
+            assert not run.reports.calls
+            with pytest.raises(ConnectionResetError):
+                second.recv(1)
+
+    played(tmp_path, script)
+
+
 def test_what_comes_after_it_was_closed_is_let_go(tmp_path: Path) -> None:
     async def script(run: Run) -> None:
         run.reports.close()

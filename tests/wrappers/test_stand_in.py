@@ -32,7 +32,7 @@ from exitpin.wrappers.stand_in_streams import garbage
 from .test_household import DEADLINE_S, apart
 
 FAST = Pace(build_delay_s=0, build_jitter_s=0, pending_max=64, retry_s=0.01)
-CONNECTS = """
+TALKS = """
 import socket, sys
 there = socket.create_connection(("a.test", 80), 5)
 there.settimeout(PATIENCE)
@@ -43,9 +43,8 @@ try:
 except OSError as error:
     print(type(error).__name__)
 """
+CONNECTS, IMPATIENT = (TALKS.replace("PATIENCE", seconds) for seconds in ("5", "0.5"))
 LOOKS_UP = "import socket; print(socket.gethostbyname('a.test'))"
-
-CONNECTS, IMPATIENT = (CONNECTS.replace("PATIENCE", each) for each in ("5", "0.5"))
 
 Ended = dict[str, tuple[Life, Launch | None]]
 
