@@ -25,6 +25,7 @@ from .watching import watch
 
 SUBSCRIBE_S = 10.0
 HALVES_MAX = 1000
+TOR_ENDED = "tor ended the control connection"  # so says the thread, too
 
 T = TypeVar("T")
 
@@ -175,7 +176,8 @@ class Ahead:
         elif note.kind == Kind.ATTACHED:
             self._attached(note)
         elif note.kind == Kind.LOST:
-            self._on_lost(f"the second control connection: {note.packet.decode('utf-8', 'replace')}")
+            why = note.packet.decode("utf-8", "replace")
+            self._on_lost(why if why == TOR_ENDED else f"the second control connection: {why}")
         elif (holder := self._holders.get(note.ticket)) is not None:
             holder.hear(note)
         else:
@@ -228,7 +230,7 @@ def _subscribe(control: socket.socket) -> None:
     while not reply.endswith(b"\r\n"):
         part = control.recv(1)
         if not part:
-            raise OSError("tor ended a control connection")
+            raise OSError(TOR_ENDED)
         reply += part
     control.setblocking(False)
     if reply != b"250 OK\r\n":

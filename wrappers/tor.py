@@ -9,6 +9,7 @@ in here ends trust (`on_lost`): nothing is skipped.
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import socket
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
 from ..orchestrator.ports import COMMAND_TIMEOUT_S, Reply
-from .ahead import Ahead
+from .ahead import TOR_ENDED, Ahead
 from .watching import watch
 
 PINNING_OPTIONS = {
@@ -157,13 +158,18 @@ class ControlChannel:
                 waiting.on_reply((599, [why]))
             self._waiting.clear()
 
+    def _fail(self, error: OSError) -> None:
+        """A tor that dies with something unread resets the connection."""
+        has_ended = error.errno in (errno.EPIPE, errno.ECONNRESET)
+        self.lose(TOR_ENDED if has_ended else f"control connection: {error}")
+
     def _writable(self) -> None:
         try:
             sent = self._socket.send(self._out)
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self.lose(f"control connection: {error}")
+            self._fail(error)
             return
         del self._out[:sent]
         if self._out:
@@ -184,10 +190,10 @@ class ControlChannel:
         except BlockingIOError:
             return
         except OSError as error:
-            self.lose(f"control connection: {error}")
+            self._fail(error)
             return
         if not chunk:
-            self.lose("tor ended the control connection")
+            self.lose(TOR_ENDED)
             return
         self._buffer += chunk
         *lines, rest = self._buffer.split(b"\r\n")

@@ -31,6 +31,14 @@ static struct flight *claimed(struct exitpin_ahead *ahead, const struct stream_l
 	return NULL;
 }
 
+/* The connection failed by that error, or ended (0). A tor that dies with something unread resets it. */
+static void lose_connection(struct exitpin_ahead *ahead, int error)
+{
+	const bool is_ended = error == 0 || error == EPIPE || error == ECONNRESET;
+
+	ahead_lose(ahead, is_ended ? "tor ended the control connection" : strerror(error));
+}
+
 static void attach(struct exitpin_ahead *ahead, struct flight *flight, uint64_t stream)
 {
 	char command[64];
@@ -49,7 +57,11 @@ static void attach(struct exitpin_ahead *ahead, struct flight *flight, uint64_t 
 	int size = snprintf(command, sizeof(command), "ATTACHSTREAM %llu %u\r\n", (unsigned long long)stream,
 			    flight->circuit);
 
-	if (send(ahead->control, command, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) != size)
+	const ssize_t sent = send(ahead->control, command, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent < 0 && errno != EAGAIN)
+		lose_connection(ahead, errno);
+	else if (sent != size)
 		ahead_lose(ahead, "a stream could not be attached: the control connection takes nothing");
 }
 
@@ -123,7 +135,7 @@ void ahead_read_control(struct exitpin_ahead *ahead)
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (size <= 0) {
-		ahead_lose(ahead, size == 0 ? "tor ended it" : strerror(errno));
+		lose_connection(ahead, size == 0 ? 0 : errno);
 		return;
 	}
 	ahead->lines_size += (size_t)size;

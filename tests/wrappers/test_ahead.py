@@ -272,7 +272,7 @@ def test_a_control_connection_that_is_lost_is_told_and_tickets_are_given_out_no_
         on.scene.control.close()
         while not on.lost:
             await asyncio.sleep(0)
-        assert on.lost == ["the second control connection: tor ended it"]
+        assert on.lost == ["tor ended the control connection"]
         on.door.recall()
         on.go_ahead()
         tool = on.scene.tool()

@@ -196,6 +196,25 @@ def test_the_end_of_the_connection_answers_what_waits_and_what_is_asked_later() 
     played(script)
 
 
+def test_a_tor_that_dies_before_it_has_read_all_is_told_as_any_other_end() -> None:
+    async def script(peer: Peer) -> None:
+        peer.send("GETINFO a")
+        peer.socket.close()
+        await turns()
+        assert peer.lost == ["tor ended the control connection"]
+
+    played(script)
+
+
+def test_a_tor_that_dies_before_it_is_asked_is_told_as_any_other_end() -> None:
+    async def script(peer: Peer) -> None:
+        peer.socket.close()
+        peer.send("GETINFO a")
+        assert peer.lost == ["tor ended the control connection"]
+
+    played(script)
+
+
 def test_closing_it_ourselves_is_no_loss() -> None:
     async def script(peer: Peer) -> None:
         peer.channel.close()
