@@ -71,10 +71,16 @@ def test_answers_to_the_slow_exit_are_late(lab: Lab, own_address: str) -> None:
         "import sys, time, subprocess; begin = time.monotonic(); "
         "subprocess.run(sys.argv[1:], check=True); print(time.monotonic() - begin)"
     )
-    for source, is_late in ((slow.address, True), (lab.state.relay("exit01").address, False)):
+
+    def takes_s(source: str) -> float:
         done = lab.exec([sys.executable, "-c", script, "curl", "-s", "--interface", source, f"http://{own_address}/ip"])
-        assert done.stdout.split()[0] == source
-        assert (float(done.stdout.split()[1]) > 1.4) == is_late
+        address, took_s = done.stdout.split()
+        assert address == source
+        return float(took_s)
+
+    assert takes_s(slow.address) > 1.4
+    fast = lab.state.relay("exit01").address
+    assert any(takes_s(fast) < 1.4 for _ in range(5))  # a busy machine may be slow for once
 
 
 def test_the_web_only_exit_has_no_exit_flag_in_the_consensus(lab: Lab) -> None:

@@ -69,7 +69,8 @@ def test_a_new_exit_injects_as_its_model_does(odd: LivingLab) -> None:
 def test_a_new_exit_is_slow_as_its_model_is_and_nobody_else(odd: LivingLab) -> None:
     targets = pid_of(odd, "targets")
     odd.change("add", "snail", "--like", SLOW)
-    assert seconds(odd, "snail") > 1.4 > seconds(odd, "exit01")
+    assert seconds(odd, "snail") > 1.4
+    assert any(seconds(odd, "exit01") < 1.4 for _ in range(5))  # a busy machine may be slow for once
     assert pid_of(odd, "targets") == targets  # they were told, and not started anew
 
 

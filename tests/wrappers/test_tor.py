@@ -196,20 +196,12 @@ def test_the_end_of_the_connection_answers_what_waits_and_what_is_asked_later() 
     played(script)
 
 
-def test_a_tor_that_dies_before_it_has_read_all_is_told_as_any_other_end() -> None:
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_tor_that_dies_with_something_unread_or_before_it_is_asked_has_ended_it(is_asked: bool) -> None:
     async def script(peer: Peer) -> None:
-        peer.send("GETINFO a")
-        peer.socket.close()
+        for act in (lambda: peer.send("GETINFO a"), peer.socket.close)[:: 1 if is_asked else -1]:
+            act()
         await turns()
-        assert peer.lost == ["tor ended the control connection"]
-
-    played(script)
-
-
-def test_a_tor_that_dies_before_it_is_asked_is_told_as_any_other_end() -> None:
-    async def script(peer: Peer) -> None:
-        peer.socket.close()
-        peer.send("GETINFO a")
         assert peer.lost == ["tor ended the control connection"]
 
     played(script)
