@@ -13,10 +13,12 @@ import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from ..orchestrator.errors import ByInterrupt
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
+from .packets import despite_reset
 from .watching import watch
 
 PACKET_MAX = 256
@@ -24,6 +26,7 @@ FDS_MAX = 5
 STRINGS_MAX = 8 << 20
 """Bytes of a command line and its environment: four times what execve(2) takes."""
 CREDENTIALS = struct.Struct("=iII")
+ANCILLARY_MAX = socket.CMSG_SPACE(FDS_MAX * 4) + socket.CMSG_SPACE(CREDENTIALS.size)
 
 Heard = Callable[[Lease, list[int], int], None]
 """(packet, descriptors that came with it, the sender's pid: 0 where it has no number here). Who is told owns the
@@ -78,12 +81,9 @@ class LeaseConnection:
 
     def _readable(self) -> None:
         while self._connection is not None:
+            receive = partial(self._connection.recvmsg, PACKET_MAX, ANCILLARY_MAX, socket.MSG_CMSG_CLOEXEC)
             try:
-                packet, ancillary, flags, _ = self._connection.recvmsg(
-                    PACKET_MAX,
-                    socket.CMSG_SPACE(FDS_MAX * 4) + socket.CMSG_SPACE(CREDENTIALS.size),
-                    socket.MSG_CMSG_CLOEXEC,
-                )
+                packet, ancillary, flags, _ = despite_reset(receive)
             except BlockingIOError:
                 return
             except OSError:

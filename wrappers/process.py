@@ -12,12 +12,14 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..orchestrator import events
 from ..shim import bindings
 from .household import Household
 from .orphans import Process, look_at
+from .packets import despite_reset
 from .watching import watch
 
 NOTICE_MAX = 256
@@ -174,8 +176,9 @@ class LaunchedProcess:
     def _readable(self) -> None:
         while self._control is not None:
             descriptors: list[int] = []
+            receive = partial(socket.recv_fds, self._control, NOTICE_MAX, 1, socket.MSG_CMSG_CLOEXEC)
             try:
-                packet, descriptors, _, _ = socket.recv_fds(self._control, NOTICE_MAX, 1, socket.MSG_CMSG_CLOEXEC)
+                packet, descriptors, _, _ = despite_reset(receive)
             except BlockingIOError:
                 return
             except OSError:

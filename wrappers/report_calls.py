@@ -14,6 +14,7 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from ..shim.nowhere import network_of
 from .ahead import Flight
+from .packets import despite_reset
 
 _PEER = struct.Struct("3i")
 Received = tuple[bytes, list[int], bool]
@@ -77,10 +78,9 @@ def discard(received: list[int]) -> None:
 
 def receive(connection: socket.socket) -> Received:
     """Raises BlockingIOError."""
+    room = REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
     try:
-        packet, ancillary, flags, _ = connection.recvmsg(
-            REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-        )
+        packet, ancillary, flags, _ = despite_reset(lambda: connection.recvmsg(*room))
     except BlockingIOError:
         raise
     except OSError:

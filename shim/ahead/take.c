@@ -27,6 +27,8 @@ static bool receive(int connection, struct packet *packet)
 		.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	ssize_t size = recvmsg(connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	if (size < 0 && errno == ECONNRESET) /* told before what was said last, and once */
+		size = recvmsg(connection, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	packet->size = packet->fds_count = 0;
 	packet->is_cut = false;
 	if (size < 0)

@@ -39,8 +39,12 @@ bool receive_packet(int connection, struct packet *packet)
 	ssize_t size;
 
 	memset(packet->fds, -1, sizeof(packet->fds));
-	while ((size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
-		;
+	/* a daemon that has not read all resets the connection, and the kernel tells that before what it had said, once */
+	for (bool was_reset = false; (size = recvmsg(connection, &message, MSG_CMSG_CLOEXEC)) < 0;)
+		if (errno == ECONNRESET && !was_reset)
+			was_reset = true;
+		else if (errno != EINTR)
+			break;
 	const struct cmsghdr *found = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	const size_t rights_size = found != NULL ? found->cmsg_len - CMSG_LEN(0) : 0;
 	const bool fits = rights_size <= sizeof(packet->fds); /* the padding of a control message is room for one more */

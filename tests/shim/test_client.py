@@ -196,6 +196,23 @@ def test_a_signal_is_the_daemons_to_answer(place: Place, daemon: Daemon, number:
     assert result(client)[0] == 128 + number
 
 
+def test_what_the_daemon_said_last_is_heard_although_it_has_not_read_all(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x")
+    daemon.asked()
+    daemon.grant("echo there >&3; read -r word <&3; exit 0")
+    assert daemon.control is not None and daemon.connection is not None
+    daemon.control.recv(99)
+    client.send_signal(signal.SIGINT)
+    assert select.select([daemon.connection], [], [], WAIT_S)[0]
+    (behind,) = psutil.Process(client.pid).children()
+    behind.suspend()  # and whom we have started stops as it does
+    os.waitid(os.P_PID, client.pid, os.WSTOPPED)
+    daemon.end(7, b"a record\n")
+    daemon.close()
+    client.send_signal(signal.SIGCONT)
+    assert result(client) == (7, "a record\n", "")
+
+
 def test_a_daemon_that_does_not_answer_is_left_by_who_insists(place: Place, daemon: Daemon) -> None:
     client = place.start("run", "--", "x")
     daemon.asked()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from exitpin.orchestrator.events import LauncherLost, ProcessStarted, TreeEnded
+from exitpin.orchestrator.events import LauncherLost, ProcessExited, ProcessStarted, TreeEnded
 from exitpin.shim import bindings
+from exitpin.shim._bindings import ffi, lib
 from exitpin.shim.bindings import NoticeKind, Reason
 from exitpin.wrappers.household import PATIENCE_S, Household
 from exitpin.wrappers.process import LaunchedProcess, Tree
@@ -62,6 +64,25 @@ async def stopped(launched: Launched) -> int:
     assert isinstance(started, ProcessStarted) and launched.tree.launcher is not None
     os.kill(launched.tree.launcher, signal.SIGSTOP)
     return started.pid
+
+
+def test_the_end_of_a_tree_is_heard_although_its_launcher_has_not_read_every_order() -> None:
+    async def script(household: Household) -> None:
+        events: list[object] = []
+        tree = Tree(household)
+        tree.launcher = subprocess.Popen("true").pid
+        process = LaunchedProcess(tree, events.append)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process._listen(ours)
+        process.end(0)
+        for kind in (NoticeKind.EXITED, NoticeKind.ENDED):
+            theirs.send(ffi.buffer(ffi.new("struct exitpin_notice *", [lib.EXITPIN_MAGIC, kind]))[:])
+        theirs.close()
+        while len(events) < 2:
+            await asyncio.sleep(0)
+        assert [type(event) for event in events] == [ProcessExited, TreeEnded]
+
+    played(script)
 
 
 def test_a_stopped_launcher_is_killed_with_its_tree_and_the_loop_goes_on() -> None:
