@@ -20,9 +20,9 @@ SHOW_S = 0.25
 class Guard:
     """A context around `Scan.run`. The first signal lets running jobs and alerts end, the second one ends them."""
 
-    def __init__(self, scan: Scan, account: Account, alerting: Alerting | None = None, *, is_shown: bool) -> None:
+    def __init__(self, scan: Scan, account: Account, *, is_shown: bool) -> None:
+        self.alerting: Alerting | None = None
         self._scan = scan
-        self._alerting = alerting
         self._account = account
         self._is_shown = is_shown
         self._loop = asyncio.get_running_loop()
@@ -58,13 +58,13 @@ class Guard:
         if is_first:
             self._scan.drain()
             running = self._scan.under_way
-            told = self._alerting.under_way if self._alerting is not None else 0
+            told = self.alerting.under_way if self.alerting is not None else 0
             alerts = f" and {counted(told, 'alert')}" if told else ""
             self.say(f"interrupted: {running} running jobs{alerts} may end; once more ends them")
         else:
             self._scan.interrupt("interrupted by the user")
-            if self._alerting is not None:
-                self._alerting.stop()
+            if self.alerting is not None:
+                self.alerting.stop()
 
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)

@@ -30,7 +30,7 @@ from .say import say
 
 
 class Leg:
-    """`begin` it, then `run` it. `has_outlived`: its snapshot's validity ended first, and another leg has to go on."""
+    """`has_outlived`: its snapshot's validity ended first, and another leg has to go on."""
 
     def __init__(self, args: argparse.Namespace, account: Account, network: Network, store: Store) -> None:
         self._args = args
@@ -39,34 +39,23 @@ class Leg:
         self._store = store
         self._writer = LineWriter(1, lambda: self._scan.interrupt("whoever read the output has gone"))
         self._shortage = Shortage(self.stop)
-        self._scan: Scan  # from `begin` on, as the next three
+        self._scan: Scan  # from `run` on, as the next three
         self._record: scan_record.Record
         self._alerting: Alerting
         self._guard: Guard
         self._expiry: Expiry | None = None
         self.has_outlived = False
 
-    async def begin(self, work: Work, known: Recollection, write_down: Callable[[], scan_record.Record]) -> None:
-        """Nothing is asked yet. `write_down`: records what is begun."""
+    async def run(self, work: Work, known: Recollection, write_down: Callable[[], scan_record.Record]) -> int:
+        """Ask, and tell what came of it; the exit status. `write_down`: records what is begun, before anything is."""
         keepers = [self._store.add, *map(listening, (self._account.add, self._judged, self._shortage.judged))]
         if self._args.json:
             keepers.append(listening(self._show))
         self._scan = Scan(work, self._network, self._account.plan, keepers, known, self._store)
-        self._record = await asyncio.to_thread(write_down)
-        alerts = Alerts(work.scan_id, self._args.on, self._record.get("alerted"))
-        self._alerting = Alerting(alerts, self._args, work.environment, self._scan.guests, self._keep_record)
         is_shown = sys.stderr.isatty() and not self._args.json
-        self._guard = Guard(self._scan, self._account, self._alerting, is_shown=is_shown)
-        self._store.on_problem, self._store.on_recorded = self._lose, self._alerting.recorded
-        self._store.on_short_of_files = self._shortage.met
-        for record in known.superseded:
-            self._store.add(record)
-        due = await asyncio.to_thread(untold, alerts, self._account.known, self._account.store)
-        self._alerting.catch_up(due)
-
-    async def run(self) -> int:
-        """Ask, and tell what came of it; the exit status."""
-        with self._guard:  # to the last word: whoever is impatient still hears how to go on
+        self._guard = Guard(self._scan, self._account, is_shown=is_shown)
+        with self._guard:  # from the first word to the last: whoever is impatient still hears how to go on
+            await self._begin(work, known, write_down)
             expiry = self._expiry = Expiry(self._network.snapshot, self._scan.drain)
             try:
                 await self._scan.run()
@@ -82,6 +71,18 @@ class Leg:
         if self._writer.problem is not None:
             return EXIT_FAILED
         return exit_status(self._account, self._args.fail_on, self._guard.interrupted_by, self._scan.trust_lost)
+
+    async def _begin(self, work: Work, known: Recollection, write_down: Callable[[], scan_record.Record]) -> None:
+        self._record = await asyncio.to_thread(write_down)
+        alerts = Alerts(work.scan_id, self._args.on, self._record.get("alerted"))
+        self._alerting = Alerting(alerts, self._args, work.environment, self._scan.guests, self._keep_record)
+        self._guard.alerting = self._alerting
+        self._store.on_problem, self._store.on_recorded = self._lose, self._alerting.recorded
+        self._store.on_short_of_files = self._shortage.met
+        for record in known.superseded:
+            self._store.add(record)
+        due = await asyncio.to_thread(untold, alerts, self._account.known, self._account.store)
+        self._alerting.catch_up(due)
 
     # What others say while it runs.
 

@@ -180,9 +180,8 @@ class AuditScan:
         wait_s = pace_of(self._settings, self._vantage, is_scan=True).outage_max_s
         around = of_a_scan(self._settings, wait_s, leg.say, leg.stop)
         work = self._work(network, plan, chosen, around, starts)
-        await leg.begin(work, known, lambda: self._begin(network, plan, work, store))
         starts.watch(leg.unlimited, Waits(self._settings, leg.say))
-        status = await leg.run()
+        status = await leg.run(work, known, lambda: self._begin(network, plan, work, store))
         self.has_outlived = leg.has_outlived
         return status
 
