@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from .conftest import eventually, verb
 from .running import EXITPIN, stored
 from .watching import HEAD, scan
 
-BEGIN_S, END_S = 60.0, 120.0
+BEGIN_S, END_S = 120.0, 120.0
 EXITS, REPEAT = ("exit01", "exit02"), 4
 SLOW = scan(
     "slow", "http-body", f"select = {{ exits = {json.dumps(EXITS)} }}", "jobs = 2", f"repeat = {REPEAT}",
@@ -147,8 +147,9 @@ class Scene:
         eventually(lambda: assert_so(words in self.said, words, self.said), timeout_s)
 
     def take_descriptors(self, share: float) -> int:
-        """Let the audit open no more than this share of what it has open; its limit then."""
+        """Let the audit open no more than this share of what it has open while two tools run; its limit then."""
         process = process_of(self.lab, "audit", f"--store={self.store}")
+        eventually(lambda: assert_so(tools_below(process) == 2), END_S)
         limit = int(process.num_fds() * share)
         process.rlimit(resource.RLIMIT_NOFILE, (limit, limit))
         return limit
@@ -201,6 +202,15 @@ class Scene:
         checked = call(inside(self.lab, *EXITPIN, "results", "verify", f"--store={self.store}"))
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert "Traceback" not in self.said, self.said
+
+
+def tools_below(audit: psutil.Process) -> int:
+    """How many of its tools run."""
+    found = 0
+    for process in audit.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found += process.name() == "curl"
+    return found
 
 
 def process_of(lab: LabState, *words: str) -> psutil.Process:

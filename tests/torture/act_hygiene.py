@@ -36,14 +36,15 @@ def descriptors() -> list[str]:
 
 
 async def held(on: Stage, directory: str) -> dict[str, Any]:
-    """What there is now: descriptors, open circuits and streams in tor, files, children, tasks."""
+    """What there is now: descriptors, open circuits (but for tor's own) and streams in tor, files, children, tasks."""
     gc.collect()
     circuits = "\n".join(await on.network.channel.ask("GETINFO circuit-status")).splitlines()
+    ours = [line for line in circuits if " BUILD_FLAGS=" not in line]
     streams = "\n".join(await on.network.channel.ask("GETINFO stream-status")).splitlines()
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return {
         "descriptors": descriptors(),
-        "circuits": len([line for line in circuits if " BUILT " in line or " EXTENDED " in line]),
+        "circuits": len([line for line in ours if " BUILT " in line or " EXTENDED " in line]),
         "streams": len([line for line in streams if line.partition("=")[2][:1].isdigit() or line[:1].isdigit()]),
         "files": sorted(os.listdir(directory)),
         "children": len(children),

@@ -4,8 +4,10 @@ Spec: lab, seed, directory, runs, tool, `after`: how many streams succeed first,
 connection ends; "flipped": another controller lets Tor attach streams by itself.
 """
 
+import asyncio
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from exitpin.wrappers.tor import ControlChannel, authenticate
 
 EACH = 6
 AT_ONCE = 64
+SETTLE_S = 10.0
 
 
 async def act(spec: dict[str, Any]) -> None:
@@ -68,7 +71,7 @@ async def act(spec: dict[str, Any]) -> None:
                 other.close()
                 evidence.close()
             files = [name for name in os.listdir(directory) if name.endswith(".s")]
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        children = await left()
         on.write(
             expected=errands.expected,
             runs=spec["runs"],
@@ -77,6 +80,16 @@ async def act(spec: dict[str, Any]) -> None:
             files=files,
             children=len(children),
         )
+
+
+async def left() -> list[str]:
+    """Children that are there, and stay: a launcher that has told its end is one for a moment more."""
+    deadline = time.monotonic() + SETTLE_S
+    while (children := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()) and (
+        time.monotonic() < deadline
+    ):
+        await asyncio.sleep(0.01)
+    return children
 
 
 if __name__ == "__main__":

