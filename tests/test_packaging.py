@@ -17,6 +17,7 @@ PAGES = "/data/share/man/man1/"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_a_wheel_brings_the_manual_and_the_scripts_of_completion(tmp_path: Path) -> None:
     for part in PARTS:
         shutil.copytree(ROOT / part, tmp_path / "source" / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -27,7 +28,7 @@ def test_a_wheel_brings_the_manual_and_the_scripts_of_completion(tmp_path: Path)
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"),
             *("-w", str(tmp_path), str(tmp_path / "source")),
         ],
-        check=True, timeout=110, stdout=subprocess.DEVNULL,
+        check=True, timeout=220, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("exitpin-*.whl")
     names = zipfile.ZipFile(wheel).namelist()

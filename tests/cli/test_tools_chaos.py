@@ -171,6 +171,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     assert process.returncode == 130 and "Traceback" not in err and out == ""
 
 
+@pytest.mark.timeout(300)
 def test_every_tool_of_ours_takes_dead_ports_for_what_they_are() -> None:
-    status, out, err = chaos("@all", timeout_s=8.0)
+    status, out, err = chaos("@all", timeout_s=8.0, patience_s=270.0)
     assert status == 0, out + err

@@ -28,11 +28,11 @@ from .running import (
     tree_of,
 )
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 JOBS = 4
 SLOW = ("http-body", "-p", "url=http://web.test/delay/2", "-j", str(JOBS))
-SLOWER = ("http-body", "-p", "url=http://web.test/delay/5", "-j", str(JOBS))  # no run ends before the signal is heard
+SLOWER = ("http-body", "-p", "url=http://web.test/delay/15", "-j", str(JOBS))  # no run ends before the signal is heard
 ENDLESS = ("http-body", "-p", "url=http://web.test/delay/60", "-j", str(JOBS), "--direct-control")
 CUT_ANSWERS = {52, 56}  # how curl ends when the answer is cut
 MINE = """
@@ -178,7 +178,7 @@ def test_one_interrupt_lets_running_jobs_end_and_starts_nothing(audited: LabStat
     with auditing(audited, tmp_path, *SLOWER, "--json") as running:
         traces = Traces(audited, running.pid)
         running.send_signal(signal.SIGINT)
-        out, said = running.communicate(timeout=30)
+        out, said = running.communicate(timeout=60)
     done = Audited(running.returncode, out, said, tmp_path / "store")
     assert done.status == 130
     assert f"interrupted: {JOBS} running jobs may end; once more ends them" in said

@@ -12,6 +12,7 @@ import pytest
 from exitpin.orchestrator.lab.network import build
 
 from .conftest import Lab, eventually
+from .daemons import without_waiting
 from .running import EXITPIN, SecondController, command, nickname, run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -22,7 +23,8 @@ EXIT = "exit01"
 def sentences(said: str) -> list[str]:
     """The lines of ours on stderr, notes about proxies of this machine left out. A traceback is never one."""
     assert "Traceback" not in said, said
-    return [line for line in said.splitlines() if line.startswith("exitpin") and "is not passed on" not in line]
+    lines = without_waiting(said).splitlines()
+    return [line for line in lines if line.startswith("exitpin") and "is not passed on" not in line]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_target_that_does_not_answer_is_a_timeout(lab: Lab, tmp_path: Path) ->
 
 
 def test_a_run_that_takes_too_long_is_a_timeout(lab: Lab) -> None:
-    (record,) = records(lab.state, "-e", EXIT, "--timeout", "1s", "--", *HOLD)
+    (record,) = records(lab.state, "-e", EXIT, "--timeout", "8s", "--", *HOLD)
     assert failure(record) == ("timeout", "unknown")
     assert record["process"]["timed_out"] is True
     assert record["streams"][0]["status"] == "succeeded"

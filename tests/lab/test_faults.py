@@ -59,12 +59,12 @@ def test_a_watch_goes_on_when_somebody_has_kept_the_store_locked(scene: Scene) -
 
 def test_an_audit_that_is_stopped_for_longer_than_its_runs_may_take_accuses_nobody(scene: Scene) -> None:
     """Its tools are not stopped: what they wait for comes to nobody meanwhile."""
-    with scene.started(scene.audit(*SLOW_AUDIT, "--timeout", "4s")) as audit:
+    with scene.started(scene.audit(*SLOW_AUDIT, "--timeout", "12s")) as audit:
         before, process = scene.ids(), process_of(scene.lab, "audit", f"--store={scene.store}")
         process.suspend()
         try:
             with pytest.raises(subprocess.TimeoutExpired):
-                audit.wait(6)
+                audit.wait(15)
         finally:
             process.resume()
         assert audit.wait(END_S) in (0, 3), scene.said

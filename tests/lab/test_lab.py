@@ -148,7 +148,7 @@ def test_the_log_is_written_before_the_answer(lab: Lab, own_address: str) -> Non
 
 def test_a_burst_of_connections_is_seen_whole(lab: Lab, own_address: str) -> None:
     script = Path(__file__).with_name("burst.py")
-    done = lab.exec([sys.executable, str(script), own_address, "6000"])
+    done = lab.exec([sys.executable, str(script), own_address, "6000"], timeout=110)
     assert done.stdout.split() == ["6000"], done.stderr
     assert sum(one.own[0] == own_address for one in lab.connections()) == 6000
 

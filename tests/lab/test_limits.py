@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -28,7 +28,7 @@ def one():
         socket.create_connection(("192.0.2.10", 80)).close()
     except OSError:
         pass
-threads = [threading.Thread(target=one) for _ in range(150)]
+threads = [threading.Thread(target=one) for _ in range(80)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
@@ -51,8 +51,12 @@ def stalled(lab: LabState, *words: str, is_stderr_too: bool) -> Iterator["subpro
 
 
 def _resident_bytes(pid: int) -> int:
-    processes = (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
-    return max(process.memory_info().rss for process in processes)
+    """Of the largest process; a child may have ended since it was seen."""
+    found = [psutil.Process(pid).memory_info().rss]
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found.append(child.memory_info().rss)
+    return max(found)
 
 
 @pytest.mark.parametrize("is_stderr_too", [False, True])
@@ -64,7 +68,7 @@ def test_a_reader_that_stalls_costs_little_memory_and_a_signal_is_heard(
         eventually(lambda: _assert_tools_wait(running.pid), 30)
         assert _resident_bytes(running.pid) < 100 << 20
         running.send_signal(signo)
-        assert running.wait(timeout=10) == ended_by(signo)
+        assert running.wait(timeout=30) == ended_by(signo)
 
 
 def _assert_tools_wait(pid: int) -> None:

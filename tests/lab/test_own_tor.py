@@ -29,7 +29,8 @@ def home() -> Iterator[Path]:
 def as_if_outside(home: Path, *argv: str) -> list[str]:
     """A command that does not know that it is in the lab, with a home of its own."""
     unset = [word for name in OUTSIDE for word in ("-u", name)]
-    return ["env", *unset, f"XDG_RUNTIME_DIR={home}", f"XDG_CACHE_HOME={home}/cache", *argv]
+    own = {"XDG_RUNTIME_DIR": home, "XDG_CACHE_HOME": home / "cache", "XDG_STATE_HOME": home / "state"}
+    return ["env", *unset, *(f"{name}={place}" for name, place in own.items()), *argv]
 
 
 def prepare_cache(lab: Lab, home: Path) -> Path:
@@ -48,10 +49,10 @@ def prepare_cache(lab: Lab, home: Path) -> Path:
 
 def test_a_run_finds_the_kept_tor_warns_of_hooks_alone_and_leaves_it_to_end_by_itself(lab: Lab, home: Path) -> None:
     torrc = prepare_cache(lab, home)
-    keeper = as_if_outside(home, sys.executable, str(KEEPER), str(torrc), "5")
+    keeper = as_if_outside(home, sys.executable, str(KEEPER), str(torrc), "15")
     options = ["-e", "exit01", "--containment", "shim"]
     run = as_if_outside(home, *EXITPIN, "run", *options, "--", "curl", "-sS", "http://web.test/ip")
-    waits = "while ! test -S $2/exitpin/tor/control; do :; done"
+    waits = "while ! test -S $2/exitpin/tor/control; do sleep 0.05; done"
     script = f"exec 3>&1; $1 >&2 & {waits}; $3; wait"
     done = lab.exec(["bash", "-c", script, "bash", " ".join(keeper), str(home), " ".join(run)])
     assert done.stdout == "203.0.113.11\n"

@@ -230,9 +230,9 @@ def test_it_can_be_awaited(one: Pinned) -> None:
 def test_a_timeout_leaves_no_orphan_and_a_record(one: Pinned, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(sh.TimeoutException) as raised:
-        one.sh("-c", ORPHAN, str(tmp_path / "pid"), _timeout=4)
-    assert time.monotonic() - began < 30
-    assert_gone(tmp_path / "pid")
+        one.sh("-c", ORPHAN, str(tmp_path / "pid"), _timeout=15)
+    assert time.monotonic() - began < 60
+    eventually(lambda: assert_gone(tmp_path / "pid"))
     assert raised.value.exit_code == 15
     assert raised.value.record["failure"]["kind"] == "interrupted"  # type: ignore[attr-defined]
 

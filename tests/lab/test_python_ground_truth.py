@@ -44,7 +44,7 @@ def let_go(meeting: Path, lock: Any) -> None:
     def are_there() -> None:
         assert len(list(meeting.iterdir())) == TOOLS + 1
 
-    eventually(are_there, 60)
+    eventually(are_there, 120)
     fcntl.flock(lock, fcntl.LOCK_UN)
 
 

@@ -140,17 +140,24 @@ def test_who_is_cancelled_has_ended_the_run(within: Within, tmp_path: Path) -> N
     within(body)
 
 
-def test_a_list_that_nobody_waits_for_any_more_has_ended(within: Within) -> None:
-    def asked() -> list[psutil.Process]:
-        return [child for child in psutil.Process().children() if "exits" in cmdline_of(child)]
+def test_a_list_that_nobody_waits_for_any_more_has_ended(within: Within, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[asyncio.subprocess.Process] = []
+    starts = asyncio.create_subprocess_exec
+
+    async def noted(*argv: str, **how: Any) -> asyncio.subprocess.Process:
+        asked.append(await starts(*argv, **how))
+        return asked[-1]
 
     async def body(session: exitpin.Session) -> None:
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
         listing = asyncio.create_task(session.exits())
-        await asyncio.to_thread(eventually, lambda: _assert(asked()))
+        while not asked:
+            await asyncio.sleep(0.001)
+        assert "exits" in cmdline_of(psutil.Process(asked[0].pid))
         listing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await listing
-        assert not asked()
+        assert not [child for child in psutil.Process().children() if "exits" in cmdline_of(child)]
 
     within(body)
 

@@ -15,6 +15,7 @@ import pytest
 from exitpin.wrappers.machine import abilities
 
 from .conftest import Lab
+from .daemons import without_waiting
 from .running import EXITPIN, Log
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
@@ -42,7 +43,8 @@ def sh(lab: Lab, *words: str, **options: object) -> "subprocess.CompletedProcess
 
 def ours(said: str) -> list[str]:
     assert "Traceback" not in said, said
-    return [line for line in said.splitlines() if line.startswith("exitpin") and "is not passed on" not in line]
+    lines = without_waiting(said).splitlines()
+    return [line for line in lines if line.startswith("exitpin") and "is not passed on" not in line]
 
 
 def script(folder: Path, text: str, mode: int = 0o644) -> str:

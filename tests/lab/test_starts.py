@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 CREATED = re.compile(rb"650 CIRC (\d+) LAUNCHED .*PURPOSE=GENERAL .*TIME_CREATED=(\S+)")
 TO_CONNECT_S = 6.0
 """A limit holds for the starts of tools; one connects sooner than another."""
-LATE_S = 0.1
+LATE_S = 0.3
 """A limit holds for when tor is told; of one circuit it hears later than of another."""
 NAMES = "exit01,exit02,exit03,exit04,exit05,exit06,exit07,exit08,exit09,exit10,exit11,exit12"
 
@@ -92,6 +91,13 @@ def known_runs(store: Path) -> int:
         return 0  # it is being made
 
 
+def assert_apart(built: list[float], gap_s: float) -> None:
+    """Any two of them, and not only neighbours: so one that is late excuses no other."""
+    for gaps in range(1, len(built)):
+        pairs = zip(built, built[gaps:], strict=False)
+        assert all(later - earlier >= gaps * gap_s - LATE_S for earlier, later in pairs), built
+
+
 def test_a_killed_scan_goes_on_within_its_limits(audited: LabState, circuits: Circuits, tmp_path: Path) -> None:
     """Ten go, and are killed meanwhile; the others wait for the minute to be over, in whatever process."""
     store, log = tmp_path / "results.sqlite", Log.of(audited)
@@ -105,7 +111,7 @@ def test_a_killed_scan_goes_on_within_its_limits(audited: LabState, circuits: Ci
     assert 3 <= known <= 10
     built = circuits.times()
     assert len(built) >= 12
-    assert all(later - earlier >= 0.5 - LATE_S for earlier, later in pairwise(built)), built
+    assert_apart(built, 0.5)
     seen = sorted(line["t"] for line in log.lines() if line["service"] == "http")
     assert len(seen) >= 12
     assert all(later - earlier >= 60 - TO_CONNECT_S for earlier, later in zip(seen, seen[10:], strict=False)), seen
@@ -113,20 +119,20 @@ def test_a_killed_scan_goes_on_within_its_limits(audited: LabState, circuits: Ci
 
 def test_commands_in_a_loop_keep_their_distance(audited: LabState, circuits: Circuits) -> None:
     for _ in range(3):
-        done = run(audited, "--build-delay", "2s", "-e", "exit01", "--", "true")
+        done = run(audited, "--build-delay", "3s", "-e", "exit01", "--", "true")
         assert done.returncode == 0, done.stderr
     built = circuits.times()
     assert len(built) == 3
-    assert all(later - earlier >= 2.0 - LATE_S for earlier, later in pairwise(built)), built
+    assert_apart(built, 3.0)
 
 
 def test_two_at_once_keep_their_distance(audited: LabState, circuits: Circuits) -> None:
-    argv = command(audited, "--build-delay", "700ms", "-e", "exit01,exit02,exit03", "--", "true")
+    argv = command(audited, "--build-delay", "1s", "-e", "exit01,exit02,exit03", "--", "true")
     running = [subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [one.wait(60) for one in running] == [0, 0]
     built = circuits.times()
     assert len(built) == 6
-    assert all(later - earlier >= 0.7 - LATE_S for earlier, later in pairwise(built)), built
+    assert_apart(built, 1.0)
 
 
 def test_in_the_lab_nothing_is_limited_or_kept_unless_it_is_asked_for(

@@ -20,7 +20,7 @@ from . import console
 from .conftest import lab_or_skip
 from .running import stored
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "docs" / "tutorial"
@@ -28,7 +28,7 @@ TEXT = (ROOT / "docs" / "tutorial.rst").read_text("utf-8")
 BLOCKS = console.blocks(TEXT)
 OURS = ("make setup", "PATH=", "exitpin lab up", "exitpin lab down", "mkdir ", "cp ", "cd ~/audits")
 """How commands begin that the test does itself: the lab is up, the scripts are there, and all of it goes in the end."""
-BLOCK_S = 60.0
+BLOCK_S = 120.0
 
 AUDITS = ("first", "page-hash", "cert", "starttls", "hostkey", "names")
 NOT_JUDGED = {("block-page", "first"), ("resets", "first"), ("resets", "starttls"), ("resets", "hostkey")}

@@ -243,7 +243,8 @@ def test_node_resolves_with_its_own_library(lab: Lab) -> None:
 
 def test_a_scan_of_ports_names_those_that_the_exit_found_open(lab: Lab) -> None:
     log = Log.of(lab.state)
-    record = one(lab, "--", "nmap", "-sT", "-Pn", "-p", "80,9", "web.test")
+    patience = ("--initial-rtt-timeout", "20s", "--max-rtt-timeout", "20s", "--max-retries", "0")
+    record = one(lab, "--", "nmap", "-sT", "-Pn", *patience, "-p", "80,9", "web.test")
     ports = dict(re.findall(r"^(\d+)/tcp +(\w+)", record["process"]["stdout"], re.MULTILINE))
     assert ports["80"] == "open" and ports["9"] in ("closed", "filtered")  # as the exit words its refusal
     assert {stream["destination"] for stream in record["streams"]} == {"web.test:80", "web.test:9"}

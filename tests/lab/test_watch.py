@@ -126,15 +126,17 @@ def test_an_iteration_whose_process_is_killed_is_gone_on_with(audited: LabState,
 def test_a_scan_with_a_secret_parameter_is_gone_on_with(audited: LabState, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         'schema = "exitpin.tool/1"\nid = "mine"\nsummary = "One"\ndestination = [{ host = "web.test", port = 80 }]\n'
-        'run.argv = ["sh", "-c", "sleep 1"]\nbaseline = { mode = "none" }\nverdict = [{ status = "ok" }]\n'
+        f'run.argv = ["sh", "-c", "test -e {tmp_path}/soon || sleep 1"]\n'
+        'baseline = { mode = "none" }\nverdict = [{ status = "ok" }]\n'
         'params.token = { secret = true }\nparams.port = { type = "port", default = "80" }\n'
     )
-    options = ("jobs = 1", "repeat = 5", 'params = { token = "hunter22", port = 81 }')
+    options = ("jobs = 1", "repeat = 12", 'params = { token = "hunter22", port = 81 }')
     watching = Watching.of(audited, tmp_path, scan("mine", "./mine.toml", 'select = { exits = ["exit01"] }', *options))
     with watching.started("--iterations", "1") as watch:
         eventually(lambda: _assert(watching.scans() and stored(watching.store, "run")), 60)
         for audit in audits_of(watch.pid):
             audit.kill()
+        (tmp_path / "soon").touch()
         watch.wait(120)
     assert watching.iterations() == [("mine", 1, "done")], watching.said
     assert len(watching.scans()[0]["legs"]) == 2

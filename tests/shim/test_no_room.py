@@ -16,6 +16,8 @@ import pytest
 
 from exitpin.shim.bindings import Endpoint, NoticeKind, Op, Reason
 
+from ..room import to_oneself
+
 LIMITED = ("--limit", "open-files=64")
 """The tool's: nobody else is short of anything."""
 ON_THEIR_WAY = 200
@@ -43,8 +45,8 @@ print("connect=" + errno.errorcode.get(one.connect_ex(("198.51.100.7", 80)), "OK
 def crowded() -> Iterator[None]:
     """Another run of the same user keeps descriptors on their way."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        socket.send_fds(ours, [b"x"], [theirs.fileno()] * ON_THEIR_WAY)
+    with to_oneself(), ours, theirs:
+        socket.send_fds(ours, [b"x"], [ours.fileno()] * ON_THEIR_WAY)  # which go with `theirs`, at once
         yield
 
 

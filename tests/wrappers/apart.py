@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 def apart(script: Callable[[], Awaitable[None]]) -> None:

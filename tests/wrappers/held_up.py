@@ -14,7 +14,7 @@ from exitpin.wrappers.launch import ToolLauncher
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port, StandIn
 
-from .test_household import DEADLINE_S, apart
+from .apart import DEADLINE_S, apart
 from .test_stand_in import carried_out, plan_for
 
 

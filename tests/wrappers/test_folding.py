@@ -114,16 +114,16 @@ def test_long_texts_are_folded_before_they_are_cut() -> None:
 @pytest.mark.parametrize("line", ["\ta;" * 50_000, "a" + " " * 200_000, "A: " * 60_000, "x" * 200_000])
 @pytest.mark.parametrize("fold", [ALL, r"(?i)^(?:x-frame-options):.*|^[\w-]+:[ \t]*"])
 def test_hostile_texts_are_folded_in_no_time(fold: str, line: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = read(line.encode(), how="lines", fold=fold)
-    assert time.monotonic() - started < DEADLINE_S
+    assert time.process_time() - started < DEADLINE_S
     assert found.failure == ""
 
 
 def test_a_pattern_that_takes_too_long_fails_the_extraction_once_for_all_texts() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = read((b"ab " * 4000 + b"!\n") * 20, how="lines", fold=r"(\S+\s+)*\d$")
-    assert time.monotonic() - started < DEADLINE_S
+    assert time.process_time() - started < DEADLINE_S
     assert (found.facts["f"], found.failure) == (None, "parse")
     assert "took longer than 0.5 s" in found.problems[0]
 

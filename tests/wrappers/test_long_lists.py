@@ -129,9 +129,9 @@ def test_more_than_a_thousand_are_counted() -> None:
     ids=["100,000 tags", "a match at each byte", "empty lines", "100,000 numbers", "5,000 blocks"],
 )
 def test_very_many_cost_little(stdout: bytes, how: dict[str, object], form: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     found = read(stdout, **how, every=True, form=form)
-    assert time.monotonic() - started < DEADLINE_S
+    assert time.process_time() - started < DEADLINE_S
     assert found.failure == ""
     assert not isinstance(found.facts["f"], tuple) or len(found.facts["f"]) <= ITEMS_MAX + 1
     tracemalloc.start()  # which takes several times as long

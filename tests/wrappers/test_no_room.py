@@ -22,6 +22,7 @@ from exitpin.wrappers.process import LaunchedProcess, Tree
 from exitpin.wrappers.stand_in import Port
 from exitpin.wrappers.unix_sockets import Found, UnixName, UnixSockets
 
+from ..room import to_oneself
 from .apart import apart
 from .fake_hooks import NONCE, FakeTree, Run, played
 from .test_reports import heard
@@ -65,7 +66,8 @@ def test_a_run_whose_hooks_cannot_report_blames_nobody_but_this_machine(level: s
         assert (record["status"], record["streams"]) == ("error", [])
         assert {(each["reason"], each["what"]) for each in record["denied"]} == {("no-room", "192.0.2.1:80")}
 
-    one_run(Port.GARBAGE, python(CROWDED.format(rest="")), check, level=level)
+    with to_oneself():
+        one_run(Port.GARBAGE, python(CROWDED.format(rest="")), check, level=level)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -73,7 +75,8 @@ def test_hooks_wait_a_while_for_room(level: str) -> None:
     def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
         assert (record["failure"], record["denied"], len(record["streams"])) == (None, [], 1)
 
-    one_run(Port.GARBAGE, python(CROWDED.format(rest=SOON_HAS_ROOM)), check, level=level)
+    with to_oneself():
+        one_run(Port.GARBAGE, python(CROWDED.format(rest=SOON_HAS_ROOM)), check, level=level)
 
 
 def test_where_we_have_no_room_to_take_a_call_its_run_is_lost_and_no_tool_is_blamed(

@@ -24,6 +24,7 @@ DEADLINE_S = 240
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(os.geteuid() != 0, reason="whoever runs this is an ordinary user already"),
     pytest.mark.skipif(not abilities().has_namespaces, reason="only in a user namespace root becomes ordinary"),
 ]

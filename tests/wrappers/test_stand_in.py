@@ -29,12 +29,12 @@ from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.stand_in import Port, StandIn, stand_in_relay, stand_in_snapshot
 from exitpin.wrappers.stand_in_streams import garbage
 
-from .test_household import DEADLINE_S, apart
+from .apart import DEADLINE_S, apart
 
 FAST = Pace(build_delay_s=0, build_jitter_s=0, pending_max=64, retry_s=0.01)
 TALKS = """
 import socket, sys
-there = socket.create_connection(("a.test", 80), 5)
+there = socket.create_connection(("a.test", 80), 15)
 there.settimeout(PATIENCE)
 there.sendall(b"hello\\n")
 try:
@@ -43,13 +43,13 @@ try:
 except OSError as error:
     print(type(error).__name__)
 """
-CONNECTS, IMPATIENT = (TALKS.replace("PATIENCE", seconds) for seconds in ("5", "0.5"))
+CONNECTS, IMPATIENT = (TALKS.replace("PATIENCE", seconds) for seconds in ("15", "0.5"))
 LOOKS_UP = "import socket; print(socket.gethostbyname('a.test'))"
 
 Ended = dict[str, tuple[Life, Launch | None]]
 
 
-def plan_for(argv: tuple[str, ...], exits: int = 1, timeout_s: float = 8.0) -> list[Run]:
+def plan_for(argv: tuple[str, ...], exits: int = 1, timeout_s: float = 25.0) -> list[Run]:
     relays = [stand_in_relay(number) for number in range(1, exits + 1)]
     return make_plan(relays, argv, scan_id="s", timeout_s=timeout_s, rng=Random(1))
 
