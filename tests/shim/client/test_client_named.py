@@ -1,22 +1,8 @@
 """EXITPIN_DAEMON: the daemon that it names is asked, and no other."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from .daemon_played import IN_PYTHON, Daemon, Place, daemon_at, placed, result
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with placed() as one:
-        yield one
-
-
-@pytest.fixture
-def daemon(place: Place) -> Iterator[Daemon]:
-    with daemon_at(place.socket) as one:
-        yield one
+from .daemon_played import IN_PYTHON, Daemon, Place, daemon_at, result
 
 
 def test_a_daemon_that_is_named_is_asked_whatever_the_network(place: Place) -> None:

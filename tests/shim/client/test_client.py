@@ -1,28 +1,15 @@
-"""The command `exitpin` before Python: which daemon it asks, what it does with a lease, and how it ends."""
+"""The command `exitpin` before Python: which daemon it asks, and what it does with a lease."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from exitpin.shim.bindings import Lease, LeaseKind, encode_lease
 from exitpin.wrappers.lease import memory_file
 
-from .daemon_played import IN_PYTHON, WAIT_S, Daemon, Place, daemon_at, placed, result
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with placed() as one:
-        yield one
-
-
-@pytest.fixture
-def daemon(place: Place) -> Iterator[Daemon]:
-    with daemon_at(place.socket) as one:
-        yield one
+from .daemon_played import IN_PYTHON, WAIT_S, Daemon, Place, daemon_at, result
 
 
 @pytest.mark.parametrize("words", [("run", "-e", "x", "--", "true"), ("--help",), ("audit", "a b"), ()])

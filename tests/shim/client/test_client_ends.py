@@ -4,26 +4,13 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from exitpin.shim.bindings import LeaseKind
 
-from .daemon_played import WAIT_S, Daemon, Place, daemon_at, placed, result
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    with placed() as one:
-        yield one
-
-
-@pytest.fixture
-def daemon(place: Place) -> Iterator[Daemon]:
-    with daemon_at(place.socket) as one:
-        yield one
+from .daemon_played import WAIT_S, Daemon, Place, result
 
 
 def test_when_the_daemon_goes_the_tree_ends_and_nothing_is_vouched_for(place: Place, daemon: Daemon) -> None:
