@@ -13,7 +13,6 @@ import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 from ..orchestrator.errors import ByInterrupt
 from ..shim import bindings
@@ -81,9 +80,10 @@ class LeaseConnection:
 
     def _readable(self) -> None:
         while self._connection is not None:
-            receive = partial(self._connection.recvmsg, PACKET_MAX, ANCILLARY_MAX, socket.MSG_CMSG_CLOEXEC)
             try:
-                packet, ancillary, flags, _ = despite_reset(receive)
+                packet, ancillary, flags, _ = despite_reset(
+                    self._connection.recvmsg, PACKET_MAX, ANCILLARY_MAX, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
             except OSError:

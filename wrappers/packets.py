@@ -1,15 +1,16 @@
 """What the other end of a SOCK_SEQPACKET connection said last (unix(7)). Used by whoever receives packets."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def despite_reset(receive: Callable[[], T]) -> T:
-    """What `receive` gets, and raises. An end that was closed with something unread has the kernel tell that before all
-    that it had said, and once."""
+def despite_reset(receive: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `receive` gets with these, and raises. An end that was closed with something unread has the kernel tell that
+    before all that it had said, and once."""
     try:
-        return receive()
+        return receive(*args, **kwargs)
     except ConnectionResetError:
-        return receive()
+        return receive(*args, **kwargs)

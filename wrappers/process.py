@@ -12,7 +12,6 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from ..orchestrator import events
@@ -176,9 +175,10 @@ class LaunchedProcess:
     def _readable(self) -> None:
         while self._control is not None:
             descriptors: list[int] = []
-            receive = partial(socket.recv_fds, self._control, NOTICE_MAX, 1, socket.MSG_CMSG_CLOEXEC)
             try:
-                packet, descriptors, _, _ = despite_reset(receive)
+                packet, descriptors, _, _ = despite_reset(
+                    socket.recv_fds, self._control, NOTICE_MAX, 1, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
             except OSError:

@@ -78,9 +78,11 @@ def discard(received: list[int]) -> None:
 
 def receive(connection: socket.socket) -> Received:
     """Raises BlockingIOError."""
-    room = REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+    how = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
     try:
-        packet, ancillary, flags, _ = despite_reset(lambda: connection.recvmsg(*room))
+        packet, ancillary, flags, _ = despite_reset(
+            connection.recvmsg, REPORT_MAX, socket.CMSG_SPACE(DESCRIPTORS_MAX * 4), how
+        )
     except BlockingIOError:
         raise
     except OSError:

@@ -18,7 +18,8 @@ SHOW_S = 0.25
 
 
 class Guard:
-    """A context around `Scan.run`. The first signal lets running jobs and alerts end, the second one ends them."""
+    """A context around a scan, from what it writes down first. The first signal lets running jobs and alerts end, the
+    second one ends them. `alerting`: None until there is any."""
 
     def __init__(self, scan: Scan, account: Account, *, is_shown: bool) -> None:
         self.alerting: Alerting | None = None

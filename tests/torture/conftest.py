@@ -19,9 +19,7 @@ from exitpin.orchestrator.lab import start
 from exitpin.orchestrator.lab.state import LabState, load
 from exitpin.orchestrator.verify import read_evidence, verify
 
-from ..lab.conftest import nobodys_home
-
-__all__ = ["nobodys_home"]
+from ..lab.conftest import nobodys_home as nobodys_home
 
 HERE = Path(__file__).parent
 EXITPIN = [sys.executable, "-m", "exitpin"]
