@@ -11,8 +11,9 @@ from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.wait import WebDriverWait
 
-DEADLINE_S = 60
+DEADLINE_S, POLL_S = 60, 0.05
 PICTURE_TRIES = 4
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -39,10 +40,20 @@ class Browser:
     def open(self, page: Path, size: tuple[int, int] = DESKTOP, dark: bool = False) -> None:
         """Load a file, and wait until it is loaded."""
         self.look(size, dark)
-        self.driver.get("about:blank")
+        self._get("about:blank")
         self.told()
         self.asked()
-        self.driver.get(page.as_uri())
+        self._get(page.as_uri())
+
+    def _get(self, address: str) -> None:
+        """`get` comes back while a busy machine still reads the page, whatever it says."""
+        self.driver.get(address)
+        self.until("return location.href === arguments[0] && document.readyState === 'complete'", address)
+
+    def until(self, question: str, *arguments: Any) -> None:
+        """Wait for what a key or an address has begun: a browser follows it when it comes to it."""
+        wait = WebDriverWait(self.driver, DEADLINE_S, poll_frequency=POLL_S)
+        wait.until(lambda _: self.script(question, *arguments))
 
     def look(self, size: tuple[int, int], dark: bool = False, media: str = "") -> None:
         """The size of the window, which scheme it prefers, and for which medium."""

@@ -8,7 +8,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
 from ..orchestrator.report import hostile
 from .chromium import DESKTOP, PHONE, Browser
@@ -16,7 +15,6 @@ from .chromium import DESKTOP, PHONE, Browser
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 CONTRAST_MIN = 4.5  # of text, WCAG 2.2 AA
-DEADLINE_S = 20
 TARGET_MIN = 24  # px of what is tapped, WCAG 2.2 AA
 
 
@@ -165,8 +163,8 @@ def test_a_verdict_leads_to_its_details_and_opens_them(opened: Browser) -> None:
     place = str(link.get_attribute("href")).split("#")[1]
     assert not one(opened, f"#{place} .body").is_displayed()
     link.click()
+    opened.until("return document.activeElement.parentElement.id === arguments[0]", place)
     assert one(opened, f"#{place} .body").is_displayed()
-    until(opened, f"return document.activeElement.parentElement.id === '{place}'")
 
 
 def test_differences_are_marked_and_stand_side_by_side(opened: Browser) -> None:
@@ -183,17 +181,12 @@ def test_differences_are_marked_and_stand_side_by_side(opened: Browser) -> None:
 # By keyboard, without scripts, on paper, on a phone, at night
 
 
-def until(browser: Browser, question: str) -> None:
-    """Waits for what a key has begun: a browser follows a link when it comes to it."""
-    WebDriverWait(browser.driver, DEADLINE_S).until(lambda _: browser.script(question))
-
-
 def test_all_of_it_can_be_done_with_the_keyboard(opened: Browser) -> None:
     body = one(opened, "body")
     body.send_keys(Keys.TAB)
     assert opened.driver.switch_to.active_element.get_attribute("class") == "skip"
     opened.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    until(opened, "return location.hash === '#verdicts'")
+    opened.until("return location.hash === '#verdicts'")
     opened.driver.switch_to.active_element.send_keys(Keys.TAB)
     opened.driver.switch_to.active_element.send_keys(Keys.SPACE)
     assert len(rows(opened)) == 4
@@ -207,7 +200,7 @@ def test_all_of_it_can_be_done_with_the_keyboard(opened: Browser) -> None:
         if str(opened.driver.switch_to.active_element.get_attribute("href")).endswith("#x0"):
             break
     opened.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    until(opened, "return document.activeElement.tagName === 'SUMMARY'")
+    opened.until("return document.activeElement.tagName === 'SUMMARY'")
     search.send_keys(Keys.ESCAPE)
     assert len(rows(opened)) == 9
 
