@@ -110,32 +110,36 @@ def shape_of(exits: int | None, hosts: Hosts, profile: str, seed: int | None) ->
 
 
 def down(name: str) -> bool:
-    """End a lab and remove its state; whether there was one. Returns when every process of it is gone."""
+    """End a lab and remove its state, and what a failed start has left; whether there was a lab. Returns when every
+    process of it is gone.
+    """
     check_name(name)
     directory = base_directory() / name
-    if not directory.exists():
+    if not directory.exists() and not failed_directory(directory).exists():
         return False
-    with _locked(base_directory(), name, lambda *_: None) as lock:
+    with _locked(base_directory(), name, lambda *_: None):
         running = find(name)
         if running is not None:
             if running.supervisor_pid == 1:
                 raise OperatorError("A lab can't be ended from inside.", "Leave it first.")
             _end(running.supervisor_pid, running.supervisor_start)
         _remove(directory)
+        _remove(failed_directory(directory))
         for left in (daemon_socket("lab", name), daemon_log("lab", name)):
             left.unlink(missing_ok=True)
-        lock.unlink()
     return running is not None
 
 
 @contextmanager
-def _locked(base: Path, name: str, progress: Progress) -> Iterator[Path]:
-    """Hold the name's lock; yields its file, which the holder may remove."""
+def _locked(base: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Hold the name's lock. Its file goes with the lab: with one that ended, and with one that never was."""
     path = base / f"{name}.lock"
     descriptor = _lock(path, progress)
     try:
-        yield path
+        yield
     finally:
+        if not (base / name).exists():
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -223,7 +227,7 @@ def _start(spec: Path, directory: Path, progress: Progress) -> Child:
 
 
 def failed_directory(directory: Path) -> Path:
-    """Where what a failed start has left is kept until the next one fails."""
+    """Where what a failed start has left is kept until the next start, or until the lab is ended."""
     return directory.with_name(f"{directory.name}.failed")
 
 

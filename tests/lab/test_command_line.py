@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exitpin.orchestrator.lab.network import build
+from exitpin.orchestrator.lab.state import base_directory
 
 from .conftest import Lab, eventually
 from .daemons import without_waiting
@@ -89,6 +90,8 @@ def test_a_machine_that_can_have_no_lab_is_told_why(script: str, sentence: str) 
     assert (done.returncode, done.stdout) == (125, "")
     (said,) = sentences(done.stderr)
     assert sentence in said
+    subprocess.run([*EXITPIN, "lab", "down", "--name", "none"], check=True)
+    assert list(base_directory().glob("none.*")) == []
 
 
 def test_a_control_socket_that_nobody_serves_is_said(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Shell:
 def shell() -> Iterator[Shell]:
     """One that ends well."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "PS1": "", "TERM": "dumb"}
+    environment = {**os.environ, "PS1": "", "TERM": "dumb", "HISTFILE": ""}
     argv = ["setsid", "--ctty", "--wait", "bash", "--norc", "-i"]
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
         os.close(theirs)
