@@ -5,7 +5,6 @@ tools through the ports `Launcher` and `Launch`. Nothing here decides what a str
 """
 
 import asyncio
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from random import Random
 
 from . import effects as fx
 from . import events
-from .active import Active
+from .active import Active, tagger
 from .allowance import Starts, Unlimited
 from .attacher import Attacher
 from .circuits import FirstHops, Pace, Pool
@@ -160,16 +159,21 @@ class Session:
         active = self._active.get(run_id)
         if active is None:
             return
-        active.recall()
-        if self._active.get(run_id) is not active:
+        if active.is_performing:
+            active.put_off.append(event)
             return
+        active.recall()
+        if self._active.get(run_id) is active:
+            self._step(active, event)
+            active.offer_ticket()
+
+    def _step(self, active: Active, event: object) -> None:
         call = getattr(event, "call", None)
         if isinstance(event, events.CallLost):
             self._forget_call(active, event.call)
         elif call is not None:
-            self._run_of_call[call] = run_id
-        self._perform(active.life.step(event, time.time()))
-        active.offer_ticket()
+            self._run_of_call[call] = active.life.run.run_id
+        self._perform(active, active.life.step(event, time.time()))
 
     def _post_all(self, event: object, up_to: Phase = Phase.DONE) -> None:
         for run_id in [name for name, active in self._active.items() if active.life.phase <= up_to]:
@@ -191,7 +195,7 @@ class Session:
     def _begin(self, run: Run) -> None:
         run_id = run.run_id
         resolve = run.setup.resolve if run.setup is not None else run.resolve or self._resolve
-        life = Life(run, Times(queue=time.time()), _tagger(run), resolve)
+        life = Life(run, Times(queue=time.time()), tagger(run), resolve)
         try:
             keep = self._evidence.reports_of(run_id)
             launch = self._launcher.prepare(run, lambda event: self.post(run_id, event), keep)
@@ -206,7 +210,7 @@ class Session:
             begin["argv"] = list(run.argv)
         self._evidence.add({"t": time.time(), "run": run_id, "begin": begin})
         if self.trust_lost is None:
-            self._perform(life.begin())
+            self._perform(self._active[run_id], life.begin())
         else:
             self.post(run_id, events.TrustLost(self.trust_lost))
 
@@ -229,9 +233,10 @@ class Session:
 
     # Effects.
 
-    def _perform(self, wishes: list[fx.Effect]) -> None:
-        for wish in wishes:
-            _PERFORM[type(wish)](self, wish)
+    def _perform(self, active: Active, wishes: list[fx.Effect]) -> None:
+        active.perform(wishes, lambda wish: _PERFORM[type(wish)](self, wish))
+        while active.put_off and active.life.phase is not Phase.DONE:
+            self._step(active, active.put_off.popleft())
 
     def _want_circuit(self, wish: fx.WantCircuit) -> None:
         run = self._active[wish.run_id].life.run
@@ -280,11 +285,6 @@ class Session:
     def _set_timer(self, wish: fx.SetTimer) -> None:
         timer = self._loop.call_later(wish.delay_s, self.post, wish.run_id, events.TimerFired(wish.name))
         self._active[wish.run_id].timers.append(timer)
-
-
-def _tagger(run: Run) -> Callable[[int], str]:
-    """Tags that name run and connection and that nobody can guess."""
-    return lambda number: f"{run.run_id}.{number}.{secrets.token_hex(8)}"
 
 
 _PERFORM: dict[type, Callable[..., None]] = {

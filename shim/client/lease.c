@@ -131,25 +131,31 @@ static void begin(struct tenancy *tenancy, const struct packet *grant)
 		tenancy->waits_until_ms = now_ms() + PATIENCE_MS;
 }
 
-/* The next packet, when everything before it that is to be said is said. False: the daemon is gone. */
-static bool next_packet(int connection, struct packet *packet)
+static void say(const struct packet *packet)
+{
+	size_t size;
+	char *text = read_whole(packet->fds[0], &size);
+
+	if (text != NULL)
+		write_whole(STDERR_FILENO, text, size);
+	free(text);
+	close(packet->fds[0]);
+}
+
+/* The first packet that asks for something, while signals still end us by themselves. False: the daemon is gone. */
+static bool wait_for_call(int connection, struct packet *packet)
 {
 	bool is_there;
 
-	while ((is_there = receive_packet(connection, packet)) && packet->lease.kind == EXITPIN_LEASE_SAY) {
-		size_t size;
-		char *text = read_whole(packet->fds[0], &size);
-
-		if (text != NULL)
-			write_whole(STDERR_FILENO, text, size);
-		free(text);
-		close(packet->fds[0]);
-	}
+	while ((is_there = receive_packet(connection, packet)) && packet->lease.kind == EXITPIN_LEASE_SAY)
+		say(packet);
 	return is_there;
 }
 
 static void heed(struct tenancy *tenancy, const struct packet *packet)
 {
+	if (packet->lease.kind == EXITPIN_LEASE_SAY)
+		say(packet);
 	if (packet->lease.kind == EXITPIN_LEASE_END)
 		end(tenancy, packet);
 	if (packet->lease.kind == EXITPIN_LEASE_GRANT && !tenancy->was_granted)
@@ -226,7 +232,7 @@ void take_lease(int connection, const struct place *place, char **arguments)
 		      " without.\n", stderr);
 		_exit(EXIT_FAILED);
 	}
-	if (!next_packet(connection, &packet))
+	if (!wait_for_call(connection, &packet))
 		return;
 	if (packet.lease.kind == EXITPIN_LEASE_END)
 		end(&tenancy, &packet);
@@ -247,7 +253,7 @@ void take_lease(int connection, const struct place *place, char **arguments)
 			read_signals(&tenancy);
 		if (is_waiting && now_ms() >= tenancy.waits_until_ms)
 			lose(&tenancy, "the daemon does not answer");
-		if (ready[0].revents && !next_packet(tenancy.connection, &packet))
+		if (ready[0].revents && !receive_packet(tenancy.connection, &packet))
 			lose(&tenancy, "the daemon has gone");
 		if (ready[0].revents)
 			heed(&tenancy, &packet);

@@ -8,14 +8,16 @@ from random import Random
 import pytest
 
 from exitpin.orchestrator import effects as fx
+from exitpin.orchestrator import events
 from exitpin.orchestrator.circuits import Pace
 from exitpin.orchestrator.effects import AnswerCall
 from exitpin.orchestrator.evidence import EvidenceLog
 from exitpin.orchestrator.loop import Session
-from exitpin.orchestrator.model import Claim, Run, Setup
+from exitpin.orchestrator.model import Claim, Endpoint, Run, Setup
 from exitpin.orchestrator.ports import Ahead, Launch, Post, Reply
 from exitpin.orchestrator.runs import Life
 
+from .lives import PID, connect
 from .values import GUARD, run
 
 DEADLINE_S = 30.0
@@ -64,12 +66,26 @@ class NoTool:
         pass
 
 
+class LosesWhatItOpens(NoTool):
+    """A run's hold on a launcher that is gone as soon as anything is asked of it."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+
+    def start(self) -> str | None:
+        return None
+
+    def open_stream(self, call: int, claim: Claim) -> None:
+        self._post(events.LauncherLost("no room to wait for tor's answer"))
+
+
 class Stage:
     """A session, the lives of its runs that have ended, and what to do when one does."""
 
     def __init__(self) -> None:
         self.ended: list[Life] = []
         self.unpreparable: set[str] = set()
+        self.losing: set[str] = set()
         self.then: Callable[[Life], None] = lambda life: None
         self.session = Session(
             SilentTor(), self, pace=Pace(0.0, 0.0), first_hops=lambda *_: (GUARD,), rng=Random(1),
@@ -79,7 +95,7 @@ class Stage:
     def prepare(self, run: Run, post: Post, on_report: Callable[[bytes, int], None]) -> Launch:
         if run.run_id in self.unpreparable:
             raise OSError("no room")
-        return NoTool()
+        return LosesWhatItOpens(post) if run.run_id in self.losing else NoTool()
 
     def _finished(self, life: Life, launch: Launch | None) -> None:
         self.ended.append(life)
@@ -87,6 +103,11 @@ class Stage:
 
     def lose_circuit(self, run: Run) -> None:
         self.session.post(run.run_id, fx.CircuitUnavailable(run.run_id, "TIMEOUT"))
+
+    def run_tool(self, run: Run, pid: int) -> None:
+        self.session.post(run.run_id, fx.CircuitReady(run.run_id, pid, (GUARD, run.exit.fingerprint)))
+        self.session.post(run.run_id, events.ProcessStarted(pid))
+        self.session.post(run.run_id, events.Hello(0, pid, "/usr/bin/tool", None))
 
     def names(self) -> list[str]:
         return [life.run.run_id for life in self.ended]
@@ -221,6 +242,25 @@ def test_a_plan_is_run_as_many_at_a_time_as_allowed() -> None:
         stage.lose_circuit(run(4))
         await running
         assert stage.names() == ["s-0001", "s-0003", "s-0002", "s-0004"]
+
+    played(script)
+
+
+def test_a_run_that_is_lost_by_what_was_asked_for_it_is_lost_alone() -> None:
+    """It ends in the midst of a step, whose other effects are still to come."""
+
+    async def script(stage: Stage) -> None:
+        stage.losing = {"s-0001", "s-0002"}  # of the second nothing is asked
+        for one in (run(1), run(2)):
+            stage.session.start(one)
+        await turn()
+        for pid, one in enumerate((run(1), run(2)), PID):
+            stage.run_tool(one, pid)
+        stage.session.post("s-0001", connect(1, 40001, source=Endpoint(run(1).address, 40001)))
+        assert [(life.run.run_id, life.failure and life.failure.detail) for life in stage.ended] == [
+            ("s-0001", "no room to wait for tor's answer")
+        ]
+        assert stage.session.trust_lost is None and stage.session.active_count == 1
 
     played(script)
 

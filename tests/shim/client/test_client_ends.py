@@ -8,7 +8,7 @@ import subprocess
 import psutil
 import pytest
 
-from exitpin.shim.bindings import LeaseKind
+from exitpin.shim.bindings import Lease, LeaseKind
 
 from .daemon_played import WAIT_S, Daemon, Place, result
 
@@ -62,6 +62,19 @@ def test_a_signal_is_the_daemons_to_answer(place: Place, daemon: Daemon, number:
     daemon.control.close()
     daemon.end(128 + number)
     assert result(client)[0] == 128 + number
+
+
+def test_a_signal_is_heard_by_one_that_came_and_was_told_to_wait(place: Place, daemon: Daemon) -> None:
+    client = place.start("run", "--", "x", restore_signals=True)
+    daemon.asked()
+    daemon.say(Lease(LeaseKind.COME))
+    assert daemon.heard()[0] == Lease(LeaseKind.HERE)
+    daemon.say(Lease(LeaseKind.SAY), b"exitpin: waiting\n")
+    assert client.stderr is not None and client.stderr.readline() == b"exitpin: waiting\n"
+    client.send_signal(signal.SIGINT)
+    assert daemon.heard()[0] == Lease(LeaseKind.INTERRUPT, signal.SIGINT)
+    daemon.end(130)
+    assert result(client)[0] == 130
 
 
 def test_what_the_daemon_said_last_is_heard_although_it_has_not_read_all(place: Place, daemon: Daemon) -> None:
