@@ -30,8 +30,14 @@ class Active:
     is_performing: bool = False
     _is_ticket_due: bool = False
 
+    def puts_off(self, event: object) -> bool:
+        """What is posted while effects are carried out waits until they are."""
+        if self.is_performing:
+            self.put_off.append(event)
+        return self.is_performing
+
     def perform(self, wishes: Iterable[Effect], one: Callable[[Effect], None]) -> None:
-        """Carry out a step's effects; what is posted meanwhile is put off."""
+        """Carry out a step's effects."""
         self.is_performing = True
         try:
             for wish in wishes:

@@ -157,10 +157,7 @@ class Session:
         """One event for one run; a run that is over hears nothing."""
         self._timekeeper.check()
         active = self._active.get(run_id)
-        if active is None:
-            return
-        if active.is_performing:
-            active.put_off.append(event)
+        if active is None or active.puts_off(event):
             return
         active.recall()
         if self._active.get(run_id) is active:
@@ -227,8 +224,10 @@ class Session:
             self._run_of_call.pop(connection.call, None)
         failure = failure_of(active.life)
         self._attacher.release(wish.run_id, live, is_sound=failure is None or failure.kind == "tool")
-        active.launch.close()
-        self._on_finished(active.life, active.launch)
+        try:
+            active.launch.close()
+        finally:
+            self._on_finished(active.life, active.launch)
         self._loop.call_soon(self._fill)
 
     # Effects.

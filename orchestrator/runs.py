@@ -28,6 +28,8 @@ from .effects import Effect
 from .model import Destination, Endpoint, Failure, Run, Ticket, Times
 from .outcomes import outcome, stream_failure
 
+START_TIMEOUT_S = 60.0
+"""Of a launcher. It is longer than a look for what is to be hidden may take."""
 HELLO_TIMEOUT_S = 10.0
 CALL_TIMEOUT_S = 90.0
 TICKET_PATIENCE_S = CALL_TIMEOUT_S * 2 / 3
@@ -167,7 +169,8 @@ class Life:
         if self.phase is Phase.CIRCUIT:
             self.times.circuit = now
             self.phase = Phase.STARTING
-            return [fx.StartProcess(self.run.run_id)]
+            run_id = self.run.run_id
+            return [fx.StartProcess(run_id), fx.SetTimer(run_id, "start", START_TIMEOUT_S)]
         return [self._open(connection, event.circuit_id) for connection in self.connections.waiting()]
 
     def _circuit_unavailable(self, event: fx.CircuitUnavailable, now: float) -> list[Effect]:
@@ -445,6 +448,9 @@ class Life:
         name, _, number = event.name.partition(" ")
         if number:
             return self.connections.give_up(self.connections.by_number[int(number)])
+        if name == "start" and self.phase is Phase.STARTING and self.pid is None:
+            detail = f"the launcher has not started the tool within {START_TIMEOUT_S:g} s"
+            return self.fail(Failure("shim", "local", True, detail))
         if name == "hello" and self.phase is Phase.STARTING:
             return self.fail(Failure("shim", "local", False, f"no hello from the shim within {HELLO_TIMEOUT_S:g} s"))
         if name == "timeout" and self._is_running():

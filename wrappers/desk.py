@@ -8,16 +8,18 @@ What was given is read when the run is over, within the same limits as a tool's 
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from ..orchestrator.tool import Limits
 from .harvest import FACTS_BYTES, Harvest, Sources, read_artifact
+from .runtime import remove_tree
 from .values import Unreadable
 
 FILES_MAX = 64
+LOOKED_AT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,16 @@ class Desk:
         return given
 
     def clear(self) -> None:
-        """Remove the folder. What a tool left in it may be much: that is done beside the loop. Raises nothing."""
+        """Remove the folder. What a tool left in it may be much: that is done beside the loop, or where no thread is to
+        be had with all other folders, at the end. Raises nothing."""
         with contextlib.suppress(OSError):
             os.unlink(self._facts)
         try:
             os.rmdir(self._directory)
         except OSError:
             if self._is_there:
-                asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._directory, True)
+                with contextlib.suppress(RuntimeError):
+                    asyncio.get_running_loop().run_in_executor(None, remove_tree, self._directory)
 
     def given(self) -> Given:
         """What there is now that the run is over; no folder of evidence stays empty. Raises nothing."""
@@ -90,7 +94,8 @@ class Desk:
             return ()
         try:
             with os.scandir(self._evidence) as found:
-                names = [entry.path for entry in found if entry.is_file(follow_symlinks=False)]
+                looked_at = islice(found, LOOKED_AT_MAX)
+                names = [entry.path for entry in looked_at if entry.is_file(follow_symlinks=False)]
         except OSError:
             return ()
         if not names:

@@ -62,10 +62,11 @@ class Dialogues:
         try:
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             connection.bind((self._run_address, 0))
-        except OSError:
+        except OSError as error:
             if connection is not None:
                 connection.close()
             self._reports.answer(AnswerCall(call, errno.ENETUNREACH, socket.EAI_AGAIN))
+            self._post(events.LauncherLost(f"a name could not be asked for: {error.strerror}"))
             return
         self._lookups[call] = connection
         known = self._reports.calls.get(call)

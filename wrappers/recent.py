@@ -41,8 +41,8 @@ class Recent(Generic[T]):
             )
             try:
                 thread.start()
-            except RuntimeError as error:  # no more threads
-                self._over(None, error)
+            except RuntimeError:  # no more threads
+                self._over(None, None)
 
     def _main(self, began: float, loop: asyncio.AbstractEventLoop) -> None:
         found, problem = None, None

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-import shutil
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ def scratch_directory() -> Iterator[Path]:
     with _locked(base, fcntl.LOCK_EX):
         for stale in base.glob("run-*"):
             with suppress(OSError), _locked(stale, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                shutil.rmtree(stale)
+                remove_tree(stale)
         path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
         owner = os.getpid()
         held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -107,8 +107,43 @@ def scratch_directory() -> Iterator[Path]:
         yield path
     finally:
         if os.getpid() == owner:  # and not a process that was forked within the block
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         os.close(held)
+
+
+def remove_tree(directory: str | Path) -> None:
+    """Remove what a tool has left: folders that it made read-only, too, and more levels of them than any walk could go
+    down, for each is brought up to the top first. Raises nothing. No tool may be at work in it.
+    """
+    top = os.fspath(directory)
+    folders = [] if os.path.islink(top) else [top]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(folder):
+            with suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                above = entry.path
+                if folder != top:
+                    os.chmod(entry.path, 0o700)  # what can't be written to can't be moved
+                    above = os.path.join(top, secrets.token_hex(8))
+                    os.rename(entry.path, above)
+                folders.append(above)
+        if folder != top:
+            with suppress(OSError):
+                os.rmdir(folder)
+    with suppress(OSError):
+        os.rmdir(top)
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    try:
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []
 
 
 @contextmanager

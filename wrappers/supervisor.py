@@ -185,7 +185,9 @@ class Supervisor:
             try:
                 nowhere = Nowhere()
             except OSError as error:
-                self._has_names = error.errno in _PASSING  # else: no user namespaces here
+                if error.errno in _PASSING:
+                    self._no_room(error)
+                self._has_names = False  # no user namespaces here
                 return None
             self._names = NameServer(
                 nowhere, self._reports, self._run_address, self._nonce, self._post, self._dns_server

@@ -5,7 +5,6 @@ of its own: `extraction`, `verify` and `verdict` do. Called by `auditing.py`.
 """
 
 import asyncio
-import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from ...wrappers.direct import run_directly
 from ...wrappers.extraction import ExtractionTimeout, Harvest, extract, search
 from ...wrappers.filters import kill_guests
 from ...wrappers.harvest import FACTS_BYTES, read_artifact
+from ...wrappers.runtime import remove_tree
 from ...wrappers.values import Unreadable
 from ..containment import of_run
 from ..model import Failure, Fingerprint, Run
@@ -149,7 +149,7 @@ class Assessor:
                 ended.failure, ended.observation = Failure("attribution", "local", True, ended.doubts[0]), None
             self._keep(tool, ended, is_finding=is_control)
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            remove_tree(directory)
 
     def _keep(self, tool: Tool, ended: Ended, *, is_finding: bool) -> None:
         """Add the evidence that is to be kept of this run. Controls are what findings are held against."""
@@ -202,7 +202,7 @@ class Assessor:
         harvest = Harvest(found.stdout, found.stderr, f"{setup.directory}/artifacts")
         ended = Ended(run.run_id, time.time(), {}, values, failure, found.exit_code, None, False, harvest)
         await loop.run_in_executor(self._threads, self._observe, tool, ended)
-        shutil.rmtree(setup.directory, ignore_errors=True)
+        remove_tree(setup.directory)
         if found.problem is not None:
             return ended, found.problem
         return ended, await self.control_problem(tool, ended)

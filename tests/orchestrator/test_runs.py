@@ -8,7 +8,8 @@ from exitpin.orchestrator import effects as fx
 from exitpin.orchestrator import events as ev
 from exitpin.orchestrator.connections import EAI_AGAIN
 from exitpin.orchestrator.model import Endpoint
-from exitpin.orchestrator.runs import GRAVITY, TERM_GRACE_S, Phase
+from exitpin.orchestrator.runs import GRAVITY, START_TIMEOUT_S, TERM_GRACE_S, Phase
+from exitpin.wrappers.hidden import LOOK_S
 
 from .lives import PID, WEB, Told, connect, opened, queued, running, starting, waiting_for_circuit
 from .values import EXIT, GUARD
@@ -30,7 +31,7 @@ def test_a_run_that_does_nothing_goes_through_every_phase() -> None:
     seen = [told.life.phase]
     assert told.life.begin() == [fx.WantCircuit("s-0001")]
     seen.append(told.life.phase)
-    assert told.step(READY) == [fx.StartProcess("s-0001")]
+    assert told.step(READY) == [fx.StartProcess("s-0001"), fx.SetTimer("s-0001", "start", 60.0)]
     seen.append(told.life.phase)
     assert told.step(ev.ProcessStarted(PID)) == [
         fx.SetTimer("s-0001", "hello", 10.0),
@@ -51,6 +52,15 @@ def test_hello_and_started_may_come_in_either_order(is_hello_first: bool) -> Non
     events = [ev.Hello(1, PID, "/bin/true", None), ev.ProcessStarted(PID)]
     told.step(*(events if is_hello_first else reversed(events)))
     assert told.life.phase is Phase.RUNNING
+
+
+def test_a_launcher_that_stands_still_is_waited_for_no_longer_than_a_look_may_take() -> None:
+    assert START_TIMEOUT_S > LOOK_S
+    told = starting(timeout_s=1.0)
+    assert fx.EndTree("s-0001", 0.0) in told.step(ev.TimerFired("start"))
+    assert failure(told) == ("shim", "local")
+    told.step(ev.TimerFired("kill"), ev.TimerFired("abandon"))
+    assert told.life.phase is Phase.DONE
 
 
 def test_the_hello_of_a_child_does_not_stand_for_the_tools_own() -> None:

@@ -77,3 +77,19 @@ def test_nothing_is_left_of_it(desk: Desk, tmp_path: Path, is_full: bool) -> Non
 
     asyncio.run(clears())
     assert not (tmp_path / "1.d").exists()
+
+
+def test_a_folder_that_no_thread_can_remove_is_left_to_who_removes_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def script() -> None:
+        desk = Desk(tmp_path / "1.d", None)
+        desk.make()
+        (tmp_path / "1.d" / "left").write_text("by the tool")
+        monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", no_thread)
+        assert desk.take() == Given()
+
+    asyncio.run(script())

@@ -157,6 +157,20 @@ def test_a_look_for_pipes_that_does_not_end_is_given_up_said_and_not_begun_twice
     apart(script)
 
 
+def test_a_run_whose_look_has_no_thread_is_lost_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def script() -> None:
+        run = Begun(tmp_path, no_sockets)
+        assert isinstance(run.events[0], LauncherLost) and run.options is None
+        run.launch.close()
+
+    with monkeypatch.context() as here:
+        here.setattr(threading.Thread, "start", no_thread)
+        apart(script)
+
+
 def test_a_look_that_takes_long_holds_up_nothing_but_the_run_that_waits_for_it(tmp_path: Path) -> None:
     """Its thread waits until the loop has gone on: who reads a folder has its lock, and may be starved by a tool."""
 

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from exitpin.orchestrator.errors import OperatorError
-from exitpin.wrappers.runtime import private_directory
+from exitpin.wrappers.runtime import private_directory, remove_tree
 
 ASKS = "from exitpin.wrappers.runtime import runtime_directory; print(runtime_directory())"
 WITHOUT = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
@@ -55,3 +57,54 @@ def test_nothing_is_kept_in_a_folder_of_somebody_else(tmp_path: Path) -> None:
 
 def test_without_a_mapping_it_is_the_uid_that_there_is() -> None:
     assert told("unshare", "--user").startswith("/tmp/exitpin-")
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def left() -> Iterator[Path]:
+    """A folder of an ordinary user, who we are, too."""
+    with tempfile.TemporaryDirectory(prefix="left-", dir="/tmp") as directory:
+        was = os.geteuid()
+        if was == 0:
+            os.chown(directory, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            (Path(directory) / "run").mkdir()
+            yield Path(directory) / "run"
+        finally:
+            os.seteuid(was)
+
+
+def test_what_a_tool_made_read_only_is_removed_and_what_it_links_to_stays(left: Path) -> None:
+    other = left.with_name("other")
+    other.mkdir(mode=0o500)
+    for folder in (left / "cache", left / "cache" / "module"):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+        (folder / "link").symlink_to(other)
+    for folder in (left / "cache" / "module", left / "cache"):
+        folder.chmod(0o500)
+    remove_tree(left)
+    assert not left.exists()
+    assert other.stat().st_mode & 0o777 == 0o500
+    left.symlink_to(other)
+    remove_tree(left)
+    assert other.is_dir()
+
+
+def test_levels_without_end_are_removed(tmp_path: Path) -> None:
+    """A program that mirrors a site makes as many folders as a suspect names in one path."""
+    here = os.getcwd()
+    os.chdir(tmp_path)
+    os.mkdir("deep")
+    os.chdir("deep")
+    try:
+        for _ in range(3000):
+            os.mkdir("a")
+            os.chdir("a")
+    finally:
+        os.chdir(here)
+    remove_tree(tmp_path / "deep")
+    assert not (tmp_path / "deep").exists()

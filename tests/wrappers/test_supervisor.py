@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from .test_stand_in import CONNECTS, one_run, python
 pytestmark = pytest.mark.skipif(bool(abilities().notify_problem), reason=abilities().notify_problem)
 
 HERE = Path(__file__).parent
-Check = Callable[[dict[str, Any], list[str]], None]
 
 
 @pytest.fixture(scope="session", params=["musl-gcc", "cc"])
@@ -54,7 +54,7 @@ def _names() -> str:
 def supervised(
     bare: str,
     case: str,
-    check: Check,
+    check: Callable[[dict[str, Any], list[str]], None],
     port: Port = Port.GARBAGE,
     level: str = "notify",
     resolve: str = "mapped",
@@ -246,12 +246,17 @@ def out_of_descriptors(self: CallDoor, *where: int, **how: bool) -> Taken | None
 
 
 WAIT = CallDoor.wait
-NO_ROOM = "a call of the tool could not be taken: Too many open files"
+NO_CALL = "a call of the tool could not be taken"
+NO_ROOM = f"{NO_CALL}: Too many open files"
 FAULTS = {
     "a bug": (raising(AssertionError("BUG: made up")), "internal error: AssertionError('BUG: made up')"),
     "no descriptors to wait": (raising(OSError(errno.EMFILE, "Too many open files")), NO_ROOM),
     "no descriptor for the socket": (out_of_descriptors, NO_ROOM),
 }
+
+
+def _is_our_lack(detail: str, record: dict[str, Any], stdout: bytes, log: Path) -> None:
+    assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
 
 
 @pytest.mark.parametrize(("wait", "detail"), FAULTS.values(), ids=FAULTS)
@@ -261,22 +266,17 @@ def test_a_supervisor_that_fails_is_blamed_and_not_the_tool(
 ) -> None:
     monkeypatch.setattr(CallDoor, "wait", wait)
 
-    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
-        assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
-
-    one_run(Port.GARBAGE, python(CONNECTS) if has_hooks else (bare, "opens"), check, level="notify")
+    program = python(CONNECTS) if has_hooks else (bare, "opens")
+    one_run(Port.GARBAGE, program, partial(_is_our_lack, detail), level="notify")
 
 
-def test_a_name_server_that_cannot_be_watched_is_no_fault_of_the_tool(
-    bare: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
+def test_a_name_server_that_there_is_no_room_for_is_no_fault_of_the_tool(
+    bare: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "NameServer", raising(OSError(errno.ENOSPC, FULL)))
-
-    def check(record: dict[str, Any], stdout: bytes, log: Path) -> None:
-        detail = f"a call of the tool could not be taken: {FULL}"
-        assert record["failure"] == {"kind": "shim", "blame": "local", "retryable": True, "detail": detail}
-
-    one_run(Port.GARBAGE, (bare, "datagrams"), check, level="notify")
+    what, why = ("NameServer", FULL) if number == errno.ENOSPC else ("Nowhere", os.strerror(number))
+    monkeypatch.setattr(supervisor, what, raising(OSError(number, why)))
+    one_run(Port.GARBAGE, (bare, "datagrams"), partial(_is_our_lack, f"{NO_CALL}: {why}"), level="notify")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,22 @@ def test_an_answer_of_tor_that_cannot_be_waited_for_loses_its_run(tmp_path: Path
     fake_hooks.played(tmp_path, script)
 
 
+def test_a_name_that_there_is_no_socket_to_ask_for_by_loses_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_socket(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def script(run: Run) -> None:
+        look_ups = Dialogues("127.64.0.1", ("127.0.0.1", 1), run.reports, run._post)
+        with monkeypatch.context() as here:
+            here.setattr(socket, "socket", no_socket)
+            look_ups.bind_lookup(1, "a.test")
+        assert run.events == [LauncherLost("a name could not be asked for: Too many open files")]
+
+    fake_hooks.played(tmp_path, script)
+
+
 @needs_networks
 def test_a_name_server_that_cannot_be_watched_leaves_nothing_open(tmp_path: Path) -> None:
     async def script(asked: Asked) -> None:
