@@ -34,6 +34,7 @@ SIGNALS = "signals and abstract unix sockets of other processes"
 PROCESSES = "memory and sockets of the user's other processes"
 GROUPS = "control groups, which stop and kill processes"
 QUEUES = "message queues and shared memory of other programs"
+TERMINALS = "terminals of other programs"
 TAPS = "macvtap and ipvtap devices, which send what is written to them"
 AUTOMOUNTERS = "automounters, which go where a path says"
 SETTINGS = "kernel settings, which root may write"
@@ -128,8 +129,8 @@ class Containment:
 
     @property
     def has_own_mounts(self) -> bool:
-        """Whether control groups can only be read, devices that carry frames can't be opened, and named pipes of
-        daemons, message queues and shared memory of others are not there."""
+        """Whether control groups can only be read, devices that carry frames and terminals of others can't be opened,
+        and named pipes of daemons, message queues and shared memory of others are not there."""
         return self.level != "shim" and self.abilities.has_namespaces
 
     @property
@@ -146,7 +147,7 @@ class Containment:
         if not (self.has_own_mounts and self.finds_pipes) and not (self.is_read_only and not self.writes):
             found.append(PIPES)
         if not self.has_own_mounts:
-            found += [QUEUES, TAPS]
+            found += [QUEUES, TERMINALS, TAPS]
         if self.level != "shim" and not self.has_own_mounts and not self.is_read_only:
             found.append(GROUPS)
         if self.level != "shim" and not self.is_alone:

@@ -37,6 +37,7 @@ from .records import (
 
 __all__ = [
     "ANSWERS_MAX",
+    "CLOSED_MAX",
     "HIDDEN_MAX",
     "LAUNCHER",
     "MAGIC",
@@ -89,6 +90,7 @@ HERE: Final = Path(__file__).parent
 PRELOAD: Final = HERE / "exitpin-preload.so"
 LAUNCHER: Final = HERE / "exitpin-launch"
 HIDDEN_MAX: Final[int] = lib.EXITPIN_HIDDEN_MAX
+CLOSED_MAX: Final[int] = lib.EXITPIN_CLOSED_MAX
 """As many sockets and named pipes the launcher hides."""
 NAMED_PIPES_MAX: Final = 64
 """Of one process."""

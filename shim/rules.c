@@ -43,6 +43,9 @@ static const struct rule rules[] = {
 	{"io_uring", SYS_io_uring_enter, {{0}}, ERROR(ENOSYS)},
 	{"io_uring", SYS_io_uring_register, {{0}}, ERROR(ENOSYS)},
 
+	/* a child in any control group, by a flag that stands in memory; C libraries do without */
+	{"clone3", SYS_clone3, {{0}}, ERROR(ENOSYS)},
+
 	/* keys that a helper of the kernel fetches, by DNS */
 	{"request_key", SYS_request_key, {{0}}, ERROR(EPERM)},
 
@@ -234,11 +237,11 @@ static void add_call(struct writer *writer, size_t first, int what)
 	add(writer, BPF_IF_EQUAL, (uint32_t)rules[first].call)->if_true = 1;
 	struct bpf_instruction *over = add(writer, BPF_SKIP, 0);
 	size_t begin = writer->size;
+	bool is_told = (what & EXITPIN_ASKS) && rules[first].call != SYS_clone3; /* that is asked for each thread */
 
 	for (size_t i = first; i < RULES; i++)
 		if (rules[i].call == rules[first].call && is_in_force(&rules[i], what))
-			add_rule(writer, &rules[i],
-				 is_refusal(&rules[i]) && (what & EXITPIN_ASKS) ? SECCOMP_ASK : rules[i].answer);
+			add_rule(writer, &rules[i], is_refusal(&rules[i]) && is_told ? SECCOMP_ASK : rules[i].answer);
 	add(writer, BPF_ANSWER, SECCOMP_PASS);
 	over->operand = (uint32_t)(writer->size - begin);
 }

@@ -15,6 +15,7 @@ enum {
 	EXITPIN_NAME_MAX = 255,
 	EXITPIN_ANSWERS_MAX = 2,
 	EXITPIN_HIDDEN_MAX = 512, /* sockets and named pipes of daemons on the launcher's command line */
+	EXITPIN_CLOSED_MAX = 512, /* what is closed off from every run, beside these */
 };
 
 /* What a hook reports. One connection to the run's report socket carries one report and its answer. */

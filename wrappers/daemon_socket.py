@@ -15,7 +15,7 @@ from ..orchestrator.errors import EXIT_USAGE, OperatorError
 from ..shim import bindings
 from ..shim.bindings import Lease, LeaseKind
 from .lease import CREDENTIALS, FDS_MAX, PACKET_MAX, close_all
-from .runtime import private_directory, runtime_directory
+from .runtime import DAEMONS, private_directory, runtime_directory
 
 ANSWER_S = 10.0
 
@@ -39,7 +39,7 @@ def daemon_socket(kind: str, name: str = "") -> Path:
 
 def usual_socket(kind: str, name: str = "") -> Path:
     """Where the daemon of a vantage listens if nobody names another one. Read by find.c, too."""
-    return runtime_directory() / (f"daemon-lab-{name}" if kind == "lab" else "daemon")
+    return runtime_directory() / DAEMONS / (f"lab-{name}" if kind == "lab" else "own")
 
 
 def daemon_log(kind: str, name: str = "") -> Path:
@@ -159,7 +159,9 @@ def _from_the_service_manager() -> socket.socket:
     listener = socket.socket(fileno=3)
     is_ours = listener.family == socket.AF_UNIX and listener.type == socket.SOCK_SEQPACKET
     if os.environ.pop("LISTEN_FDS", "") != "1" or not is_ours:
-        raise OperatorError("the service manager gives another socket.", "ListenSequentialPacket=%t/exitpin/daemon")
+        raise OperatorError(
+            "the service manager gives another socket.", "ListenSequentialPacket=%t/exitpin/daemons/own"
+        )
     del os.environ["LISTEN_PID"]
     os.set_inheritable(3, False)
     listener.setblocking(False)

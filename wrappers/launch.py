@@ -14,8 +14,10 @@ from pathlib import Path
 from ..orchestrator import events, ports
 from ..orchestrator.containment import Containment
 from ..orchestrator.effects import AnswerCall
+from ..orchestrator.errors import OperatorError
 from ..orchestrator.model import Claim, Run, Ticket
 from ..shim import bindings
+from .closed_off import closed_off
 from .desk import Desk, Given
 from .dialogues import Dialogues
 from .door import Door
@@ -47,7 +49,8 @@ class ToolLauncher:
     `flow`: for "stdout" and "stderr", who says when a tool's output is to be left in its pipe for a while. `evidence`:
     where a folder is made for what a run without a setup keeps; None: it keeps nothing. `household`: of a process
     that has several launchers; so, too, `pipes`, and `daemons`, looked for with what is `given` in mind (None: what the
-    containment names, as it is now). `process`: who starts a run's launcher, for this `caller` (us).
+    containment names, as it is now). `process`: who starts a run's launcher, for this `caller` (us). `closed`: what
+    is closed off from every run, as `closed_off`.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class ToolLauncher:
         pipes: NamedPipes | None = None,
         process: Starter = LaunchedProcess,
         caller: int | None = None,
+        closed: Callable[[int | None], list[str]] = closed_off,
     ) -> None:
         self.directory = directory
         self.evidence = evidence
@@ -85,6 +89,7 @@ class ToolLauncher:
         self.pipes = (pipes or NamedPipes()) if containment.has_own_mounts else None
         self.process = process
         self.caller = os.getpid() if caller is None else caller
+        self.closed = closed
         self.preload = directory / preload.name
         if not self.preload.is_symlink():
             self.preload.symlink_to(preload)
@@ -140,9 +145,18 @@ class ToolLaunch:
         if hidden is not None:
             paths, finds_all, finds_pipes = hidden
             self.containment = replace(self.containment, finds_all=finds_all, finds_pipes=finds_pipes)
-            problem = self._start(paths)
+            try:
+                problem = self._start([*self._closed(), *paths])
+            except (OSError, OperatorError) as error:
+                problem = f"what is to be closed to it is not known: {error}"
         if problem is not None:
             self._heard(events.LauncherLost(problem))
+
+    def _closed(self) -> list[str]:
+        launcher = self._launcher
+        if launcher.pipes is None:
+            return []
+        return launcher.closed(launcher.caller if launcher.foreground and self._run.setup is None else None)
 
     def _is_called_off(self) -> bool:
         """Whether it had not been started yet: then it will not be, and that is said."""

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..orchestrator.errors import OperatorError
+from .runtime import TOR, is_locked, private_directory, runtime_directory
 from .runtime import data_directory as data_directory
-from .runtime import is_locked, private_directory, runtime_directory
 from .tor import ControlChannel
 from .torrc import Line, client_torrc
 
@@ -34,7 +34,7 @@ _PHASE = re.compile(r'PROGRESS=(\d+).*SUMMARY="([^"]*)"')
 
 def control_socket() -> Path:
     """Where the own tor listens, whether it runs or not."""
-    return runtime_directory() / "tor" / "control"
+    return runtime_directory() / TOR / "control"
 
 
 def ensure_tor() -> None:

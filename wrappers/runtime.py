@@ -12,6 +12,8 @@ from pathlib import Path
 from ..orchestrator.errors import OperatorError
 
 PATH_MAX = 40
+DAEMONS, TOR = "daemons", "tor"
+"""Folders of it, in which exitpin's daemons and its own tor listen: closed to every tool."""
 NOBODY = 65534
 """Whoever has no number in our user namespace: root, in that of an ordinary user."""
 

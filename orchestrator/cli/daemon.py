@@ -95,15 +95,16 @@ def _start(args: argparse.Namespace) -> int:
         raise OperatorError(f"a daemon is running already (pid {pid}).", "`exitpin daemon stop` ends it.")
     path = daemon_log("lab" if _lab_of(args) else "own", _lab_of(args))
     private_directory(path.parent)
-    with path.open("wb") as log:
+    with path.open("w+b") as log:
         child, word = start_daemon(_again(args), log, os.environ)
-    late = f"exitpin: waiting for tor; what the daemon says stands in {path}"
-    if serves(word, lambda: print(late, file=sys.stderr)):
-        child.returncode = 0  # it stays, and is nobody's to wait for
-        return 0
-    child.terminate()
-    status = child.wait()
-    sys.stderr.write(path.read_text(errors="replace"))
+        late = f"exitpin: waiting for tor; what the daemon says stands in {path}"
+        if serves(word, lambda: print(late, file=sys.stderr)):
+            child.returncode = 0  # it stays, and is nobody's to wait for
+            return 0
+        child.terminate()
+        status = child.wait()
+        log.seek(0)
+        sys.stderr.write(log.read().decode(errors="replace"))  # its name may be gone: `lab down` takes it
     return status if status > 0 else EXIT_FAILED
 
 

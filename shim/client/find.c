@@ -95,9 +95,9 @@ bool find_daemon(char **arguments, struct search *search)
 	if (search->is_named)
 		size = place_named(named, path, room);
 	else if (search->is_lab)
-		size = snprintf(path, room, "%s/daemon-lab-%s", runtime, name);
+		size = snprintf(path, room, "%s/daemons/lab-%s", runtime, name);
 	else
-		size = snprintf(path, room, "%s/daemon", runtime);
+		size = snprintf(path, room, "%s/daemons/own", runtime);
 	if (size <= 0 || (size_t)size >= room)
 		path[0] = '\0';
 	return path[0] != '\0' || search->is_named;

@@ -1,4 +1,5 @@
-/* Devices that can't be opened, laid over what is not to be there for the tool, in our own mount namespace. */
+/* What is laid over what is not to be there for the tool, in our own mount namespace: a device that can't be opened, or over a
+ * folder an empty one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -73,6 +74,15 @@ bool close_off(int file)
 	return is_covered || is_unlinked(file);
 }
 
+/* Who begins to listen there later is not seen either. */
+static bool cover_folder(int file)
+{
+	char place[32];
+
+	snprintf(place, sizeof(place), "/proc/self/fd/%d", file);
+	return mount("none", place, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2,mode=0") == 0;
+}
+
 /* Over what was looked at, whatever its name leads to now. */
 static bool cover_file(int file)
 {
@@ -82,6 +92,10 @@ static bool cover_file(int file)
 		return false;
 	if (S_ISSOCK(status.st_mode))
 		return cover_socket(file) || is_unlinked(file);
+	if (S_ISDIR(status.st_mode))
+		return cover_folder(file) || is_unlinked(file);
+	if (S_ISCHR(status.st_mode))
+		return IS_LEFT_OUT("terminals") || close_off(file);
 	return !S_ISFIFO(status.st_mode) || IS_LEFT_OUT("pipes") || close_off(file);
 }
 

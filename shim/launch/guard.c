@@ -26,6 +26,7 @@ static const int capabilities[] = {
 	22, /* CAP_SYS_BOOT */
 	23, /* CAP_SYS_NICE */
 	25, /* CAP_SYS_TIME: what is seen has a time */
+	26, /* CAP_SYS_TTY_CONFIG: vhangup(2) ends the caller's terminal */
 	27, /* CAP_MKNOD */
 	38, /* CAP_PERFMON */
 	39, /* CAP_BPF */

@@ -1,6 +1,7 @@
-/* Namespaces of the run's own: a file system in which the Unix sockets and named pipes of daemons are not there (a device
- * lies over each: connect(2) refuses it, and so does open(2) where it lies over a pipe) and control groups can only be
- * read; message queues and shared memory of its own; devices that carry frames closed; and a network without a device. */
+/* Namespaces of the run's own: a file system in which the Unix sockets and named pipes of daemons, and terminals of others,
+ * are not there (a device lies over each: connect(2) refuses it, and so does open(2) where it lies over a pipe or a
+ * terminal), nor what is in folders where somebody may listen later, and control groups can only be read; message queues
+ * and shared memory of its own; devices that carry frames closed; and a network without a device. */
 #include <sched.h>
 
 #include "../namespaces.h"

@@ -18,7 +18,7 @@ struct limits {
 	int64_t values[LIMIT_COUNT];
 };
 
-enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX, GIVEN_MAX = 512, WRITABLE_MAX = 128 };
+enum { HIDDEN_MAX = EXITPIN_HIDDEN_MAX + EXITPIN_CLOSED_MAX, GIVEN_MAX = 512, WRITABLE_MAX = 128 };
 
 struct request {
 	int control;

@@ -37,7 +37,7 @@ class Daemon:
     def pid(self) -> int:
         """As it is seen from outside of the lab."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.connect(str(self.lab.state.directory.parent.parent / f"daemon-lab-{self.lab.state.name}"))
+            connection.connect(str(self.lab.state.directory.parent.parent / "daemons" / f"lab-{self.lab.state.name}"))
             return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
 
     def argv(self, *words: str, verb: str = "run") -> list[str]:

@@ -1,4 +1,4 @@
-"""Servers that are none of the tool's, on Unix sockets, a pipe, a spool, queues, loopback: they go where they are told.
+"""Servers that are none of the tool's, on Unix sockets, a pipe, a terminal, queues, loopback: they go where one says.
 
 python -m leaks.errands DIRECTORY ABSTRACT    (in the lab; says its port on loopback when all is open)
 A request is `CONNECT ADDRESS PORT`; the resolver takes anything with a name in it; the giver hands out sockets: `udp`
@@ -8,12 +8,14 @@ Ends with its stdin.
 
 import ctypes
 import os
+import pty
 import re
 import socket
 import struct
 import sys
 import threading
 import time
+import tty
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -101,6 +103,14 @@ def read_pipe(path: Path) -> None:
                 carry_out(request)
 
 
+def serve_terminal(place: Path) -> None:
+    """As what makes a serial line of a connection does."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    place.symlink_to(os.ttyname(theirs))
+    threading.Thread(target=read_forever, args=(lambda: os.read(ours, 1000),), daemon=True).start()
+
+
 def read_spool(directory: Path) -> None:
     while True:
         for job in directory.iterdir():
@@ -170,6 +180,7 @@ def main() -> None:
     datagrams = unix(socket.SOCK_DGRAM, f"{directory}/datagram")
     threading.Thread(target=read_datagrams, args=(datagrams,), daemon=True).start()
     threading.Thread(target=read_pipe, args=(directory / "fifo",), daemon=True).start()
+    serve_terminal(directory / "terminal")
     threading.Thread(target=read_spool, args=(directory / "spool",), daemon=True).start()
     read_queues(directory)
     print(loopback.getsockname()[1], flush=True)

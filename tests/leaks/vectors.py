@@ -136,8 +136,8 @@ VECTORS: tuple[Vector, ...] = (
     *_theme(
         "unix sockets",
         "unix-stream@36 unix-seqpacket@36 unix-datagram@36 unix-syscall@36 unix-datagram-syscall@36 unix-abstract@36 "
-        "resolver-nscd@54 resolver-varlink@54 "
-        "resolver-dbus@54 fifo spool rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42 "
+        "resolver-nscd@54 resolver-varlink@54 resolver-dbus@54 fifo terminal spool "
+        "rights-udp@42 rights-udp-recvmmsg@42 rights-tcp@42 rights-tcp-recvmmsg@42 "
         "rights-count@71!",
         Start.UNIX,
     ),
@@ -176,6 +176,7 @@ DEFENCES: Mapping[str, tuple[str, ...]] = {
     "named-peers": ("stdin-unix", "stdout-unix"),
     "hide": ("unix-syscall",),
     "pipes": ("fifo",),
+    "terminals": ("terminal",),
     "taps": ("macvtap",),
     "queues": ("queue-sysv", "queue-posix", "memory-sysv"),
     "read-only": ("spool-read-only",),

@@ -22,6 +22,7 @@ from exitpin.orchestrator.containment import (
     SETTINGS,
     SIGNALS,
     TAPS,
+    TERMINALS,
     Abilities,
     contain,
     of_run,
@@ -72,7 +73,7 @@ def test_a_record_says_what_stays_open() -> None:
         "allowed": [],
         "read_only": False,
         "dns_server": None,
-        "open": [DAEMONS, PIPES, QUEUES, TAPS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
+        "open": [DAEMONS, PIPES, QUEUES, TERMINALS, TAPS, GROUPS, SIGNALS, INHERITED, FILES, ADDRESSES],
     }
     assert GROUPS not in contain("notify", replace(NEW, has_namespaces=True)).open
     assert LISTENING in contain(None, NEW, may_listen=True).open

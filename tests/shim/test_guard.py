@@ -24,7 +24,7 @@ X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has
 
 SETPRIV = shutil.which("setpriv") or "setpriv"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
-POWERFUL = (2, 12, 13, 16, 17, 19, 20, 21, 22, 23, 25, 27, 38, 39, 40)
+POWERFUL = (2, 12, 13, 16, 17, 19, 20, 21, 22, 23, 25, 26, 27, 38, 39, 40)
 """Capabilities that make packets or routes without sockets, or reach into other processes."""
 REFUSED = {
     "sockets": [

@@ -128,4 +128,4 @@ def test_500_leases_are_their_exits_and_leave_nothing(
         assert (undisturbed["served"], undisturbed["running"], undisturbed["waiting"]) == (calls, 0, 0)
     finally:
         assert verb(state.name, "stop").returncode == 0
-    assert not (state.directory.parent.parent / f"daemon-lab-{state.name}").exists()
+    assert not (state.directory.parent.parent / "daemons" / f"lab-{state.name}").exists()

@@ -60,6 +60,7 @@ class Begun:
             {},
             containment=HIDING,
             process=Process,  # type: ignore[arg-type]
+            closed=lambda _: [],
         )
         self.launcher.daemons = Daemons("/x", (), look, clock)
         self.launcher.pipes = NamedPipes(pipes)

@@ -13,7 +13,7 @@
 
 #include "vector.h"
 
-/* A named pipe, and a spool directory: no socket at all. */
+/* A named pipe, a terminal, and a spool directory: no socket at all. */
 static int leave(const struct aim *aim, const char *name, int flags)
 {
 	char path[160];
@@ -32,6 +32,11 @@ static int leave(const struct aim *aim, const char *name, int flags)
 static int fifo(const struct aim *aim)
 {
 	return leave(aim, "fifo", 0);
+}
+
+static int terminal(const struct aim *aim)
+{
+	return leave(aim, "terminal", O_NOCTTY);
 }
 
 static int spool(const struct aim *aim)
@@ -85,6 +90,7 @@ static int memory_sysv(const struct aim *aim)
 
 const struct vector handed_vectors[] = {
 	{"fifo", fifo},
+	{"terminal", terminal},
 	{"spool", spool},
 	{"spool-read-only", spool},
 	{"fifo-read-only", fifo},

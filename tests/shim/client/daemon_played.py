@@ -28,7 +28,7 @@ class Place:
 
     @property
     def socket(self) -> Path:
-        return self.directory / "exitpin" / "daemon"
+        return self.directory / "exitpin" / "daemons" / "own"
 
     def start(self, *words: str, **options: object) -> "subprocess.Popen[bytes]":
         environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(self.directory), "MARK": "a b"}
@@ -113,6 +113,7 @@ def placed() -> Iterator[Place]:
         beside = one.directory / "exitpin.bin"
         beside.mkdir()
         (one.directory / "exitpin").mkdir(0o700)
+        one.socket.parent.mkdir(0o700)
         shutil.copy(CLIENT, beside / "exitpin")
         (beside / "exitpin-py").write_text(f'#!/bin/sh\necho {IN_PYTHON} "$@"\n')
         (beside / "exitpin-py").chmod(0o755)

@@ -27,7 +27,7 @@ def test_without_a_daemon_all_is_left_to_python(place: Place, words: tuple[str, 
         (("run", "--", "true"), {"EXITPIN": "1"}),
         (("run", "--lab", "--", "true"), {}),
         (("run", "--", "true"), {"EXITPIN_LAB": "other"}),
-        (("sh", "--lab", "--name", "../exitpin/daemon", "--", "true"), {}),
+        (("sh", "--lab", "--name", "../daemons/own", "--", "true"), {}),
     ],
 )
 def test_a_daemon_of_another_place_or_for_another_verb_is_not_asked(
@@ -39,17 +39,17 @@ def test_a_daemon_of_another_place_or_for_another_verb_is_not_asked(
 @pytest.mark.parametrize(
     ("words", "env", "name"),
     [
-        (("run", "-e", "x", "--", "true", "--lab"), {}, "daemon"),
-        (("run", "--lab", "--", "true"), {}, "daemon-lab-default"),
-        (("sh", "--lab", "--name=mine"), {}, "daemon-lab-mine"),
-        (("run", "--name", "mine", "--lab", "--", "true"), {}, "daemon-lab-mine"),
-        (("run", "--", "true"), {"EXITPIN_LAB": "mine"}, "daemon-lab-mine"),
+        (("run", "-e", "x", "--", "true", "--lab"), {}, "own"),
+        (("run", "--lab", "--", "true"), {}, "lab-default"),
+        (("sh", "--lab", "--name=mine"), {}, "lab-mine"),
+        (("run", "--name", "mine", "--lab", "--", "true"), {}, "lab-mine"),
+        (("run", "--", "true"), {"EXITPIN_LAB": "mine"}, "lab-mine"),
     ],
 )
 def test_the_daemon_of_the_network_that_is_named_is_asked(
     place: Place, words: tuple[str, ...], env: dict[str, str], name: str
 ) -> None:
-    with daemon_at(place.directory / "exitpin" / name) as daemon:
+    with daemon_at(place.socket.with_name(name)) as daemon:
         client = place.start(*words, env=env)
         assert daemon.asked()[1][1 : 1 + len(words)] == [*words]
         daemon.say(Lease(LeaseKind.DECLINE))
@@ -168,6 +168,7 @@ def test_somebody_elses_daemon_is_not_asked(place: Place) -> None:
         "print(flush=True)\nc, _ = s.accept()\nprint(len(c.recv(99)), flush=True)"
     )
     place.socket.parent.chmod(0o777)
+    place.socket.parent.parent.chmod(0o755)
     place.directory.chmod(0o755)
     with subprocess.Popen([sys.executable, "-c", script, place.socket], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
