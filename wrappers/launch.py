@@ -191,10 +191,10 @@ class ToolLaunch:
         self._heard(events.Supervised())
 
     def _options(self, hidden: Sequence[str], places: Iterable[str]) -> list[str]:
-        setup, containment = self._run.setup, self._launcher.containment
+        setup, containment, pipes = self._run.setup, self._launcher.containment, self._launcher.given_pipes.names
         if setup is not None:
-            return [*containment_options(containment, hidden, places_of(setup)), *launcher_options(setup)]
-        options = containment_options(containment, hidden, places)
+            return [*containment_options(containment, hidden, places_of(setup), pipes), *launcher_options(setup)]
+        options = containment_options(containment, hidden, places, pipes)
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
 
     def _stdio(self) -> tuple[int, int, int] | None:

@@ -1,6 +1,7 @@
 """What is hidden from a run, and runs that wait until that is known."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,6 +52,7 @@ class Begun:
         look: Look,
         clock: Callable[[], float] = lambda: 0.0,
         pipes: Callable[[], Pipes] = lambda: NO_PIPES,
+        containment: Containment = HIDING,
     ) -> None:
         self.events: list[Any] = []
         self.launcher = ToolLauncher(
@@ -58,7 +60,7 @@ class Begun:
             bindings.PRELOAD,
             ("127.0.0.1", 1),
             {},
-            containment=HIDING,
+            containment=containment,
             process=Process,  # type: ignore[arg-type]
         )
         self.launcher.daemons = Daemons("/x", (), look, clock)
@@ -257,7 +259,25 @@ def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
 
 
 def test_a_run_that_may_only_read_writes_where_it_may_and_to_what_is_its_own() -> None:
-    held = Containment("guard", abilities=Abilities(6), writes=frozenset({"/w"}), pipes=frozenset({"/p"}))
-    assert containment_options(held, [], ["/own"]) == ["--guard"]
-    options = containment_options(replace(held, is_read_only=True), [], ["/own"])
+    held = Containment("guard", abilities=Abilities(6), writes=frozenset({"/w"}))
+    assert containment_options(held, [], ["/own"], ["/p"]) == ["--guard"]
+    options = containment_options(replace(held, is_read_only=True), [], ["/own"], ["/p"])
     assert options == ["--guard", "--read-only", "--write", "/w", "--write", "/p", "--write", "/own"]
+
+
+def test_what_is_named_as_a_pipe_and_is_none_may_not_be_written_to(tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    (given / "folder").mkdir(parents=True)
+    (given / "file").touch()
+    os.mkfifo(given / "pipe")
+    named = frozenset(str(given / name) for name in ("folder", "file", "missing", "pipe"))
+
+    async def script() -> None:
+        held = replace(HIDING, is_read_only=True, pipes=named)
+        run = Begun(tmp_path, no_sockets, containment=held)
+        await run.until(lambda: run.options)
+        assert run.options is not None
+        assert [word for word in run.options if word in named] == [str(given / "pipe")]
+        run.launch.close()
+
+    apart(script)
