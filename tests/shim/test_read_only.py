@@ -108,6 +108,43 @@ def test_a_file_to_read_from_is_not_there_to_be_written_to(shim: Shim, kept: Pat
     assert (run.lines, kept.read_text()) == (["no"], "as it was")
 
 
+@AT_GUARD
+@pytest.mark.parametrize("is_held", [True, False], ids=["as it is", "without that defence"])
+def test_of_what_is_inherited_no_file_is_open_for_writing(
+    shim: Shim, kept: Path, without: Callable[[str], str], is_held: bool
+) -> None:
+    os.mkfifo(pipe := kept.with_name("pipe"))
+    writing = [os.open(kept, flags) for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND)]
+    writing += [os.open(kept.parent, os.O_TMPFILE | os.O_RDWR), os.open(pipe, os.O_RDWR), os.open(pipe, os.O_WRONLY)]
+    staying = [os.open(kept, os.O_RDONLY), os.open(pipe, os.O_RDONLY), os.open(os.devnull, os.O_RDWR), *os.pipe()]
+    master, terminal = os.openpty()
+    staying.append(terminal)
+    launcher = str(bindings.LAUNCHER) if is_held else without("read-only")
+    flags = ("--read-only", "--keep-files")
+    run = shim.probe("tree", "state", flags=flags, launcher=launcher, pass_fds=(*writing, *staying))
+    for descriptor in (*writing, *staying, master):
+        os.close(descriptor)
+    found = {int(line.removeprefix("fd=")) for line in run.lines[1:]}
+    assert found == set(staying if is_held else writing + staying)
+
+
+@AT_GUARD
+def test_what_a_shell_has_to_tell_its_command_is_read_and_its_log_is_not_written_to(shim: Shim, kept: Path) -> None:
+    tells = f'exec 5>>{kept}; exec "$@" /dev/fd/63 63< <(echo told)'
+    run = shim.run(
+        "sh", "-c", 'cat "$1"; echo x >&5 || echo no', "sh",
+        flags=("--read-only", "--keep-files"), under=("bash", "-c", tells, "bash"),
+    )  # fmt: skip
+    assert (run.lines, kept.read_text()) == (["told", "no"], "as it was")
+
+
+@AT_GUARD
+def test_where_the_callers_own_redirections_lead_is_written_to(shim: Shim, kept: Path) -> None:
+    with kept.open("r+") as both:
+        shim.run("sh", "-c", "echo x >&0", flags=("--read-only", "--keep-files"), stdin=both)
+    assert kept.read_text() == "x\n it was"
+
+
 @pytest.mark.parametrize("shim", ["shim"], indirect=True)
 def test_without_a_level_that_can_hold_it_nothing_is_started(shim: Shim) -> None:
     run = shim.run("true", flags=("--read-only",))
