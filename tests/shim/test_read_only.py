@@ -1,5 +1,6 @@
 """A run that may only read: what it may write to nevertheless, and what it may not."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -155,6 +156,33 @@ def test_without_a_level_that_can_hold_it_nothing_is_started(shim: Shim) -> None
 def test_nothing_is_started_where_a_place_to_write_to_is_gone(shim: Shim, tmp_path: Path) -> None:
     refused = shim.run("true", flags=("--read-only", "--write", str(tmp_path / "gone"))).of(NoticeKind.REFUSED)
     assert refused.reason is Reason.CONTAINMENT
+
+
+@AT_GUARD
+@pytest.mark.parametrize("swap", ["rmdir a/b; ln -s ../../kept a/b", "rm -r a; ln -s ../outer a"], ids=["it", "up"])
+@pytest.mark.parametrize("is_held", [True, False], ids=["as it is", "without that defence"])
+def test_a_link_that_a_run_has_laid_opens_nothing_to_the_next(
+    shim: Shim, kept: Path, tmp_path: Path, without: Callable[[str], str], swap: str, is_held: bool
+) -> None:
+    (inner := tmp_path / "own" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "outer" / "b").symlink_to(kept.parent)
+    launcher = str(bindings.LAUNCHER) if is_held else without("links")
+    flags = ("--read-only", "--write", str(tmp_path / "own"), "--write", str(inner))
+    assert shim.run("sh", "-ec", swap, cwd=tmp_path / "own", flags=flags).of(NoticeKind.EXITED).status == 0
+    run = shim.run("sh", "-c", f"echo changed >{kept}", flags=flags, launcher=launcher)
+    if is_held:
+        refused = run.of(NoticeKind.REFUSED)
+        assert (refused.reason, refused.error) == (Reason.CONTAINMENT, errno.ELOOP)
+    assert kept.read_text() == ("as it was" if is_held else "changed\n")
+
+
+@AT_GUARD
+def test_a_place_that_a_run_has_made_anew_is_one_that_it_may_write_to(shim: Shim, tmp_path: Path) -> None:
+    (inner := tmp_path / "own" / "pages").mkdir(parents=True)
+    flags = ("--read-only", "--write", str(inner.parent), "--write", str(inner))
+    anew = f"rm -rf {inner}; mkdir {inner} && echo mine >{inner}/file && cat {inner}/file"
+    assert [shim.run("sh", "-c", anew, flags=flags).lines for _ in range(2)] == [["mine"]] * 2
 
 
 @AT_GUARD

@@ -1,10 +1,8 @@
 """What is hidden from a run, and runs that wait until that is known."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from exitpin.orchestrator.events import LauncherLost
 from exitpin.shim import bindings
 from exitpin.wrappers import hidden
 from exitpin.wrappers.daemons import Sockets
-from exitpin.wrappers.hidden import Daemons, containment_options
+from exitpin.wrappers.hidden import Daemons
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
@@ -53,6 +51,7 @@ class Begun:
         clock: Callable[[], float] = lambda: 0.0,
         pipes: Callable[[], Pipes] = lambda: NO_PIPES,
         containment: Containment = HIDING,
+        evidence: Path | None = None,
     ) -> None:
         self.events: list[Any] = []
         self.launcher = ToolLauncher(
@@ -61,6 +60,7 @@ class Begun:
             ("127.0.0.1", 1),
             {},
             containment=containment,
+            evidence=evidence,
             process=Process,  # type: ignore[arg-type]
         )
         self.launcher.daemons = Daemons("/x", (), look, clock)
@@ -254,30 +254,5 @@ def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
         assert await found() == ["1"], "a look that took long is not repeated at once"
         now += 4
         assert await found() == ["2"]
-
-    apart(script)
-
-
-def test_a_run_that_may_only_read_writes_where_it_may_and_to_what_is_its_own() -> None:
-    held = Containment("guard", abilities=Abilities(6), writes=frozenset({"/w"}))
-    assert containment_options(held, [], ["/own"], ["/p"]) == ["--guard"]
-    options = containment_options(replace(held, is_read_only=True), [], ["/own"], ["/p"])
-    assert options == ["--guard", "--read-only", "--write", "/w", "--write", "/p", "--write", "/own"]
-
-
-def test_what_is_named_as_a_pipe_and_is_none_may_not_be_written_to(tmp_path: Path) -> None:
-    given = tmp_path / "given"
-    (given / "folder").mkdir(parents=True)
-    (given / "file").touch()
-    os.mkfifo(given / "pipe")
-    named = frozenset(str(given / name) for name in ("folder", "file", "missing", "pipe"))
-
-    async def script() -> None:
-        held = replace(HIDING, is_read_only=True, pipes=named)
-        run = Begun(tmp_path, no_sockets, containment=held)
-        await run.until(lambda: run.options)
-        assert run.options is not None
-        assert [word for word in run.options if word in named] == [str(given / "pipe")]
-        run.launch.close()
 
     apart(script)
