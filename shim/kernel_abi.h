@@ -1,6 +1,6 @@
 /* What launcher and supervisor need of the kernel's interface and libc's headers may lack: musl has none of the kernel's,
  * and those of Debian 12 know no network rules of Landlock. Values never change once a kernel has them.
- * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability,sockios}.h. */
+ * Sources: include/uapi/linux/{filter,bpf_common,seccomp,audit,landlock,capability,sockios,openat2}.h. */
 #ifndef EXITPIN_KERNEL_ABI_H
 #define EXITPIN_KERNEL_ABI_H
 
@@ -104,6 +104,11 @@ struct capability_set { /* of 32 capabilities */
 	uint32_t effective, permitted, inheritable;
 };
 enum { CAPABILITY_VERSION = 0x20080522, CAPABILITY_SETS = 2 };
+
+struct path_opening { /* struct open_how */
+	uint64_t flags, mode, resolve;
+};
+enum { OPENAT2 = 437 /* the system call, on every machine */, WITHOUT_LINKS = 4 /* RESOLVE_NO_SYMLINKS */ };
 
 struct landlock_ruleset {
 	uint64_t files, network, scopes;

@@ -15,7 +15,7 @@ bool exitpin_landlock(bool with_network);
 
 /* Keeps this thread from changing what any file holds, and the names in any folder, but: at and below these paths, the
  * devices that keep nothing, terminals, and what standard output and error are open for. False and errno: it would not, or a
- * path is not there. Wants no-new-privileges. */
+ * path is not there, or leads over a link (ELOOP). Wants no-new-privileges. */
 bool exitpin_landlock_read_only(const char *const *writable, size_t count);
 
 #endif

@@ -23,8 +23,11 @@ PIPES_S = 2.0
 """And for the pipes: then those count that were found last, and its record says that there may be others."""
 
 
-def containment_options(containment: Containment, hidden: Iterable[str] = (), own: Iterable[str] = ()) -> list[str]:
-    """The launcher's arguments for a level, and what it hides. `own`: files and folders of the run."""
+def containment_options(
+    containment: Containment, hidden: Iterable[str] = (), own: Iterable[str] = (), pipes: Iterable[str] = ()
+) -> list[str]:
+    """The launcher's arguments for a level, and what it hides. `own`: files and folders of the run; `pipes`: named
+    pipes of others that it was given, and are there."""
     options = {
         "--guard": containment.is_guarded, "--notify": containment.is_supervised, "--netns": containment.is_apart,
         "--alone": containment.is_alone and not containment.is_guarded,
@@ -33,7 +36,7 @@ def containment_options(containment: Containment, hidden: Iterable[str] = (), ow
         "--read-only": containment.is_read_only,
     }  # fmt: skip
     chosen = [option for option, is_there in options.items() if is_there]
-    writable = (*sorted(containment.writes), *sorted(containment.pipes), *own) if containment.is_read_only else ()
+    writable = (*sorted(containment.writes), *sorted(pipes), *own) if containment.is_read_only else ()
     named = {"--given": sorted(containment.unix), "--hide": hidden, "--write": writable}
     return [*chosen, *(word for option, paths in named.items() for path in paths for word in (option, path))]
 

@@ -74,7 +74,7 @@ class ToolLauncher:
         closed: Callable[[int | None], list[str]] = closed_off,
     ) -> None:
         self.directory = directory
-        self.evidence = evidence
+        self.evidence = None if evidence is None else Path(os.path.realpath(evidence))
         self.tor = tor
         self.environment = tool_environment(environment)
         self.containment = containment
@@ -205,11 +205,17 @@ class ToolLaunch:
         self._heard(events.Supervised())
 
     def _options(self, hidden: Sequence[str], places: Iterable[str]) -> list[str]:
-        setup, containment = self._run.setup, self._launcher.containment
+        setup, containment, pipes = self._run.setup, self._launcher.containment, self._launcher.given_pipes.names
         if setup is not None:
-            return [*containment_options(containment, hidden, places_of(setup)), *launcher_options(setup)]
-        options = containment_options(containment, hidden, places)
+            own = map(self._without_links, places_of(setup))
+            return [*containment_options(containment, hidden, own, pipes), *launcher_options(setup)]
+        options = containment_options(containment, hidden, map(self._without_links, places), pipes)
         return [*options, "--foreground", "--keep-files"] if self._launcher.foreground else options
+
+    def _without_links(self, place: str) -> str:
+        """One of the run's own. In our private folder no tool lays any; elsewhere it may, and none is followed."""
+        is_private = Path(place).is_relative_to(self._launcher.directory)
+        return os.path.realpath(place) if is_private else place
 
     def _stdio(self) -> tuple[int, int, int] | None:
         """Pipes; None for one run in the foreground: the caller's own."""

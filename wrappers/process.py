@@ -246,6 +246,8 @@ class LaunchedProcess:
 def _refused(notice: bindings.Notice) -> object:
     """The tool is refused; or there was no room to start any."""
     why = os.strerror(notice.error) if notice.error else ""
+    if (notice.reason, notice.error) == (bindings.Reason.CONTAINMENT, errno.ELOOP):
+        why = "a link was laid on the way to a place that --allow names, so that the tool would write elsewhere"
     if notice.error in NO_ROOM_TO_START and notice.reason in OF_THE_LAUNCHER:
         return events.LauncherLost(f"the tool could not be started: {why}")
     name = notice.reason.name.lower().replace("_", "-")

@@ -33,11 +33,15 @@ class GivenFiles:
     def __init__(self, names: Iterable[str], is_kind: Callable[[int], bool]) -> None:
         handles: list[int] = []
         weakref.finalize(self, _close, handles)
+        found: dict[str, Inode] = {}
         for path in filter(os.path.isabs, names):
             with contextlib.suppress(OSError):
                 handles.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
-        found = map(os.fstat, handles)
-        self.places = frozenset(Inode.of(status) for status in found if is_kind(status.st_mode))
+                status = os.fstat(handles[-1])
+                if is_kind(status.st_mode):
+                    found[path] = Inode.of(status)
+        self.names = frozenset(found)
+        self.places = frozenset(found.values())
 
 
 class GivenSockets(GivenFiles):

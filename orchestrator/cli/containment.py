@@ -54,9 +54,10 @@ def containment_of(args: argparse.Namespace, wanted: Mapping[str, str], known: A
         [word.removeprefix(kind) for word in args.allow if word.startswith(kind)] for kind in (UNIX, PIPE, WRITE)
     )
     containment = contain(
-        args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths, pipes=pipes,
-        writes=[_there(path) for path in writes], is_read_only=args.read_only, dns_server=args.dns_server,
-        wanted=wanted,
+        args.containment, known or abilities(), may_listen="listen" in args.allow, unix=paths,
+        pipes=[os.path.realpath(path) if stat.S_ISFIFO(_mode_of(path)) else path for path in pipes],
+        writes=[_there(path, args.read_only) for path in writes], is_read_only=args.read_only,
+        dns_server=args.dns_server, wanted=wanted,
     )  # fmt: skip
     if args.containment not in (None, containment.level):
         say(f"containment level is {containment.level}, and {args.containment} was asked for: {containment.why}")
@@ -97,13 +98,22 @@ def _mode_of(path: str) -> int:
         return 0
 
 
-def _there(path: str) -> str:
-    """The file or folder itself, whatever its name leads to later."""
+def _there(path: str, read_only: bool) -> str:
+    """The file or folder itself, whatever its name leads to later. Raises OperatorError where there is none, and, if a
+    tool may otherwise only read, where it could change there what exitpin runs others by."""
+    from ...wrappers.runtime import runtime_directory
+
     try:
-        return os.path.realpath(path, strict=True)
+        place = os.path.realpath(path, strict=True)
     except (OSError, ValueError):
         problem = f"--allow write:{path}: there is no such file or folder"
         raise OperatorError(f"{problem}.", "Make it first.", EXIT_USAGE) from None
+    ours = os.path.realpath(runtime_directory())
+    if read_only and os.path.commonpath([place, ours]) in (place, ours):
+        problem = f"--allow write:{path}: exitpin keeps there what it runs by ({ours})"
+        hint = "Name a folder without that, or set XDG_RUNTIME_DIR to a folder elsewhere."
+        raise OperatorError(f"{problem}.", hint, EXIT_USAGE)
+    return place
 
 
 def _allowed(word: str) -> str:

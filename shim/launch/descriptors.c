@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../rules.h"
 #include "launch.h"
 
 enum { MEMORY_MAJOR = 1, OLD_MASTER_MAJOR = 2 }; /* Documentation/admin-guide/devices.txt */
+enum { PIPES_WITHOUT_NAMES = 0x50495045 };       /* PIPEFS_MAGIC of linux/magic.h */
 
 struct peer_name {
 	char text[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
@@ -98,14 +101,26 @@ static bool is_harmless_device(int fd, dev_t device)
 	return isatty(fd) && major(device) != OLD_MASTER_MAJOR && ioctl(fd, TIOCGPTN, &terminal) != 0;
 }
 
-static bool is_harmless(int fd)
+/* A pipe without a name is no file: what a shell has put there is its own doing, as in curl -K <(...). */
+static bool is_open_to_change_files(int fd)
+{
+	struct statfs system;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	return flags < 0 || fstatfs(fd, &system) != 0 || system.f_type != PIPES_WITHOUT_NAMES;
+}
+
+static bool is_harmless(int fd, bool read_only)
 {
 	struct stat status;
 
 	if (fstat(fd, &status) != 0)
 		return false;
-	return S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode) ||
-	       (S_ISCHR(status.st_mode) && is_harmless_device(fd, status.st_rdev));
+	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))
+		return !read_only || !is_open_to_change_files(fd);
+	return S_ISCHR(status.st_mode) && is_harmless_device(fd, status.st_rdev);
 }
 
 static bool close_all(int control)
@@ -115,8 +130,9 @@ static bool close_all(int control)
 }
 
 /* One by one. False: this did not see all of them, not even its own. */
-static bool close_listed(int control, bool keep_files)
+static bool close_listed(const struct request *request)
 {
+	const bool read_only = request->read_only && !IS_LEFT_OUT("read-only");
 	DIR *directory = opendir("/proc/self/fd");
 	bool has_seen_itself = false;
 	struct dirent *entry;
@@ -128,7 +144,7 @@ static bool close_listed(int control, bool keep_files)
 
 		if (fd == dirfd(directory))
 			has_seen_itself = true;
-		else if (fd > 2 && fd != control && !(keep_files && is_harmless(fd)))
+		else if (fd > 2 && fd != request->control && !(request->keep_files && is_harmless(fd, read_only)))
 			close(fd);
 	}
 	bool is_whole = errno == 0 && has_seen_itself;
@@ -145,7 +161,7 @@ bool close_inherited(const struct request *request)
 		if (is_socket_to_elsewhere(request, fd))
 			return false;
 	if (request->keep_files)
-		return close_listed(control, true) || close_all(control);
+		return close_listed(request) || close_all(control);
 	/* close_range is missing before Linux 5.9, and forbidden in some containers */
-	return close_all(control) || close_listed(control, false);
+	return close_all(control) || close_listed(request);
 }

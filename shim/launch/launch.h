@@ -58,8 +58,9 @@ void notify_ended(int control, unsigned swept);
 /* 1: an order was read; 0: nothing to read or not an order; -1: the orchestrator is gone. */
 int read_order(int control, struct exitpin_order *order);
 
-/* descriptors.c: closes what a tool must not inherit. False: descriptor 0, 1 or 2 is a socket to elsewhere (a network, or
- * a daemon that was not given), or the kernel gives no way to find the others. */
+/* descriptors.c: closes what a tool must not inherit; if it may only read, files that are open for writing, too. False:
+ * descriptor 0, 1 or 2 is a socket to elsewhere (a network, or a daemon that was not given), or the kernel gives no way to
+ * find the others. */
 bool close_inherited(const struct request *request);
 
 /* command.c: where execvp(3) would find name; NULL and errno, ENOENT or EACCES, of a path any of stat(2)'s. */

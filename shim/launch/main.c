@@ -9,8 +9,8 @@
  * --alone the memory and descriptors of other processes have to be out of its reach, guard or not; with --listen the tool
  * may listen; what is hidden it can't reach; what was given may be its standard input or output; with --own-mounts it
  * has mounts, message queues and shared memory of its own, though nothing is hidden; with --read-only (and --guard or
- * --notify) it may write where that is named, and nowhere else. What the library is told, the tool finds in the same
- * variable: arguments could be read by every user of the machine.
+ * --notify) it may write where that is named, and nowhere else: PATH leads there without a link, or nothing starts.
+ * What the library is told, the tool finds in the same variable: arguments could be read by every user here.
  * Exit status: 0 when a tool was started, however it ended (the EXITED notice says); 126, 127: nothing was started, as
  * the REFUSED notice says; 100: misused. */
 #include <errno.h>

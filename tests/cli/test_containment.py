@@ -10,7 +10,8 @@ import pytest
 
 from exitpin.orchestrator.cli.containment import add_containment, containment_of
 from exitpin.orchestrator.containment import Containment
-from exitpin.orchestrator.errors import OperatorError
+from exitpin.orchestrator.errors import EXIT_USAGE, OperatorError
+from exitpin.wrappers import runtime
 from exitpin.wrappers.machine import abilities
 
 
@@ -95,6 +96,30 @@ def test_a_place_to_write_to_is_that_which_is_there_now(tmp_path: Path) -> None:
     assert held.writes == {str(tmp_path / "folder")}
     with pytest.raises(OperatorError, match="gone: there is no such file or folder"):
         contained("--containment", "guard", "--read-only", "--allow", f"write:{tmp_path}/gone")
+
+
+def test_a_named_pipe_is_that_which_is_there_now(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    assert contained("--containment", "shim", "--allow", f"pipe:{tmp_path}/link").pipes == {str(tmp_path / "pipe")}
+
+
+@pytest.mark.parametrize("place", ["", "exitpin", "exitpin/run-1", "link"])
+def test_where_exitpin_keeps_what_it_runs_by_no_tool_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    own = tmp_path / "exitpin"
+    (own / "run-1").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(own)
+    (tmp_path / "exitpin2").mkdir()
+    monkeypatch.setattr(runtime, "runtime_directory", lambda: own)
+    words = ("--containment", "guard", "--read-only", "--allow")
+    with pytest.raises(OperatorError) as refused:
+        contained(*words, f"write:{tmp_path / place}")
+    problem = f"--allow write:{tmp_path / place}: exitpin keeps there what it runs by ({own})."
+    assert (refused.value.message, refused.value.exit_status) == (problem, EXIT_USAGE)
+    assert "XDG_RUNTIME_DIR" in refused.value.hint
+    assert contained(*words, f"write:{tmp_path}/exitpin2").writes == {str(tmp_path / "exitpin2")}
 
 
 def test_a_place_to_write_to_is_of_no_effect_where_all_may_be_written_to(

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from exitpin.orchestrator.events import LauncherLost
 from exitpin.shim import bindings
 from exitpin.wrappers import hidden
 from exitpin.wrappers.daemons import Sockets
-from exitpin.wrappers.hidden import Daemons, containment_options
+from exitpin.wrappers.hidden import Daemons
 from exitpin.wrappers.launch import ToolLaunch, ToolLauncher
 from exitpin.wrappers.named_pipes import NamedPipes, Pipes, Reader
 
@@ -51,6 +50,8 @@ class Begun:
         look: Look,
         clock: Callable[[], float] = lambda: 0.0,
         pipes: Callable[[], Pipes] = lambda: NO_PIPES,
+        containment: Containment = HIDING,
+        evidence: Path | None = None,
     ) -> None:
         self.events: list[Any] = []
         self.launcher = ToolLauncher(
@@ -58,7 +59,8 @@ class Begun:
             bindings.PRELOAD,
             ("127.0.0.1", 1),
             {},
-            containment=HIDING,
+            containment=containment,
+            evidence=evidence,
             process=Process,  # type: ignore[arg-type]
             closed=lambda _: [],
         )
@@ -269,10 +271,3 @@ def test_a_new_daemon_is_found_as_soon_as_the_list_is_a_second_old() -> None:
         assert await found() == ["2"]
 
     apart(script)
-
-
-def test_a_run_that_may_only_read_writes_where_it_may_and_to_what_is_its_own() -> None:
-    held = Containment("guard", abilities=Abilities(6), writes=frozenset({"/w"}), pipes=frozenset({"/p"}))
-    assert containment_options(held, [], ["/own"]) == ["--guard"]
-    options = containment_options(replace(held, is_read_only=True), [], ["/own"])
-    assert options == ["--guard", "--read-only", "--write", "/w", "--write", "/p", "--write", "/own"]

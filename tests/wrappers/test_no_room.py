@@ -123,6 +123,8 @@ def launcher_that_refuses(path: Path, reason: Reason, error: int) -> Path:
 
 LOST = LauncherLost("the tool could not be started: Too many references: cannot splice")
 
+LINKED = "a link was laid on the way to a place that --allow names, so that the tool would write elsewhere"
+
 
 @pytest.mark.parametrize(
     ("reason", "error", "told"),
@@ -131,6 +133,7 @@ LOST = LauncherLost("the tool could not be started: Too many references: cannot 
         (Reason.NONE, errno.ETOOMANYREFS, LOST),
         (Reason.NONE, errno.EAGAIN, LauncherLost(f"the tool could not be started: {os.strerror(errno.EAGAIN)}")),
         (Reason.CONTAINMENT, errno.EPERM, ProcessRefused("containment", 126, "Operation not permitted")),
+        (Reason.CONTAINMENT, errno.ELOOP, ProcessRefused("containment", 126, LINKED)),
         (Reason.NOT_EXECUTABLE, errno.ENOMEM, ProcessRefused("not-executable", 126, "Cannot allocate memory")),
     ],
 )
