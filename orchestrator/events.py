@@ -175,7 +175,10 @@ class TreeCrowded:
 
 @dataclass(frozen=True, slots=True)
 class ReportsCrowded:
-    """The run's processes reported more often than a run may; no report of theirs is taken any more."""
+    """The run's processes reported more often than a run may, or what `detail` says; no report of theirs is taken any
+    more."""
+
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -425,7 +425,7 @@ class Life:
         return self.fail(Failure("tool", "tool", False, f"more than {allowed} processes at a time"))
 
     def _reports_crowded(self, event: ev.ReportsCrowded, now: float) -> list[Effect]:
-        return self.fail(Failure("tool", "tool", False, f"more than {REPORTS_MAX:,} reports"))
+        return self.fail(Failure("tool", "tool", False, event.detail or f"more than {REPORTS_MAX:,} reports"))
 
     def _tree_ended(self, event: ev.TreeEnded, now: float) -> list[Effect]:
         if self.phase >= Phase.DRAINING:

@@ -5,7 +5,7 @@ Called by `wrappers/ahead.py` and by tests.
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -48,11 +48,11 @@ class Note(NamedTuple):
     host: str
     port: int
 
-    def close(self) -> None:
+    def close(self, close: Callable[[int], None] = os.close) -> None:
         """Close what came with it: nobody else will."""
         for descriptor in (self.connection, *self.descriptors):
             if descriptor >= 0:
-                os.close(descriptor)
+                close(descriptor)
 
 
 class Ticket(NamedTuple):

@@ -11,6 +11,7 @@ Where there is no such thread, nothing is lost but time. Called by `door.py`, on
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from collections import deque
@@ -21,6 +22,7 @@ from typing import Protocol, TypeVar
 from ..orchestrator.model import Claim, Destination
 from ..orchestrator.ports import Reply
 from ..shim.tickets import Kind, Note, Thread, Ticket
+from .closing import Closer
 from .watching import watch
 
 SUBSCRIBE_S = 10.0
@@ -102,9 +104,11 @@ class Ahead:
             return
         self._is_closed = True
         self._loop.remove_reader(self._noted)
+        self._unread += self.thread.notes()
         self.thread.stop()
+        rest = Closer(math.inf, _nothing)
         for note in self._unread:
-            note.close()
+            note.close(rest.close)
         self._unread.clear()
         os.close(self._noted)
         self._control.close()

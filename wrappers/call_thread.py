@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ..shim import calls
 from ..shim.tickets import CallDoor, Taken
+from .closing import Close, ToolSocket
 
 AT_ONCE = 16
 """So many calls are on their way to the loop; the next waits, and costs no descriptor."""
@@ -56,6 +57,7 @@ class CallThread:
         over: Callable[[Exception | None], None],
         hooked: Callable[[socket.socket, int], None],
         door: CallDoor,
+        close: Close,
         *,
         is_apart: bool,
         may_listen: bool,
@@ -64,6 +66,7 @@ class CallThread:
         self._over = over
         self._hooked = hooked
         self._door = door
+        self._close_tool_socket = close
         self._is_apart = is_apart
         self._may_listen = may_listen
         self._loop = asyncio.get_running_loop()
@@ -139,7 +142,7 @@ class CallThread:
         elif taken.connection >= 0:
             self._post(self._adopt, (socket.socket(fileno=taken.connection), taken.pid))
         else:
-            self._post(self._hand_over, _asked(taken))
+            self._post(self._hand_over, _asked(taken, self._close_tool_socket))
         return True
 
     def _adopt(self, hook: tuple[socket.socket, int]) -> None:
@@ -155,7 +158,7 @@ class CallThread:
             self._loop.call_soon_threadsafe(hears, what)
 
 
-def _asked(taken: Taken) -> Asked:
+def _asked(taken: Taken, close: Close) -> Asked:
     """As the loop hears of it."""
     told = taken.call, taken.error, taken.defence, taken.pid
     if taken.problem:
@@ -163,7 +166,7 @@ def _asked(taken: Taken) -> Asked:
     if taken.tool < 0:
         return Asked(*told)
     try:
-        return Asked(*told, None, socket.socket(fileno=taken.tool), taken.address)
+        return Asked(*told, None, ToolSocket(taken.tool, close), taken.address)
     except OSError as problem:
         os.close(taken.tool)
         return Asked(*told, problem)

@@ -13,6 +13,7 @@ from ..orchestrator.model import Run
 from ..orchestrator.model import Ticket as Granted
 from ..shim.tickets import CallDoor, Kind, Note, Ticket
 from .ahead import Ahead
+from .closing import ToolSocket
 from .process import Tree
 from .reports import ReportSocket
 from .supervisor import Supervisor
@@ -91,7 +92,7 @@ class Door:
             assert ticket is not None and self._ahead is not None
             flight = self._ahead.begin(note, ticket)
             self._come_back()  # first: what is posted asks for it
-            tool_socket = socket.socket(fileno=note.descriptors[0])
+            tool_socket = ToolSocket(note.descriptors[0], self._reports.closers.close)
             if note.connection >= 0:
                 self._reports.went(note.packet, note.pid, tool_socket, flight, _connection(note))
             elif self.supervisor is not None:

@@ -3,7 +3,6 @@
 import array
 import contextlib
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from ..shim.nowhere import network_of
 from .ahead import Flight
+from .closing import Close, Closers, ToolSocket, hang_up
 from .packets import despite_reset
 
 _PEER = struct.Struct("3i")
@@ -21,14 +21,16 @@ Received = tuple[bytes, list[int], bool]
 """A packet (empty: hung up), the descriptors that came with it, and whether some were lost, for we have no room."""
 
 REPORT_MAX = 1024
-DESCRIPTORS_MAX = 16
+DESCRIPTORS_MAX = 253
+"""As many as one packet can bring (SCM_MAX_FD): for which there is no room here, the kernel closes them at once."""
 
 
 @dataclass(slots=True)
 class WaitingCall:
     """A hook that waits, with its report connection; or whoever asks on behalf of a process that has none, with how it
     hears the answer, and whether it waits still. And the tool's socket that it is about. `pid`: by the kernel's word;
-    0: not asked yet, or, without a connection, nobody in particular. `flight`: where a ticket was used for it."""
+    0: not asked yet, or, without a connection, nobody in particular. `flight`: where a ticket was used for it.
+    `closers`: of its connection."""
 
     number: int
     connection: socket.socket | None = None
@@ -37,6 +39,7 @@ class WaitingCall:
     on_answer: Callable[[AnswerCall], None] | None = None
     is_alive: Callable[[], bool] | None = None
     flight: Flight | None = None
+    closers: Closers | None = None
 
     def end(self, answer: AnswerCall | None) -> None:
         """Let go of all that it came with. Whoever waits and gets no answer goes on without a stream, on a socket as
@@ -44,7 +47,8 @@ class WaitingCall:
         if self.flight is not None:
             self.flight.end()
         if self.connection is not None:
-            self.connection.close()
+            assert self.closers is not None
+            hang_up(self.connection, self.closers.of(self.pid))
         if self.on_answer is not None:
             answer = answer or AnswerCall(self.number, errno.ENETUNREACH, socket.EAI_AGAIN)
             if self.tool_socket is not None and answer.error not in (0, errno.EISCONN, errno.EALREADY):
@@ -55,7 +59,7 @@ class WaitingCall:
             self.tool_socket.close()
 
 
-def understand(found: Received) -> tuple[bindings.Report, socket.socket | None] | None:
+def understand(found: Received, close: Close) -> tuple[bindings.Report, socket.socket | None] | None:
     """What came: the report, and the tool's socket that it is about; None: no report, or not all that came with it.
     What else came is closed."""
     packet, received, is_cut = found
@@ -65,15 +69,9 @@ def understand(found: Received) -> tuple[bindings.Report, socket.socket | None] 
         report = None
     tool_socket = None
     if report is not None and len(received) == 1 and report.op == bindings.Op.CONNECT:
-        tool_socket = tcp_socket(received.pop())
-    discard(received)
+        tool_socket = tcp_socket(received.pop(), close)
+    close(*received)
     return None if report is None else (report, tool_socket)
-
-
-def discard(received: list[int]) -> None:
-    """Close what came."""
-    for descriptor in received:
-        os.close(descriptor)
 
 
 def receive(connection: socket.socket) -> Received:
@@ -94,12 +92,12 @@ def receive(connection: socket.socket) -> Received:
     return packet, list(found), bool(flags & socket.MSG_CTRUNC) and len(found) < DESCRIPTORS_MAX
 
 
-def tcp_socket(descriptor: int) -> socket.socket | None:
+def tcp_socket(descriptor: int, close: Close) -> socket.socket | None:
     """What came with a report, when it is what a hook sends; anything else is closed."""
     try:
-        received = socket.socket(fileno=descriptor)
+        received = ToolSocket(descriptor, close)
     except OSError:  # no socket at all
-        os.close(descriptor)
+        close(descriptor)
         return None
     is_tcp = received.family in (socket.AF_INET, socket.AF_INET6) and received.proto == socket.IPPROTO_TCP
     if is_tcp and is_of_our_network(received):

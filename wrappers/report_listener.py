@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from .closing import Close, stop_listening
 from .watching import watch
 
 AT_ONCE = 64
@@ -24,11 +25,13 @@ class ReportListener:
         adopt: Callable[[socket.socket], None],
         lose: Callable[[str], None],
         guarded: Callable[[Callable[[], None]], None],
+        close: Close,
     ) -> None:
         self.path = path
         self._adopt = adopt
         self._lose = lose
         self._guarded = guarded
+        self._close = close
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
 
@@ -44,7 +47,7 @@ class ReportListener:
         """Listen no more."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
+            stop_listening(self._socket, self._close)
             self._socket = None
             self.path.unlink(missing_ok=True)
 

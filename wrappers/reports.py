@@ -22,8 +22,9 @@ from ..orchestrator import events
 from ..orchestrator.effects import AnswerCall
 from ..shim import bindings
 from .ahead import Flight
+from .closing import Closers
 from .process import Tree
-from .report_calls import Received, WaitingCall, discard, packet_of, peer_of, receive, understand
+from .report_calls import Received, WaitingCall, packet_of, peer_of, receive, understand
 from .report_events import event_of, unix_name
 from .report_listener import ReportListener
 from .shares import Kept, Share
@@ -52,7 +53,9 @@ class ReportSocket:
         self._is_drained = self._is_closed = False
         self._loop = asyncio.get_running_loop()
         self._share = Share()
-        self.listener = ReportListener(path, self.adopt, self._lose, self._guarded)
+        lose = self._lose
+        self.closers = Closers(self._share.calls, tree.contains, lambda *why: self._loop.call_soon(lose, *why))
+        self.listener = ReportListener(path, self.adopt, self._lose, self._guarded, self.closers.close)
         self._look: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class ReportSocket:
         """A hook's connection. `pid`: whose it is, where the connection itself does not say. One that has said nothing
         yet has a share of its own, and only if it is of the run: whoever knows our path may connect. A hook waits
         itself, so that nobody waits where who connected is gone."""
-        call = WaitingCall(next(_CALLS), connection, pid=pid or peer_of(connection))
+        call = WaitingCall(next(_CALLS), connection, pid=pid or peer_of(connection), closers=self.closers)
         if not self._has_come(call) or self._read(call):
             return
         is_member = self._is_member(call)
@@ -110,7 +113,7 @@ class ReportSocket:
         on_answer: Callable[[AnswerCall], None] | None = None, is_alive: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         """A connect that a ticket was used for: `pid` was of the run when it reported, or asked (`connection` None)."""
-        call = WaitingCall(next(_CALLS), connection, tool_socket, pid, on_answer, is_alive, flight)
+        call = WaitingCall(next(_CALLS), connection, tool_socket, pid, on_answer, is_alive, flight, self.closers)
         flight.on_reply = lambda code: self._post(events.SocksAnswered(call.number, code))
         flight.on_gone = lambda: self._hung_up(call)
         if self._has_come(call):
@@ -118,7 +121,7 @@ class ReportSocket:
 
     def _has_come(self, call: WaitingCall) -> bool:
         """Whether there is still somebody who judges it; if not, it is ended."""
-        if self._is_closed:
+        if self._is_closed or self.closers.is_crowded:
             call.end(None)
             return False
         self.calls[call.number] = call
@@ -132,17 +135,17 @@ class ReportSocket:
             self._lose(f"internal error: {error!r}")
             raise
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, why: str, event: Callable[[str], object] = events.LauncherLost) -> None:
         """Reports are missing: nothing that this run does can be told for sure any more."""
         if not self._is_closed:
-            self._post(events.LauncherLost(why))
+            self._post(event(why))
         self.listener.close()
 
     def _readable(self, call: WaitingCall) -> None:
         assert call.connection is not None
         self._loop.remove_reader(call.connection.fileno())
         self._silent.discard(call.number)
-        if not self._read(call):
+        if self.closers.is_crowded or not self._read(call):
             self.forget(call.number)
 
     def _read(self, call: WaitingCall) -> bool:
@@ -157,15 +160,15 @@ class ReportSocket:
 
     def received(self, connection: socket.socket, pid: int, found: Received) -> None:
         """A hook's connection, and what has been read from it."""
-        call = WaitingCall(next(_CALLS), connection, pid=pid)
+        call = WaitingCall(next(_CALLS), connection, pid=pid, closers=self.closers)
         if self._has_come(call):
             self._take(call, found)
         else:
-            discard(found[1])
+            self.closers.of(pid)(*found[1])
 
     def _take(self, call: WaitingCall, found: Received) -> None:
         packet, _, is_cut = found
-        understood = understand(found)
+        understood = understand(found, self.closers.of(call.pid))
         if understood is not None:
             report, call.tool_socket = understood
             self._dispatch(call, packet, report)
@@ -177,9 +180,8 @@ class ReportSocket:
     def _dispatch(
         self, call: WaitingCall, packet: bytes, report: bindings.Report, found_unix: tuple[int, bool] | None = None
     ) -> None:
-        problem = None
-        is_our_name_servers = call.pid == 0 and call.connection is None
-        is_known = is_our_name_servers or call.flight is not None
+        problem = None if report.nonce == self._nonce else f"a report with another run's nonce, from pid {call.pid}"
+        is_known = call.flight is not None or (call.pid == 0 and call.connection is None)  # or our name server's
         is_member = True if is_known else self._is_member(call)
         is_kept = self._kept.keep(packet, call.pid, is_member=is_member is True)
         if is_member is False:  # who is not of this run can't make it fail
@@ -188,8 +190,6 @@ class ReportSocket:
         if not is_kept:  # nothing is claimed for what is not in the evidence
             self.forget(call.number)
             return
-        if report.nonce != self._nonce:
-            problem = f"a report with another run's nonce, from pid {call.pid}"
         if report.op == bindings.Op.UNIX and found_unix is None and is_member and problem is None:
             self._watch(call, self._hung_up)
             self._unix.look_up(unix_name(report), call.pid, partial(self._guarded, self._found, call, report))

@@ -70,8 +70,9 @@ class Supervisor:
         self._may_listen = may_listen
         self._is_apart = is_apart
         self._thread = CallThread(
-            listener, self._judge, self._over, reports.adopt, door, is_apart=is_apart, may_listen=may_listen
-        )
+            listener, self._judge, self._over, reports.adopt, door, reports.closers.close,
+            is_apart=is_apart, may_listen=may_listen,
+        )  # fmt: skip
 
     def hear_out(self, heard: Callable[[], None]) -> None:
         """Nobody is left who asks: `heard` is called when all that was asked has come, unless we are closed before."""

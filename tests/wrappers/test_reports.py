@@ -14,7 +14,7 @@ from exitpin.orchestrator.events import CallLost, ConnectReported, Denied, Hello
 from exitpin.orchestrator.model import Destination, Endpoint
 from exitpin.shim import bindings
 
-from .fake_hooks import NONCE, FakeTree, Run, played, turns
+from .fake_hooks import DEADLINE_S, NONCE, FakeTree, Run, played, turns
 
 PID = os.getpid()
 TO = bindings.Endpoint(socket.AF_INET, "192.0.2.1", 80)
@@ -199,7 +199,7 @@ def test_what_is_no_report_is_hung_up_on_and_its_descriptors_are_closed(tmp_path
         with kept, sent:
             hook = await run.report(packet, sent.fileno()) if packet else await run.report(b"")
             sent.close()
-            kept.setblocking(False)
+            kept.settimeout(DEADLINE_S)
             assert run.events == [] and not run.reports.calls
             assert kept.recv(1) == b"", "nobody holds the other end"
         hook.close()

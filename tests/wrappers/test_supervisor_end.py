@@ -16,6 +16,7 @@ from exitpin.shim.calls import Call
 from exitpin.shim.tickets import CallDoor
 from exitpin.wrappers.ahead import Flight
 from exitpin.wrappers.call_thread import Asked, CallThread
+from exitpin.wrappers.closing import Closers
 from exitpin.wrappers.machine import abilities
 from exitpin.wrappers.process import LaunchedProcess
 from exitpin.wrappers.report_calls import WaitingCall
@@ -33,6 +34,7 @@ class Reports:
 
     def __init__(self) -> None:
         self.calls: dict[int, WaitingCall] = {}
+        self.closers = Closers(1, lambda pid: True, lambda why, event: None)
 
     def adopt(self, *_: object) -> None:
         """A hook's connection."""

@@ -27,6 +27,7 @@ NOT_PLAIN: dict[str, dict[str, Any]] = {
     "a mapped address of which nobody knows": {"destination": ["198.19.255.1", 80]},
     "an IPv6 address": {"destination": ["2001:db8::1", 80]},
     "two sockets": {"extra": 1},
+    "as many sockets as a packet takes": {"extra": 252},
     "a datagram socket": {"kind": socket.SOCK_DGRAM},
     "one that is silent until more has come than Tor says": {"low_water": 8},
     "no connect": {"op": 3},
