@@ -90,8 +90,9 @@ HERE: Final = Path(__file__).parent
 PRELOAD: Final = HERE / "exitpin-preload.so"
 LAUNCHER: Final = HERE / "exitpin-launch"
 HIDDEN_MAX: Final[int] = lib.EXITPIN_HIDDEN_MAX
+"""As many sockets and named pipes of daemons the launcher hides."""
 CLOSED_MAX: Final[int] = lib.EXITPIN_CLOSED_MAX
-"""As many sockets and named pipes the launcher hides."""
+"""And so much that is closed off from every run."""
 NAMED_PIPES_MAX: Final = 64
 """Of one process."""
 

@@ -53,8 +53,7 @@ class ReportSocket:
         self._is_drained = self._is_closed = False
         self._loop = asyncio.get_running_loop()
         self._share = Share()
-        lose = self._lose
-        self.closers = Closers(self._share.calls, tree.contains, lambda *why: self._loop.call_soon(lose, *why))
+        self.closers = Closers(self._share.calls, tree.contains, lambda *lost: self._loop.call_soon(self._lose, *lost))
         self.listener = ReportListener(path, self.adopt, self._lose, self._guarded, self.closers.close)
         self._look: asyncio.TimerHandle | None = None
 

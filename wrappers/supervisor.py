@@ -188,7 +188,7 @@ class Supervisor:
             except OSError as error:
                 if error.errno in _PASSING:
                     self._no_room(error)
-                self._has_names = False  # no user namespaces here
+                self._has_names = False  # no user namespaces here, or nobody to ask any more
                 return None
             self._names = NameServer(
                 nowhere, self._reports, self._run_address, self._nonce, self._post, self._dns_server

@@ -202,7 +202,7 @@ class Assessor:
         harvest = Harvest(found.stdout, found.stderr, f"{setup.directory}/artifacts")
         ended = Ended(run.run_id, time.time(), {}, values, failure, found.exit_code, None, False, harvest)
         await loop.run_in_executor(self._threads, self._observe, tool, ended)
-        remove_tree(setup.directory)
+        await loop.run_in_executor(self._threads, remove_tree, setup.directory)
         if found.problem is not None:
             return ended, found.problem
         return ended, await self.control_problem(tool, ended)

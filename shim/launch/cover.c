@@ -1,5 +1,5 @@
-/* What is laid over what is not to be there for the tool, in our own mount namespace: a device that can't be opened, or over a
- * folder an empty one. */
+/* What is laid over what is not to be there for the tool, in our own mount namespace: a device that can't be opened, or
+ * over a folder an empty one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -77,10 +77,11 @@ bool close_off(int file)
 /* Who begins to listen there later is not seen either. */
 static bool cover_folder(int file)
 {
+	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	char place[32];
 
 	snprintf(place, sizeof(place), "/proc/self/fd/%d", file);
-	return mount("none", place, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2,mode=0") == 0;
+	return mount("none", place, "tmpfs", flags, "size=4k,nr_inodes=2,mode=0") == 0;
 }
 
 /* Over what was looked at, whatever its name leads to now. */
